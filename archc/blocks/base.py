@@ -1,0 +1,96 @@
+"""What every block type shares: its stage model's common attributes, and the register of types.
+
+A block type is one file in this package. It registers a subclass of `Stage`: the pydantic fields
+say what an author may write, `Stage.lower` says what is computed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import ClassVar, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from archc.graph import Fragment, Shape
+from archc.graph.ops import MAX_CHANNELS, MAX_PIXELS
+
+MAX_BLOCKS = 10_000
+
+
+class Record(BaseModel):
+    """A strict, frozen model: no unknown keys, no "3" for 3, no true for 1."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """What holds for a whole network: whether it has norms, and whether they come first."""
+
+    norm: bool = True
+    pre_activation: bool = False
+
+
+class Stage(Record, ABC):
+    """A run of equal blocks; the first may halve the feature map and change its width."""
+
+    block: str = Field(description="The block type that the stage repeats.")
+    depth: int = Field(ge=1, le=MAX_BLOCKS, description="How many blocks the stage has.")
+    width: int = Field(
+        ge=1,
+        le=MAX_CHANNELS,
+        description="Channels of the stage's convolutions (of a bottleneck: before expansion).",
+    )
+    stride: int = Field(
+        default=1, ge=1, le=MAX_PIXELS, description="Stride of the stage's first block."
+    )
+
+    counted: ClassVar[bool] = False
+    """Whether a network of only such stages numbers its modules as torchvision's VGGs do."""
+    activates_first: ClassVar[bool] = True
+    """Whether the type has a pre-activation form."""
+
+    @abstractmethod
+    def lower(self, x: Shape, stride: int, style: Style) -> Fragment:
+        """One block on an input of shape ``x``, with this stride; nothing else may matter to it.
+
+        Raises `ShapeError` where the input does not fit.
+        """
+
+    def finish(self, x: Shape) -> Fragment | None:
+        """What stands at the end of the stage, behind its blocks."""
+        return None
+
+
+_StageType = TypeVar("_StageType", bound=type[Stage])
+_types: dict[str, type[Stage]] = {}
+
+
+def register(name: str) -> Callable[[_StageType], _StageType]:
+    """Class decorator: make a `Stage` known to specs under ``block: name``."""
+
+    def enter(stage: _StageType) -> _StageType:
+        if name in _types:
+            raise ValueError(f"block type {name!r} is registered already")
+        _types[name] = stage
+        return stage
+
+    return enter
+
+
+def unregister(name: str) -> None:
+    """Forget a block type."""
+    del _types[name]
+
+
+def block_types() -> Mapping[str, type[Stage]]:
+    """Every block type by its name: the files of this package, and what others registered."""
+    package = importlib.import_module(__package__)
+    for module in pkgutil.iter_modules(package.__path__, f"{__package__}."):
+        importlib.import_module(module.name)
+    return MappingProxyType(_types)

@@ -1,0 +1,61 @@
+"""`bottleneck`: 1x1, 3x3, 1x1 convolutions (He et al. 2015, Figure 5 right), grouped for ResNeXt."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from archc.blocks.base import register
+from archc.blocks.residual import ResidualStage
+from archc.graph import ShapeError
+from archc.graph.ops import MAX_CHANNELS, Conv2d
+
+
+@register("bottleneck")
+class BottleneckStage(ResidualStage):
+    """Blocks that narrow, convolve and widen again.
+
+    The 3x3 has ``width * base_width // 64 * groups`` channels (Xie et al. 2017, in torchvision's
+    terms); the block puts out ``width * expansion``.
+    """
+
+    stride_at: Literal["1x1", "3x3"] = Field(
+        default="1x1",
+        description=(
+            "The convolution that carries the stride: the first 1x1 (the paper and its authors' "
+            'models) or the 3x3 (torchvision, "v1.5").'
+        ),
+    )
+    expansion: int = Field(
+        default=4, ge=1, le=MAX_CHANNELS, description="The block puts out width * expansion."
+    )
+    groups: int = Field(
+        default=1, ge=1, le=MAX_CHANNELS, description="Groups of the 3x3 convolution (ResNeXt)."
+    )
+    base_width: int = Field(
+        default=64,
+        ge=1,
+        le=MAX_CHANNELS,
+        description="The 3x3 has width * base_width // 64 * groups channels.",
+    )
+
+    label = "Bottleneck"
+    plain_label = "PlainBottleneck"
+
+    def main_path(self, in_channels: int, stride: int, bias: bool) -> list[Conv2d]:
+        """1x1, 3x3, 1x1."""
+        inner = self.width * self.base_width // 64 * self.groups
+        if not inner:
+            raise ShapeError(
+                f"width {self.width} with base_width {self.base_width} leaves the 3x3 "
+                "convolution no channels",
+                attribute="base_width",
+                hint="width * base_width must be at least 64",
+            )
+        first, middle = (stride, 1) if self.stride_at == "1x1" else (1, stride)
+        return [
+            Conv2d(in_channels, inner, 1, first, bias=bias),
+            Conv2d(inner, inner, 3, middle, padding=1, groups=self.groups, bias=bias),
+            Conv2d(inner, self.width * self.expansion, 1, bias=bias),
+        ]

@@ -1,0 +1,253 @@
+"""The layers of stem and head: a model each, and what it computes.
+
+A layer is written as a bare word or as one key with its value. Its lowering names its steps by
+family (``conv``, ``bn``, ``maxpool``); the compiler gives each its place.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from archc.blocks.base import Record, Style
+from archc.graph import Fragment, FragmentBuilder, Shape
+from archc.graph.ops import (
+    MAX_CHANNELS,
+    MAX_PIXELS,
+    AdaptiveAvgPool2d,
+    AvgPool2d,
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    Flatten,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Softmax,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a layer takes from its network."""
+
+    style: Style
+    classes: int
+
+
+class Layer(Record, ABC):
+    """One layer of stem or head.
+
+    ``scalar`` names the field that a plain value stands for (``dropout: 0.5``); a layer without
+    one is written as a bare word or as a mapping of its fields.
+    """
+
+    scalar: ClassVar[str | None] = None
+    example: ClassVar[str]
+
+    @abstractmethod
+    def grow(self, piece: FragmentBuilder, around: Surroundings) -> None:
+        """Add the layer's ops to a piece of graph."""
+
+    def lower(self, x: Shape, around: Surroundings) -> Fragment:
+        """The layer on an input of shape ``x``; raises `ShapeError` where that does not fit."""
+        piece = FragmentBuilder(x)
+        self.grow(piece, around)
+        return piece.build()
+
+
+class ConvLayer(Layer):
+    """A convolution with its norm and activation."""
+
+    example = "conv: {width: 64, kernel: 3}"
+
+    width: int = Field(ge=1, le=MAX_CHANNELS, description="Output channels.")
+    kernel: int = Field(ge=1, le=MAX_PIXELS, description="Side of the square kernel.")
+    stride: int = Field(default=1, ge=1, le=MAX_PIXELS, description="Stride.")
+    padding: int | None = Field(
+        default=None,
+        ge=0,
+        le=MAX_PIXELS,
+        description="Zeros around the map; by default (kernel - 1) // 2.",
+    )
+    groups: int = Field(default=1, ge=1, le=MAX_CHANNELS, description="Groups of channels.")
+    bias: bool | None = Field(
+        default=None, description="Whether it has a bias; by default exactly where it has no norm."
+    )
+    norm: Literal["batch_norm", "none"] | None = Field(
+        default=None, description="What normalises its output; by default as in the network."
+    )
+    activation: Literal["relu", "none"] = Field(
+        default="relu", description="What follows the norm."
+    )
+
+    def grow(self, piece: FragmentBuilder, around: Surroundings) -> None:
+        """Convolution, norm, activation."""
+        norm = around.style.norm if self.norm is None else self.norm != "none"
+        bias = not norm if self.bias is None else self.bias
+        conv = Conv2d(
+            piece.shape()[0],
+            self.width,
+            self.kernel,
+            self.stride,
+            _padding(self.kernel, self.padding),
+            self.groups,
+            bias,
+        )
+        piece.add("conv", conv)
+        if norm:
+            piece.add("bn", BatchNorm2d(self.width))
+        if self.activation == "relu":
+            piece.add("relu", ReLU())
+
+
+class _PoolLayer(Layer):
+    kernel: int = Field(ge=1, le=MAX_PIXELS, description="Side of the square window.")
+    stride: int | None = Field(
+        default=None, ge=1, le=MAX_PIXELS, description="Stride; by default the kernel."
+    )
+    padding: int | None = Field(
+        default=None,
+        ge=0,
+        le=MAX_PIXELS,
+        description="Padding around the map; by default (kernel - 1) // 2.",
+    )
+
+    def grow(self, piece: FragmentBuilder, around: Surroundings) -> None:
+        """The pooling; sizes round down."""
+        name, op = self._kind
+        padding = _padding(self.kernel, self.padding)
+        piece.add(name, op(self.kernel, self.stride or self.kernel, padding))
+
+    _kind: ClassVar[tuple[str, type[MaxPool2d | AvgPool2d]]]
+
+
+class MaxPoolLayer(_PoolLayer):
+    """The maximum over a sliding window."""
+
+    example = "max_pool: {kernel: 3, stride: 2}"
+    _kind = ("maxpool", MaxPool2d)
+
+
+class AvgPoolLayer(_PoolLayer):
+    """The mean over a sliding window."""
+
+    example = "avg_pool: {kernel: 2}"
+    _kind = ("avgpool", AvgPool2d)
+
+
+class AdaptiveAvgPoolLayer(Layer):
+    """Means over a grid of windows that cover the map, whatever its size."""
+
+    scalar = "size"
+    example = "adaptive_avg_pool: 7"
+
+    size: int = Field(ge=1, le=MAX_PIXELS, description="Side of the output.")
+
+    def grow(self, piece: FragmentBuilder, around: Surroundings) -> None:
+        """An adaptive pooling to size x size."""
+        piece.add("avgpool", AdaptiveAvgPool2d(self.size))
+
+
+class GlobalAvgPoolLayer(Layer):
+    """The mean of each channel."""
+
+    example = "global_avg_pool"
+
+    def grow(self, piece: FragmentBuilder, around: Surroundings) -> None:
+        """An adaptive pooling to 1 x 1."""
+        piece.add("avgpool", AdaptiveAvgPool2d(1))
+
+
+class LinearLayer(Layer):
+    """A fully connected layer; a feature map is flattened for it."""
+
+    scalar = "features"
+    example = "linear: 4096"
+
+    features: int | None = Field(
+        default=None, ge=1, description="Output features; by default the network's classes."
+    )
+
+    def grow(self, piece: FragmentBuilder, around: Surroundings) -> None:
+        """A linear layer, behind a flatten where it meets a feature map."""
+        if len(piece.shape()) > 1:
+            piece.add("flatten", Flatten())
+        features = around.classes if self.features is None else self.features
+        piece.add("fc", Linear(piece.shape()[0], features))
+
+
+class ReluLayer(Layer):
+    """max(x, 0)."""
+
+    example = "relu"
+
+    def grow(self, piece: FragmentBuilder, around: Surroundings) -> None:
+        """A relu."""
+        piece.add("relu", ReLU())
+
+
+class BatchNormLayer(Layer):
+    """Batch normalisation of a feature map."""
+
+    example = "batch_norm"
+
+    def grow(self, piece: FragmentBuilder, around: Surroundings) -> None:
+        """A norm of as many channels as it meets."""
+        piece.add("bn", BatchNorm2d(piece.shape()[0]))
+
+
+class DropoutLayer(Layer):
+    """Zeroes elements at random while training."""
+
+    scalar = "p"
+    example = "dropout: 0.5"
+
+    p: float = Field(default=0.5, ge=0, le=1, description="The probability of being zeroed.")
+
+    def grow(self, piece: FragmentBuilder, around: Surroundings) -> None:
+        """A dropout."""
+        piece.add("dropout", Dropout(self.p))
+
+
+class FlattenLayer(Layer):
+    """Lays a feature map out as one vector."""
+
+    example = "flatten"
+
+    def grow(self, piece: FragmentBuilder, around: Surroundings) -> None:
+        """A flatten."""
+        piece.add("flatten", Flatten())
+
+
+class SoftmaxLayer(Layer):
+    """Turns the logits into probabilities; the last layer, or absent."""
+
+    example = "softmax"
+
+    def grow(self, piece: FragmentBuilder, around: Surroundings) -> None:
+        """A softmax."""
+        piece.add("softmax", Softmax())
+
+
+LAYERS: dict[str, type[Layer]] = {
+    "conv": ConvLayer,
+    "max_pool": MaxPoolLayer,
+    "avg_pool": AvgPoolLayer,
+    "adaptive_avg_pool": AdaptiveAvgPoolLayer,
+    "global_avg_pool": GlobalAvgPoolLayer,
+    "linear": LinearLayer,
+    "relu": ReluLayer,
+    "batch_norm": BatchNormLayer,
+    "dropout": DropoutLayer,
+    "flatten": FlattenLayer,
+    "softmax": SoftmaxLayer,
+}
+"""Every layer by the word it is written with."""
+
+
+def _padding(kernel: int, given: int | None) -> int:
+    return (kernel - 1) // 2 if given is None else given

@@ -1,0 +1,92 @@
+"""What `basic` and `bottleneck` share: a main path, a shortcut around it, and where they meet."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from archc.blocks.base import Stage, Style
+from archc.graph import Fragment, FragmentBuilder, Shape
+from archc.graph.ops import Add, BatchNorm2d, Conv2d, ReLU, ZeroPadShortcut
+
+
+class ResidualStage(Stage):
+    """A stage whose blocks add a shortcut to a main path of convolutions."""
+
+    shortcut: Literal["A", "B", "C", "none"] = Field(
+        description=(
+            "What goes around the convolutions (He et al. 2015, section 3.3). "
+            "A: identity, zero channels appended where the shape changes; "
+            "B: identity, a 1x1 projection where the shape changes; "
+            "C: projections everywhere; none: a plain network."
+        )
+    )
+
+    label: ClassVar[str]
+    plain_label: ClassVar[str]
+
+    @abstractmethod
+    def main_path(self, in_channels: int, stride: int, bias: bool) -> list[Conv2d]:
+        """The convolutions of one block, in order."""
+
+    def lower(self, x: Shape, stride: int, style: Style) -> Fragment:
+        """One block: He et al. 2015, Figure 5, or with pre-activation He et al. 2016, Figure 1b."""
+        block = FragmentBuilder(x)
+        convolutions = self.main_path(x[0], stride, bias=not style.norm)
+        for number, conv in enumerate(convolutions, 1):
+            if style.pre_activation:
+                self._activate(block, number, style)
+            block.add(f"conv{number}", conv)
+            if not style.pre_activation:
+                self._normalise(block, number, style)
+                if number < len(convolutions):
+                    block.add(f"relu{number}", ReLU())
+        projected = self._join(block, stride, style)
+        if not style.pre_activation:
+            block.add(f"relu{len(convolutions)}", ReLU())
+        return block.build(self._label(style, projected))
+
+    def _normalise(self, block: FragmentBuilder, number: int, style: Style) -> None:
+        if style.norm:
+            block.add(f"bn{number}", BatchNorm2d(block.shape()[0]))
+
+    def _activate(self, block: FragmentBuilder, number: int, style: Style) -> None:
+        self._normalise(block, number, style)
+        block.add(f"relu{number}", ReLU())
+
+    def _join(self, block: FragmentBuilder, stride: int, style: Style) -> bool:
+        """Add the shortcut to what the block computed; say whether it is a projection."""
+        if self.shortcut == "none":
+            return False
+        main, out_channels = block.last, block.shape()[0]
+        in_channels = block.input_shape[0]
+        changes = stride != 1 or in_channels != out_channels
+        projected = self.shortcut == "C" or (self.shortcut == "B" and changes)
+        shortcut = Fragment.INPUT
+        if projected:
+            shortcut = self._project(block, out_channels, stride, style)
+        elif changes:
+            pad = ZeroPadShortcut(in_channels, out_channels, stride)
+            shortcut = block.add("shortcut", pad, Fragment.INPUT)
+        block.add("add", Add(), main, shortcut)
+        return projected
+
+    def _project(
+        self, block: FragmentBuilder, out_channels: int, stride: int, style: Style
+    ) -> str:
+        # With pre-activation the projection takes the activated tensor and needs no norm of its
+        # own: the next block begins with one (He et al. 2016, section 4.1).
+        source = "relu1" if style.pre_activation else Fragment.INPUT
+        conv = Conv2d(block.input_shape[0], out_channels, 1, stride, bias=not style.norm)
+        name = block.add("downsample.0", conv, source)
+        if style.norm and not style.pre_activation:
+            name = block.add("downsample.1", BatchNorm2d(out_channels), name)
+        return name
+
+    def _label(self, style: Style, projected: bool) -> str:
+        if not style.pre_activation:
+            return self.plain_label if self.shortcut == "none" else self.label
+        name = self.plain_label if self.shortcut == "none" else self.label.replace("Basic", "")
+        return f"PreAct{'Projection' if projected else ''}{name}"

@@ -1,0 +1,178 @@
+"""Spec into Network: the stem, the stages through their block types, the head."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from archc.blocks import Style
+from archc.graph import (
+    Fragment,
+    FragmentBuilder,
+    Network,
+    NetworkBuilder,
+    Origin,
+    Shape,
+    ShapeError,
+    Step,
+    lint,
+)
+from archc.graph.ops import BatchNorm2d, ReLU
+from archc.spec import Note, Place, Spec
+from archc.spec.diagnostics import fail
+from archc.spec.models import PlacedLayer, PlacedStage
+
+
+def compile_spec(spec: Spec) -> Network:
+    """The network that a spec describes.
+
+    Raises `SpecError` where a stage or a layer cannot take the shape that reaches it.
+    """
+    names = _Names.of(spec)
+    network = NetworkBuilder(spec.header.input)
+    for layer in spec.stem:
+        _add_layer(network, layer, spec, names.stem)
+    for number, stage in enumerate(spec.stages, 1):
+        _add_stage(network, stage, number, spec.style, names)
+    if spec.style.pre_activation and spec.stages:
+        network.append(_final_activation(network.shape, spec.style), names.head)
+    for layer in spec.head:
+        _add_layer(network, layer, spec, names.head)
+    return lint(
+        Network(
+            name=spec.header.name,
+            nodes=network.nodes,
+            title=spec.header.title or spec.header.name,
+            description=spec.header.description,
+            source=spec.label,
+            digest=spec.digest,
+        )
+    )
+
+
+def _add_layer(
+    network: NetworkBuilder, layer: PlacedLayer, spec: Spec, place: Callable[[Step], str]
+) -> None:
+    try:
+        piece = layer.model.lower(network.shape, spec.surroundings)
+    except ShapeError as error:
+        where = layer.places.get(error.attribute or "", layer.place)
+        fail(where, f"`{layer.word}`: {error.message}", error.hint)
+    network.append(piece, place, origin=_origin(layer.place))
+
+
+def _add_stage(
+    network: NetworkBuilder, stage: PlacedStage, number: int, style: Style, names: _Names
+) -> None:
+    lowered: dict[tuple[Shape, int], Fragment] = {}
+    origin = _origin(stage.place)
+    try:
+        for index in range(stage.model.depth):
+            # Equal blocks are lowered once: a block depends on its input's shape and its stride.
+            key = (network.shape, stage.model.stride if index == 0 else 1)
+            if key not in lowered:
+                lowered[key] = stage.model.lower(*key, style)
+            path = names.in_block(number, index)
+            network.append(lowered[key], path, stage=number, block=index, origin=origin)
+        end = stage.model.finish(network.shape)
+    except ShapeError as error:
+        _fail_in_stage(error, stage, number)
+    if end is not None:
+        network.append(end, names.in_stage(number), stage=number, origin=origin)
+
+
+def _fail_in_stage(error: ShapeError, stage: PlacedStage, number: int) -> NoReturn:
+    """Point at the attribute at fault where the stage itself or a `with` gives it."""
+    where, notes = stage.place, []
+    attribute = stage.attributes.get(error.attribute or "")
+    if attribute is not None and attribute.via != "defaults":
+        where = attribute.value.place
+        if attribute.via == "with":
+            notes.append(Note(stage.place, f"stage {number} is written here"))
+    fail(where, f"stage {number}: {error.message}", error.hint, notes)
+
+
+def _final_activation(x: Shape, style: Style) -> Fragment:
+    """What ends a pre-activation network's stages (He et al. 2016, appendix)."""
+    piece = FragmentBuilder(x)
+    if style.norm:
+        piece.add("bn", BatchNorm2d(x[0]))
+    piece.add("relu", ReLU())
+    return piece.build()
+
+
+def _origin(place: Place) -> Origin:
+    return Origin(place.source.name, place.line, place.column)
+
+
+@dataclass
+class _Names:
+    """Gives each op its id, so that published weights load: torchvision's names.
+
+    ``counted`` networks, those of `conv` stages alone, are named as torchvision's VGGs:
+    ``features.N``, ``avgpool``, ``classifier.N``; all others as its ResNets.
+    """
+
+    counted: bool
+    linears: int
+    used: Counter[str] = field(default_factory=Counter)
+    taken: set[str] = field(default_factory=lambda: {"input"})
+    flat: bool = False
+
+    @classmethod
+    def of(cls, spec: Spec) -> _Names:
+        counted = bool(spec.stages) and all(stage.model.counted for stage in spec.stages)
+        layers = (*spec.stem, *spec.head)
+        return cls(counted, sum(layer.word == "linear" for layer in layers))
+
+    def stem(self, step: Step) -> str:
+        """The id of a step of the stem."""
+        return self._count("features") if self.counted else self._plain(step)
+
+    def in_block(self, stage: int, block: int) -> Callable[[Step], str]:
+        """Ids for the steps of a block."""
+        if self.counted:
+            return lambda step: self._count("features")
+        prefix = f"layer{stage}.{block}."
+        return lambda step: prefix + step.name
+
+    def in_stage(self, stage: int) -> Callable[[Step], str]:
+        """Ids for what ends a stage."""
+        if self.counted:
+            return lambda step: self._count("features")
+        return lambda step: f"layer{stage}.{step.name}"
+
+    def head(self, step: Step) -> str:
+        """The id of a step of the head."""
+        if not self.counted or step.name == "softmax" or not self.flat:
+            if self.counted and step.name == "flatten":
+                self.flat = True
+            return self._plain(step)
+        return self._count("classifier")
+
+    def _count(self, place: str) -> str:
+        self.used[place] += 1
+        return f"{place}.{self.used[place] - 1}"
+
+    def _plain(self, step: Step) -> str:
+        """A layer's name: ``conv1``, ``bn1``, ``relu``, ``relu2``, ``maxpool``, ``fc``."""
+        family = step.name
+        self.used[family] += 1
+        number = self.used[family]
+        if family == "bn" and step.inputs != (Fragment.INPUT,):
+            number = self.used["conv"]  # a convolution's norm bears the convolution's number
+            return self._free("bn", number)
+        if family == "conv" or (family == "fc" and self.linears > 1):
+            return self._free(family, number)
+        return self._free(family, None if number == 1 else number)
+
+    def _free(self, family: str, number: int | None) -> str:
+        name = family if number is None else f"{family}{number}"
+        while name in self.taken:
+            number = 2 if number is None else number + 1
+            name = f"{family}{number}"
+        self.taken.add(name)
+        return name
+

@@ -1,0 +1,31 @@
+"""What is computed: ops, the network of them, and its invariants. Knows no YAML and no torch."""
+
+from archc.graph.lint import LintError, lint
+from archc.graph.network import (
+    Fragment,
+    FragmentBuilder,
+    Network,
+    NetworkBuilder,
+    Node,
+    Origin,
+    Step,
+    consumers,
+)
+from archc.graph.ops import OPS, Op, Shape, ShapeError
+
+__all__ = [
+    "OPS",
+    "Fragment",
+    "FragmentBuilder",
+    "LintError",
+    "Network",
+    "NetworkBuilder",
+    "Node",
+    "Op",
+    "Origin",
+    "Shape",
+    "ShapeError",
+    "Step",
+    "consumers",
+    "lint",
+]

@@ -1,0 +1,60 @@
+"""The graph's invariants, in one place. Runs after lowering and after every pass."""
+
+from __future__ import annotations
+
+from archc.graph.network import Network, Node
+from archc.graph.ops import Input
+
+
+class LintError(AssertionError):
+    """A network breaks an invariant: a fault in archc or in a block type, not in a spec."""
+
+
+def lint(network: Network) -> Network:
+    """Return the network if it holds together, or raise `LintError`.
+
+    It holds together when it has one input, which comes first; every other node reads distinct
+    nodes that stand before it; shapes are what the ops infer; ids are unique and none is the path
+    of a node and of a module around others; and exactly one node, the last, goes unread.
+    """
+    if not network.nodes:
+        raise LintError("the network has no nodes")
+    unread: dict[str, None] = {}
+    seen: set[str] = set()
+    for key, node in network.nodes.items():
+        if key != node.id:
+            raise LintError(f"node {node.id!r} stands under the id {key!r}")
+        _check_node(network, node, seen)
+        for source in node.inputs:
+            unread.pop(source, None)
+        unread[node.id] = None
+        seen.add(node.id)
+    if len(unread) != 1:
+        raise LintError(f"more than one output: {', '.join(unread)}")
+    _check_paths(seen)
+    return network
+
+
+def _check_node(network: Network, node: Node, seen: set[str]) -> None:
+    if isinstance(node.op, Input):
+        if seen:
+            raise LintError(f"the input {node.id!r} does not come first")
+        return
+    if not node.inputs:
+        raise LintError(f"{node.id!r} reads nothing")
+    if len(node.inputs) > 1 and len(set(node.inputs)) != len(node.inputs):
+        raise LintError(f"{node.id!r} reads a node twice")
+    for source in node.inputs:
+        if source not in seen:
+            raise LintError(f"{node.id!r} reads {source!r}, which does not stand before it")
+    inferred = node.op.infer(*[network.nodes[source].output_shape for source in node.inputs])
+    if inferred != node.output_shape:
+        raise LintError(f"{node.id!r} has shape {node.output_shape}, its op infers {inferred}")
+
+
+def _check_paths(ids: set[str]) -> None:
+    parents = {node_id.rpartition(".")[0] for node_id in ids}
+    while parents := parents - {""}:
+        if clash := parents & ids:
+            raise LintError(f"{min(clash)!r} is both a node and a module around others")
+        parents = {path.rpartition(".")[0] for path in parents}

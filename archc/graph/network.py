@@ -1,0 +1,262 @@
+"""The graph of a network: its nodes, and the pieces it is put together from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from archc.graph.ops import Conv2d, Input, Linear, Op, Shape, Softmax
+
+if TYPE_CHECKING:
+    import networkx
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The place in a spec that a node comes from: a file's name, a line and a column from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One op in its place.
+
+    ``id`` is the path of the op's module, or a unique place for an op that is no module.
+    ``inputs`` are the ids it reads, in order. ``output_shape`` has no batch. ``stage`` counts from
+    1 and ``block`` from 0, as in the path ``layer1.0``; both are None in stem and head.
+    ``block_label`` is text that backends may use for names, nothing else.
+    """
+
+    id: str
+    op: Op
+    inputs: tuple[str, ...]
+    output_shape: Shape
+    stage: int | None = None
+    block: int | None = None
+    block_label: str | None = None
+    origin: Origin | None = None
+
+    @property
+    def params(self) -> int:
+        """The number of learned parameters."""
+        return self.op.params
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiply-adds for one image."""
+        return self.op.multiply_adds(self.output_shape)
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """Everything about the node but its id, under the names that archc's JSON uses."""
+        return {
+            "op": self.op.kind,
+            "inputs": list(self.inputs),
+            "stage": self.stage,
+            "block": self.block,
+            "output_shape": list(self.output_shape),
+            "params": self.params,
+            "multiply_adds": self.multiply_adds,
+            **self.op.numbers,
+            "block_label": self.block_label,
+            "origin": None if self.origin is None else str(self.origin),
+        }
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network as a graph: what every count, figure and module of archc is made from.
+
+    ``nodes`` maps each id to its node in topological order, the input first and the output last.
+    ``source`` and ``digest`` say which spec it was compiled from; ``title`` and ``description``
+    are the author's words.
+    """
+
+    name: str
+    nodes: Mapping[str, Node]
+    title: str = ""
+    description: str = ""
+    source: str = ""
+    digest: str = ""
+
+    @property
+    def input_shape(self) -> Shape:
+        """``(channels, height, width)`` of the image."""
+        return next(iter(self.nodes.values())).output_shape
+
+    @property
+    def output(self) -> str:
+        """The id of the output."""
+        return next(reversed(self.nodes))  # type: ignore[call-overload,no-any-return]
+
+    @property
+    def logits(self) -> str:
+        """The id of what a module returns: the output, or what a final softmax takes."""
+        last = self.nodes[self.output]
+        return last.inputs[0] if isinstance(last.op, Softmax) else last.id
+
+    @cached_property
+    def params(self) -> int:
+        """The number of learned parameters."""
+        return sum(node.op.params for node in self.nodes.values())
+
+    @cached_property
+    def multiply_adds(self) -> int:
+        """Multiply-adds of convolutions and linear layers for one image: the paper's FLOPs."""
+        return sum(node.op.multiply_adds(node.output_shape) for node in self.nodes.values())
+
+    @cached_property
+    def depths(self) -> Mapping[str, int]:
+        """For each id, the most convolutions and linear layers on a way to it, itself included."""
+        depths: dict[str, int] = {}
+        for node in self.nodes.values():
+            below = max((depths[source] for source in node.inputs), default=0)
+            depths[node.id] = below + isinstance(node.op, (Conv2d, Linear))
+        return MappingProxyType(depths)
+
+    @property
+    def layers(self) -> int:
+        """The paper's depth: convolutions and linear layers on the main path, the longest one."""
+        return self.depths[self.output]
+
+    @cached_property
+    def graph(self) -> networkx.DiGraph[str]:
+        """The network as a networkx graph.
+
+        Nodes bear `Node.attributes`; an edge's ``position`` is its place among the target's
+        inputs, and the graph's own attributes are name, title, description and input.
+        """
+        import networkx
+
+        graph: networkx.DiGraph[str] = networkx.DiGraph(
+            name=self.name,
+            title=self.title,
+            description=self.description,
+            input=list(self.input_shape),
+        )
+        for node in self.nodes.values():
+            graph.add_node(node.id, **node.attributes)
+            for position, source in enumerate(node.inputs):
+                graph.add_edge(source, node.id, position=position)
+        return graph
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A node of a `Fragment`: its name and its inputs are relative to wherever it is put."""
+
+    name: str
+    op: Op
+    inputs: tuple[str, ...]
+    output_shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A relocatable piece of graph with one input and one output, its last step's."""
+
+    input_shape: Shape
+    steps: tuple[Step, ...]
+    label: str | None = None
+
+    INPUT = ""
+
+    @property
+    def output_shape(self) -> Shape:
+        """The shape that the fragment puts out."""
+        return self.steps[-1].output_shape if self.steps else self.input_shape
+
+
+class FragmentBuilder:
+    """Puts a `Fragment` together op by op, inferring shapes on the way.
+
+    >>> from archc.graph.ops import Conv2d, ReLU
+    >>> piece = FragmentBuilder((3, 32, 32))
+    >>> piece.add("conv", Conv2d(3, 16, kernel_size=3, padding=1))
+    'conv'
+    >>> piece.add("relu", ReLU())
+    'relu'
+    >>> piece.build().output_shape
+    (16, 32, 32)
+    """
+
+    def __init__(self, input_shape: Shape):
+        self.input_shape = input_shape
+        self.last = Fragment.INPUT
+        self._shapes: dict[str, Shape] = {Fragment.INPUT: input_shape}
+        self._steps: list[Step] = []
+
+    def shape(self, name: str | None = None) -> Shape:
+        """The output shape of a step, or of the last one."""
+        return self._shapes[self.last if name is None else name]
+
+    def add(self, name: str, op: Op, *inputs: str) -> str:
+        """Append an op on the named inputs (default: the last step) and return its name.
+
+        Raises `ShapeError` where the shapes do not fit.
+        """
+        inputs = inputs or (self.last,)
+        shape = op.infer(*(self._shapes[source] for source in inputs))
+        self._steps.append(Step(name, op, inputs, shape))
+        self._shapes[name] = shape
+        self.last = name
+        return name
+
+    def build(self, label: str | None = None) -> Fragment:
+        """The finished piece; its output is the last step's."""
+        return Fragment(self.input_shape, tuple(self._steps), label)
+
+
+@dataclass
+class NetworkBuilder:
+    """Strings fragments together into the nodes of a `Network`, one after another."""
+
+    input_shape: Shape
+    nodes: dict[str, Node] = field(init=False)
+    last: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.nodes = {"input": Node("input", Input(), (), self.input_shape)}
+        self.last = "input"
+
+    @property
+    def shape(self) -> Shape:
+        """The shape put out so far."""
+        return self.nodes[self.last].output_shape
+
+    def append(
+        self,
+        fragment: Fragment,
+        place: Callable[[Step], str],
+        *,
+        stage: int | None = None,
+        block: int | None = None,
+        origin: Origin | None = None,
+    ) -> None:
+        """Put a fragment behind what there is; ``place`` gives each step its id."""
+        ids = {Fragment.INPUT: self.last}
+        for step in fragment.steps:
+            node_id = ids[step.name] = place(step)
+            inputs = tuple([ids[source] for source in step.inputs])
+            self.nodes[node_id] = Node(
+                node_id, step.op, inputs, step.output_shape, stage, block, fragment.label, origin
+            )
+            self.last = node_id
+
+
+def consumers(nodes: Iterable[Node]) -> dict[str, list[str]]:
+    """For each id that is read, the ids of the nodes that read it, in order."""
+    readers: dict[str, list[str]] = {}
+    for node in nodes:
+        for source in node.inputs:
+            readers.setdefault(source, []).append(node.id)
+    return readers

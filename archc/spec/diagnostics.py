@@ -1,0 +1,207 @@
+"""Where something is written, and what is wrong with it there."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cached_property
+from typing import NoReturn
+
+WINDOW = 100
+"""How much of a long source line is shown around the place, in characters."""
+
+
+@dataclass(eq=False)
+class Source:
+    """A text that was read: a file, standard input, or an option of the command line.
+
+    ``name`` is how diagnostics call it, ``path`` where it lies (None for what is no file), and
+    ``via`` the place of the ``extends`` that led to it.
+    """
+
+    name: str
+    text: str = ""
+    path: str | None = None
+    via: Place | None = None
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """The text line by line; YAML ends a line at LF, CR LF or CR."""
+        return self.text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+    def start(self) -> Place:
+        """The place of the text as a whole."""
+        return Place(self, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line and a column in a source, both from 1; a column counts characters."""
+
+    source: Source
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.source.name}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True)
+class Note:
+    """A second place that explains a diagnostic."""
+
+    place: Place
+    message: str
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One mistake: where it is, what it is, and what to do about it."""
+
+    place: Place
+    message: str
+    hint: str | None = None
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def all_notes(self) -> Sequence[Note]:
+        """The diagnostic's notes, and the way through ``extends`` to the file at fault."""
+        way = []
+        via = self.place.source.via
+        while via is not None:
+            way.append(Note(via, f"{quote_name(self.place.source.name)} is extended here"))
+            via = via.source.via
+        return (*self.notes, *way)
+
+    def render(self) -> str:
+        """The diagnostic as text: the message, the source line with a caret, hint and notes."""
+        parts = [f"{self.place}: error: {self.message}", *excerpt(self.place)]
+        if self.hint:
+            parts.append(f"hint: {self.hint}")
+        for note in self.all_notes:
+            parts.append(f"{note.place}: note: {note.message}")
+        return "\n".join(parts)
+
+    def as_dict(self) -> dict[str, object]:
+        """The diagnostic as plain data."""
+        return {
+            "file": self.place.source.name,
+            "line": self.place.line,
+            "column": self.place.column,
+            "severity": "error",
+            "message": self.message,
+            "hint": self.hint,
+            "notes": [
+                {
+                    "file": note.place.source.name,
+                    "line": note.place.line,
+                    "column": note.place.column,
+                    "message": note.message,
+                }
+                for note in self.all_notes
+            ],
+        }
+
+
+class SpecError(Exception):
+    """A spec cannot be used; ``diagnostics`` says why, in the order of the text."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]):
+        self.diagnostics = tuple(diagnostics)
+        super().__init__("\n".join(diagnostic.render() for diagnostic in self.diagnostics))
+
+
+@dataclass
+class Findings:
+    """Collects the mistakes of a spec, each once."""
+
+    found: dict[tuple[Place, str], Diagnostic] = field(default_factory=dict)
+
+    def error(
+        self, place: Place, message: str, hint: str | None = None, notes: Iterable[Note] = ()
+    ) -> None:
+        """Note a mistake."""
+        diagnostic = Diagnostic(place, message, hint, tuple(notes))
+        self.found.setdefault((place, message), diagnostic)
+
+    def check(self) -> None:
+        """Raise `SpecError` if there are mistakes."""
+        if self.found:
+            order: dict[Source, int] = {}
+            for place, _ in self.found:
+                order.setdefault(place.source, len(order))
+            raise SpecError(
+                sorted(
+                    self.found.values(),
+                    key=lambda d: (order[d.place.source], d.place.line, d.place.column),
+                )
+            )
+
+
+def fail(place: Place, message: str, hint: str | None = None, notes: Iterable[Note] = ()) -> NoReturn:
+    """Raise a `SpecError` of one diagnostic."""
+    raise SpecError([Diagnostic(place, message, hint, tuple(notes))])
+
+
+def excerpt(place: Place) -> list[str]:
+    """The source line around a place and a caret under it; nothing where there is no such line."""
+    lines = place.source.lines
+    if not place.source.text or place.line > len(lines):
+        return []
+    line = lines[place.line - 1]
+    at = min(place.column - 1, len(line))
+    start = max(0, min(at - WINDOW // 2, len(line) - WINDOW))
+    piece = line[start : start + WINDOW]
+    head = "…" if start else ""
+    tail = "…" if start + WINDOW < len(line) else ""
+    before = head + "".join(map(visible, line[start:at]))
+    shown = head + "".join(map(visible, piece)) + tail
+    return [f"  {shown}", f"  {' ' * display_width(before)}^"]
+
+
+def visible(character: str) -> str:
+    """The character, or a stand-in of width 1 for one that would disturb a terminal."""
+    if character == "\t":
+        return " "
+    if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"):
+        return "\N{REPLACEMENT CHARACTER}"
+    return character
+
+
+def display_width(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    width = 0
+    for character in text:
+        if not unicodedata.combining(character):
+            width += 2 if unicodedata.east_asian_width(character) in "WF" else 1
+    return width
+
+
+def quote(text: str, limit: int = 40) -> str:
+    """A user's text between backticks, on one line and not too long."""
+    if len(text) > limit:
+        text = text[: limit - 1] + "…"
+    safe = json.dumps(text, ensure_ascii=False)[1:-1].replace('\\"', '"').replace("\\\\", "\\")
+    return f"`{''.join(map(visible, safe))}`"
+
+
+def quote_name(name: str) -> str:
+    """The name of a file or of an option, on one line, whole."""
+    return "".join(map(visible, name))
+
+
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """``did you mean `bottleneck`?``, where a known word is close enough."""
+    lower = {candidate.lower(): candidate for candidate in known}
+    for match in get_close_matches(word.lower(), lower, n=1, cutoff=0.6):
+        return f"did you mean `{lower[match]}`?"
+    return None
+
+
+def listing(words: Iterable[str], last: str = "or") -> str:
+    """Words in a row: ``A, B or C``."""
+    row = list(words)
+    return f" {last} ".join([", ".join(row[:-1]), row[-1]] if len(row) > 1 else row)
