@@ -1,0 +1,33 @@
+"""archc compiles YAML specs of convolutional networks into counts, figures and torch modules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from archc.graph import Network as Network
+    from archc.library import count as count
+    from archc.library import draw as draw
+    from archc.library import emit as emit
+    from archc.library import load as load
+    from archc.library import module as module
+    from archc.spec import SpecError as SpecError
+
+__version__ = "0.1.0"
+__all__ = ["Network", "SpecError", "count", "draw", "emit", "load", "module"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the library when it is first used, so that ``archc --version`` need not."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "Network":
+        from archc.graph import Network as found
+    elif name == "SpecError":
+        from archc.spec import SpecError as found  # type: ignore[assignment]
+    else:
+        from archc import library
+
+        found = getattr(library, name)
+    globals()[name] = found
+    return found

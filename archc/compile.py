@@ -175,4 +175,3 @@ class _Names:
             name = f"{family}{number}"
         self.taken.add(name)
         return name
-

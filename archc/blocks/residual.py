@@ -73,9 +73,7 @@ class ResidualStage(Stage):
         block.add("add", Add(), main, shortcut)
         return projected
 
-    def _project(
-        self, block: FragmentBuilder, out_channels: int, stride: int, style: Style
-    ) -> str:
+    def _project(self, block: FragmentBuilder, out_channels: int, stride: int, style: Style) -> str:
         # With pre-activation the projection takes the activated tensor and needs no norm of its
         # own: the next block begins with one (He et al. 2016, section 4.1).
         source = "relu1" if style.pre_activation else Fragment.INPUT

@@ -56,6 +56,11 @@ class Node:
         return self.op.multiply_adds(self.output_shape)
 
     @property
+    def is_layer(self) -> bool:
+        """Whether the paper counts the op as a layer: a convolution or a linear layer."""
+        return isinstance(self.op, (Conv2d, Linear))
+
+    @property
     def attributes(self) -> dict[str, Any]:
         """Everything about the node but its id, under the names that archc's JSON uses."""
         return {
@@ -96,7 +101,7 @@ class Network:
     @property
     def output(self) -> str:
         """The id of the output."""
-        return next(reversed(self.nodes))  # type: ignore[call-overload,no-any-return]
+        return list(self.nodes)[-1]
 
     @property
     def logits(self) -> str:
@@ -120,13 +125,23 @@ class Network:
         depths: dict[str, int] = {}
         for node in self.nodes.values():
             below = max((depths[source] for source in node.inputs), default=0)
-            depths[node.id] = below + isinstance(node.op, (Conv2d, Linear))
+            depths[node.id] = below + node.is_layer
         return MappingProxyType(depths)
 
     @property
     def layers(self) -> int:
         """The paper's depth: convolutions and linear layers on the main path, the longest one."""
         return self.depths[self.output]
+
+    @cached_property
+    def main_path(self) -> tuple[str, ...]:
+        """The ids from input to output on the way with the most layers; of inputs that are equal
+        in this the first."""
+        depths = self.depths
+        path = [self.output]
+        while sources := self.nodes[path[-1]].inputs:
+            path.append(max(sources, key=depths.__getitem__))
+        return tuple(reversed(path))
 
     @cached_property
     def graph(self) -> networkx.DiGraph[str]:

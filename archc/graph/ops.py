@@ -96,9 +96,7 @@ class Conv2d(Op):
         (x,) = inputs
         _require_map(x, "a convolution")
         if x[0] != self.in_channels:
-            raise ShapeError(
-                f"a convolution of {self.in_channels} channels meets {x[0]} channels"
-            )
+            raise ShapeError(f"a convolution of {self.in_channels} channels meets {x[0]} channels")
         for name, channels in (("input", self.in_channels), ("output", self.out_channels)):
             if channels % self.groups:
                 raise ShapeError(

@@ -141,7 +141,9 @@ class Findings:
             )
 
 
-def fail(place: Place, message: str, hint: str | None = None, notes: Iterable[Note] = ()) -> NoReturn:
+def fail(
+    place: Place, message: str, hint: str | None = None, notes: Iterable[Note] = ()
+) -> NoReturn:
     """Raise a `SpecError` of one diagnostic."""
     raise SpecError([Diagnostic(place, message, hint, tuple(notes))])
 

@@ -129,16 +129,22 @@ def _fill(source: Source, raw: bytes) -> None:
         before = raw[: error.start].decode("utf-8-sig", errors="replace")
         place = _place_after(source, before)
         binary = b"\0" in raw[:1024]
-        fail(place, "this is a binary file, not a spec" if binary else "this is not UTF-8",
-             None if binary else "save the spec as UTF-8")
+        fail(
+            place,
+            "this is a binary file, not a spec" if binary else "this is not UTF-8",
+            None if binary else "save the spec as UTF-8",
+        )
     source.text = text
     refused = _REFUSED.search(text)
     if refused:
         place = _place_after(source, text[: refused.start()])
         if refused[0] == "\0":
             fail(place, "this is a binary file, not a spec")
-        fail(place, f"the character U+{ord(refused[0]):04X} is not allowed in a spec",
-             'write it as an escape between double quotes, if it is meant')
+        fail(
+            place,
+            f"the character U+{ord(refused[0]):04X} is not allowed in a spec",
+            "write it as an escape between double quotes, if it is meant",
+        )
 
 
 def _place_after(source: Source, before: str) -> Place:

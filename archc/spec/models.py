@@ -99,7 +99,8 @@ class Spec:
     """A resolved, valid spec: what an author wrote, with everything that it extends laid in.
 
     ``entries`` holds the places of the header's keys; ``label`` says in a few words which spec
-    it is, for the head of generated files.
+    it is, for the head of generated files; ``group`` is the folder it lies in below ``specs/``,
+    empty elsewhere.
     """
 
     header: Header
@@ -109,6 +110,7 @@ class Spec:
     entries: Mapping[str, Entry]
     place: Place
     label: str
+    group: str
 
     @property
     def style(self) -> Style:

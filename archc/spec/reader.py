@@ -132,8 +132,9 @@ class _Reader:
         mark = event.start_mark
         return Place(self.source, mark.line + 1, mark.column + 1)
 
-    def _complain(self, place: Place, message: str, hint: str | None = None,
-                  notes: tuple[Note, ...] = ()) -> None:
+    def _complain(
+        self, place: Place, message: str, hint: str | None = None, notes: tuple[Note, ...] = ()
+    ) -> None:
         """Note a mistake; with too many of them the text is no spec, and reading ends."""
         self.findings.error(place, message, hint, notes)
         self.complaints += 1
@@ -274,16 +275,23 @@ _SYNTAX: list[tuple[str, str, str | None, str]] = [
         "here",
     ),
     ("did not find expected node content", "a value is expected here", None, "here"),
-    ("incompatible YAML document", "a spec's YAML has no `%YAML` line of this version", None, "here"),
+    (
+        "incompatible YAML document",
+        "a spec's YAML has no `%YAML` line of this version",
+        None,
+        "here",
+    ),
     ("undefined tag handle", "tags are not part of a spec's YAML", None, "here"),
-    ("expected alphabetic or numeric", "anchors and aliases are not part of a spec's YAML", None,
-     "here"),
+    (
+        "expected alphabetic or numeric",
+        "anchors and aliases are not part of a spec's YAML",
+        None,
+        "here",
+    ),
 ]
 
 
-def _explain_syntax(
-    error: yaml.MarkedYAMLError, source: Source
-) -> tuple[Place, str, str | None]:
+def _explain_syntax(error: yaml.MarkedYAMLError, source: Source) -> tuple[Place, str, str | None]:
     """The place, the message and the hint for what the parser stumbled on."""
     here = error.problem_mark or error.context_mark
     for problem, message, hint, where in _SYNTAX:

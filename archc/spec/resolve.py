@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from archc.blocks import MAX_BLOCKS, Stage, block_types
 from archc.blocks.layers import LAYERS, Layer
@@ -60,7 +61,7 @@ def resolve(source: Source, with_: Sequence[str] = (), input_: str | None = None
         draft.overlays.append({name: entry})
     if input_ is not None:
         draft.top["input"] = parse_input(input_, findings)
-    spec = _finish(draft, _label(source, with_, input_), findings)
+    spec = _finish(draft, _label(source, with_, input_), _group(source), findings)
     findings.check()
     assert spec is not None
     return spec
@@ -102,9 +103,7 @@ def _draft(source: Source, findings: Findings, descendants: tuple[Source, ...]) 
     return draft
 
 
-def _checked_keys(
-    data: Mapping[str, Entry], place: Place, findings: Findings
-) -> dict[str, Entry]:
+def _checked_keys(data: Mapping[str, Entry], place: Place, findings: Findings) -> dict[str, Entry]:
     """The known keys of a file whose values have the right form; faults of the others noted."""
     entries = {}
     for key, entry in data.items():
@@ -114,11 +113,17 @@ def _checked_keys(
         elif tainted(value) and key not in (*_LISTS, *_MAPPINGS):
             continue
         elif key in _LISTS and not isinstance(value.data, tuple):
-            findings.error(value.place, f"`{key}` must be a list, not {describe(value)}",
-                           f"begin each of its entries with `- `")
+            findings.error(
+                value.place,
+                f"`{key}` must be a list, not {describe(value)}",
+                f"begin each of its entries with `- `",
+            )
         elif key in _MAPPINGS and not isinstance(value.data, dict):
-            findings.error(value.place, f"`{key}` must be a mapping, not {describe(value)}",
-                           f"for example `{key}: {{depth: 3}}`")
+            findings.error(
+                value.place,
+                f"`{key}` must be a mapping, not {describe(value)}",
+                f"for example `{key}: {{depth: 3}}`",
+            )
         else:
             entries[key] = entry
     if "name" not in data:
@@ -175,7 +180,7 @@ def _lay_over(draft: _Draft, entries: dict[str, Entry], place: Place) -> None:
         draft.overlays.append(entries["with"].value.data)
 
 
-def _finish(draft: _Draft, label: str, findings: Findings) -> Spec | None:
+def _finish(draft: _Draft, label: str, group: str, findings: Findings) -> Spec | None:
     """Check a draft as a whole."""
     top = dict(draft.top)
     if "name" not in top:  # its absence has been noted where it is missing
@@ -204,6 +209,7 @@ def _finish(draft: _Draft, label: str, findings: Findings) -> Spec | None:
         entries=draft.top,
         place=draft.place,
         label=label,
+        group=group,
     )
     _check_whole(spec, findings)
     return spec
@@ -309,9 +315,7 @@ def _layer_entries(
 # Stages
 
 
-def _stages(
-    draft: _Draft, rows: Sequence[Value], findings: Findings
-) -> list[PlacedStage | None]:
+def _stages(draft: _Draft, rows: Sequence[Value], findings: Findings) -> list[PlacedStage | None]:
     types = block_types()
     _check_overlays(draft, len(rows), types, findings)
     merged = [_merge(draft, index, row, findings) for index, row in enumerate(rows)]
@@ -476,3 +480,12 @@ def _label(source: Source, with_: Sequence[str], input_: str | None) -> str:
     options = [f"--with {text}" for text in with_]
     options += [f"--input {input_}"] if input_ is not None else []
     return quote_name(" ".join([name, *options]))
+
+
+def _group(source: Source) -> str:
+    """The folders between ``specs/`` and a spec's file."""
+    if source.path is None:
+        return ""
+    folders = Path(os.path.realpath(source.path)).parent.parts
+    inside = folders[len(folders) - folders[::-1].index("specs") :] if "specs" in folders else ()
+    return "/".join(inside)

@@ -66,7 +66,9 @@ def validate(
             faults.add(name)
             if detail["type"] == "missing":
                 what = " ".join((model.model_fields[name].description or "").split())
-                findings.error(place, f"{owner} has no `{name}`", f"`{name}`: {_uncapitalised(what)}")
+                findings.error(
+                    place, f"{owner} has no `{name}`", f"`{name}`: {_uncapitalised(what)}"
+                )
             else:
                 value = _inner(entries[name].value, detail["loc"][1:])
                 _complain(model, name, value, rename, findings)
@@ -74,9 +76,7 @@ def validate(
     return None if faults else valid
 
 
-def unknown(
-    name: str, place: Place, owner: str, known: Iterable[str], findings: Findings
-) -> None:
+def unknown(name: str, place: Place, owner: str, known: Iterable[str], findings: Findings) -> None:
     """Note an unknown key."""
     words = list(known)
     hint = closest(name, words) or (f"it has {listing(words, 'and')}" if words else None)

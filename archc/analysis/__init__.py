@@ -1,0 +1,5 @@
+"""Facts about a network: functions from a `Network` to typed results."""
+
+from archc.analysis.count import CONVENTIONS, LEVELS, Count, Row, count
+
+__all__ = ["CONVENTIONS", "LEVELS", "Count", "Row", "count"]

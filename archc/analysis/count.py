@@ -1,0 +1,119 @@
+"""Parameters and multiply-adds, per network, stage, block and layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from typing import Any, Literal, TypeAlias
+
+from archc.graph import Network, Node, Shape
+
+Level: TypeAlias = Literal["network", "stage", "block", "layer"]
+LEVELS: tuple[Level, ...] = ("network", "stage", "block", "layer")
+
+CONVENTIONS: dict[str, Callable[[Node], int]] = {
+    "multiply-adds": lambda node: node.multiply_adds,
+}
+"""What an op counts as FLOPs, by convention. The paper's: multiply-adds of convolutions and
+linear layers (He et al. 2015, section 3.3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The counts of a part of a network; ``stage`` and ``block`` are None in stem and head.
+
+    ``layers`` counts the convolutions and linear layers of the part that lie on the main path.
+    """
+
+    name: str
+    op: str | None
+    stage: int | None
+    block: int | None
+    output_shape: Shape
+    layers: int
+    params: int
+    multiply_adds: int
+    flops: int
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """The counts of a network for one image of shape ``input``, and of its parts."""
+
+    name: str
+    input: Shape
+    layers: int
+    params: int
+    multiply_adds: int
+    flops: int
+    convention: str
+    rows: tuple[Row, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The counts as plain data; integers are exact."""
+        return asdict(self)
+
+
+def count(network: Network, by: Level = "stage", convention: str = "multiply-adds") -> Count:
+    """Count a network's parameters and multiply-adds for one image.
+
+    ``by`` says which parts the rows are; by layer, a row is an op that holds or computes
+    something. Raises KeyError for an unknown convention, ValueError for an unknown level.
+    """
+    if by not in LEVELS:
+        raise ValueError(f"`by` must be one of {', '.join(LEVELS)}, not {by!r}")
+    flops = CONVENTIONS[convention]
+    main = frozenset(network.main_path)
+    rows = tuple(_row(name, list(nodes), main, flops, by) for name, nodes in _parts(network, by))
+    return Count(
+        name=network.name,
+        input=network.input_shape,
+        layers=network.layers,
+        params=network.params,
+        multiply_adds=network.multiply_adds,
+        flops=sum(flops(node) for node in network.nodes.values()),
+        convention=convention,
+        rows=rows,
+    )
+
+
+def _parts(network: Network, by: Level) -> Iterable[tuple[str, Iterable[Node]]]:
+    nodes = list(network.nodes.values())
+    if by == "network":
+        return [(network.name, nodes)]
+    if by == "layer":
+        return [(node.id, [node]) for node in nodes if node.params or node.multiply_adds]
+    stem = next((i for i, node in enumerate(nodes) if node.stage is not None), len(nodes))
+
+    def part(item: tuple[int, Node]) -> str:
+        index, node = item
+        if node.stage is None:
+            return "stem" if index < stem else "head"
+        if by == "stage":
+            return f"stage {node.stage}"
+        return f"stage {node.stage}, {'end' if node.block is None else f'block {node.block}'}"
+
+    parts = [(name, [n for _, n in run]) for name, run in groupby(enumerate(nodes), part)]
+    return [(name, run) for name, run in parts if name != "stem" or len(run) > 1]
+
+
+def _row(
+    name: str,
+    nodes: list[Node],
+    main: frozenset[str],
+    flops: Callable[[Node], int],
+    by: Level,
+) -> Row:
+    last = nodes[-1]
+    return Row(
+        name=name,
+        op=last.op.kind if by == "layer" else None,
+        stage=None if by == "network" else last.stage,
+        block=None if by in ("network", "stage") else last.block,
+        output_shape=last.output_shape,
+        layers=sum(node.id in main and node.is_layer for node in nodes),
+        params=sum(node.params for node in nodes),
+        multiply_adds=sum(node.multiply_adds for node in nodes),
+        flops=sum(map(flops, nodes)),
+    )

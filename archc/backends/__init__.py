@@ -1,0 +1,1 @@
+"""A network into text or pictures. Backends know ops, never block types."""

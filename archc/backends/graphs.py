@@ -1,0 +1,44 @@
+"""A network as node-link JSON and as GraphML."""
+
+from __future__ import annotations
+
+import json
+from io import BytesIO
+
+from archc.graph import Network
+
+
+def to_json(network: Network) -> str:
+    """networkx's node-link data: ``nodes``, and ``edges`` with ``source`` and ``target``.
+
+    A node has everything of `Node.attributes`; ``networkx.node_link_graph`` reads it back.
+    """
+    import networkx
+
+    data = networkx.node_link_data(network.graph, edges="edges")
+    data["nodes"] = [{"id": node.pop("id"), **node} for node in data["nodes"]]
+    rows = [f"  {json.dumps(key)}: {_value(value)}" for key, value in data.items()]
+    return "{\n" + ",\n".join(rows) + "\n}\n"
+
+
+def to_graphml(network: Network) -> bytes:
+    """GraphML with the same data, flat: lists as words between commas, nulls left out."""
+    import networkx
+
+    graph = network.graph.copy()
+    for data in (graph.graph, *(node for _, node in graph.nodes(data=True))):
+        for key, value in list(data.items()):
+            if value is None:
+                del data[key]
+            elif isinstance(value, list):
+                data[key] = ",".join(map(str, value))
+    out = BytesIO()
+    networkx.write_graphml_xml(graph, out)
+    return out.getvalue() + b"\n"
+
+
+def _value(value: object) -> str:
+    """JSON with a line for each item of a list, so that versions of a file compare well."""
+    if not isinstance(value, list) or not value:
+        return json.dumps(value)
+    return "[\n" + ",\n".join(f"    {json.dumps(item)}" for item in value) + "\n  ]"

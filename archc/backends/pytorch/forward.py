@@ -1,0 +1,139 @@
+"""The body of ``forward``: a module's children as a few lines of expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from archc.backends.pytorch.text import WIDTH, Namespace
+from archc.backends.pytorch.tree import Group, Leaf
+from archc.graph.ops import (
+    Add,
+    AdaptiveAvgPool2d,
+    AvgPool2d,
+    Flatten,
+    MaxPool2d,
+    Op,
+    ReLU,
+    Softmax,
+)
+
+CALLS: dict[type[Op], Callable[..., str]] = {
+    ReLU: lambda x: f"F.relu({x})",
+    Add: lambda *xs: " + ".join(xs),
+    Flatten: lambda x: f"torch.flatten({x}, 1)",
+    Softmax: lambda x: f"torch.softmax({x}, dim=1)",
+}
+"""How an op that is no module is written, given its operands."""
+
+_LINE_ENDS = (ReLU, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d)
+
+Child = Group | Leaf
+
+
+@dataclass(frozen=True, slots=True)
+class _Statement:
+    result: str
+    text: str
+    reads: tuple[str, ...]
+
+
+def forward_lines(group: Group) -> list[str]:
+    """The lines of a module's ``forward``, its argument being ``x``.
+
+    A line ends at a relu, a pool or a sub-module, at a value that is read twice, and where it
+    would grow too long. A variable is used again when its value is dead.
+    """
+    wiring = {child.name: (child, sources) for child, sources in group.wiring()}
+    result = _last(group)
+    stored = _line_ends(wiring, result)
+    while True:
+        lines, too_long = _write(wiring, stored, result)
+        if not too_long:
+            return lines
+        stored |= too_long
+
+
+def _last(group: Group) -> str:
+    for name, child in group.children.items():
+        if (child.node.id if isinstance(child, Leaf) else child.result) == group.result:
+            return name
+    raise AssertionError("a module whose output is none of its children's")
+
+
+def _line_ends(wiring: Mapping[str, tuple[Child, tuple[str, ...]]], result: str) -> set[str]:
+    """The children whose values are kept in a variable."""
+    reads: dict[str, list[Child]] = {}
+    for child, sources in wiring.values():
+        for source in sources:
+            reads.setdefault(source, []).append(child)
+    ends = {result}
+    for name, (child, _) in wiring.items():
+        readers = reads.get(name, [])
+        ends_line = isinstance(child, Group) or isinstance(child.node.op, _LINE_ENDS)
+        # A shortcut's module stands in the sum that reads it.
+        in_sum = (
+            len(readers) == 1
+            and isinstance(readers[0], Leaf)
+            and isinstance(readers[0].node.op, Add)
+            and not (isinstance(child, Leaf) and isinstance(child.node.op, ReLU))
+        )
+        if len(readers) > 1 or (ends_line and not in_sum):
+            ends.add(name)
+    return ends
+
+
+def _write(
+    wiring: Mapping[str, tuple[Child, tuple[str, ...]]], stored: set[str], result: str
+) -> tuple[list[str], set[str]]:
+    """The lines, and what must be stored too because a line with it grows too long."""
+    statements = [_statement(name, wiring, stored) for name in wiring if name in stored]
+    last_read = {"": -1}
+    for index, statement in enumerate(statements):
+        for value in statement.reads:
+            last_read[value] = index
+    variables = {"": "x"}
+    names = Namespace({"x", "self", "nn", "F", "torch"})
+    lines: list[str] = []
+    too_long: set[str] = set()
+    for index, statement in enumerate(statements):
+        text = statement.text.format(**{_key(v): variables[v] for v in statement.reads})
+        if statement.result == result:
+            line = f"        return {text}"
+        else:
+            dead = [v for v in statement.reads if last_read[v] == index]
+            variable = variables[dead[0]] if dead else names.new("out")
+            variables[statement.result] = variable
+            line = f"        {variable} = {text}"
+        lines.append(line)
+        if len(line) > WIDTH:
+            too_long |= _operands(statement.result, wiring) - stored - {""}
+    return lines, too_long
+
+
+def _operands(name: str, wiring: Mapping[str, tuple[Child, tuple[str, ...]]]) -> set[str]:
+    """What a child reads that takes a call to compute; for a lone chain, its middle."""
+    return set(wiring[name][1])
+
+
+def _statement(
+    name: str, wiring: Mapping[str, tuple[Child, tuple[str, ...]]], stored: set[str]
+) -> _Statement:
+    reads: list[str] = []
+
+    def text(value: str) -> str:
+        if value == "" or (value in stored and value != name):
+            reads.append(value)
+            return "{" + _key(value) + "}"
+        child, sources = wiring[value]
+        operands = [text(source) for source in sources]
+        if isinstance(child, Leaf) and not child.is_module:
+            return CALLS[type(child.node.op)](*operands)
+        return f"self.{child.name}({', '.join(operands)})"
+
+    written = text(name)
+    return _Statement(name, written, tuple(dict.fromkeys(reads)))
+
+
+def _key(value: str) -> str:
+    return f"v_{value}"

@@ -1,0 +1,322 @@
+"""A network as the source of a Python module that needs torch alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from archc.backends.pytorch.classes import (
+    Class,
+    Number,
+    Slot,
+    classes_of,
+    condition,
+    numbers_of,
+    value_of,
+)
+from archc.backends.pytorch.forward import CALLS, forward_lines
+from archc.backends.pytorch.text import (
+    RESERVED,
+    WIDTH,
+    Call,
+    Expression,
+    Namespace,
+    call,
+    class_name,
+    lay_out,
+    prose,
+    run_together,
+)
+from archc.backends.pytorch.tree import Group, Leaf, StructureError, fold
+from archc.graph import Network
+from archc.graph.ops import (
+    AdaptiveAvgPool2d,
+    AvgPool2d,
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    Flatten,
+    Linear,
+    MaxPool2d,
+    Op,
+    ReLU,
+    Softmax,
+    ZeroPadShortcut,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Constructor:
+    """How a module is made: what stands by position, and what by keyword unless it is this."""
+
+    function: str
+    positional: tuple[str, ...] = ()
+    keywords: tuple[tuple[str, Number | None], ...] = ()
+    fixed: tuple[tuple[str, str], ...] = ()
+
+
+_POOL = (("kernel_size", None), ("stride", None), ("padding", 0))
+
+_CONSTRUCTORS: dict[type[Op], _Constructor] = {
+    Conv2d: _Constructor(
+        "nn.Conv2d",
+        ("in_channels", "out_channels"),
+        (("kernel_size", None), ("stride", 1), ("padding", 0), ("groups", 1), ("bias", True)),
+    ),
+    BatchNorm2d: _Constructor("nn.BatchNorm2d", ("num_features",)),
+    ReLU: _Constructor("nn.ReLU"),
+    MaxPool2d: _Constructor("nn.MaxPool2d", (), _POOL),
+    AvgPool2d: _Constructor("nn.AvgPool2d", (), _POOL),
+    AdaptiveAvgPool2d: _Constructor("nn.AdaptiveAvgPool2d", ("output_size",)),
+    Linear: _Constructor("nn.Linear", ("in_features", "out_features"), (("bias", True),)),
+    Dropout: _Constructor("nn.Dropout", ("p",)),
+    Flatten: _Constructor("nn.Flatten"),
+    Softmax: _Constructor("nn.Softmax", fixed=(("dim", "1"),)),
+    ZeroPadShortcut: _Constructor(
+        "ZeroPadShortcut", ("in_channels", "out_channels"), (("stride", 1),)
+    ),
+}
+
+# Option A as measured the best or near it of six forms, in both memory layouts.
+_ZERO_PAD = '''
+class ZeroPadShortcut(nn.Module):
+    """Option A: subsample, then append zero channels; there is nothing to learn."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
+        super().__init__()
+        self.extra = out_channels - in_channels
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        s = self.stride
+        return F.pad(x[:, :, ::s, ::s], (0, 0, 0, 0, 0, self.extra))
+'''.splitlines()
+
+
+def emit(network: Network) -> str:
+    """The source of a module with one class, the network's, in its ``__all__``.
+
+    The class takes no arguments; its ``forward`` takes images ``(batch, channels, height,
+    width)`` and returns the logits, ``predict`` applies the final softmax where there is one.
+    Raises `StructureError` for a network whose ids describe no modules.
+    """
+    root = fold(network)
+    classes, found = classes_of(root)
+    names = Namespace(RESERVED)
+    title = names.new(class_name(network.name))
+    _name_classes(classes, names)
+    writer = _Writer(found)
+    body: list[str] = []
+    if any(isinstance(node.op, ZeroPadShortcut) for node in network.nodes.values()):
+        body += ["", *_ZERO_PAD]
+    for one in classes:
+        body += ["", "", *writer.inner_class(one)]
+    body += ["", "", *writer.network_class(network, root, title)]
+    text = "\n".join(body)
+    head = [*_docstring(network), "", *_imports(text), "", f'__all__ = ["{title}"]']
+    return "\n".join(head) + "\n" + text + "\n"
+
+
+def _docstring(network: Network) -> list[str]:
+    origin = f"Compiled by archc from {network.source or network.name}; edit the spec, not this."
+    title = prose(network.title, WIDTH - 4) or [network.name]
+    return [
+        f'"""{title[0]}',
+        *title[1:],
+        "",
+        *prose(network.description),
+        *([""] if network.description.strip() else []),
+        *prose(origin),
+        f"Digest of the resolved spec: sha256 {network.digest[:16]}",
+        '"""',
+    ]
+
+
+def _imports(text: str) -> list[str]:
+    return [
+        *(["import torch"] if "torch." in text else []),
+        *(["import torch.nn.functional as F"] if "F." in text else []),
+        "from torch import Tensor, nn",
+    ]
+
+
+def _name_classes(classes: list[Class], names: Namespace) -> None:
+    """A block's class is named by its label, one inside it by its place."""
+    for one in reversed(classes):
+        group = one.instances[0]
+        leaf = next(group.leaves())
+        block = f"layer{leaf.node.stage}.{leaf.node.block}"
+        label = leaf.node.block_label if group.path == block else None
+        words = label or "".join(part[:1].upper() + part[1:] for part in group.name.split("_"))
+        one.name = names.new(words if not words.isdigit() else f"Block{words}")
+
+
+@dataclass(frozen=True)
+class _Writer:
+    """Writes classes, knowing which module is of which."""
+
+    classes: Mapping[Group, Class]
+
+    def inner_class(self, one: Class) -> list[str]:
+        """The source of a class that modules share."""
+        model = one.model
+
+        def look_up(slot: Slot) -> str:
+            argument = one.argument(slot)
+            return argument.name if argument else repr(one.literals[slot])
+
+        body = []
+        for child in model.children.values():
+            if isinstance(child, Leaf) and not child.is_module:
+                continue
+            if child.name != one.optional:
+                body += self._attribute("        ", child, "", look_up)
+                continue
+            body += [
+                f"        if {' or '.join(condition(one))}:",
+                *self._attribute("            ", child, "", look_up),
+                "        else:",
+                f"            self.{child.name} = nn.Identity()",
+            ]
+        return [
+            f"class {one.name}(nn.Module):",
+            *_signature(one),
+            "        super().__init__()",
+            *body,
+            "",
+            "    def forward(self, x: Tensor) -> Tensor:",
+            *forward_lines(model),
+        ]
+
+    def network_class(self, network: Network, root: Group, name: str) -> list[str]:
+        """The source of the network's own class."""
+        numbers = numbers_of(root)
+
+        def look_up(slot: Slot) -> str:
+            return repr(numbers[slot])
+
+        body = []
+        for child in root.children.values():
+            if isinstance(child, Group) or child.is_module:
+                body += self._attribute("        ", child, "", look_up)
+        softmax = network.nodes[network.output]
+        return [
+            f"class {name}(nn.Module):",
+            "    def __init__(self) -> None:",
+            "        super().__init__()",
+            *body,
+            *_initialisation(network),
+            "",
+            "    def forward(self, x: Tensor) -> Tensor:",
+            *(forward_lines(root) if root.children else ["        return x"]),
+            *(_predict(softmax.op) if network.output != network.logits else []),
+        ]
+
+    def _attribute(
+        self, indent: str, child: Group | Leaf, path: str, look_up: Callable[[Slot], str]
+    ) -> list[str]:
+        """The lines that give a module its child."""
+        expression, named = self._module(child, path + child.name, look_up)
+        lines = lay_out(indent, f"self.{child.name} = ", expression)
+        for name, extra in named:
+            lines += lay_out(indent, f'self.{child.name}.add_module("{name}", ', extra, ")")
+        return lines
+
+    def _module(
+        self, child: Group | Leaf, path: str, look_up: Callable[[Slot], str]
+    ) -> tuple[Expression, list[tuple[str, Expression]]]:
+        """The expression that makes a child, and what a Sequential holds besides, by name."""
+        if isinstance(child, Leaf):
+            return _construct(child.node.op, path, look_up), []
+        if child in self.classes:
+            return self._instance(child, path, look_up), []
+        items: list[Expression] = []
+        named: list[tuple[str, Expression]] = []
+        for grandchild in child.children.values():
+            expression, more = self._module(grandchild, f"{path}.{grandchild.name}", look_up)
+            if more:
+                raise StructureError(f"{path!r} mixes numbered and named modules too deep inside")
+            if grandchild.name.isdigit():
+                items.append(expression)
+            else:
+                named.append((grandchild.name, expression))
+        return call("nn.Sequential", *run_together(items)), named
+
+    def _instance(self, group: Group, path: str, look_up: Callable[[Slot], str]) -> Call:
+        """A call of the class that a module shares; arguments by the numbers it has there."""
+        one = self.classes[group]
+        numbers = numbers_of(group)
+        arguments: list[tuple[str, Expression]] = []
+        for argument in one.arguments:
+            inside, field = next(slot for slot in argument.slots if slot in numbers)
+            text = look_up((f"{path}.{inside}", field))
+            if argument.default is not None and text == repr(argument.default):
+                continue
+            by_name = field not in (
+                "in_channels",
+                "out_channels",
+                "num_features",
+                "in_features",
+                "out_features",
+            )
+            arguments.append((argument.name if by_name else "", text))
+        return Call(one.name, tuple(arguments))
+
+
+def _construct(op: Op, path: str, look_up: Callable[[Slot], str]) -> Call:
+    how = _CONSTRUCTORS[type(op)]
+    arguments: list[tuple[str, Expression]] = [("", look_up((path, f))) for f in how.positional]
+    stride_of_pool = how.keywords is _POOL
+    for name, default in how.keywords:
+        text = look_up((path, name))
+        if default is not None and text == repr(default):
+            continue
+        if stride_of_pool and name == "stride" and text == look_up((path, "kernel_size")):
+            continue
+        arguments.append((name, text))
+    arguments += how.fixed
+    return Call(how.function, tuple(arguments))
+
+
+def _signature(one: Class) -> list[str]:
+    numbers = numbers_of(one.model)
+    parameters = ["self"]
+    for argument in one.arguments:
+        kind = type(value_of(argument, numbers)).__name__
+        default = "" if argument.default is None else f" = {argument.default!r}"
+        parameters.append(f"{argument.name}: {kind}{default}")
+    line = f"    def __init__({', '.join(parameters)}) -> None:"
+    if len(line) <= WIDTH:
+        return [line]
+    inside = f"        {', '.join(parameters)}"
+    rows = [inside] if len(inside) <= WIDTH else [f"        {p}," for p in parameters]
+    return ["    def __init__(", *rows, "    ) -> None:"]
+
+
+def _initialisation(network: Network) -> list[str]:
+    """Convolutions start as in the authors' and torchvision's code, biases at zero."""
+    convolutions = [node.op for node in network.nodes.values() if isinstance(node.op, Conv2d)]
+    if not convolutions:
+        return []
+    lines = [
+        "        for module in self.modules():",
+        "            if isinstance(module, nn.Conv2d):",
+        '                nn.init.kaiming_normal_(module.weight, mode="fan_out")',
+    ]
+    biased = sum(op.bias for op in convolutions)
+    if biased == len(convolutions):
+        lines.append("                nn.init.zeros_(module.bias)")
+    elif biased:
+        lines += [
+            "                if module.bias is not None:",
+            "                    nn.init.zeros_(module.bias)",
+        ]
+    return lines
+
+
+def _predict(softmax: Op) -> list[str]:
+    return [
+        "",
+        "    def predict(self, x: Tensor) -> Tensor:",
+        f"        return {CALLS[type(softmax)]('self(x)')}",
+    ]

@@ -1,0 +1,106 @@
+"""Rows of results as text, CSV, Markdown: one table, many printers."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+Cell = str | int | float | None | Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its heading with the unit, the key it has in CSV, and how people read it."""
+
+    heading: str
+    key: str
+    show: Callable[[Any], str] = str
+
+    def text(self, cell: Cell) -> str:
+        """A cell as people read it; nothing where there is nothing."""
+        return "" if cell is None else self.show(cell)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns, and rows with a cell for each."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    title: str = ""
+
+    def csv(self) -> str:
+        """RFC 4180, numbers exact, lists joined by ``x``."""
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow([column.key for column in self.columns])
+        for row in self.rows:
+            writer.writerow([shape(cell) if isinstance(cell, tuple) else cell for cell in row])
+        return out.getvalue()
+
+    def markdown(self) -> str:
+        """A Markdown table, numbers to the right."""
+        lines = [[column.heading for column in self.columns]]
+        lines += [self._texts(row) for row in self.rows]
+        marks = ["---:" if self._is_number(i) else "---" for i in range(len(self.columns))]
+        lines.insert(1, marks)
+        return "".join(f"| {' | '.join(map(_markdown, line))} |\n" for line in lines)
+
+    def rich(self) -> RichTable:
+        """The table for a terminal."""
+        from rich import box
+        from rich.table import Table as RichTable
+        from rich.text import Text
+
+        title = Text(self.title, style="bold") if self.title else None
+        table = RichTable(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+        for index, column in enumerate(self.columns):
+            justify = "right" if self._is_number(index) else "left"
+            table.add_column(Text(column.heading), justify=justify, no_wrap=True)  # type: ignore[arg-type]
+        for row in self.rows:
+            table.add_row(*[Text(text) for text in self._texts(row)])
+        return table
+
+    def _texts(self, row: tuple[Cell, ...]) -> list[str]:
+        return [column.text(cell) for column, cell in zip(self.columns, row, strict=True)]
+
+    def _is_number(self, index: int) -> bool:
+        cells = [row[index] for row in self.rows if row[index] is not None]
+        return bool(cells) and all(isinstance(cell, (int, float)) for cell in cells)
+
+
+def exactly(number: int) -> str:
+    """``3,644,493,824``."""
+    return f"{number:,}"
+
+
+def in_short(number: int) -> str:
+    """A number with three or more digits kept and a unit: ``3.64 G``, ``21.62 M``.
+
+    >>> [in_short(n) for n in (3_644_493_824, 269_722, 512, 19_632_062_464)]
+    ['3.64 G', '269.72 k', '512', '19.63 G']
+    """
+    for power, unit in ((12, "T"), (9, "G"), (6, "M"), (3, "k")):
+        if number >= 10**power:
+            return f"{number / 10**power:,.2f} {unit}"
+    return str(number)
+
+
+def percent(share: float) -> str:
+    """``18.6 %``."""
+    return f"{100 * share:.1f} %"
+
+
+def shape(sizes: Sequence[int]) -> str:
+    """``64x56x56``."""
+    return "x".join(map(str, sizes))
+
+
+def _markdown(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")

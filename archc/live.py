@@ -1,0 +1,62 @@
+"""Emitted source as a live torch module. The only part of archc that imports torch."""
+
+from __future__ import annotations
+
+import copyreg
+import hashlib
+import linecache
+import sys
+from functools import partial
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from archc.backends.pytorch import emit
+from archc.graph import Network
+
+if TYPE_CHECKING:
+    import torch
+
+
+def build_module(network: Network) -> torch.nn.Module:
+    """An instance of a network's emitted class, freshly initialised on torch's default device.
+
+    Its lines show in tracebacks, and it can be pickled, to other processes too. Raises
+    ModuleNotFoundError where torch is not installed.
+    """
+    module = load_source(network.name, emit(network))
+    built: torch.nn.Module = getattr(module, module.__all__[0])()
+    return built
+
+
+def load_source(name: str, source: str) -> ModuleType:
+    """Import a source text as a module; the same text is imported once."""
+    digest = hashlib.sha256(source.encode()).hexdigest()[:16]
+    module_name = f"archc_emitted_{digest}"
+    if module_name in sys.modules:
+        return sys.modules[module_name]
+    filename = f"<archc {name} {digest}>"
+    module = ModuleType(module_name)
+    module.__file__ = filename
+    # An entry without a time is kept by linecache; tracebacks and inspect find the lines there.
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    sys.modules[module_name] = module
+    try:
+        exec(compile(source, filename, "exec"), module.__dict__)
+    except BaseException:
+        del sys.modules[module_name]
+        raise
+    for value in vars(module).values():
+        if isinstance(value, type) and value.__module__ == module_name:
+            copyreg.pickle(value, partial(_reduce, name, source))  # type: ignore[arg-type]
+    return module
+
+
+def _reduce(name: str, source: str, instance: Any) -> tuple[Any, ...]:
+    """How an instance of an emitted class is pickled: with the source it came from."""
+    return _restore, (name, source, type(instance).__qualname__), instance.__dict__
+
+
+def _restore(name: str, source: str, class_name: str) -> Any:
+    """An empty instance of an emitted class; its state follows."""
+    kind = getattr(load_source(name, source), class_name)
+    return kind.__new__(kind)
