@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,18 +17,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["Network", "SpecError", "count", "draw", "emit", "load", "module"]
 
+_HOMES = {"Network": "archc.graph", "SpecError": "archc.spec"}
+
 
 def __getattr__(name: str) -> Any:
     """Import the library when it is first used, so that ``archc --version`` need not."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name == "Network":
-        from archc.graph import Network as found
-    elif name == "SpecError":
-        from archc.spec import SpecError as found  # type: ignore[assignment]
-    else:
-        from archc import library
-
-        found = getattr(library, name)
-    globals()[name] = found
-    return found
+    return getattr(import_module(_HOMES.get(name, "archc.library")), name)

@@ -159,11 +159,11 @@ class _Names:
     def _plain(self, step: Step) -> str:
         """A layer's name: ``conv1``, ``bn1``, ``relu``, ``relu2``, ``maxpool``, ``fc``."""
         family = step.name
+        if family == "bn" and step.inputs != (Fragment.INPUT,):
+            # A convolution's norm bears the convolution's number; `bn` is the final norm's.
+            return self._free("bn", self.used["conv"])
         self.used[family] += 1
         number = self.used[family]
-        if family == "bn" and step.inputs != (Fragment.INPUT,):
-            number = self.used["conv"]  # a convolution's norm bears the convolution's number
-            return self._free("bn", number)
         if family == "conv" or (family == "fc" and self.linears > 1):
             return self._free(family, number)
         return self._free(family, None if number == 1 else number)

@@ -47,7 +47,7 @@ def load_source(name: str, source: str) -> ModuleType:
         raise
     for value in vars(module).values():
         if isinstance(value, type) and value.__module__ == module_name:
-            copyreg.pickle(value, partial(_reduce, name, source))  # type: ignore[arg-type]
+            copyreg.pickle(value, partial(_reduce, name, source))
     return module
 
 

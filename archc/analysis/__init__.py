@@ -1,5 +1,5 @@
 """Facts about a network: functions from a `Network` to typed results."""
 
-from archc.analysis.count import CONVENTIONS, LEVELS, Count, Row, count
+from archc.analysis.count import CONVENTIONS, LEVELS, Count, Level, Row, count
 
-__all__ = ["CONVENTIONS", "LEVELS", "Count", "Row", "count"]
+__all__ = ["CONVENTIONS", "LEVELS", "Count", "Level", "Row", "count"]

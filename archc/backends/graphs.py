@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from io import BytesIO
 
+from archc.backends.jsontext import to_text
 from archc.graph import Network
 
 
@@ -17,8 +17,7 @@ def to_json(network: Network) -> str:
 
     data = networkx.node_link_data(network.graph, edges="edges")
     data["nodes"] = [{"id": node.pop("id"), **node} for node in data["nodes"]]
-    rows = [f"  {json.dumps(key)}: {_value(value)}" for key, value in data.items()]
-    return "{\n" + ",\n".join(rows) + "\n}\n"
+    return to_text(data)
 
 
 def to_graphml(network: Network) -> bytes:
@@ -35,10 +34,3 @@ def to_graphml(network: Network) -> bytes:
     out = BytesIO()
     networkx.write_graphml_xml(graph, out)
     return out.getvalue() + b"\n"
-
-
-def _value(value: object) -> str:
-    """JSON with a line for each item of a list, so that versions of a file compare well."""
-    if not isinstance(value, list) or not value:
-        return json.dumps(value)
-    return "[\n" + ",\n".join(f"    {json.dumps(item)}" for item in value) + "\n  ]"

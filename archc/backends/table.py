@@ -58,8 +58,7 @@ class Table:
         from rich.table import Table as RichTable
         from rich.text import Text
 
-        title = Text(self.title, style="bold") if self.title else None
-        table = RichTable(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+        table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
         for index, column in enumerate(self.columns):
             justify = "right" if self._is_number(index) else "left"
             table.add_column(Text(column.heading), justify=justify, no_wrap=True)  # type: ignore[arg-type]

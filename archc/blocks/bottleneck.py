@@ -1,4 +1,4 @@
-"""`bottleneck`: 1x1, 3x3, 1x1 convolutions (He et al. 2015, Figure 5 right), grouped for ResNeXt."""
+"""`bottleneck`: 1x1, 3x3, 1x1 convolutions (He et al. 2015, Figure 5 right; Xie et al. 2017)."""
 
 from __future__ import annotations
 

@@ -9,7 +9,6 @@ from typing import TypeAlias
 from archc.backends.pytorch.text import Namespace
 from archc.backends.pytorch.tree import Group, Leaf
 from archc.graph.ops import (
-    Add,
     BatchNorm2d,
     Conv2d,
     Flatten,
@@ -127,6 +126,8 @@ def _merged(
             smaller = left.get(smaller_key)
             if smaller is None or larger not in left.values() or smaller is larger:
                 continue
+            if _is_call(larger.model.children[optional]):
+                continue  # `forward` is the same for all instances
             together = sorted(larger.instances + smaller.instances, key=rank.__getitem__)
             both = Class(together, optional)
             if find_arguments(both) and _condition_holds(both):
@@ -158,6 +159,10 @@ def _without_one_child(key: object) -> Iterator[tuple[object, str]]:
             ),
             name,
         )
+
+
+def _is_call(child: Group | Leaf) -> bool:
+    return isinstance(child, Leaf) and not child.is_module
 
 
 def condition(one: Class) -> list[str]:

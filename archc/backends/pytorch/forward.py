@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from archc.backends.pytorch.text import WIDTH, Namespace
 from archc.backends.pytorch.tree import Group, Leaf
 from archc.graph.ops import (
-    Add,
     AdaptiveAvgPool2d,
+    Add,
     AvgPool2d,
     Flatten,
     MaxPool2d,
@@ -47,11 +47,13 @@ def forward_lines(group: Group) -> list[str]:
     wiring = {child.name: (child, sources) for child, sources in group.wiring()}
     result = _last(group)
     stored = _line_ends(wiring, result)
-    while True:
-        lines, too_long = _write(wiring, stored, result)
-        if not too_long:
-            return lines
-        stored |= too_long
+    for name in wiring:
+        # Front to back, so that no expression is nested deeper than one line holds. Variables
+        # have no names yet, and seldom longer ones than these.
+        statement = _statement(name, wiring, stored)
+        if len(_line(statement, dict.fromkeys(statement.reads, "out2"), "return ")) > WIDTH:
+            stored |= set(wiring[name][1]) - {""}
+    return _write(wiring, stored, result)
 
 
 def _last(group: Group) -> str:
@@ -85,8 +87,7 @@ def _line_ends(wiring: Mapping[str, tuple[Child, tuple[str, ...]]], result: str)
 
 def _write(
     wiring: Mapping[str, tuple[Child, tuple[str, ...]]], stored: set[str], result: str
-) -> tuple[list[str], set[str]]:
-    """The lines, and what must be stored too because a line with it grows too long."""
+) -> list[str]:
     statements = [_statement(name, wiring, stored) for name in wiring if name in stored]
     last_read = {"": -1}
     for index, statement in enumerate(statements):
@@ -95,25 +96,20 @@ def _write(
     variables = {"": "x"}
     names = Namespace({"x", "self", "nn", "F", "torch"})
     lines: list[str] = []
-    too_long: set[str] = set()
     for index, statement in enumerate(statements):
-        text = statement.text.format(**{_key(v): variables[v] for v in statement.reads})
         if statement.result == result:
-            line = f"        return {text}"
-        else:
-            dead = [v for v in statement.reads if last_read[v] == index]
-            variable = variables[dead[0]] if dead else names.new("out")
-            variables[statement.result] = variable
-            line = f"        {variable} = {text}"
-        lines.append(line)
-        if len(line) > WIDTH:
-            too_long |= _operands(statement.result, wiring) - stored - {""}
-    return lines, too_long
+            lines.append(_line(statement, variables, "return "))
+            continue
+        dead = [v for v in statement.reads if last_read[v] == index]
+        variable = variables[dead[0]] if dead else names.new("out")
+        lines.append(_line(statement, variables, f"{variable} = "))
+        variables[statement.result] = variable
+    return lines
 
 
-def _operands(name: str, wiring: Mapping[str, tuple[Child, tuple[str, ...]]]) -> set[str]:
-    """What a child reads that takes a call to compute; for a lone chain, its middle."""
-    return set(wiring[name][1])
+def _line(statement: _Statement, variables: Mapping[str, str], before: str) -> str:
+    operands = {_key(value): variables[value] for value in statement.reads}
+    return f"        {before}{statement.text.format(**operands)}"
 
 
 def _statement(

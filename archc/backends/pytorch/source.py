@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -120,12 +121,13 @@ def emit(network: Network) -> str:
 def _docstring(network: Network) -> list[str]:
     origin = f"Compiled by archc from {network.source or network.name}; edit the spec, not this."
     title = prose(network.title, WIDTH - 4) or [network.name]
+    description = prose(network.description)
     return [
         f'"""{title[0]}',
         *title[1:],
         "",
-        *prose(network.description),
-        *([""] if network.description.strip() else []),
+        *description,
+        *([""] if description else []),
         *prose(origin),
         f"Digest of the resolved spec: sha256 {network.digest[:16]}",
         '"""',
@@ -141,14 +143,15 @@ def _imports(text: str) -> list[str]:
 
 
 def _name_classes(classes: list[Class], names: Namespace) -> None:
-    """A block's class is named by its label, one inside it by its place."""
-    for one in reversed(classes):
+    """Name a block's class by its label, one inside it by its place; outer ones choose first."""
+    for one in sorted(classes, key=lambda one: one.instances[0].path.count(".")):
         group = one.instances[0]
         leaf = next(group.leaves())
         block = f"layer{leaf.node.stage}.{leaf.node.block}"
         label = leaf.node.block_label if group.path == block else None
-        words = label or "".join(part[:1].upper() + part[1:] for part in group.name.split("_"))
-        one.name = names.new(words if not words.isdigit() else f"Block{words}")
+        parts = re.split(r"\W+", label) if label else group.name.split("_")
+        words = "".join(part[:1].upper() + part[1:] for part in parts)
+        one.name = names.new(words if words.isidentifier() else f"Block{words}")
 
 
 @dataclass(frozen=True)

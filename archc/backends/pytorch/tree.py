@@ -89,6 +89,7 @@ def fold(network: Network) -> Group:
         inside[node.id] = groups = _place(root, node)
         for source in node.inputs:
             _cross(source, inside[source], groups)
+    _cross(network.logits, inside[network.logits], ())  # the way out of the network
     return root
 
 

@@ -1,0 +1,55 @@
+# Everything is installed into .venv; nothing needs root.
+PYTHON ?= python3
+BIN := .venv/bin
+GROUPS_WITHOUT_FIGURES := cifar10 torchvision
+FIGURE3 := imagenet/vgg19 imagenet/plain34 imagenet/resnet34
+
+.PHONY: demo test lint generated schema bench clean
+
+demo: .venv/installed
+	@echo
+	@$(BIN)/archc check $(FIGURE3)
+	@echo
+	@$(BIN)/archc count $(FIGURE3)
+	@echo
+	@$(BIN)/archc build $(FIGURE3) -o demo
+	@$(BIN)/archc graph imagenet/resnet34 -o demo/imagenet/resnet34.graph.json
+	@$(BIN)/archc draw $(FIGURE3) -o demo/figure3.svg
+	@echo
+	@echo "graph    demo/imagenet/resnet34.graph.json"
+	@echo "figure   demo/figure3.svg"
+	@echo "modules  demo/imagenet/vgg19.py demo/imagenet/plain34.py demo/imagenet/resnet34.py"
+
+test: lint
+	$(BIN)/python -m pytest -q -n auto $(PYTEST)
+
+lint: .venv/developing
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+# What `archc build` writes for the shipped specs, and the JSON Schema of the language.
+generated: schema
+	$(BIN)/archc build $$($(BIN)/archc list imagenet --format names) -o generated
+	$(BIN)/archc build $$($(BIN)/archc list $(GROUPS_WITHOUT_FIGURES) --format names) --no-figures -o generated
+	$(BIN)/archc draw $(FIGURE3) -o generated/figure3.svg
+
+schema: .venv/installed
+	$(BIN)/archc schema -o specs/schema.json
+
+bench: .venv/developing
+	$(BIN)/python benchmarks/compiler.py
+
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("archc needs Python 3.11 or later; make PYTHON=... says which" if sys.version_info < (3, 11) else 0)'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	touch $@
+
+.venv/developing: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv demo dist

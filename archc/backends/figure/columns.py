@@ -1,0 +1,260 @@
+"""What one column of the figure shows of a network: boxes, and the shortcuts around them.
+
+Everything is read off the graph. The main path is found from the output upwards: at an op with
+several inputs it follows the one with the most convolutions and linear layers above it, the first
+of equals. Whatever reaches such an op on another way is a shortcut.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+from archc.backends.figure.text import in_short, one_line
+from archc.graph import Network, Node, Shape
+
+Size: TypeAlias = tuple[int, int]
+"""Height and width of a feature map in pixels; a vector counts as one pixel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A layer that the figure shows.
+
+    ``kind`` is ``conv``, ``pool``, ``fc`` or ``other``; ``size`` is that of its output; ``width``
+    is the number of channels that its colour stands for, None where it has none.
+    """
+
+    id: str
+    kind: str
+    label: str
+    size: Size
+    width: int | None
+    tooltip: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Junction:
+    """Where a shortcut meets the main path.
+
+    ``arrow`` counts the boxes above, so arrow 0 comes from the image; ``rank`` orders what meets
+    the same arrow, from above.
+    """
+
+    arrow: int
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shortcut:
+    """A way around boxes, from ``leaves`` to ``arrives``, into the op called ``id``.
+
+    ``mark`` names what it computes (``1x1``), empty for an identity; ``dotted`` says that the
+    shape changes on it (He et al. 2015, Figure 3).
+    """
+
+    id: str
+    leaves: Junction
+    arrives: Junction
+    dotted: bool
+    mark: str
+    tooltip: str
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A network as the figure shows it, from the image downwards."""
+
+    title: str
+    description: str
+    totals: tuple[str, ...]
+    boxes: tuple[Box, ...]
+    shortcuts: tuple[Shortcut, ...]
+
+
+def column(network: Network) -> Column:
+    """What the figure shows of a network."""
+    path = main_path(network)
+    shown = [rank for rank, node in enumerate(path) if _is_shown(network, node)]
+    widths = _stage_widths(path)
+    return Column(
+        title=one_line(network.title) or one_line(network.name) or "network",
+        description=one_line(network.description),
+        totals=(
+            f"{in_short(network.multiply_adds)} multiply-adds",
+            f"{in_short(network.params)} parameters",
+        ),
+        boxes=tuple([_box(network, path[rank], widths) for rank in shown]),
+        shortcuts=tuple(_shortcuts(network, path, shown)),
+    )
+
+
+def main_path(network: Network) -> list[Node]:
+    """The nodes on the way from the input to the output with the most layers, in this order."""
+    path = [network.nodes[network.output]]
+    while path[-1].inputs:
+        path.append(_deepest(network, path[-1]))
+    return path[::-1]
+
+
+def _deepest(network: Network, node: Node) -> Node:
+    return network.nodes[max(node.inputs, key=network.depths.__getitem__)]
+
+
+# Boxes
+
+
+def _conv(op: Any) -> str:
+    groups = f", g{op.groups}" if op.groups > 1 else ""
+    return f"{_kernel(op)} conv, {op.out_channels}{groups}{_stride(op)}"
+
+
+def _kernel(op: Any) -> str:
+    return f"{op.kernel_size}x{op.kernel_size}"
+
+
+def _stride(op: Any) -> str:
+    return f", /{op.stride}" if op.stride > 1 else ""
+
+
+class _Look(NamedTuple):
+    """How ops of one kind are shown: their box's kind and label, their mark on a shortcut."""
+
+    kind: str
+    label: Callable[[Any], str]
+    mark: Callable[[Any], str]
+
+
+_LOOKS: Mapping[str, _Look] = {
+    "conv2d": _Look("conv", _conv, _kernel),
+    "max_pool2d": _Look("pool", lambda op: f"pool{_stride(op)}", lambda op: "pool"),
+    "avg_pool2d": _Look("pool", lambda op: f"avg pool{_stride(op)}", lambda op: "avg pool"),
+    "adaptive_avg_pool2d": _Look("pool", lambda op: "avg pool", lambda op: "avg pool"),
+    "linear": _Look("fc", lambda op: f"fc {op.out_features}", lambda op: "fc"),
+}
+_UNKNOWN = _Look("other", lambda op: one_line(op.kind), lambda op: one_line(op.kind))
+"""An op that no table has is shown under its kind, never left out."""
+
+_NO_BOX = frozenset(
+    {
+        "input",
+        "batch_norm2d",
+        "relu",
+        "zero_pad_shortcut",
+        "add",
+        "flatten",
+        "dropout",
+        "softmax",
+    }
+)
+"""Ops that the paper's figure leaves out."""
+
+
+def _is_shown(network: Network, node: Node) -> bool:
+    """Whether a node is a box: it is of a kind that is, and does something.
+
+    An adaptive pooling to the size that the map has already, as between VGG's features and
+    classifier, does nothing.
+    """
+    if node.op.kind != "adaptive_avg_pool2d" or _size(node.output_shape) == (1, 1):
+        return node.op.kind not in _NO_BOX
+    return network.nodes[node.inputs[0]].output_shape != node.output_shape
+
+
+def _box(network: Network, node: Node, widths: Mapping[int, int]) -> Box:
+    look = _LOOKS.get(node.op.kind, _UNKNOWN)
+    width = None
+    if look.kind == "conv":
+        width = node.output_shape[0] if node.stage is None else widths[node.stage]
+    return Box(
+        id=node.id,
+        kind=look.kind,
+        label=look.label(node.op),
+        size=_size(node.output_shape),
+        width=width,
+        tooltip="\n".join(_facts(network, node)),
+    )
+
+
+def _facts(network: Network, node: Node) -> Iterator[str]:
+    """Lines about a node: its path, its shapes, what it holds and costs."""
+    yield node.id
+    sources = [_shape(network.nodes[source].output_shape) for source in node.inputs]
+    yield f"{', '.join(sources)} → {_shape(node.output_shape)}"
+    if node.params:
+        yield f"{node.params:,} parameters"
+    if node.multiply_adds:
+        yield f"{node.multiply_adds:,} multiply-adds"
+
+
+def _stage_widths(path: list[Node]) -> dict[int, int]:
+    """For each stage, the width its colour stands for: that of its first convolution.
+
+    In a bottleneck stage this is the width of the 1x1 and 3x3, as the paper counts stages.
+    """
+    widths: dict[int, int] = {}
+    for node in path:
+        if node.stage is not None and node.op.kind == "conv2d":
+            widths.setdefault(node.stage, node.output_shape[0])
+    return widths
+
+
+def _size(shape: Shape) -> Size:
+    return (shape[1], shape[2]) if len(shape) == 3 else (1, 1)
+
+
+def _shape(shape: Shape) -> str:
+    return "x".join(map(str, shape))
+
+
+# Shortcuts
+
+
+def _shortcuts(network: Network, path: list[Node], shown: list[int]) -> Iterator[Shortcut]:
+    """The shortcuts around a main path whose ``shown`` places are boxes, from above."""
+    ranks = {node.id: rank for rank, node in enumerate(path)}
+    for rank, node in enumerate(path):
+        others = [source for source in node.inputs if source != path[rank - 1].id]
+        for source in others:
+            ops, start = _trace(network, source, ranks)
+            name = node.id if len(others) == 1 else f"{node.id}-{source}"
+            yield Shortcut(
+                id=name,
+                leaves=Junction(bisect_right(shown, ranks[start.id]), ranks[start.id]),
+                arrives=Junction(bisect_right(shown, rank), rank),
+                dotted=start.output_shape != node.output_shape,
+                mark=", ".join(_marks(ops)),
+                tooltip="\n".join(_shortcut_facts(start, ops, node)),
+            )
+
+
+def _trace(network: Network, source: str, ranks: Mapping[str, int]) -> tuple[list[Node], Node]:
+    """The nodes of a shortcut, from above, and the node of the main path that it starts at."""
+    ops: list[Node] = []
+    node = network.nodes[source]
+    while node.id not in ranks:
+        ops.append(node)
+        node = _deepest(network, node)
+    return ops[::-1], node
+
+
+def _marks(ops: list[Node]) -> list[str]:
+    """What a shortcut computes, in short."""
+    ops = [node for node in ops if node.op.kind not in _NO_BOX]
+    return [_LOOKS.get(node.op.kind, _UNKNOWN).mark(node.op) for node in ops]
+
+
+def _shortcut_facts(start: Node, ops: list[Node], end: Node) -> Iterator[str]:
+    if not ops:
+        yield "identity shortcut"
+    elif _marks(ops):
+        yield "projection shortcut: " + ", ".join([node.id for node in ops])
+    else:
+        yield "shortcut without parameters: " + ", ".join([node.id for node in ops])
+    yield f"{_shape(start.output_shape)} → {_shape(end.output_shape)}"
+    if params := sum([node.params for node in ops]):
+        yield f"{params:,} parameters"
+    if multiply_adds := sum([node.multiply_adds for node in ops]):
+        yield f"{multiply_adds:,} multiply-adds"

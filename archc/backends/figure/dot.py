@@ -1,0 +1,167 @@
+"""A scene as DOT text: every node and every edge with its place, for ``neato -n2`` or ``nop2``.
+
+DOT measures from the bottom left corner, positions in points and sizes in inches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from archc.backends.figure.font import FALLBACKS
+from archc.backends.figure.scene import Curve, Point, Rect, Scene, Text
+
+if TYPE_CHECKING:
+    import graphviz
+
+PAPER, STRIPE, INK, OUTLINE = "#ffffff", "#f3f4f6", "#1c1c1c", "#4d4d4d"
+PASTELS = (
+    "#ddd3ee",
+    "#cfe8c6",
+    "#f9d2cd",
+    "#cbe0f5",
+    "#fde3bd",
+    "#c5e8e3",
+    "#f6d3e8",
+    "#e6e4a9",
+    "#dccfc2",
+    "#d5dae3",
+)
+"""Fill colours of stage widths, narrowest first; wider ones than there are begin again."""
+_FONT = ",".join(FALLBACKS)
+_NODE = {
+    "shape": "box",
+    "fixedsize": "shape",
+    "margin": "0",
+    "fontname": _FONT,
+    "fontsize": "11",
+    "fontcolor": INK,
+    "color": OUTLINE,
+    "penwidth": "0.7",
+}
+_EDGE = {
+    "color": INK,
+    "penwidth": "0.9",
+    "arrowsize": "0.35",
+    "fontname": _FONT,
+    "fontcolor": INK,
+}
+
+
+def to_dot(scene: Scene, dpi: int | None = None) -> str:
+    """The scene as DOT; ``dpi`` is the pixels per inch of bitmaps made from it."""
+    import graphviz
+
+    graph = graphviz.Digraph("figure", graph_attr=_page(scene, dpi), node_attr=_NODE)
+    graph.attr("edge", **_EDGE)
+    _add_rect(graph, scene, _whole_page(scene), style="invis")
+    for stripe in scene.stripes:
+        _add_rect(graph, scene, stripe, style="filled", color=STRIPE, fillcolor=STRIPE)
+    for box in scene.boxes:
+        fill = PAPER if box.shade is None else PASTELS[box.shade % len(PASTELS)]
+        _add_rect(graph, scene, box, style="filled", fillcolor=fill)
+    for text in scene.texts:
+        _add_text(graph, scene, text)
+    for curve in scene.curves:
+        _add_curve(graph, scene, curve)
+    return str(graph.source)
+
+
+def _page(scene: Scene, dpi: int | None) -> dict[str, str]:
+    attributes = {
+        "charset": "UTF-8",
+        "layout": "nop2",
+        "bgcolor": PAPER,
+        "pad": "0",
+        "margin": "0",
+        "outputorder": "nodesfirst",
+        "id": "figure",
+        "class": "archc",
+    }
+    return attributes if dpi is None else attributes | {"dpi": str(dpi)}
+
+
+def _whole_page(scene: Scene) -> Rect:
+    """Holds the page open: Graphviz cuts it to what is on it."""
+    centre = Point(scene.width / 2, scene.height / 2)
+    return Rect("page", "page", centre, scene.width, scene.height)
+
+
+def _add_rect(graph: graphviz.Digraph, scene: Scene, rect: Rect, **style: str) -> None:
+    graph.node(
+        rect.id,
+        label=_literal(rect.label),
+        **_named(rect.id, rect.role),
+        pos=_places(scene, [rect.centre]),
+        width=_inches(rect.width),
+        height=_inches(rect.height),
+        tooltip=_literal_tooltip(rect.tooltip),
+        **style,
+    )
+
+
+def _add_text(graph: graphviz.Digraph, scene: Scene, text: Text) -> None:
+    import graphviz
+
+    label = _literal(text.text)
+    graph.node(
+        text.id,
+        label=graphviz.nohtml(label + r"\l") if text.left else label,
+        **_named(text.id, text.role),
+        pos=_places(scene, [text.centre]),
+        shape="plaintext",
+        width=_inches(text.width),
+        height=_inches(text.size * 1.3),
+        fontsize=_number(text.size),
+    )
+
+
+def _add_curve(graph: graphviz.Digraph, scene: Scene, curve: Curve) -> None:
+    attributes = _named(curve.id, curve.role)
+    tip = f"e,{_places(scene, [curve.tip])} " if curve.tip else ""
+    attributes["pos"] = tip + _places(scene, curve.points)
+    if not curve.tip:
+        attributes["dir"] = "none"
+    if "dotted" in curve.role:
+        attributes["style"] = "dotted"
+        attributes["penwidth"] = "1.2"
+    if curve.tooltip:
+        attributes["tooltip"] = _literal_tooltip(curve.tooltip)
+    if curve.mark:
+        attributes["label"] = _literal(curve.mark.text)
+        attributes["fontsize"] = _number(curve.mark.size)
+        attributes["lp"] = _places(scene, [curve.mark.centre])
+    graph.edge(curve.tail, curve.head, **attributes)
+
+
+def _named(name: str, role: str) -> dict[str, str]:
+    return {"id": name, "class": role}
+
+
+def _places(scene: Scene, points: Sequence[Point]) -> str:
+    return " ".join([f"{_number(x)},{_number(scene.height - y)}" for x, y in points])
+
+
+def _inches(length: float) -> str:
+    return f"{length / 72:.5g}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}"
+
+
+def _literal(text: str) -> str:
+    r"""Text that Graphviz shows as it stands: no escapes (``\N``), entities or HTML in it."""
+    import graphviz
+
+    literal: str = graphviz.escape(text.replace("&", "&amp;"))
+    return literal
+
+
+def _literal_tooltip(text: str) -> str:
+    r"""The same for tooltips, where line breaks are kept and Graphviz reads escapes twice."""
+    import graphviz
+
+    escaped = text.replace("&", "&amp;").replace("\\", "\\\\\\\\").replace("\n", "\\n")
+    literal: str = graphviz.nohtml(escaped)
+    return literal

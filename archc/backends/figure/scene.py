@@ -1,0 +1,102 @@
+"""What stands in a figure and where: the records between layout and DOT.
+
+Lengths are in points; x runs rightwards and y downwards from the page's top left corner. An
+``id`` is unique in its figure; a ``role`` says what a thing is (``conv``, ``title``) and becomes
+its class in SVG.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from archc.backends.figure.font import text_width
+
+
+class Point(NamedTuple):
+    """A place on the page."""
+
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One line of text; ``at`` is its centre, or with ``left`` the middle of its left edge."""
+
+    id: str
+    role: str
+    text: str
+    at: Point
+    size: float
+    left: bool = False
+
+    @property
+    def width(self) -> float:
+        """The most that the text is wide."""
+        return text_width(self.text, self.size)
+
+    @property
+    def centre(self) -> Point:
+        """The middle of the text."""
+        return Point(self.at.x + self.width / 2, self.at.y) if self.left else self.at
+
+
+@dataclass(frozen=True, slots=True)
+class Rect:
+    """A rectangle around ``centre``; ``shade`` counts the fill colours, None is the plain one."""
+
+    id: str
+    role: str
+    centre: Point
+    width: float
+    height: float
+    shade: int | None = None
+    label: str = ""
+    tooltip: str = ""
+
+    @property
+    def top(self) -> float:
+        """The upper edge."""
+        return self.centre.y - self.height / 2
+
+    @property
+    def bottom(self) -> float:
+        """The lower edge."""
+        return self.centre.y + self.height / 2
+
+    @property
+    def right(self) -> float:
+        """The right edge."""
+        return self.centre.x + self.width / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Cubic Bezier pieces, ``3n + 1`` points, from the thing ``tail`` to the thing ``head``.
+
+    With a ``tip`` there is an arrowhead from the last point to it; ``mark`` is text beside.
+    """
+
+    id: str
+    role: str
+    points: tuple[Point, ...]
+    tail: str
+    head: str
+    tip: Point | None = None
+    mark: Text | None = None
+    tooltip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A figure: what is in it, backmost first, and what it says to those who cannot see it."""
+
+    width: float
+    height: float
+    title: str
+    description: str
+    stripes: tuple[Rect, ...]
+    curves: tuple[Curve, ...]
+    boxes: tuple[Rect, ...]
+    texts: tuple[Text, ...]

@@ -1,0 +1,40 @@
+"""JSON that people can read and compare: a record a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+
+def to_text(value: object) -> str:
+    """JSON with what holds records broken over lines, and each flat record on one of its own.
+
+    >>> print(to_text({"name": "a", "shape": [1, 2], "rows": [{"n": 1}, {"n": 2}]}), end="")
+    {
+     "name": "a",
+     "shape": [1, 2],
+     "rows": [
+      {"n": 1},
+      {"n": 2}
+     ]
+    }
+    """
+    return _text(value, "") + "\n"
+
+
+def _text(value: object, indent: str) -> str:
+    deeper = indent + " "
+    if isinstance(value, Mapping) and any(map(_holds_records, value.values())):
+        rows = [f"{deeper}{json.dumps(k)}: {_text(v, deeper)}" for k, v in value.items()]
+        return "{\n" + ",\n".join(rows) + f"\n{indent}}}"
+    if not isinstance(value, Mapping) and _holds_records(value):
+        assert isinstance(value, Sequence)
+        return "[\n" + ",\n".join(deeper + _text(v, deeper) for v in value) + f"\n{indent}]"
+    return json.dumps(value)
+
+
+def _holds_records(value: object) -> bool:
+    """Whether a value is, or holds, a mapping."""
+    if isinstance(value, (list, tuple)):
+        return any(isinstance(item, Mapping) or _holds_records(item) for item in value)
+    return isinstance(value, Mapping)

@@ -1,0 +1,116 @@
+"""The command line: one thin command per file, imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import NoReturn
+
+import click
+
+from archc import __version__
+
+COMMANDS = {
+    "check": "Check specs and explain what is wrong with them.",
+    "show": "Print the resolved spec, each value with its origin.",
+    "count": "Count parameters and multiply-adds.",
+    "graph": "Print the graph as node-link JSON or GraphML.",
+    "emit": "Print the PyTorch module.",
+    "draw": "Draw networks side by side, as SVG, PNG, PDF or DOT.",
+    "build": "Write module, counts and figure of many specs.",
+    "list": "List the shipped networks.",
+    "new": "Write a variant of a spec to start from.",
+    "schema": "Print the JSON Schema of specs, for editors.",
+    "completion": "Print the shell completion script.",
+}
+
+
+class Commands(click.Group):
+    """Commands that are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in the order of a pipeline."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"archc.cli.{cmd_name}_command")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Like click's, with the closest command where there is none of the name."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from archc.spec.diagnostics import closest
+
+            hint = closest(args[0], COMMANDS) if args else None
+            raise click.UsageError(
+                f"{error.message} {(hint or '').capitalize()}".strip(), ctx
+            ) from None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands with their first lines, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="SPEC is the path of a YAML file, the name of a shipped spec (imagenet/resnet34), "
+    "or - for standard input. Shell completion: archc completion --help",
+)
+@click.version_option(__version__, "--version", "-V", message="archc %(version)s")
+def cli() -> None:
+    """Compile YAML specs of ResNets and VGGs: count, draw and emit them.
+
+    \b
+    Examples:
+      archc count imagenet/resnet34 imagenet/vgg19
+      archc draw imagenet/resnet34 -o resnet34.svg
+      archc emit imagenet/resnet34 -o resnet34.py
+      archc new resnet65 --from imagenet/resnet50
+    """
+
+
+def main() -> NoReturn:
+    """Run the command line; no traceback reaches the user unless ARCHC_DEBUG is set."""
+    try:
+        code = cli.main(prog_name="archc", standalone_mode=False)
+        sys.stdout.flush()
+        sys.exit(code if isinstance(code, int) else 0)
+    except Exception as error:
+        sys.exit(_report(error))
+    except KeyboardInterrupt:
+        click.echo("archc: interrupted", err=True)
+        sys.exit(130)
+
+
+def _report(error: Exception) -> int:
+    """Tell the user of an error; return the exit code."""
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    if isinstance(error, click.Abort):
+        click.echo("archc: interrupted", err=True)
+        return 130
+    if isinstance(error, click.ClickException):
+        error.show()
+        return error.exit_code
+    if isinstance(error, BrokenPipeError):
+        # Whoever read the output has closed it; Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    from archc.cli.errors import explain
+
+    for line in explain(error):
+        click.echo(line, err=True)
+    if os.environ.get("ARCHC_DEBUG"):
+        raise error
+    return 1

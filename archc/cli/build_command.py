@@ -1,0 +1,83 @@
+"""``archc build``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from archc.cli.common import print_table, read_specs, specs, with_progress
+
+if TYPE_CHECKING:
+    from archc.backends.table import Table
+    from archc.build import Built
+
+
+@click.command("build")
+@specs
+@click.option(
+    "-o",
+    "--output",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    default="generated",
+    show_default=True,
+    help="Where GROUP/NAME.py, .json and .svg go.",
+)
+@click.option("--figures/--no-figures", default=True, help="Whether to draw.  [default: draw]")
+@click.option("--force", is_flag=True, help="Overwrite files that archc did not write as they are.")
+def command(
+    specs: tuple[str, ...],
+    with_: tuple[str, ...],
+    input_: str | None,
+    output: Path,
+    figures: bool,
+    force: bool,
+) -> None:
+    """Write module, counts and figure of many specs.
+
+    A manifest keeps each file's digest: a file that was changed by hand, or that archc did not
+    write, is not overwritten without --force.
+
+    \b
+    Examples:
+      archc build imagenet/vgg19 imagenet/plain34 imagenet/resnet34
+      archc build my.yaml -o out --no-figures
+    """
+    from archc.build import build
+
+    built = build(
+        read_specs(specs, with_, input_),
+        output,
+        figures=figures,
+        force=force,
+        progress=lambda items: with_progress(items, "compiling"),
+    )
+    print_table(_table(built))
+    written = sum(sum(one.files.values()) for one in built)
+    total = sum(len(one.files) for one in built)
+    click.echo(f"{written} of {total} files in {output}{'/' * (str(output)[-1:] != '/')} written")
+
+
+def _table(built: list[Built]) -> Table:
+    from archc.backends.table import Column, Table, exactly, in_short
+
+    columns = (
+        Column("network", "network"),
+        Column("layers", "layers"),
+        Column("parameters", "params", exactly),
+        Column("multiply-adds", "multiply_adds", in_short),
+        Column("files", "files"),
+    )
+    rows = tuple(
+        (
+            one.network.name,
+            one.network.layers,
+            one.network.params,
+            one.network.multiply_adds,
+            " ".join(one.files),
+        )
+        for one in built
+    )
+    return Table(columns, rows)

@@ -1,0 +1,81 @@
+"""``archc check``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from archc.cli.common import specs
+
+if TYPE_CHECKING:
+    from archc.spec import Diagnostic
+
+
+@click.command("check")
+@specs
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "json", "github"]),
+    default="text",
+    show_default=True,
+    help="How mistakes are told; github makes annotations of them.",
+)
+def command(
+    specs: tuple[str, ...], with_: tuple[str, ...], input_: str | None, format_: str
+) -> int:
+    """Check specs and explain what is wrong with them.
+
+    Exit code 0 if all are valid, 1 if one is not.
+
+    \b
+    Examples:
+      archc check resnet65.yaml
+      archc check specs/*.yaml --format github
+    """
+    from archc.compile import compile_spec
+    from archc.spec import SpecError, load_spec
+
+    faults: list[Diagnostic] = []
+    for name in specs:
+        try:
+            network = compile_spec(load_spec(name, with_, input_))
+        except SpecError as error:
+            faults += error.diagnostics
+        else:
+            if format_ == "text":
+                from archc.cli.words import summary
+
+                click.echo(f"{name}: ok, {summary(network)}")
+    _tell(faults, format_)
+    return 1 if faults else 0
+
+
+def _tell(faults: Sequence[Diagnostic], format_: str) -> None:
+    if format_ == "json":
+        click.echo(json.dumps([fault.as_dict() for fault in faults], indent=1))
+    elif format_ == "github":
+        for fault in faults:
+            click.echo(_annotation(fault))
+    else:
+        for fault in faults:
+            click.echo(fault.render(), err=True)
+        if faults:
+            click.echo(f"{len(faults)} mistake{'s' if len(faults) > 1 else ''}", err=True)
+
+
+def _annotation(fault: Diagnostic) -> str:
+    """A workflow command of GitHub Actions, with what would end it escaped."""
+    place = fault.place
+    text = fault.message + (f"\nhint: {fault.hint}" if fault.hint else "")
+
+    def escape(value: str, also: str = "") -> str:
+        for character in f"%\r\n{also}":
+            value = value.replace(character, f"%{ord(character):02X}")
+        return value
+
+    where = f"file={escape(place.source.name, ':,')},line={place.line},col={place.column}"
+    return f"::error {where}::{escape(text)}"

@@ -1,0 +1,156 @@
+"""What the commands share: the SPEC argument, its options, and where output goes."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from archc.files import write
+
+if TYPE_CHECKING:
+    from archc.backends.table import Table
+    from archc.graph import Network
+    from archc.spec import Diagnostic, Spec
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Item = TypeVar("Item")
+
+
+class SpecArgument(click.ParamType[str]):
+    """A path, a shipped name or ``-``; completes both kinds of names."""
+
+    name = "spec"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        """Shipped names that begin so, and files."""
+        from click.shell_completion import CompletionItem
+
+        from archc.spec.files import shipped_names
+
+        names = [CompletionItem(n) for n in shipped_names() if n.startswith(incomplete)]
+        return [*names, CompletionItem(incomplete, type="file")]
+
+
+def specs(command: Command) -> Command:
+    """One or more SPEC, with ``--with`` and ``--input``."""
+    return click.argument("specs", metavar="SPEC...", type=SpecArgument(), nargs=-1, required=True)(
+        _options(command)
+    )
+
+
+def spec(command: Command) -> Command:
+    """One SPEC, with ``--with`` and ``--input``."""
+    return click.argument("spec", metavar="SPEC", type=SpecArgument())(_options(command))
+
+
+def _options(command: Command) -> Command:
+    command = click.option(
+        "--input",
+        "input_",
+        metavar="C,H,W",
+        help="The image's channels, height and width, instead of the spec's.",
+    )(command)
+    return click.option(
+        "--with",
+        "with_",
+        metavar="NAME=VALUE",
+        multiple=True,
+        help="Set a stage attribute: one value, or one per stage (depth=3,4,11,3).",
+    )(command)
+
+
+def output(command: Command) -> Command:
+    """``-o FILE``; without it, standard output."""
+    return click.option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=click.Path(path_type=Path, allow_dash=True),
+        help="Write to FILE, whole or not at all, instead of standard output.",
+    )(command)
+
+
+def read_specs(names: Sequence[str], with_: Sequence[str], input_: str | None) -> list[Spec]:
+    """Read several specs; all their mistakes are told at once."""
+    from archc.spec import load_spec
+
+    return _each(names, lambda name: load_spec(name, with_, input_))
+
+
+def load_networks(names: Sequence[str], with_: Sequence[str], input_: str | None) -> list[Network]:
+    """Read and compile several specs; all their mistakes are told at once."""
+    from archc.compile import compile_spec
+    from archc.spec import load_spec
+
+    return _each(names, lambda name: compile_spec(load_spec(name, with_, input_)))
+
+
+def _each(names: Sequence[str], load: Callable[[str], Item]) -> list[Item]:
+    from archc.spec import SpecError
+
+    done: list[Item] = []
+    faults: list[Diagnostic] = []
+    for name in names:
+        try:
+            done.append(load(name))
+        except SpecError as error:
+            faults += error.diagnostics
+    if faults:
+        raise SpecError(faults)
+    return done
+
+
+def put_out(content: str | bytes, path: Path | None) -> None:
+    """Write to a file, or to standard output where there is none."""
+    raw = content.encode() if isinstance(content, str) else content
+    if path is None or str(path) == "-":
+        sys.stdout.buffer.write(raw)
+        sys.stdout.buffer.flush()
+    else:
+        write(path, raw)
+
+
+def print_table(table: Table) -> None:
+    """Print a table under its title; piped, it is as wide as it needs to be."""
+    from rich.console import Console
+
+    if table.title:
+        click.secho(table.title, bold=True)
+    console = Console(highlight=False)
+    if console.is_terminal:
+        console.print(table.rich())
+        return
+    console = Console(highlight=False, width=1000, color_system=None)
+    with console.capture() as captured:
+        console.print(table.rich())
+    lines = [line.rstrip().removeprefix(" ") for line in captured.get().splitlines()]
+    click.echo("\n".join(lines).strip("\n"))
+
+
+def with_progress(items: Iterable[Item], label: str) -> Iterator[Item]:
+    """The items, with a progress bar on a terminal once they take more than a second."""
+    rows = list(items)
+    started = time.monotonic()
+    for index, item in enumerate(rows):
+        if time.monotonic() - started > 1 and sys.stderr.isatty():
+            yield from _with_bar(rows[index:], index, len(rows), label)
+            return
+        yield item
+
+
+def _with_bar(items: Sequence[Item], done: int, total: int, label: str) -> Iterator[Item]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(label, total=total, completed=done)
+        for item in items:
+            yield item
+            progress.advance(task)

@@ -1,0 +1,46 @@
+"""``archc graph``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from archc.cli.common import load_networks, output, put_out, spec
+
+
+@click.command("graph")
+@spec
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["json", "graphml"]),
+    help="[default: by FILE's extension, otherwise json]",
+)
+@output
+def command(
+    spec: str,
+    with_: tuple[str, ...],
+    input_: str | None,
+    format_: str | None,
+    output: Path | None,
+) -> None:
+    """Print the graph as node-link JSON (networkx reads it back) or GraphML.
+
+    \b
+    Examples:
+      archc graph imagenet/resnet34 -o resnet34.json
+      archc graph imagenet/resnet34 -o resnet34.graphml
+    """
+    from archc.backends.graphs import to_graphml, to_json
+
+    if format_ is None:
+        extension = "" if output is None else output.suffix.lower().lstrip(".")
+        if output is not None and str(output) != "-" and extension not in ("json", "graphml"):
+            raise click.BadParameter(
+                f"{str(output)!r} ends neither in .json nor in .graphml; --format says which",
+                param_hint="'-o'",
+            )
+        format_ = extension or "json"
+    (network,) = load_networks([spec], with_, input_)
+    put_out(to_json(network) if format_ == "json" else to_graphml(network), output)

@@ -1,0 +1,75 @@
+"""``archc list``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from archc.cli.common import print_table
+
+
+@click.command("list")
+@click.argument("groups", metavar="[GROUP]...", nargs=-1)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["table", "json", "names"]),
+    default="table",
+    show_default=True,
+    help="names alone, one a line, suit scripts.",
+)
+def command(groups: tuple[str, ...], format_: str) -> None:
+    """List the shipped networks with depth, parameters and multiply-adds.
+
+    \b
+    Examples:
+      archc list
+      archc list imagenet
+      archc count $(archc list cifar10 --format names)
+    """
+    from archc.spec.files import shipped_names
+
+    names = shipped_names()
+    known = sorted({name.split("/")[0] for name in names})
+    for group in groups:
+        if group.rstrip("/") not in known:
+            raise click.BadParameter(
+                f"{group!r} is none of {', '.join(known)}", param_hint="'GROUP'"
+            )
+    wanted = {group.rstrip("/") for group in groups}
+    names = [name for name in names if not wanted or name.split("/")[0] in wanted]
+    if format_ == "names":
+        click.echo("\n".join(names))
+        return
+    rows = [_row(name) for name in names]
+    if format_ == "json":
+        from archc.backends.jsontext import to_text
+
+        click.echo(to_text(rows), nl=False)
+        return
+    from archc.backends.table import Column, Table, in_short
+
+    columns = (
+        Column("spec", "spec"),
+        Column("layers", "layers"),
+        Column("parameters", "params", in_short),
+        Column("multiply-adds", "multiply_adds", in_short),
+        Column("title", "title"),
+    )
+    print_table(Table(columns, tuple(tuple(row[c.key] for c in columns) for row in rows)))
+
+
+def _row(name: str) -> dict[str, Any]:
+    from archc.library import load
+
+    network = load(name)
+    return {
+        "spec": name,
+        "title": network.title,
+        "description": network.description,
+        "input": list(network.input_shape),
+        "layers": network.layers,
+        "params": network.params,
+        "multiply_adds": network.multiply_adds,
+    }

@@ -1,0 +1,41 @@
+"""``archc new``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from archc.cli.common import SpecArgument
+
+
+@click.command("new")
+@click.argument("name", metavar="NAME")
+@click.option(
+    "--from", "parent", metavar="SPEC", type=SpecArgument(), required=True, help="What to extend."
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="[default: NAME.yaml]",
+)
+@click.option("--force", is_flag=True, help="Overwrite FILE.")
+def command(name: str, parent: str, output: Path | None, force: bool) -> None:
+    """Write a variant of a spec to start from: three lines, with comments.
+
+    \b
+    Examples:
+      archc new resnet65 --from imagenet/resnet50
+      archc count resnet65.yaml
+    """
+    from archc.files import write
+    from archc.spec.variant import variant
+
+    path = output or Path(f"{name}.yaml")
+    text = variant(name, parent, path)
+    if path.exists() and not force:
+        raise click.ClickException(f"{str(path)!r} exists; --force overwrites it")
+    write(path, text.encode())
+    click.echo(f"{path}: edit it, then `archc count {path}`")

@@ -1,0 +1,53 @@
+"""A three-line variant of a spec, to start from."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from archc.spec.diagnostics import Findings, Place, Source
+from archc.spec.files import STDIN, shipped_names
+from archc.spec.models import Header
+from archc.spec.reader import Entry, Value
+from archc.spec.resolve import load_spec
+from archc.spec.validate import validate
+
+
+def variant(name: str, parent: str, path: Path) -> str:
+    """The text of a spec called ``name`` that extends ``parent`` and will lie at ``path``.
+
+    Raises `SpecError` if the name is none that a spec may have, or the parent is not valid.
+    """
+    _check_name(name)
+    spec = load_spec(parent)
+    depths = [stage.model.depth for stage in spec.stages]
+    lines = [f"name: {name}"]
+    if parent != STDIN:
+        lines.insert(0, f"extends: {_reference(parent, path)}")
+    if depths:
+        lines.append(f"with: {{depth: {json.dumps(depths)}}}")
+    notes = [
+        "# the spec to start from: a path relative to this file, or a shipped name (archc list)",
+        "# letters, digits, _ . - ; figures show the title, if you give one",
+        "# stage attributes, one value for all stages or one per stage; null leaves one alone",
+    ]
+    width = max(map(len, lines))
+    rows = [f"{line:<{width}}  {note}" for line, note in zip(lines, notes, strict=False)]
+    return "\n".join(rows) + "\n"
+
+
+def _check_name(name: str) -> None:
+    source = Source("NAME", name)
+    findings = Findings()
+    entry = Entry(source.start(), Value(name, source.start(), name))
+    validate(Header, {"name": entry}, Place(source, 1, 1), "the spec", findings)
+    findings.check()
+
+
+def _reference(parent: str, path: Path) -> str:
+    """How a file at ``path`` calls its parent."""
+    if not os.path.lexists(parent) and parent.removesuffix(".yaml") in shipped_names():
+        return parent
+    relative = os.path.relpath(parent, path.parent)
+    return relative if relative.replace("/", "").isalnum() else json.dumps(relative)

@@ -1,0 +1,88 @@
+"""What the benchmarks share: measuring processes, naming the machine, writing their sections."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A whole process: wall time in seconds, peak memory in MB."""
+
+    seconds: float
+    megabytes: float
+
+
+def process(command: Sequence[str], times: int = 5) -> Run:
+    """The median of several runs of a command, after one that warms the disk's cache."""
+    runs = [_once(command) for _ in range(times + 1)][1:]
+    return Run(
+        statistics.median(run.seconds for run in runs),
+        statistics.median(run.megabytes for run in runs),
+    )
+
+
+def _once(command: Sequence[str]) -> Run:
+    started = time.perf_counter()
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise SystemExit(f"{' '.join(command)} failed")
+    # ru_maxrss counts kilobytes on Linux, bytes on macOS.
+    unit = 1024 if sys.platform == "darwin" else 1
+    return Run(time.perf_counter() - started, usage.ru_maxrss / unit / 1024)
+
+
+def milliseconds(task: Callable[[], object], times: int = 20) -> float:
+    """The median time of a task in this process, in milliseconds."""
+    task()
+    spans = []
+    for _ in range(times):
+        started = time.perf_counter()
+        task()
+        spans.append(time.perf_counter() - started)
+    return 1000 * statistics.median(spans)
+
+
+def machine() -> str:
+    """The machine in a line."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        found = re.search(r"model name\s*:\s*(.*)", cpuinfo.read_text())
+        model = found[1] if found else model
+    return (
+        f"{model}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
+    )
+
+
+def table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [heading, ["---"] * len(heading), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def write_section(name: str, text: str) -> None:
+    """Put a benchmark's section into docs/benchmarks.md, in place of the one it had."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    page = PAGE.read_text() if PAGE.exists() else "# Benchmarks\n"
+    section = f"{begin}\n{text.strip()}\n{end}"
+    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.S)
+    if pattern.search(page):
+        page = pattern.sub(lambda _: section, page)
+    else:
+        page = f"{page.rstrip()}\n\n{section}\n"
+    PAGE.write_text(page)
+    print(text)

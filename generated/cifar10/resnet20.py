@@ -1,0 +1,86 @@
+"""20-layer residual
+
+ResNet-20 for CIFAR-10, option A (He et al. 2015, section 4.2)
+
+Compiled by archc from cifar10/resnet20; edit the spec, not this.
+Digest of the resolved spec: sha256 dfb3a1194afc2f28
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = ["ResNet20"]
+
+
+class ZeroPadShortcut(nn.Module):
+    """Option A: subsample, then append zero channels; there is nothing to learn."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
+        super().__init__()
+        self.extra = out_channels - in_channels
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        s = self.stride
+        return F.pad(x[:, :, ::s, ::s], (0, 0, 0, 0, 0, self.extra))
+
+
+class BasicBlock(nn.Module):
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(
+            in_channels,
+            out_channels,
+            kernel_size=3,
+            stride=stride,
+            padding=1,
+            bias=False,
+        )
+        self.bn1 = nn.BatchNorm2d(out_channels)
+        self.conv2 = nn.Conv2d(
+            out_channels, out_channels, kernel_size=3, padding=1, bias=False
+        )
+        self.bn2 = nn.BatchNorm2d(out_channels)
+        if stride != 1 or in_channels != out_channels:
+            self.shortcut = ZeroPadShortcut(in_channels, out_channels, stride=stride)
+        else:
+            self.shortcut = nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = F.relu(self.bn1(self.conv1(x)))
+        return F.relu(self.bn2(self.conv2(out)) + self.shortcut(x))
+
+
+class ResNet20(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 16, kernel_size=3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        self.layer1 = nn.Sequential(*(BasicBlock(16, 16) for _ in range(3)))
+        self.layer2 = nn.Sequential(
+            BasicBlock(16, 32, stride=2),
+            BasicBlock(32, 32),
+            BasicBlock(32, 32),
+        )
+        self.layer3 = nn.Sequential(
+            BasicBlock(32, 64, stride=2),
+            BasicBlock(64, 64),
+            BasicBlock(64, 64),
+        )
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(64, 10)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out")
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.bn1(self.conv1(x)))
+        x = self.layer1(x)
+        x = self.layer2(x)
+        x = self.layer3(x)
+        x = self.avgpool(x)
+        return self.fc(torch.flatten(x, 1))
+
+    def predict(self, x: Tensor) -> Tensor:
+        return torch.softmax(self(x), dim=1)

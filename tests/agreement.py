@@ -1,0 +1,172 @@
+"""Whether a torch module is what a graph says: structure, shapes, parameters, multiply-adds.
+
+What is measured comes from torch alone: hooks, `FlopCounterMode` and `torch.fx`, on the meta
+device, where nothing is computed and no weight takes memory.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, fx, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from archc.graph import Network, Node
+from archc.graph.ops import Softmax
+from archc.live import build_module
+
+MODULES: dict[str, type[nn.Module]] = {
+    "conv2d": nn.Conv2d,
+    "batch_norm2d": nn.BatchNorm2d,
+    "relu": nn.ReLU,
+    "max_pool2d": nn.MaxPool2d,
+    "avg_pool2d": nn.AvgPool2d,
+    "adaptive_avg_pool2d": nn.AdaptiveAvgPool2d,
+    "flatten": nn.Flatten,
+    "linear": nn.Linear,
+    "dropout": nn.Dropout,
+}
+KINDS = {module: kind for kind, module in MODULES.items()}
+CALLS: dict[object, str] = {F.relu: "relu", torch.flatten: "flatten", operator.add: "add"}
+ZERO_PAD = "ZeroPadShortcut"
+
+
+def on_meta(network: Network) -> nn.Module:
+    """The network's emitted module without memory for its weights, in eval mode."""
+    with torch.device("meta"):
+        return build_module(network).eval()
+
+
+def assert_agrees(network: Network, module: nn.Module) -> None:
+    """Fail unless a module on the meta device is the network, layer by layer."""
+    assert sum(parameter.numel() for parameter in module.parameters()) == network.params
+    shapes, multiply_adds = observe(module, network.input_shape)
+    modules = dict(module.named_modules())
+    for node in network.nodes.values():
+        if node.id in modules:
+            _assert_module(node, modules[node.id])
+            assert shapes[node.id] == (2, *node.output_shape), node.id
+        else:
+            assert not node.params, f"{node.id} has parameters and is no module"
+            assert not node.multiply_adds, f"{node.id} computes and is no module"
+        assert multiply_adds.get(node.id, 0) == 2 * node.multiply_adds, node.id
+    held = {path for path, one in modules.items() if one._parameters or one._buffers}
+    assert held <= set(network.nodes), "modules with parameters that the graph lacks"
+    for path, shape in _block_shapes(network).items():
+        assert shapes.get(path, shape) == shape, path
+    assert shapes[""] == (2, *network.nodes[network.logits].output_shape)
+    assert multiply_adds[""] == 2 * network.multiply_adds
+    table = Expressions()
+    assert table.of_module(module) == table.of_network(network), "another expression"
+
+
+def observe(
+    module: nn.Module, input_shape: tuple[int, ...]
+) -> tuple[dict[str, tuple[int, ...]], dict[str, int]]:
+    """Output shapes and multiply-adds by module path, for a batch of two; ``""`` is the whole."""
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def hook_for(path: str) -> Any:
+        def hook(_module: nn.Module, _inputs: object, output: Tensor) -> None:
+            shapes[path] = tuple(output.shape)
+
+        return hook
+
+    hooks = [one.register_forward_hook(hook_for(path)) for path, one in module.named_modules()]
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        module(torch.empty(2, *input_shape, device="meta"))
+    for hook in hooks:
+        hook.remove()
+    root = type(module).__name__
+    counts = {
+        path.removeprefix(root).removeprefix("."): sum(by_op.values()) // 2
+        for path, by_op in counter.get_flop_counts().items()
+        if path != "Global"
+    }
+    counts[""] = counter.get_total_flops() // 2
+    return shapes, counts
+
+
+class Expressions:
+    """Gives each expression a number, equal ones the same; a sum of sums is one sum."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[tuple[str, str, tuple[int, ...]], int] = {}
+        self._sums: dict[int, tuple[int, ...]] = {}
+
+    def number(self, kind: str, place: str, operands: Sequence[int]) -> int:
+        """The number of an op, in its place if it is a module, on numbered operands."""
+        row = tuple(operands)
+        if kind == "add":
+            row = (*self._sums.get(row[0], row[:1]), *row[1:])
+        number = self._numbers.setdefault((kind, place, row), len(self._numbers))
+        if kind == "add":
+            self._sums[number] = row
+        return number
+
+    def of_module(self, module: nn.Module) -> int:
+        """What a module returns, as `torch.fx` sees it."""
+        values: dict[fx.Node, int] = {}
+        for node in _Tracer().trace(module).nodes:
+            operands = [values[one] for one in node.all_input_nodes]
+            if node.op == "output":
+                return operands[0]
+            if node.op == "placeholder":
+                values[node] = self.number("input", "", ())
+            elif node.op == "call_function":
+                values[node] = self.number(CALLS[node.target], "", operands)
+            else:
+                assert isinstance(node.target, str)
+                called = type(module.get_submodule(node.target))
+                identity = called is nn.Identity
+                place = KINDS.get(called, called.__name__), node.target
+                values[node] = operands[0] if identity else self.number(*place, operands)
+        raise AssertionError("a graph without output")
+
+    def of_network(self, network: Network) -> int:
+        """What a graph puts out before a final softmax."""
+        values: dict[str, int] = {}
+        for node in network.nodes.values():
+            is_module = node.op.numbers or node.id.rpartition(".")[2].isdigit()
+            kind = ZERO_PAD if node.op.kind == "zero_pad_shortcut" else node.op.kind
+            operands = [values[source] for source in node.inputs]
+            values[node.id] = self.number(kind, node.id if is_module else "", operands)
+        return values[network.logits]
+
+
+class _Tracer(fx.Tracer):
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return type(m).__name__ == ZERO_PAD or super().is_leaf_module(m, module_qualified_name)
+
+
+def _assert_module(node: Node, module: nn.Module) -> None:
+    """Fail unless a module's type, numbers and parameters are the node's."""
+    kind = node.op.kind
+    if kind == "zero_pad_shortcut":
+        assert type(module).__name__ == ZERO_PAD
+    else:
+        assert type(module) is MODULES[kind], node.id
+        for name, number in node.op.numbers.items():
+            found: Any = getattr(module, name)
+            if name == "bias":
+                found = found is not None
+            elif isinstance(found, tuple):
+                assert len(set(found)) == 1
+                found = found[0]
+            assert found == number, f"{node.id} has {name} {found}, not {number}"
+    assert sum(parameter.numel() for parameter in module.parameters()) == node.params, node.id
+
+
+def _block_shapes(network: Network) -> dict[str, tuple[int, ...]]:
+    """The output shape of each stage and block, by the path it has unless it has none."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for node in network.nodes.values():
+        if node.stage is not None and not isinstance(node.op, Softmax):
+            shapes[f"layer{node.stage}"] = (2, *node.output_shape)
+            if node.block is not None:
+                shapes[f"layer{node.stage}.{node.block}"] = (2, *node.output_shape)
+    return shapes

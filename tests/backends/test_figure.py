@@ -1,0 +1,705 @@
+"""The figure: what it shows, where it stands, what comes out of Graphviz."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import combinations, pairwise
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import archc
+from archc.backends.figure import FORMATS, FigureError, bands, draw
+from archc.backends.figure.columns import column
+from archc.backends.figure.curves import lanes
+from archc.backends.figure.font import text_width
+from archc.backends.figure.layout import lay_out
+from archc.backends.figure.scene import Curve, Point, Rect, Scene
+from archc.backends.figure.text import in_short, one_line, shorten
+from archc.graph import Network, Op, ops
+from archc.graph.network import FragmentBuilder, NetworkBuilder
+
+PAPER = ("imagenet/vgg19", "imagenet/plain34", "imagenet/resnet34")
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@cache
+def load(name: str) -> Network:
+    return archc.load(name)
+
+
+@cache
+def scene(*names: str) -> Scene:
+    return lay_out([column(load(name)) for name in names])
+
+
+@cache
+def svg(*names: str) -> ElementTree.Element:
+    return ElementTree.fromstring(draw([load(name) for name in names]))
+
+
+def groups(root: ElementTree.Element, role: str) -> list[ElementTree.Element]:
+    return [group for group in root.iter(f"{SVG}g") if role in group.get("class", "").split()]
+
+
+def texts(root: ElementTree.Element) -> list[str]:
+    return [text.text or "" for text in root.iter(f"{SVG}text")]
+
+
+def network(input_shape: ops.Shape, *steps: tuple[str, Op] | tuple[str, Op, list[str]]) -> Network:
+    """A network of steps: a name, an op, and its inputs where they are not the step before."""
+    piece = FragmentBuilder(input_shape)
+    for name, op, *inputs in steps:
+        sources = [source for given in inputs for source in given]
+        piece.add(name, op, *sources)
+    builder = NetworkBuilder(input_shape)
+    builder.append(piece.build(), lambda step: step.name)
+    return Network("odd", builder.nodes)
+
+
+def conv(channels: int, padding: int = 1) -> ops.Conv2d:
+    return ops.Conv2d(channels, channels, 3, padding=padding)
+
+
+NESTED = network(
+    (8, 16, 16),
+    ("conv1", conv(8)),
+    ("conv2", conv(8)),
+    ("conv3", conv(8)),
+    ("add1", ops.Add(), ["conv3", "conv2"]),
+    ("conv4", conv(8)),
+    ("add2", ops.Add(), ["conv4", "conv1", ""]),
+    ("conv5", conv(8)),
+    ("add3", ops.Add(), ["conv5", "add2"]),
+)
+ODD = {
+    "input alone": network((3, 8, 8)),
+    "head alone": network((3, 1, 1), ("flatten", ops.Flatten()), ("fc", ops.Linear(3, 10))),
+    "no box but a shortcut": network(
+        (3, 8, 8), ("relu", ops.ReLU()), ("add", ops.Add(), ["relu", ""])
+    ),
+    "one pixel": network((4, 1, 1), ("conv1", conv(4)), ("pool", ops.AdaptiveAvgPool2d(1))),
+    "rising sizes": network(
+        (4, 8, 6),
+        ("conv1", conv(4, padding=0)),
+        ("conv2", conv(4, padding=2)),
+        ("conv3", conv(4, padding=0)),
+        ("conv4", conv(4, padding=2)),
+    ),
+    "nested": NESTED,
+    "long labels": network((65536, 9, 9), ("conv", ops.Conv2d(65536, 65536, 9, 2, groups=65536))),
+}
+SHIPPED = [
+    PAPER,
+    ("imagenet/resnet50", "torchvision/resnext50_32x4d"),
+    ("imagenet/resnet34-c", "torchvision/vgg11"),
+    ("cifar10/resnet20", "cifar10/preresnet164"),
+]
+SCENES = [
+    *[pytest.param(scene(*names), id=" ".join(names)) for names in SHIPPED],
+    *[pytest.param(lay_out([column(one)]), id=name) for name, one in ODD.items()],
+    pytest.param(lay_out([column(one) for one in ODD.values()]), id="all odd ones"),
+]
+
+
+# What is shown
+
+
+@pytest.mark.parametrize(
+    ("name", "boxes", "shortcuts", "dotted"),
+    [
+        ("imagenet/vgg19", {"conv": 16, "pool": 5, "fc": 3}, 0, 0),
+        ("imagenet/plain34", {"conv": 33, "pool": 2, "fc": 1}, 0, 0),
+        ("imagenet/resnet34", {"conv": 33, "pool": 2, "fc": 1}, 16, 3),
+        ("imagenet/resnet34-c", {"conv": 33, "pool": 2, "fc": 1}, 16, 3),
+        ("imagenet/resnet50", {"conv": 49, "pool": 2, "fc": 1}, 16, 4),
+        ("torchvision/vgg11", {"conv": 8, "pool": 5, "fc": 3}, 0, 0),
+        ("cifar10/resnet20", {"conv": 19, "pool": 1, "fc": 1}, 9, 2),
+        ("cifar10/preresnet164", {"conv": 163, "pool": 1, "fc": 1}, 54, 3),
+    ],
+)
+def test_counts(name: str, boxes: dict[str, int], shortcuts: int, dotted: int) -> None:
+    shown = column(load(name))
+    assert Counter(box.kind for box in shown.boxes) == boxes
+    assert len(shown.shortcuts) == shortcuts
+    assert sum(shortcut.dotted for shortcut in shown.shortcuts) == dotted
+
+
+def test_counts_are_the_graphs() -> None:
+    for name in ("imagenet/resnet34", "cifar10/preresnet110", "torchvision/wide_resnet50_2"):
+        loaded, shown = load(name), column(load(name))
+        assert sum(box.kind in {"conv", "fc"} for box in shown.boxes) == loaded.layers
+        adds = sum(node.op.kind == "add" for node in loaded.nodes.values())
+        assert len(shown.shortcuts) == adds
+        convs = sum(node.op.kind == "conv2d" for node in loaded.nodes.values())
+        projections = sum(bool(shortcut.mark) for shortcut in shown.shortcuts)
+        assert sum(box.kind == "conv" for box in shown.boxes) + projections == convs
+
+
+def test_labels_are_the_papers() -> None:
+    vgg, plain, residual = [column(load(name)) for name in PAPER]
+    assert [box.label for box in vgg.boxes[-5:]] == [
+        "3x3 conv, 512",
+        "pool, /2",
+        "fc 4096",
+        "fc 4096",
+        "fc 1000",
+    ]
+    labels = [box.label for box in residual.boxes]
+    assert labels == [box.label for box in plain.boxes]
+    assert labels[:3] == ["7x7 conv, 64, /2", "pool, /2", "3x3 conv, 64"]
+    assert labels[8] == "3x3 conv, 128, /2"
+    assert labels[-2:] == ["avg pool", "fc 1000"]
+    assert column(load("torchvision/resnext50_32x4d")).boxes[3].label == "3x3 conv, 128, g32"
+
+
+def test_projections_are_marked() -> None:
+    marks = [shortcut.mark for shortcut in column(load("imagenet/resnet34-c")).shortcuts]
+    assert marks == ["1x1"] * 16
+    assert {shortcut.mark for shortcut in column(load("imagenet/resnet34")).shortcuts} == {""}
+
+
+def test_one_colour_per_stage_width() -> None:
+    shades: dict[str, set[int | None]] = {}
+    for box in scene(*PAPER).boxes:
+        width = box.label.split(", ")[1] if box.role == "conv" else "none"
+        shades.setdefault(width, set()).add(box.shade)
+    assert shades == {"64": {0}, "128": {1}, "256": {2}, "512": {3}, "none": {None}}
+
+
+def test_the_conv_that_opens_a_stage_has_its_colour() -> None:
+    stages = [box for box in column(load("imagenet/resnet50")).boxes if box.kind == "conv"]
+    assert [box.width for box in stages[:5]] == [64, 64, 64, 64, 64]
+    assert stages[9].label == "1x1 conv, 256"
+    assert (stages[10].label, stages[10].width) == ("1x1 conv, 128, /2", 128)
+
+
+def test_tooltips() -> None:
+    shown = column(load("imagenet/resnet34"))
+    assert shown.boxes[2].tooltip.splitlines() == [
+        "layer1.0.conv1",
+        "64x56x56 → 64x56x56",
+        "36,864 parameters",
+        "115,605,504 multiply-adds",
+    ]
+    assert shown.shortcuts[0].tooltip == "identity shortcut\n64x56x56 → 64x56x56"
+    assert "layer2.0.shortcut" in shown.shortcuts[3].tooltip
+
+
+def test_an_op_in_no_table_is_shown() -> None:
+    @dataclass(frozen=True, slots=True)
+    class Swish(Op):
+        kind = "swish"
+
+    odd = network((4, 8, 8), ("conv", conv(4)), ("act", Swish()), ("add", ops.Add(), ["act", ""]))
+    assert [box.label for box in column(odd).boxes] == ["3x3 conv, 4", "swish"]
+    assert b"swish" in draw([odd])
+
+
+def test_shortcuts_go_around_what_they_skip() -> None:
+    ends = [(one.leaves.arrow, one.arrives.arrow) for one in column(NESTED).shortcuts]
+    assert ends == [(2, 3), (1, 4), (0, 4), (4, 5)]
+    assert lanes(column(NESTED).shortcuts) == [0, 1, 2, 0]
+
+
+def test_totals_and_legend() -> None:
+    words = [text.text for text in scene(*PAPER).texts]
+    for word in ("VGG-19", "34-layer plain", "34-layer residual", "21.6 M parameters"):
+        assert word in words
+    assert words.count("3.64 G multiply-adds") == 2
+    assert words.count("image") == 3
+    assert [text.text for text in scene(*PAPER).texts if text.role == "legend"] == [
+        "shortcut, same shape",
+        "shortcut, shape changes",
+    ]
+    assert not [text for text in scene("imagenet/vgg19").texts if text.role == "legend"]
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (0, "0"),
+        (999, "999"),
+        (1000, "1.00 k"),
+        (9_995, "10.0 k"),
+        (21_797_672, "21.8 M"),
+        (19_632_062_464, "19.6 G"),
+        (10**18, "1.00 E"),
+        (10**22, "10000 E"),
+    ],
+)
+def test_numbers_in_short(number: int, words: str) -> None:
+    assert in_short(number) == words
+
+
+# Bands
+
+
+def sizes(*numbers: int) -> list[tuple[int, int]]:
+    return [(number, number) for number in numbers]
+
+
+def test_bands_of_the_paper() -> None:
+    labels = [text.text for text in scene(*PAPER).texts if text.role == "band"]
+    assert labels == [f"output size: {size}" for size in (224, 112, 56, 28, 14, 7, 1)]
+
+
+@pytest.mark.parametrize(
+    ("columns", "merged"),
+    [
+        ([[], []], []),
+        ([[8, 8, 8]], [8]),
+        ([[8, 4], [8, 6, 4]], [8, 6, 4]),
+        ([[8, 16, 8], [16, 8]], [8, 16, 8]),
+        ([[32, 4], [16, 8]], [32, 16, 8, 4]),
+        ([[8, 10, 8, 10], [8]], [8, 10, 8, 10]),
+    ],
+)
+def test_merged_sizes(columns: list[list[int]], merged: list[int]) -> None:
+    assert bands.merge([sizes(*one) for one in columns]) == sizes(*merged)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.lists(st.integers(1, 4), max_size=8), min_size=1, max_size=3))
+def test_every_column_finds_its_bands(columns: list[list[int]]) -> None:
+    given_sizes = [sizes(*one) for one in columns]
+    merged = bands.merge(given_sizes)
+    for one in given_sizes:
+        found = bands.places(one, merged)
+        assert found == sorted(found)
+        assert [merged[band] for band in found] == one
+    if len(columns) == 2:
+        runs = [[size for i, size in enumerate(one) if one[i - 1 : i] != [size]] for one in columns]
+        assert len(merged) == sum(map(len, runs)) - longest_common(*runs)
+
+
+def longest_common(first: list[int], second: list[int]) -> int:
+    row = [0] * (len(second) + 1)
+    for one in first:
+        previous, row = row, [0]
+        for j, other in enumerate(second):
+            row.append(previous[j] + 1 if one == other else max(previous[j + 1], row[j]))
+    return row[-1]
+
+
+def test_sizes_that_are_not_square() -> None:
+    labels = [text.text for text in lay_out([column(ODD["rising sizes"])]).texts]
+    assert labels[:4] == [f"output size: {size}" for size in ("6x4", "8x6", "6x4", "8x6")]
+
+
+# Geometry
+
+
+@pytest.mark.parametrize("laid", SCENES)
+def test_boxes_do_not_overlap(laid: Scene) -> None:
+    for box, other in combinations(laid.boxes, 2):
+        apart_x = abs(box.centre.x - other.centre.x) - (box.width + other.width) / 2
+        apart_y = abs(box.centre.y - other.centre.y) - (box.height + other.height) / 2
+        assert max(apart_x, apart_y) > 5
+
+
+@pytest.mark.parametrize("laid", SCENES)
+def test_everything_is_on_the_page(laid: Scene) -> None:
+    for box in (*laid.boxes, *laid.stripes):
+        assert box.centre.x - box.width / 2 >= 0
+        assert box.right <= laid.width
+        assert 0 <= box.top < box.bottom <= laid.height
+    for text in laid.texts:
+        assert 0 <= text.centre.x - text.width / 2 < text.centre.x + text.width / 2 <= laid.width
+        assert text.size / 2 <= text.at.y <= laid.height - text.size / 2
+    for curve in laid.curves:
+        for point in curve.points:
+            assert 0 <= point.x <= laid.width
+            assert 0 <= point.y <= laid.height
+
+
+@pytest.mark.parametrize("laid", SCENES)
+def test_labels_fit_their_boxes(laid: Scene) -> None:
+    for box in laid.boxes:
+        assert text_width(box.label, 11) <= box.width - 12
+
+
+@pytest.mark.parametrize("laid", SCENES)
+def test_texts_do_not_overlap(laid: Scene) -> None:
+    marks = [curve.mark for curve in laid.curves if curve.mark]
+    for text, other in combinations([*laid.texts, *marks], 2):
+        apart_x = abs(text.centre.x - other.centre.x) - (text.width + other.width) / 2
+        apart_y = abs(text.at.y - other.at.y) - (text.size + other.size) / 2
+        assert max(apart_x, apart_y) > 0, (text, other)
+
+
+@pytest.mark.parametrize("laid", SCENES)
+def test_ids_are_unique_and_ends_exist(laid: Scene) -> None:
+    things = [box.id for box in (*laid.boxes, *laid.stripes)] + [text.id for text in laid.texts]
+    assert len({*things, *[curve.id for curve in laid.curves]}) == len(things) + len(laid.curves)
+    assert {end for curve in laid.curves for end in (curve.tail, curve.head)} <= set(things)
+
+
+def test_bands_align_across_columns() -> None:
+    laid = scene(*PAPER)
+    centres = {text.text.split()[-1]: text.at.y for text in laid.texts if text.role == "band"}
+    order = sorted(centres.values())
+    for number, name in enumerate(PAPER, start=1):
+        placed = [box for box in laid.boxes if box.id.startswith(f"c{number}-")]
+        for box, rect in zip(column(load(name)).boxes, placed, strict=True):
+            top = centres[str(box.size[0])]
+            assert rect.centre.y >= top
+            assert all(rect.centre.y < below for below in order if below > top)
+        for size in {box.size[0] for box in column(load(name)).boxes}:
+            assert centres[str(size)] in [rect.centre.y for rect in placed]
+
+
+def test_plain_and_residual_stand_row_by_row() -> None:
+    rows = [
+        [box.centre.y for box in scene(*PAPER).boxes if box.id.startswith(prefix)]
+        for prefix in ("c2-", "c3-")
+    ]
+    assert rows[0] == rows[1]
+
+
+def sampled(curve: Curve, steps: int = 12) -> list[Point]:
+    """Points along a chain of cubic Bezier pieces, as de Casteljau computes them."""
+    found = [curve.points[0]]
+    for start in range(0, len(curve.points) - 1, 3):
+        for step in range(1, steps + 1):
+            points: Sequence[Point] = curve.points[start : start + 4]
+            part = step / steps
+            while len(points) > 1:
+                points = [
+                    Point(a.x + (b.x - a.x) * part, a.y + (b.y - a.y) * part)
+                    for a, b in pairwise(points)
+                ]
+            found.append(points[0])
+    return [*found, curve.tip] if curve.tip else found
+
+
+def inside(point: Point, box: Rect, margin: float) -> bool:
+    return (
+        abs(point.x - box.centre.x) < box.width / 2 + margin
+        and abs(point.y - box.centre.y) < box.height / 2 + margin
+    )
+
+
+@pytest.mark.parametrize("laid", SCENES)
+def test_shortcuts_touch_no_box_and_no_text(laid: Scene) -> None:
+    images = [
+        Rect(text.id, text.role, text.centre, text.width, text.size)
+        for text in (*laid.texts, *[curve.mark for curve in laid.curves if curve.mark])
+    ]
+    for curve in laid.curves:
+        if "shortcut" in curve.role:
+            for point in sampled(curve):
+                assert not any(inside(point, box, margin=1) for box in laid.boxes), curve.id
+                assert not any(inside(point, text, margin=0.5) for text in images), curve.id
+
+
+@pytest.mark.parametrize("laid", SCENES)
+def test_arrows_run_from_edge_to_edge(laid: Scene) -> None:
+    for curve in laid.curves:
+        if curve.role == "arrow":
+            assert len({point.x for point in curve.points}) == 1
+            assert curve.tip is not None
+            assert curve.points[0].y < curve.points[-1].y < curve.tip.y
+            for point in sampled(curve):
+                assert not any(inside(point, box, margin=-0.1) for box in laid.boxes)
+
+
+@pytest.mark.parametrize("laid", SCENES)
+def test_shortcuts_keep_apart(laid: Scene) -> None:
+    shortcuts = [(curve, sampled(curve)) for curve in laid.curves if "shortcut" in curve.role]
+    for (curve, points), (other, others) in combinations(shortcuts, 2):
+        if overlap(points, others):
+            assert not any(
+                cross(*piece, *another)
+                for piece in pairwise(points)
+                for another in pairwise(others)
+            ), (curve.id, other.id)
+
+
+def overlap(points: Sequence[Point], others: Sequence[Point]) -> bool:
+    """Whether the boxes around two curves overlap."""
+    return all(
+        min(one[axis] for one in first) <= max(one[axis] for one in second)
+        for first, second in ((points, others), (others, points))
+        for axis in (0, 1)
+    )
+
+
+def cross(a: Point, b: Point, c: Point, d: Point) -> bool:
+    """Whether the straight pieces from a to b and from c to d meet."""
+
+    def side(p: Point, q: Point, r: Point) -> float:
+        return (q.x - p.x) * (r.y - p.y) - (q.y - p.y) * (r.x - p.x)
+
+    return side(a, b, c) * side(a, b, d) <= 0 and side(c, d, a) * side(c, d, b) <= 0
+
+
+@pytest.mark.parametrize("laid", SCENES)
+def test_shortcuts_meet_arrows_at_distinct_points(laid: Scene) -> None:
+    arrows = [curve for curve in laid.curves if curve.role == "arrow"]
+    met: dict[str, list[float]] = {}
+    for curve in laid.curves:
+        if "shortcut" not in curve.role:
+            continue
+        for end in (curve.points[0], curve.tip):
+            assert end is not None
+            (arrow,) = [one for one in arrows if on(end, one)]
+            met.setdefault(arrow.id, []).append(end.y)
+    for heights in met.values():
+        assert all(below - above > 1 for above, below in pairwise(sorted(heights)))
+
+
+def on(point: Point, arrow: Curve) -> bool:
+    """Whether a point is on the line of an arrow, outside its head."""
+    return arrow.points[0].x == point.x and arrow.points[0].y < point.y < arrow.points[-1].y
+
+
+def test_shortcuts_leave_above_the_block_and_arrive_below() -> None:
+    laid = scene("imagenet/resnet34")
+    boxes = {box.id: box for box in laid.boxes}
+    for curve in laid.curves:
+        if "shortcut" in curve.role:
+            block = curve.id.rpartition(".")[0]
+            assert curve.tip is not None
+            assert curve.points[0].y < boxes[f"{block}.conv1"].top
+            assert curve.tip.y > boxes[f"{block}.conv2"].bottom
+
+
+def test_the_paper_figure_is_portrait_and_legible() -> None:
+    laid = scene(*PAPER)
+    assert laid.width < laid.height
+    a4 = min(550 / laid.width, 800 / laid.height)
+    assert 11 * a4 > 7  # points
+
+
+# Text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\nb\r\n\tc", "a b c"),
+        ("\u202eevil\u2066", "evil"),
+        ("\x00\x1b[31mred\ud800\uffff", "[31mred"),
+        ("a" + "\u0301" * 50, "a" + "\u0301" * 4),
+        ("  ", ""),
+    ],
+)
+def test_one_line(text: str, shown: str) -> None:
+    assert one_line(text) == shown
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=60), st.floats(20, 200))
+def test_shortened_text_fits(text: str, width: float) -> None:
+    cut = shorten(text, 10, width)
+    assert text_width(cut, 10) <= width
+    assert cut == text or cut.endswith("…")
+
+
+def test_widths_are_the_fonts() -> None:
+    # Helvetica's: 556 of 1000 for a digit, 278 for a space and a comma; Liberation's em is 2048.
+    assert text_width("0", 2048) == 1139
+    assert text_width(" ,", 2048) == 2 * 569
+    assert text_width("🎉", 10) == 13
+
+
+# Files
+
+
+def test_svg_counts() -> None:
+    root = svg(*PAPER)
+    counts = {role: len(groups(root, role)) for role in ("conv", "pool", "fc", "title", "image")}
+    assert counts == {"conv": 16 + 33 + 33, "pool": 5 + 2 + 2, "fc": 3 + 1 + 1} | {
+        "title": 3,
+        "image": 3,
+    }
+    assert len(groups(root, "shortcut")) == 16
+    dotted = [group for group in groups(root, "shortcut") if "dotted" in group.get("class", "")]
+    assert [group.get("id") for group in dotted] == [f"c3-layer{n}.0.add" for n in (2, 3, 4)]
+    for group in groups(root, "shortcut"):
+        path = group.find(f"{SVG}path")
+        assert path is not None
+        assert ("stroke-dasharray" in path.attrib) == (group in dotted)
+    assert len(groups(root, "band")) == 7
+    for box in scene(*PAPER).boxes:
+        assert box.label in texts(root)
+
+
+def test_svg_is_where_the_layout_put_it() -> None:
+    laid, root = scene(*PAPER), svg(*PAPER)
+    page = {group.get("id"): group for group in root.iter(f"{SVG}g")}
+    whole = re.findall(r"[-\d.]+", page["figure"].get("transform", ""))
+    left, top = float(whole[-2]), float(whole[-1])
+    for box in laid.boxes:
+        corners = page[box.id].find(f"{SVG}polygon")
+        assert corners is not None
+        places = [corner.split(",") for corner in corners.get("points", "").split()]
+        xs = [float(x) + left for x, _ in places]
+        ys = [float(y) + top for _, y in places]
+        assert (min(xs), max(xs)) == pytest.approx((box.right - box.width, box.right), abs=0.1)
+        assert (min(ys), max(ys)) == pytest.approx((box.top, box.bottom), abs=0.1)
+        (words,) = page[box.id].iter(f"{SVG}text")
+        assert float(words.get("x", "")) + left == pytest.approx(box.centre.x, abs=0.1)
+        assert box.top + 8 < float(words.get("y", "")) + top < box.bottom - 2
+    for curve in laid.curves:
+        path = page[curve.id].find(f"{SVG}path")
+        assert path is not None
+        drawn = [float(number) for number in re.findall(r"-?[\d.]+", path.get("d", ""))]
+        # Graphviz moves the end of the line a little, to where the arrowhead begins.
+        for x, y, point in zip(drawn[::2], drawn[1::2], curve.points, strict=True):
+            assert (x + left, y + top) == pytest.approx(point, abs=2)
+
+
+def test_svg_is_described() -> None:
+    root = svg(*PAPER)
+    assert root.get("role") == "img"
+    title, description = root[0], root[1]
+    assert (title.tag, description.tag) == (f"{SVG}title", f"{SVG}desc")
+    assert root.get("aria-labelledby") == title.get("id")
+    assert root.get("aria-describedby") == description.get("id")
+    assert title.text == "VGG-19, 34-layer plain and 34-layer residual"
+    assert "16 shortcuts (3 dotted: the shape changes), 3.64 G" in (description.text or "")
+    assert (
+        "VGG-19: 16 convolutions, 5 poolings, 3 fully connected layers, 19.6 G multiply-adds"
+        in (description.text or "")
+    )
+
+
+def test_svg_tooltips() -> None:
+    for group in [*groups(svg(*PAPER), "conv"), *groups(svg(*PAPER), "fc")]:
+        tooltip = group.findtext(f"{SVG}title", "").splitlines()
+        assert group.get("id", "").partition("-")[2] == tooltip[0]
+        assert tooltip[3].endswith(" multiply-adds")
+    assert not list(svg(*PAPER).iter(f"{SVG}a"))
+
+
+def test_svg_stands_on_its_own() -> None:
+    drawn = draw([load(name) for name in PAPER]).decode()
+    assert "Liberation Sans,Helvetica,Arial,sans-serif" in drawn
+    assert 'fill="#ffffff"' in drawn
+    for absent in ("<!--", "<!DOCTYPE", "graphviz", "Graphviz", "xlink", os.sep + "tmp", "http:"):
+        assert absent not in drawn.replace('xmlns="http://www.w3.org/2000/svg"', "")
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<b>bold</b>",
+    "&lt;i&gt; &amp; &#65;",
+    'quote " and \\N \\l \\G \\',
+    'charset="latin1"',
+    "]]> --> <!--",
+    "日本語 🎉",
+    "\\",
+]
+
+
+@pytest.mark.parametrize("title", HOSTILE)
+def test_hostile_titles_come_out_as_text(title: str) -> None:
+    hostile = replace(load("cifar10/plain20"), title=title, description=title)
+    drawn = draw([hostile])
+    root = ElementTree.fromstring(drawn)
+    (shown,) = groups(root, "title")
+    text = shown.findtext(f"{SVG}text", "")
+    assert text == title or title.startswith(text.removesuffix("…"))
+    assert root[0].text == title
+    assert b"<script" not in drawn
+    assert b"<b>" not in drawn
+    assert draw([hostile], "png").startswith(b"\x89PNG")
+
+
+def test_ten_thousand_characters() -> None:
+    long = replace(load("cifar10/plain20"), title="x" * 10_000, description="y" * 10_000)
+    drawn = draw([long])
+    assert len(drawn) < len(draw([load("cifar10/plain20")])) + 1000
+    assert "xxx…" in texts(ElementTree.fromstring(drawn))[-1] or b"xxx\xe2\x80\xa6" in drawn
+
+
+def test_no_title_at_all() -> None:
+    assert column(replace(ODD["nested"], title="\n")).title == "odd"
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD.keys())
+@pytest.mark.parametrize("format", FORMATS)
+def test_odd_networks_come_out(
+    odd: Network, format: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert draw([odd], format)
+    assert capfd.readouterr() == ("", "")
+
+
+MAGIC = {"svg": b"<?xml", "png": b"\x89PNG", "pdf": b"%PDF-", "dot": b"digraph"}
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_same_bytes_in_every_process(format: str) -> None:
+    code = (
+        "import sys, archc; from archc.backends.figure import draw;"
+        f"nets = [archc.load(name) for name in {PAPER!r}];"
+        f"sys.stdout.buffer.write(draw(nets, {format!r}))"
+    )
+    environment = {
+        **os.environ,
+        "PYTHONHASHSEED": "7",
+        "SOURCE_DATE_EPOCH": "1",
+        "TZ": "Asia/Tokyo",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, env=environment
+    )
+    drawn = draw([load(name) for name in PAPER], format)
+    assert drawn.startswith(MAGIC[format])
+    assert done.stdout == drawn
+    assert done.stderr == b""
+
+
+def test_bitmaps_and_pdf_have_no_date_and_only_the_shipped_font() -> None:
+    pdf = draw([load("cifar10/resnet20")], "pdf")
+    assert re.findall(rb"/FontName /\w{6}\+(\S+)", pdf) == [b"LiberationSans"]
+    assert b"Date" not in pdf
+    assert b"cairo" not in pdf
+    assert b"tEXt" not in draw([load("cifar10/resnet20")], "png")
+
+
+def test_png_is_two_pixels_a_point() -> None:
+    png = draw([load(name) for name in PAPER], "png")
+    width, height = (int.from_bytes(png[start : start + 4], "big") for start in (16, 20))
+    assert (width / 2, height / 2) == pytest.approx(
+        (scene(*PAPER).width, scene(*PAPER).height), abs=1
+    )
+
+
+def test_too_large_for_png_and_pdf() -> None:
+    large = [load("cifar10/resnet1202")]
+    with pytest.raises(FigureError, match=r"pixels, more than the 32,767 .* draw it as SVG"):
+        draw(large, "png")
+    with pytest.raises(FigureError, match=r"points, more than the 14,400 .* draw it as SVG"):
+        draw(large, "pdf")
+
+
+def test_resnet1202_is_drawn_unfolded() -> None:
+    root = ElementTree.fromstring(draw([load("cifar10/resnet1202"), load("imagenet/resnet18")]))
+    assert len(groups(root, "conv")) == 1201 + 17
+    assert len(groups(root, "shortcut")) == 600 + 8
+
+
+def test_what_cannot_be_drawn() -> None:
+    with pytest.raises(FigureError, match="cannot draw as 'gif': use one of svg, png, pdf, dot"):
+        draw([load("cifar10/plain20")], "gif")
+    with pytest.raises(FigureError, match="there is no network to draw"):
+        draw([])
+
+
+def test_the_environment_is_left_alone() -> None:
+    before = dict(os.environ)
+    draw([load("cifar10/plain20")])
+    assert dict(os.environ) == before

@@ -1,0 +1,280 @@
+"""The commands as a shell sees them: output, exit codes, and no traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import networkx
+import pytest
+
+from archc.cli import COMMANDS
+
+ROOT = Path(__file__).parents[2]
+
+
+def archc(
+    *arguments: str, cwd: Path | None = None, stdin: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "archc", *arguments],
+        cwd=cwd,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(
+        "name: tiny\ninput: [3, 8, 8]\nclasses: 10\n"
+        "defaults: {block: basic, shortcut: A}\n"
+        "stages: [{depth: 1, width: 4}, {depth: 1, width: 8, stride: 2}]\n"
+        "head: [global_avg_pool, linear]\n"
+    )
+    return path
+
+
+def test_the_issue_that_started_it_all_resnet34_against_vgg19() -> None:
+    result = archc("count", "imagenet/resnet34", "imagenet/vgg19")
+    assert result.returncode == 0
+    assert re.search(r"^imagenet/resnet34 .* 3,644,493,824 +3\.64 G +18\.6 %$", result.stdout, re.M)
+    assert re.search(r"^imagenet/vgg19 .* 19,632,062,464 +19\.63 G +100\.0 %$", result.stdout, re.M)
+
+
+def test_version_is_printed() -> None:
+    result = archc("--version")
+    assert (result.returncode, result.stdout) == (0, "archc 0.1.0\n")
+
+
+@pytest.mark.parametrize("command", list(COMMANDS))
+def test_every_command_has_help_with_examples(command: str) -> None:
+    result = archc(command, "--help")
+    assert result.returncode == 0
+    assert "Examples:" in result.stdout
+    assert "archc " + command in result.stdout or command == "completion"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["frobnicate"],
+        ["count"],
+        ["count", "imagenet/resnet34", "--format", "xml"],
+        ["count", "imagenet/resnet34", "--by", "weight"],
+        ["count", "--frob", "imagenet/resnet34"],
+        ["draw", "imagenet/resnet34"],
+        ["draw", "imagenet/resnet34", "-o", "figure.bmp"],
+        ["graph", "imagenet/resnet34", "-o", "graph.xls"],
+        ["list", "imagenot"],
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_command_line_exits_with_2_and_writes_nothing(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    result = archc(*arguments, cwd=tmp_path)
+    assert result.returncode == 2
+    assert "Error: " in result.stderr
+    assert "Traceback" not in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_command_is_answered_with_the_closest() -> None:
+    assert "Did you mean `count`?" in archc("cout").stderr
+
+
+@pytest.mark.parametrize("command", ["check", "show", "count", "graph", "emit", "build"])
+def test_a_missing_spec_exits_with_1(command: str, tmp_path: Path) -> None:
+    result = archc(command, "imagenet/resnet43", cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.startswith(
+        "imagenet/resnet43:1:1: error: there is no file or shipped spec `imagenet/resnet43`\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bad_with_is_shown_with_its_column() -> None:
+    result = archc("count", "imagenet/resnet50", "--with", "depth=3,4,x,3")
+    assert result.returncode == 1
+    assert result.stderr == (
+        "--with:1:11: error: `depth` must be an integer from 1 to 10,000, not `x`\n"
+        "  depth=3,4,x,3\n"
+        "            ^\n"
+    )
+
+
+def test_check_reports_the_mistakes_of_all_specs(spec: Path) -> None:
+    broken = spec.with_name("broken.yaml")
+    broken.write_text(spec.read_text().replace("basic", "bottelneck"))
+    result = archc("check", spec.name, broken.name, cwd=spec.parent)
+    assert result.returncode == 1
+    assert result.stdout == "tiny.yaml: ok, 5 layers, 1.25 k parameters, 30.03 k multiply-adds\n"
+    assert result.stderr == (
+        "broken.yaml:4:19: error: `block` must be basic, bottleneck or conv, not `bottelneck`\n"
+        "  defaults: {block: bottelneck, shortcut: A}\n"
+        "                    ^\n"
+        "hint: did you mean `bottleneck`?\n"
+        "1 mistake\n"
+    )
+
+
+def test_check_speaks_json_and_github(spec: Path) -> None:
+    spec.write_text(spec.read_text().replace("depth: 1, width: 4", "depth: 0, width: 4"))
+    result = archc("check", spec.name, "--format", "json", cwd=spec.parent)
+    assert result.returncode == 1
+    (fault,) = json.loads(result.stdout)
+    assert (fault["file"], fault["line"], fault["column"]) == ("tiny.yaml", 5, 18)
+    result = archc("check", spec.name, "--format", "github", cwd=spec.parent)
+    assert result.returncode == 1
+    assert result.stdout.startswith("::error file=tiny.yaml,line=5,col=18::`depth` must be ")
+
+
+def test_check_of_a_valid_spec_is_an_empty_list_in_json(spec: Path) -> None:
+    result = archc("check", str(spec), "--format", "json")
+    assert (result.returncode, json.loads(result.stdout)) == (0, [])
+
+
+def test_a_spec_comes_from_standard_input(spec: Path) -> None:
+    result = archc("count", "-", "--format", "json", stdin=spec.read_text())
+    assert json.loads(result.stdout)[0]["name"] == "tiny"
+    result = archc("count", "-", stdin="name: 3\nhead: [flatten]\n")
+    assert result.returncode == 1
+    assert result.stderr.startswith("<stdin>:1:7: error: ")
+
+
+def test_count_as_json_is_exact_and_names_the_argument(spec: Path) -> None:
+    result = archc("count", str(spec), "--format", "json", "--input", "3,16,16")
+    (one,) = json.loads(result.stdout)
+    assert list(one)[:4] == ["name", "spec", "input", "layers"]
+    assert one["spec"] == str(spec)
+    assert one["input"] == [3, 16, 16]
+    assert one["flops"] == one["multiply_adds"] == sum(r["multiply_adds"] for r in one["rows"])
+    assert [(r["stage"], r["block"]) for r in one["rows"]] == [(1, None), (2, None), (None, None)]
+
+
+def test_count_as_csv_and_markdown(spec: Path) -> None:
+    csv = archc("count", str(spec), "--format", "csv").stdout.splitlines()
+    assert csv[0] == "spec,stage,block,part,op,output_shape,layers,params,multiply_adds"
+    assert csv[1] == f"{spec},1,,stage 1,,4x8x8,2,268,16128"
+    table = archc("count", str(spec), "--format", "markdown", "--by", "network").stdout
+    assert table.splitlines()[1] == "| --- | --- | ---: | ---: | ---: | --- |"
+
+
+def test_graph_reads_back_into_networkx(spec: Path, tmp_path: Path) -> None:
+    data = json.loads(archc("graph", str(spec)).stdout)
+    graph = networkx.node_link_graph(data, edges="edges")
+    assert graph.nodes["layer2.0.shortcut"]["out_channels"] == 8
+    out = tmp_path / "tiny.graphml"
+    assert archc("graph", str(spec), "-o", str(out)).returncode == 0
+    assert set(networkx.read_graphml(out)) == set(graph)
+
+
+def test_show_prints_a_spec_that_compiles_to_the_same(spec: Path, tmp_path: Path) -> None:
+    shown = tmp_path / "shown.yaml"
+    assert archc("show", str(spec), "--with", "width=4,16", "-o", str(shown)).returncode == 0
+    assert "# --with (with)" in shown.read_text()
+    again = archc("show", str(shown)).stdout
+    strip = re.compile(r" +#.*")
+    assert strip.sub("", again) == strip.sub("", shown.read_text())
+
+
+def test_list_shows_every_shipped_network() -> None:
+    result = archc("list")
+    assert result.returncode == 0
+    names = archc("list", "--format", "names").stdout.split()
+    assert len(names) == 41
+    assert all(name in result.stdout for name in names)
+    rows = json.loads(archc("list", "torchvision/", "--format", "json").stdout)
+    assert [row["spec"] for row in rows][:2] == ["torchvision/resnet18", "torchvision/resnet34"]
+
+
+def test_new_writes_a_variant_that_compiles_and_overwrites_nothing(tmp_path: Path) -> None:
+    result = archc("new", "resnet65", "--from", "imagenet/resnet50", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    text = (tmp_path / "resnet65.yaml").read_text()
+    assert [line.split(":")[0] for line in text.splitlines()] == ["extends", "name", "with"]
+    assert archc("check", "resnet65.yaml", cwd=tmp_path).returncode == 0
+    result = archc("new", "resnet65", "--from", "imagenet/resnet50", cwd=tmp_path)
+    assert result.returncode == 1
+    assert "exists" in result.stderr
+    assert archc("new", "9net", "--from", "imagenet/resnet50", cwd=tmp_path).returncode == 1
+
+
+def test_new_refers_to_a_parent_by_the_way_from_the_new_file(spec: Path, tmp_path: Path) -> None:
+    result = archc("new", "wide", "--from", "tiny.yaml", "-o", "sub/wide.yaml", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert '"../tiny.yaml"' in (tmp_path / "sub/wide.yaml").read_text()
+    assert archc("check", "sub/wide.yaml", cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_are_printed(shell: str) -> None:
+    result = archc("completion", shell)
+    assert result.returncode == 0
+    assert "_ARCHC_COMPLETE" in result.stdout
+
+
+def test_completion_knows_the_shipped_specs() -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", "from archc.cli import main; main()"],
+        env={
+            **os.environ,
+            "_ARCHC_COMPLETE": "bash_complete",
+            "COMP_WORDS": "archc count imagenet/resnet3",
+            "COMP_CWORD": "2",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "plain,imagenet/resnet34" in result.stdout.splitlines()
+
+
+def test_an_unwritable_output_is_told_and_nothing_is_left(spec: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    for target in (tmp_path / "file" / "net.py", tmp_path):
+        result = archc("emit", str(spec), "-o", str(target))
+        assert result.returncode == 1
+        assert result.stderr.startswith("archc: error: cannot write ")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "tiny.yaml"]
+
+
+def test_a_closed_pipe_is_no_error_message() -> None:
+    script = f"{sys.executable} -m archc graph cifar10/resnet1202 | head -n 1"
+    result = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    assert result.stdout == "{\n"
+    assert result.stderr == ""
+
+
+def test_counting_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from click.testing import CliRunner; from archc.cli import cli;"
+        "result = CliRunner().invoke(cli, ['count', 'imagenet/resnet152']);"
+        "assert result.exit_code == 0, result.output;"
+        "print({'torch', 'networkx', 'pygraphviz', 'graphviz', 'numpy'} & set(sys.modules))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert result.stdout == "set()\n", result.stderr
+
+
+def test_drawing_and_emitting_import_no_torch() -> None:
+    code = (
+        "import sys, archc; archc.emit('imagenet/resnet34'); archc.draw('imagenet/resnet34');"
+        "print('torch' in sys.modules)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert result.stdout == "False\n", result.stderr

@@ -1,0 +1,123 @@
+"""``archc build``: what it writes, and what it will not overwrite."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from archc.build import MANIFEST, ConflictError, build, digest, outputs
+from archc.files import OutputError, write
+from archc.library import draw, load
+from archc.spec import load_spec
+from archc.spec.files import shipped_names
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_it_writes_module_counts_and_figure_in_groups(tmp_path: Path) -> None:
+    (built,) = build([load_spec("cifar10/resnet20")], tmp_path)
+    assert list(built.files) == [f"cifar10/resnet20{e}" for e in (".py", ".json", ".svg")]
+    assert all(built.files.values())
+    counts = json.loads((tmp_path / "cifar10/resnet20.json").read_text())
+    assert (counts["params"], counts["multiply_adds"]) == (269_722, 40_551_040)
+    manifest = json.loads((tmp_path / MANIFEST).read_text())["files"]
+    for name, known in manifest.items():
+        assert digest((tmp_path / name).read_bytes()) == known
+
+
+def test_a_second_build_writes_nothing(tmp_path: Path) -> None:
+    specs = [load_spec("cifar10/resnet20")]
+    build(specs, tmp_path, figures=False)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    (built,) = build(specs, tmp_path, figures=False)
+    assert not any(built.files.values())
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_builds_into_one_folder_share_the_manifest(tmp_path: Path) -> None:
+    build([load_spec("cifar10/resnet20")], tmp_path, figures=False)
+    build([load_spec("cifar10/plain20")], tmp_path, figures=False)
+    manifest = json.loads((tmp_path / MANIFEST).read_text())["files"]
+    assert len(manifest) == 4
+
+
+def test_a_file_changed_by_hand_stays_unless_forced(tmp_path: Path) -> None:
+    specs = [load_spec("cifar10/resnet20"), load_spec("cifar10/plain20")]
+    build(specs[:1], tmp_path, figures=False)
+    path = tmp_path / "cifar10/resnet20.py"
+    path.write_text("# mine\n")
+    with pytest.raises(ConflictError, match="was changed by hand"):
+        build(specs, tmp_path, figures=False)
+    assert path.read_text() == "# mine\n"
+    assert not (tmp_path / "cifar10/plain20.py").exists()
+    build(specs, tmp_path, figures=False, force=True)
+    assert "class ResNet20" in path.read_text()
+
+
+def test_a_file_that_is_not_archcs_stays_unless_forced(tmp_path: Path) -> None:
+    path = tmp_path / "cifar10/resnet20.py"
+    path.parent.mkdir()
+    path.write_text("# mine\n")
+    with pytest.raises(ConflictError, match="was not written by archc build"):
+        build([load_spec("cifar10/resnet20")], tmp_path, figures=False)
+    assert path.read_text() == "# mine\n"
+
+
+def test_a_foreign_manifest_is_refused(tmp_path: Path) -> None:
+    (tmp_path / MANIFEST).write_text('{"files": 3}')
+    with pytest.raises(ConflictError, match="not a manifest"):
+        build([load_spec("cifar10/resnet20")], tmp_path, figures=False)
+
+
+def test_two_specs_of_one_name_are_refused(tmp_path: Path) -> None:
+    for folder, width in (("a", 4), ("b", 8)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "net.yaml").write_text(
+            f"name: net\nstages: [{{block: basic, shortcut: A, depth: 1, width: {width}}}]\n"
+        )
+    specs = [load_spec(str(tmp_path / folder / "net.yaml")) for folder in "ab"]
+    with pytest.raises(ConflictError, match="two specs would be written"):
+        build(specs, tmp_path / "out", figures=False)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_scraps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def fail(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("archc.files.os.fsync", fail)
+    with pytest.raises(OutputError, match="no space left on device"):
+        write(path, b"new")
+    assert path.read_text() == "old"
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("name", shipped_names())
+def test_generated_is_up_to_date(name: str) -> None:
+    """`make generated` writes it."""
+    group = name.split("/")[0]
+    made = outputs(load(name), group, figures=group == "imagenet")
+    for path, content in made.items():
+        assert (ROOT / "generated" / path).read_bytes() == content, f"{path} is stale"
+
+
+def test_the_generated_figure_3_is_up_to_date() -> None:
+    drawn = draw("imagenet/vgg19", "imagenet/plain34", "imagenet/resnet34")
+    assert (ROOT / "generated/figure3.svg").read_bytes() == drawn
+
+
+def test_generated_holds_nothing_else() -> None:
+    manifest = json.loads((ROOT / "generated" / MANIFEST).read_text())["files"]
+    present = {
+        path.relative_to(ROOT / "generated").as_posix()
+        for path in (ROOT / "generated").rglob("*")
+        if path.is_file()
+    }
+    assert present == {*manifest, MANIFEST, "figure3.svg"}

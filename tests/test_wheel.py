@@ -1,0 +1,67 @@
+"""The wheel, installed without torch where no checkout is near."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(*command: str | Path, cwd: Path) -> str:
+    result = subprocess.run(
+        [str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh environment with the wheel in it."""
+    folder = tmp_path_factory.mktemp("wheel")
+    run(
+        *(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT),
+        cwd=folder,
+    )
+    (wheel,) = folder.glob("*.whl")
+    run(sys.executable, "-m", "venv", folder / "venv", cwd=folder)
+    python = folder / "venv/bin/python"
+    constraints = ROOT / "constraints.txt"
+    run(
+        *(python, "-m", "pip", "install", "--quiet", "--constraint", constraints, wheel),
+        cwd=folder,
+    )
+    return folder
+
+
+def test_it_checks_counts_draws_and_emits_without_torch(installed: Path) -> None:
+    archc = installed / "venv/bin/archc"
+    assert "34 layers" in run(archc, "check", "imagenet/resnet34", cwd=installed)
+    assert "3.64 G" in run(archc, "count", "imagenet/resnet34", cwd=installed)
+    run(archc, "draw", "imagenet/resnet34", "-o", "resnet34.svg", cwd=installed)
+    committed = ROOT / "generated/imagenet/resnet34.svg"
+    assert (installed / "resnet34.svg").read_bytes() == committed.read_bytes()
+    source = run(archc, "emit", "imagenet/resnet34", cwd=installed)
+    assert source == (ROOT / "generated/imagenet/resnet34.py").read_text()
+    assert run(archc, "list", "--format", "names", cwd=installed).count("\n") == 41
+
+
+def test_a_module_without_torch_is_a_clear_error(installed: Path) -> None:
+    python = installed / "venv/bin/python"
+    code = (
+        "import archc\n"
+        "try:\n    archc.module('imagenet/resnet34')\n"
+        "except ModuleNotFoundError as error:\n    print(error)\n"
+    )
+    assert run(python, "-c", code, cwd=installed) == "No module named 'torch'\n"
+
+
+def test_types_and_font_travel_along(installed: Path) -> None:
+    (package,) = (installed / "venv").glob("lib/python*/site-packages/archc")
+    assert (package / "py.typed").is_file()
+    assert (package / "specs/schema.json").is_file()
+    assert list((package / "backends/figure").rglob("*LICENSE*"))
