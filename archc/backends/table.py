@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from archc.backends.numbers import shape
+
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
@@ -72,33 +74,6 @@ class Table:
     def _is_number(self, index: int) -> bool:
         cells = [row[index] for row in self.rows if row[index] is not None]
         return bool(cells) and all(isinstance(cell, (int, float)) for cell in cells)
-
-
-def exactly(number: int) -> str:
-    """``3,644,493,824``."""
-    return f"{number:,}"
-
-
-def in_short(number: int) -> str:
-    """A number with three or more digits kept and a unit: ``3.64 G``, ``21.62 M``.
-
-    >>> [in_short(n) for n in (3_644_493_824, 269_722, 512, 19_632_062_464)]
-    ['3.64 G', '269.72 k', '512', '19.63 G']
-    """
-    for power, unit in ((12, "T"), (9, "G"), (6, "M"), (3, "k")):
-        if number >= 10**power:
-            return f"{number / 10**power:,.2f} {unit}"
-    return str(number)
-
-
-def percent(share: float) -> str:
-    """``18.6 %``."""
-    return f"{100 * share:.1f} %"
-
-
-def shape(sizes: Sequence[int]) -> str:
-    """``64x56x56``."""
-    return "x".join(map(str, sizes))
 
 
 def _markdown(text: str) -> str:

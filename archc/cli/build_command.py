@@ -61,7 +61,8 @@ def command(
 
 
 def _table(built: list[Built]) -> Table:
-    from archc.backends.table import Column, Table, exactly, in_short
+    from archc.backends.numbers import exactly, in_short
+    from archc.backends.table import Column, Table
 
     columns = (
         Column("network", "network"),

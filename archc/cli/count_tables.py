@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from archc.analysis import Count, Row
-from archc.backends.table import Cell, Column, Table, exactly, in_short, percent, shape
+from archc.backends.numbers import exactly, in_short, percent, shape
+from archc.backends.table import Cell, Column, Table
 
 _SPEC = Column("spec", "spec")
 _PARAMS = Column("parameters", "params", exactly)

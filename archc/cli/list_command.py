@@ -48,7 +48,8 @@ def command(groups: tuple[str, ...], format_: str) -> None:
 
         click.echo(to_text(rows), nl=False)
         return
-    from archc.backends.table import Column, Table, in_short
+    from archc.backends.numbers import in_short
+    from archc.backends.table import Column, Table
 
     columns = (
         Column("spec", "spec"),

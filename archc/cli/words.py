@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archc.backends.table import in_short
+from archc.backends.numbers import in_short
 from archc.graph import Network
 
 

@@ -135,13 +135,15 @@ class Network:
 
     @cached_property
     def main_path(self) -> tuple[str, ...]:
-        """The ids from input to output on the way with the most layers; of inputs that are equal
-        in this the first."""
-        depths = self.depths
+        """The ids from input to output on the way with the most layers."""
         path = [self.output]
-        while sources := self.nodes[path[-1]].inputs:
-            path.append(max(sources, key=depths.__getitem__))
+        while self.nodes[path[-1]].inputs:
+            path.append(self.main_input(self.nodes[path[-1]]))
         return tuple(reversed(path))
+
+    def main_input(self, node: Node) -> str:
+        """Of a node's inputs the one with the most layers above it, the first of equals."""
+        return max(node.inputs, key=self.depths.__getitem__)
 
     @cached_property
     def graph(self) -> networkx.DiGraph[str]:

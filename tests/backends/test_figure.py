@@ -24,7 +24,8 @@ from archc.backends.figure.curves import lanes
 from archc.backends.figure.font import text_width
 from archc.backends.figure.layout import lay_out
 from archc.backends.figure.scene import Curve, Point, Rect, Scene
-from archc.backends.figure.text import in_short, one_line, shorten
+from archc.backends.figure.text import one_line, shorten
+from archc.backends.numbers import in_short
 from archc.graph import Network, Op, ops
 from archc.graph.network import FragmentBuilder, NetworkBuilder
 
@@ -213,7 +214,7 @@ def test_shortcuts_go_around_what_they_skip() -> None:
 
 def test_totals_and_legend() -> None:
     words = [text.text for text in scene(*PAPER).texts]
-    for word in ("VGG-19", "34-layer plain", "34-layer residual", "21.6 M parameters"):
+    for word in ("VGG-19", "34-layer plain", "34-layer residual", "21.62 M parameters"):
         assert word in words
     assert words.count("3.64 G multiply-adds") == 2
     assert words.count("image") == 3
@@ -230,11 +231,13 @@ def test_totals_and_legend() -> None:
         (0, "0"),
         (999, "999"),
         (1000, "1.00 k"),
-        (9_995, "10.0 k"),
-        (21_797_672, "21.8 M"),
-        (19_632_062_464, "19.6 G"),
+        (9_990, "9.99 k"),
+        (999_994, "999.99 k"),
+        (999_995, "1.00 M"),
+        (21_797_672, "21.80 M"),
+        (19_632_062_464, "19.63 G"),
         (10**18, "1.00 E"),
-        (10**22, "10000 E"),
+        (10**22, "10,000.00 E"),
     ],
 )
 def test_numbers_in_short(number: int, words: str) -> None:
@@ -570,7 +573,7 @@ def test_svg_is_described() -> None:
     assert title.text == "VGG-19, 34-layer plain and 34-layer residual"
     assert "16 shortcuts (3 dotted: the shape changes), 3.64 G" in (description.text or "")
     assert (
-        "VGG-19: 16 convolutions, 5 poolings, 3 fully connected layers, 19.6 G multiply-adds"
+        "VGG-19: 16 convolutions, 5 poolings, 3 fully connected layers, 19.63 G multiply-adds"
         in (description.text or "")
     )
 

@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
-from archc.backends.figure.text import in_short, one_line
+from archc.backends.figure.text import one_line
+from archc.backends.numbers import exactly, in_short
+from archc.backends.numbers import shape as _shape
 from archc.graph import Network, Node, Shape
 
 Size: TypeAlias = tuple[int, int]
@@ -76,7 +78,7 @@ class Column:
 
 def column(network: Network) -> Column:
     """What the figure shows of a network."""
-    path = main_path(network)
+    path = [network.nodes[one] for one in network.main_path]
     shown = [rank for rank, node in enumerate(path) if _is_shown(network, node)]
     widths = _stage_widths(path)
     return Column(
@@ -89,18 +91,6 @@ def column(network: Network) -> Column:
         boxes=tuple([_box(network, path[rank], widths) for rank in shown]),
         shortcuts=tuple(_shortcuts(network, path, shown)),
     )
-
-
-def main_path(network: Network) -> list[Node]:
-    """The nodes on the way from the input to the output with the most layers, in this order."""
-    path = [network.nodes[network.output]]
-    while path[-1].inputs:
-        path.append(_deepest(network, path[-1]))
-    return path[::-1]
-
-
-def _deepest(network: Network, node: Node) -> Node:
-    return network.nodes[max(node.inputs, key=network.depths.__getitem__)]
 
 
 # Boxes
@@ -184,9 +174,9 @@ def _facts(network: Network, node: Node) -> Iterator[str]:
     sources = [_shape(network.nodes[source].output_shape) for source in node.inputs]
     yield f"{', '.join(sources)} → {_shape(node.output_shape)}"
     if node.params:
-        yield f"{node.params:,} parameters"
+        yield f"{exactly(node.params)} parameters"
     if node.multiply_adds:
-        yield f"{node.multiply_adds:,} multiply-adds"
+        yield f"{exactly(node.multiply_adds)} multiply-adds"
 
 
 def _stage_widths(path: list[Node]) -> dict[int, int]:
@@ -203,10 +193,6 @@ def _stage_widths(path: list[Node]) -> dict[int, int]:
 
 def _size(shape: Shape) -> Size:
     return (shape[1], shape[2]) if len(shape) == 3 else (1, 1)
-
-
-def _shape(shape: Shape) -> str:
-    return "x".join(map(str, shape))
 
 
 # Shortcuts
@@ -236,7 +222,7 @@ def _trace(network: Network, source: str, ranks: Mapping[str, int]) -> tuple[lis
     node = network.nodes[source]
     while node.id not in ranks:
         ops.append(node)
-        node = _deepest(network, node)
+        node = network.nodes[network.main_input(node)]
     return ops[::-1], node
 
 
@@ -255,6 +241,6 @@ def _shortcut_facts(start: Node, ops: list[Node], end: Node) -> Iterator[str]:
         yield "shortcut without parameters: " + ", ".join([node.id for node in ops])
     yield f"{_shape(start.output_shape)} → {_shape(end.output_shape)}"
     if params := sum([node.params for node in ops]):
-        yield f"{params:,} parameters"
+        yield f"{exactly(params)} parameters"
     if multiply_adds := sum([node.multiply_adds for node in ops]):
-        yield f"{multiply_adds:,} multiply-adds"
+        yield f"{exactly(multiply_adds)} multiply-adds"

@@ -1,4 +1,4 @@
-"""Words of a figure: authors' text made safe to show, text cut to a width, numbers in short."""
+"""Words of a figure: authors' text made safe to show, text cut to a width."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ _DROPPED = frozenset({"Cf", "Cs", "Co", "Cn"})
 """Unicode categories left out: marks that turn the reading direction, and what is no character."""
 _ACCENTS = 4
 """Combining marks kept on one letter: languages need up to three, a hundred climb over the page."""
-_PREFIXES = " kMGTPE"
 
 
 def one_line(text: str) -> str:
@@ -42,18 +41,3 @@ def shorten(text: str, size: float, width: float) -> str:
     while end < len(text) and (room := room - text_width(text[end], size)) >= 0:
         end += 1
     return text[:end].rstrip() + "…"
-
-
-def in_short(number: int) -> str:
-    """A count to three digits with a metric prefix, as papers print it.
-
-    >>> in_short(3_644_493_824), in_short(272_474), in_short(999_999), in_short(512)
-    ('3.64 G', '272 k', '1.00 M', '512')
-    """
-    if number < 1000:
-        return str(number)
-    digits = f"{number:.2e}"
-    power = int(digits[5:])
-    thousands = min(power // 3, len(_PREFIXES) - 1)
-    value = float(digits[:4]) * 10.0 ** (power - 3 * thousands)
-    return f"{value:.{max(0, 2 - power + 3 * thousands)}f} {_PREFIXES[thousands]}"

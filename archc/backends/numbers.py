@@ -1,0 +1,35 @@
+"""Numbers as people read them, the same in tables, figures and pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_UNITS = ((18, "E"), (15, "P"), (12, "T"), (9, "G"), (6, "M"), (3, "k"))
+
+
+def exactly(number: int) -> str:
+    """``3,644,493,824``."""
+    return f"{number:,}"
+
+
+def in_short(number: int) -> str:
+    """A number with two decimals and a metric prefix.
+
+    >>> [in_short(n) for n in (3_644_493_824, 269_722, 999_999, 512, 19_632_062_464)]
+    ['3.64 G', '269.72 k', '1.00 M', '512', '19.63 G']
+    """
+    for power, unit in _UNITS:
+        # What a smaller unit would round to 1,000.00 has this one.
+        if number >= 1000 and number / 10**power >= 0.999995:
+            return f"{number / 10**power:,.2f} {unit}"
+    return str(number)
+
+
+def percent(share: float) -> str:
+    """``18.6 %``."""
+    return f"{100 * share:.1f} %"
+
+
+def shape(sizes: Sequence[int]) -> str:
+    """``64x56x56``."""
+    return "x".join(map(str, sizes))
