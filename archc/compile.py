@@ -35,7 +35,7 @@ def compile_spec(spec: Spec) -> Network:
     for layer in spec.stem:
         _add_layer(network, layer, spec, names.stem)
     for number, stage in enumerate(spec.stages, 1):
-        _add_stage(network, stage, number, spec.style, names)
+        _add_stage(network, stage, number, spec, names)
     if spec.style.pre_activation and spec.stages:
         network.append(_final_activation(network.shape, spec.style), names.head)
     for layer in spec.head:
@@ -59,12 +59,13 @@ def _add_layer(
         piece = layer.model.lower(network.shape, spec.surroundings)
     except ShapeError as error:
         where = layer.places.get(error.attribute or "", layer.place)
-        fail(where, f"`{layer.word}`: {error.message}", error.hint)
+        what = "" if error.message.startswith(f"{layer.word} ") else f"`{layer.word}`: "
+        fail(where, what + error.message, error.hint, _input_note(spec, where))
     network.append(piece, place, origin=_origin(layer.place))
 
 
 def _add_stage(
-    network: NetworkBuilder, stage: PlacedStage, number: int, style: Style, names: _Names
+    network: NetworkBuilder, stage: PlacedStage, number: int, spec: Spec, names: _Names
 ) -> None:
     lowered: dict[tuple[Shape, int], Fragment] = {}
     origin = _origin(stage.place)
@@ -73,25 +74,36 @@ def _add_stage(
             # Equal blocks are lowered once: a block depends on its input's shape and its stride.
             key = (network.shape, stage.model.stride if index == 0 else 1)
             if key not in lowered:
-                lowered[key] = stage.model.lower(*key, style)
+                lowered[key] = stage.model.lower(*key, spec.style)
             path = names.in_block(number, index)
             network.append(lowered[key], path, stage=number, block=index, origin=origin)
         end = stage.model.finish(network.shape)
     except ShapeError as error:
-        _fail_in_stage(error, stage, number)
+        _fail_in_stage(error, stage, number, spec)
     if end is not None:
         network.append(end, names.in_stage(number), stage=number, origin=origin)
 
 
-def _fail_in_stage(error: ShapeError, stage: PlacedStage, number: int) -> NoReturn:
+def _fail_in_stage(error: ShapeError, stage: PlacedStage, number: int, spec: Spec) -> NoReturn:
     """Point at the attribute at fault where the stage itself or a `with` gives it."""
     where, notes = stage.place, []
-    attribute = stage.attributes.get(error.attribute or "")
-    if attribute is not None and attribute.via != "defaults":
-        where = attribute.value.place
-        if attribute.via == "with":
+    blamed = stage.attributes.get(error.attribute or "")
+    if blamed is not None and blamed.via != "defaults":
+        where = blamed.value.place
+        if blamed.via == "with":
             notes.append(Note(stage.place, f"stage {number} is written here"))
-    fail(where, f"stage {number}: {error.message}", error.hint, notes)
+    for name, attribute in stage.attributes.items():
+        if attribute.via == "with" and attribute is not blamed and name != "depth":
+            notes.append(Note(attribute.value.place, f"stage {number} gets its `{name}` here"))
+    fail(where, f"stage {number}: {error.message}", error.hint, [*notes, *_input_note(spec, where)])
+
+
+def _input_note(spec: Spec, place: Place) -> list[Note]:
+    """Where the image's size is given, if that is not the text at fault."""
+    entry = spec.entries.get("input")
+    if entry is None or entry.key.source is place.source:
+        return []
+    return [Note(entry.key, "the image's size is given here")]
 
 
 def _final_activation(x: Shape, style: Style) -> Fragment:

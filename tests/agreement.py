@@ -7,7 +7,10 @@ device, where nothing is computed and no weight takes memory.
 from __future__ import annotations
 
 import operator
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -62,6 +65,15 @@ def assert_agrees(network: Network, module: nn.Module) -> None:
     assert multiply_adds[""] == 2 * network.multiply_adds
     table = Expressions()
     assert table.of_module(module) == table.of_network(network), "another expression"
+
+
+def assert_formatted(folder: Path) -> None:
+    """Fail unless ruff, as it comes, finds nothing to format or to complain of in a folder."""
+    for command in (["format", "--check", "--diff"], ["check"]):
+        subprocess.run(
+            [sys.executable, "-m", "ruff", *command, "--isolated", "--line-length=88", folder],
+            check=True,
+        )
 
 
 def observe(

@@ -53,9 +53,20 @@ class BottleneckStage(ResidualStage):
                 attribute="base_width",
                 hint="width * base_width must be at least 64",
             )
+        self._bound(inner, "the 3x3 convolution", ("base_width", "groups"))
+        self._bound(self.width * self.expansion, "the block's output", ("expansion",))
         first, middle = (stride, 1) if self.stride_at == "1x1" else (1, stride)
         return [
             Conv2d(in_channels, inner, 1, first, bias=bias),
             Conv2d(inner, inner, 3, middle, padding=1, groups=self.groups, bias=bias),
             Conv2d(inner, self.width * self.expansion, 1, bias=bias),
         ]
+
+    def _bound(self, channels: int, what: str, attributes: tuple[str, ...]) -> None:
+        """Refuse more channels than a network may have, blaming what the author gave."""
+        if channels > MAX_CHANNELS:
+            given = [name for name in attributes if name in self.model_fields_set]
+            raise ShapeError(
+                f"{what} would have {channels:,} channels; at most {MAX_CHANNELS:,} are allowed",
+                attribute=given[0] if given else "width",
+            )

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from archc.blocks.base import Stage, Style, register
-from archc.graph import Fragment, FragmentBuilder, Shape
+from archc.graph import Fragment, FragmentBuilder, Shape, ShapeError
 from archc.graph.ops import MAX_PIXELS, BatchNorm2d, Conv2d, MaxPool2d, ReLU
 
 
@@ -44,5 +44,8 @@ class ConvStage(Stage):
         if self.pool == "none":
             return None
         end = FragmentBuilder(x)
-        end.add("pool", MaxPool2d(self.pool, self.pool))
+        try:
+            end.add("pool", MaxPool2d(self.pool, self.pool))
+        except ShapeError as error:
+            raise ShapeError(error.message, attribute="pool", hint=error.hint) from None
         return end.build()

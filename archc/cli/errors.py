@@ -21,7 +21,7 @@ def explain(error: Exception) -> Iterator[str]:
     elif isinstance(error, ModuleNotFoundError) and error.name:
         yield f"archc: error: this needs the package {error.name!r}, which is not installed"
     elif isinstance(error, OSError):
-        yield f"archc: error: {error.strerror or error}"
+        yield f"archc: error: cannot read or write: {(error.strerror or str(error)).lower()}"
     else:
         yield f"archc: internal error: {type(error).__name__}: {error}"
         yield "hint: this is a fault of archc; ARCHC_DEBUG=1 shows where"

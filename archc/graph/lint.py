@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from archc.graph.network import Network, Node
-from archc.graph.ops import Input
+from archc.graph.ops import Add, Input, ShapeError
 
 
 class LintError(AssertionError):
@@ -13,9 +13,10 @@ class LintError(AssertionError):
 def lint(network: Network) -> Network:
     """Return the network if it holds together, or raise `LintError`.
 
-    It holds together when it has one input, which comes first; every other node reads distinct
-    nodes that stand before it; shapes are what the ops infer; ids are unique and none is the path
-    of a node and of a module around others; and exactly one node, the last, goes unread.
+    It holds together when it has one input, which comes first and reads nothing; every other node
+    reads a node that stands before it, a sum several different ones; shapes are what the ops
+    infer; ids are unique and none is the path of a node and of a module around others; and exactly
+    one node, the last, goes unread.
     """
     if not network.nodes:
         raise LintError("the network has no nodes")
@@ -37,17 +38,24 @@ def lint(network: Network) -> Network:
 
 def _check_node(network: Network, node: Node, seen: set[str]) -> None:
     if isinstance(node.op, Input):
-        if seen:
-            raise LintError(f"the input {node.id!r} does not come first")
+        if seen or node.inputs:
+            what = "does not come first" if seen else "reads something"
+            raise LintError(f"the input {node.id!r} {what}")
         return
     if not node.inputs:
         raise LintError(f"{node.id!r} reads nothing")
-    if len(node.inputs) > 1 and len(set(node.inputs)) != len(node.inputs):
+    if (len(node.inputs) > 1) != isinstance(node.op, Add):
+        count = len(node.inputs)
+        raise LintError(f"{node.id!r} reads {count} nodes: a sum reads several, other ops one")
+    if len(set(node.inputs)) != len(node.inputs):
         raise LintError(f"{node.id!r} reads a node twice")
     for source in node.inputs:
         if source not in seen:
             raise LintError(f"{node.id!r} reads {source!r}, which does not stand before it")
-    inferred = node.op.infer(*[network.nodes[source].output_shape for source in node.inputs])
+    try:
+        inferred = node.op.infer(*[network.nodes[source].output_shape for source in node.inputs])
+    except ShapeError as error:
+        raise LintError(f"{node.id!r}: {error.message}") from error
     if inferred != node.output_shape:
         raise LintError(f"{node.id!r} has shape {node.output_shape}, its op infers {inferred}")
 

@@ -219,8 +219,10 @@ class FragmentBuilder:
     def add(self, name: str, op: Op, *inputs: str) -> str:
         """Append an op on the named inputs (default: the last step) and return its name.
 
-        Raises `ShapeError` where the shapes do not fit.
+        Raises `ShapeError` where the shapes do not fit, ValueError for a name that is taken.
         """
+        if name in self._shapes:
+            raise ValueError(f"there is a step {name!r} already")
         inputs = inputs or (self.last,)
         shape = op.infer(*(self._shapes[source] for source in inputs))
         self._steps.append(Step(name, op, inputs, shape))
@@ -259,10 +261,15 @@ class NetworkBuilder:
         block: int | None = None,
         origin: Origin | None = None,
     ) -> None:
-        """Put a fragment behind what there is; ``place`` gives each step its id."""
+        """Put a fragment behind what there is; ``place`` gives each step its id.
+
+        Raises ValueError for an id that is taken.
+        """
         ids = {Fragment.INPUT: self.last}
         for step in fragment.steps:
             node_id = ids[step.name] = place(step)
+            if node_id in self.nodes:
+                raise ValueError(f"there is a node {node_id!r} already")
             inputs = tuple([ids[source] for source in step.inputs])
             self.nodes[node_id] = Node(
                 node_id, step.op, inputs, step.output_shape, stage, block, fragment.label, origin

@@ -33,10 +33,10 @@ class ShapeError(ValueError):
 
 
 def describe(shape: Shape) -> str:
-    """A shape in words: ``64x56x56 feature map`` or ``vector of 512``."""
+    """A shape in words: ``feature map of 64x56x56`` or ``vector of 512``."""
     if len(shape) == 1:
         return f"vector of {shape[0]:,}"
-    return "x".join(map(str, shape)) + " feature map"
+    return "feature map of " + "x".join(map(str, shape))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +157,8 @@ class _Pool2d(Op):
         _require_map(x, "pooling")
         if self.padding > self.kernel_size // 2:
             raise ShapeError(
-                f"a pooling pads at most half its kernel: {self.kernel_size // 2}, "
-                f"not {self.padding}",
+                f"a pooling of {self.kernel_size}x{self.kernel_size} is padded by at most "
+                f"{self.kernel_size // 2}, half its kernel, not by {self.padding}",
                 attribute="padding",
             )
         return (x[0], *_slide(x, self.kernel_size, self.stride, self.padding))
@@ -309,7 +309,10 @@ OPS: dict[str, type[Op]] = {
 
 def _require_map(x: Shape, who: str) -> None:
     if len(x) != 3:
-        raise ShapeError(f"{who} takes a feature map, not a {describe(x)}")
+        raise ShapeError(
+            f"{who} takes a feature map, not a {describe(x)}",
+            hint="nothing turns a vector back into a feature map: put it before the vector is made",
+        )
 
 
 def _slide(x: Shape, kernel: int, stride: int, padding: int) -> tuple[int, int]:
@@ -320,11 +323,11 @@ def _slide(x: Shape, kernel: int, stride: int, padding: int) -> tuple[int, int]:
         (width + 2 * padding - kernel) // stride + 1,
     )
     if min(out) < 1:
-        padded = f" padded by {padding}" if padding else ""
+        size = f"{height}x{width}" + (f" padded by {padding}" if padding else "")
         raise ShapeError(
-            f"a {kernel}x{kernel} window does not fit into a {height}x{width} feature map{padded}",
+            f"a window of {kernel}x{kernel} does not fit into a feature map of {size}",
             attribute="kernel",
-            hint="the feature map has shrunk too far: use fewer strides or a larger input",
+            hint="use a smaller window, fewer strides before it, or a larger input",
         )
     if max(out) > MAX_PIXELS:
         raise ShapeError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,40 @@ from typing import NoReturn
 
 WINDOW = 100
 """How much of a long source line is shown around the place, in characters."""
+
+MAX_DIAGNOSTICS = 50
+"""How many mistakes of a spec are told; one more says where archc stopped looking."""
+
+# What other libraries and papers call things, for hints.
+_SYNONYMS = {
+    "avgpool": ("avg_pool",),
+    "batchnorm": ("batch_norm",),
+    "blocks": ("depth",),
+    "bn": ("batch_norm",),
+    "channels": ("width",),
+    "conv2d": ("conv",),
+    "dense": ("linear",),
+    "expand": ("expansion",),
+    "fc": ("linear",),
+    "filters": ("width",),
+    "gap": ("global_avg_pool",),
+    "identity": ("A",),
+    "kernel_size": ("kernel",),
+    "layers": ("stages", "depth"),
+    "maxpool": ("max_pool",),
+    "null": ("none",),
+    "num_blocks": ("depth",),
+    "num_classes": ("classes",),
+    "out_channels": ("width",),
+    "planes": ("width",),
+    "preact": ("pre_activation",),
+    "projection": ("B",),
+    "repeat": ("depth",),
+    "repeats": ("depth",),
+    "size": ("kernel",),
+    "type": ("block",),
+    "window": ("kernel",),
+}
 
 
 @dataclass(eq=False)
@@ -70,10 +105,10 @@ class Diagnostic:
     def all_notes(self) -> Sequence[Note]:
         """The diagnostic's notes, and the way through ``extends`` to the file at fault."""
         way = []
-        via = self.place.source.via
-        while via is not None:
-            way.append(Note(via, f"{quote_name(self.place.source.name)} is extended here"))
-            via = via.source.via
+        source = self.place.source
+        while source.via is not None:
+            way.append(Note(source.via, f"{source.name} is extended here"))
+            source = source.via.source
         return (*self.notes, *way)
 
     def render(self) -> str:
@@ -107,7 +142,11 @@ class Diagnostic:
 
 
 class SpecError(Exception):
-    """A spec cannot be used; ``diagnostics`` says why, in the order of the text."""
+    """A spec cannot be used; ``diagnostics`` says why, in the order of the text.
+
+    After `MAX_DIAGNOSTICS` mistakes archc looks no further; one more diagnostic, the last, is
+    then at the first mistake that is not told.
+    """
 
     def __init__(self, diagnostics: Iterable[Diagnostic]):
         self.diagnostics = tuple(diagnostics)
@@ -123,22 +162,32 @@ class Findings:
     def error(
         self, place: Place, message: str, hint: str | None = None, notes: Iterable[Note] = ()
     ) -> None:
-        """Note a mistake."""
-        diagnostic = Diagnostic(place, message, hint, tuple(notes))
-        self.found.setdefault((place, message), diagnostic)
+        """Note a mistake; raise `SpecError` if there are too many."""
+        if (place, message) in self.found:
+            return
+        if len(self.found) == MAX_DIAGNOSTICS:
+            more = f"there are more mistakes, from here on; archc stops after {MAX_DIAGNOSTICS}"
+            raise SpecError([*self._sorted(), Diagnostic(place, more)])
+        self.found[place, message] = Diagnostic(place, message, hint, tuple(notes))
+
+    def add(self, error: SpecError) -> None:
+        """Note the mistakes that ended a part of the work."""
+        for fault in error.diagnostics:
+            self.error(fault.place, fault.message, fault.hint, fault.notes)
 
     def check(self) -> None:
         """Raise `SpecError` if there are mistakes."""
         if self.found:
-            order: dict[Source, int] = {}
-            for place, _ in self.found:
-                order.setdefault(place.source, len(order))
-            raise SpecError(
-                sorted(
-                    self.found.values(),
-                    key=lambda d: (order[d.place.source], d.place.line, d.place.column),
-                )
-            )
+            raise SpecError(self._sorted())
+
+    def _sorted(self) -> list[Diagnostic]:
+        order: dict[Source, int] = {}
+        for place, _ in self.found:
+            order.setdefault(place.source, len(order))
+        return sorted(
+            self.found.values(),
+            key=lambda d: (order[d.place.source], d.place.line, d.place.column),
+        )
 
 
 def fail(
@@ -149,23 +198,27 @@ def fail(
 
 
 def excerpt(place: Place) -> list[str]:
-    """The source line around a place and a caret under it; nothing where there is no such line."""
+    """The source line around a place and a caret under it; nothing where there is none to show."""
     lines = place.source.lines
-    if not place.source.text or place.line > len(lines):
+    line = lines[place.line - 1] if place.line <= len(lines) else ""
+    if not line.strip():
         return []
-    line = lines[place.line - 1]
     at = min(place.column - 1, len(line))
     start = max(0, min(at - WINDOW // 2, len(line) - WINDOW))
     piece = line[start : start + WINDOW]
     head = "…" if start else ""
     tail = "…" if start + WINDOW < len(line) else ""
-    before = head + "".join(map(visible, line[start:at]))
-    shown = head + "".join(map(visible, piece)) + tail
-    return [f"  {shown}", f"  {' ' * display_width(before)}^"]
+    before = head + visible(line[start:at])
+    shown = head + visible(piece) + tail
+    return [f"  {shown}".rstrip(), f"  {' ' * display_width(before)}^"]
 
 
-def visible(character: str) -> str:
-    """The character, or a stand-in of width 1 for one that would disturb a terminal."""
+def visible(text: str) -> str:
+    """The text, with a stand-in of width 1 for each character that would disturb a terminal."""
+    return "".join(map(_visible, text))
+
+
+def _visible(character: str) -> str:
     if character == "\t":
         return " "
     if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"):
@@ -175,11 +228,14 @@ def visible(character: str) -> str:
 
 def display_width(text: str) -> int:
     """How many columns of a terminal a text takes."""
-    width = 0
-    for character in text:
-        if not unicodedata.combining(character):
-            width += 2 if unicodedata.east_asian_width(character) in "WF" else 1
-    return width
+    return sum(map(_width, text))
+
+
+def _width(character: str) -> int:
+    # Marks stand over the character before them, the later letters of a Hangul syllable in it.
+    if unicodedata.category(character) in ("Mn", "Me") or "\u1160" <= character <= "\u11ff":
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def quote(text: str, limit: int = 40) -> str:
@@ -187,20 +243,32 @@ def quote(text: str, limit: int = 40) -> str:
     if len(text) > limit:
         text = text[: limit - 1] + "…"
     safe = json.dumps(text, ensure_ascii=False)[1:-1].replace('\\"', '"').replace("\\\\", "\\")
-    return f"`{''.join(map(visible, safe))}`"
+    safe = re.sub(r"[^\S ]", lambda space: f"\\u{ord(space[0]):04x}", safe)
+    return f"`{visible(safe)}`"
 
 
 def quote_name(name: str) -> str:
     """The name of a file or of an option, on one line, whole."""
-    return "".join(map(visible, name))
+    return visible(name)
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that was probably meant, if one is close enough."""
+    if len(word) > 64:
+        return None
+    lower = {candidate.lower(): candidate for candidate in known}
+    for meant in _SYNONYMS.get(word.lower(), ()):
+        if meant.lower() in lower:
+            return lower[meant.lower()]
+    for match in get_close_matches(word.lower(), lower, n=1, cutoff=0.7):
+        return lower[match]
+    return None
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:
     """``did you mean `bottleneck`?``, where a known word is close enough."""
-    lower = {candidate.lower(): candidate for candidate in known}
-    for match in get_close_matches(word.lower(), lower, n=1, cutoff=0.6):
-        return f"did you mean `{lower[match]}`?"
-    return None
+    meant = nearest(word, known)
+    return f"did you mean `{meant}`?" if meant else None
 
 
 def listing(words: Iterable[str], last: str = "or") -> str:

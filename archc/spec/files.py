@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import os
 import re
+import select
+import stat
 import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from archc.spec.diagnostics import Place, Source, closest, fail, quote, quote_name
+from archc.spec.diagnostics import Place, Source, fail, listing, nearest, quote, quote_name
 from archc.spec.reader import MAX_BYTES
 
 STDIN = "-"
 SUFFIX = ".yaml"
 
-# Characters that YAML 1.2 does not allow, and the three that end a line in YAML 1.1 alone.
-_REFUSED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
+PIPE_WAIT = 500
+"""How long, in milliseconds, a pipe that nobody writes to is waited for."""
+
+_BINARY = ("this is a binary file, not a spec", "a spec is text in UTF-8")
+
+# Characters that YAML 1.2 does not allow, the three that end a line in YAML 1.1 alone, and a byte
+# order mark that is not the first character.
+_REFUSED = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]"
+)
 
 
 @cache
@@ -49,13 +59,13 @@ def open_spec(spec: str) -> Source:
     """
     if spec == STDIN:
         source = Source("<stdin>")
-        _fill(source, sys.stdin.buffer.read(MAX_BYTES + 1))
+        _fill(source, _read_stdin(source))
         return source
     source = Source(quote_name(spec), path=spec)
     shipped = _shipped_path(spec)
     if not os.path.lexists(spec) and shipped is not None:
         source.path = str(shipped)
-    _fill(source, _read(source, source.start(), f"there is no file or shipped spec {quote(spec)}"))
+    _fill(source, _read(source, source.start(), spec))
     return source
 
 
@@ -70,7 +80,7 @@ def open_parent(spec: str, place: Place) -> Source:
         parent = Source(quote_name(spec), path=path, via=place)
     else:
         parent = Source(quote_name(_beside(child.name, spec)), path=path, via=place)
-    _fill(parent, _read(parent, place, f"there is no file or shipped spec {quote(spec)}"))
+    _fill(parent, _read(parent, place, spec))
     return parent
 
 
@@ -91,60 +101,126 @@ def _shipped_path(spec: str) -> Path | None:
     if group in (".", ".."):
         return None
     path = shipped_folder() / group / (name.removesuffix(SUFFIX) + SUFFIX)
-    return path if path.is_file() else None
+    return path if os.path.isfile(path) else None
 
 
-def _read(source: Source, place: Place, missing: str) -> bytes:
-    """The bytes of a source's file, at most one more than allowed; faults are told at a place."""
-    assert source.path is not None
+def _read_stdin(source: Source) -> bytes:
+    if sys.stdin is None or sys.stdin.closed:
+        fail(source.start(), "standard input is closed")
     try:
-        if os.path.isdir(source.path):
-            fail(place, f"{quote(source.path)} is a folder, not a spec")
-        with open(source.path, "rb") as file:
-            return file.read(MAX_BYTES + 1)
+        return sys.stdin.buffer.read(MAX_BYTES + 1)
+    except OSError as error:
+        fail(source.start(), f"standard input cannot be read: {_reason(error)}")
+
+
+def _read(source: Source, place: Place, spec: str) -> bytes:
+    """The bytes of a source's file, at most one more than allowed.
+
+    Faults are told at a place, where the author or the user calls the file ``spec``.
+    """
+    path = source.path
+    assert path is not None
+    try:
+        if os.path.isdir(path):
+            fail(place, f"{quote(spec)} is a folder, not a spec")
+        with open(path, "rb", opener=_open_without_waiting) as file:
+            is_pipe = _await_writer(file.fileno())
+            raw = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        fail(place, missing, _suggest(source.path))
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "no such name is possible"
-        fail(place, f"{quote(source.path)} cannot be read: {str(reason).lower()}")
+        if os.path.lexists(path):
+            fail(place, f"{quote(spec)} is a link to a file that does not exist")
+        hint = _suggest(spec, path, place.source.path)
+        fail(place, f"there is no file or shipped spec {quote(spec)}", hint)
+    except OSError as error:
+        fail(place, f"{quote(spec)} cannot be read: {_reason(error)}")
+    except ValueError:
+        fail(place, f"{quote(spec)} cannot be read: no file can have this name")
+    if is_pipe and not raw:
+        fail(place, f"{quote(spec)} is a pipe that nobody writes to")
+    return raw
 
 
-def _suggest(path: str) -> str:
-    base = os.path.basename(path).removesuffix(SUFFIX)
-    names = shipped_names()
-    near = closest(path, names) or closest(base, [name.split("/")[1] for name in names])
-    return near or "`archc list` shows the shipped specs"
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    # Opening a pipe that nobody has opened for writing would wait for ever.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _await_writer(descriptor: int) -> bool:
+    """Whether this is a pipe; if so, wait a moment for a writer: without one it reads as empty."""
+    is_pipe = stat.S_ISFIFO(os.fstat(descriptor).st_mode)
+    if is_pipe:
+        waiting = select.poll()
+        waiting.register(descriptor, select.POLLIN)
+        waiting.poll(PIPE_WAIT)
+    if hasattr(os, "O_NONBLOCK"):
+        os.set_blocking(descriptor, True)
+    return is_pipe
+
+
+def _suggest(spec: str, path: str, author: str | None) -> str:
+    """What was probably meant: a spec in the same folder, or shipped names; or where to look.
+
+    ``author`` is the path of the spec that extends this one, and so is not meant.
+    """
+    beside = {Path(name).stem: name for name in _specs_beside(path, author)}
+    near = nearest(os.path.basename(path).removesuffix(SUFFIX), beside)
+    if near is not None:
+        alike = [quote_name(os.path.join(os.path.dirname(spec), beside[near]))]
+    else:
+        alike = _shipped_alike(spec.removesuffix(SUFFIX))
+    if not alike:
+        return "`archc list` shows the shipped specs"
+    return f"did you mean {listing(f'`{name}`' for name in alike)}?"
+
+
+def _specs_beside(path: str, author: str | None) -> list[str]:
+    folder = os.path.dirname(path) or "."
+    try:
+        names = [name for name in os.listdir(folder) if name.endswith((SUFFIX, ".yml"))]
+    except OSError:
+        return []
+    own = os.path.realpath(author) if author else None
+    return sorted(name for name in names if os.path.realpath(os.path.join(folder, name)) != own)
+
+
+def _shipped_alike(spec: str) -> list[str]:
+    """Shipped names that end or at least go on like this one, or that are close to it."""
+    names = {name: name.split("/")[1] for name in shipped_names()}
+    wanted = os.path.basename(spec)
+    same = [name for name, base in names.items() if base == wanted]
+    longer = [name for name, base in names.items() if wanted and base.startswith(wanted)]
+    if same or 0 < len(longer) <= 3:
+        return same or longer
+    near = nearest(spec, names)
+    base = nearest(wanted, names.values())
+    return [near] if near else [name for name in names if names[name] == base]
 
 
 def _fill(source: Source, raw: bytes) -> None:
     """Decode a text into its source; refuse what cannot be a spec."""
     if len(raw) > MAX_BYTES:
-        fail(source.start(), f"a spec may have {MAX_BYTES:,} bytes, and this has more")
+        fail(source.start(), f"a spec may have at most {MAX_BYTES:,} bytes; this has more")
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        fail(source.start(), "the spec is UTF-16, not UTF-8", "save it as UTF-8")
+        fail(source.start(), "this is UTF-16, not UTF-8", "save it as UTF-8")
     try:
-        text = raw.decode("utf-8-sig")
+        source.text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        if b"\0" in raw:
+            fail(source.start(), *_BINARY)
         source.text = raw.decode("utf-8-sig", errors="replace")
         before = raw[: error.start].decode("utf-8-sig", errors="replace")
-        place = _place_after(source, before)
-        binary = b"\0" in raw[:1024]
-        fail(
-            place,
-            "this is a binary file, not a spec" if binary else "this is not UTF-8",
-            None if binary else "save the spec as UTF-8",
-        )
-    source.text = text
-    refused = _REFUSED.search(text)
+        fail(_place_after(source, before), "this is not UTF-8", "save it as UTF-8")
+    refused = _REFUSED.search(source.text)
     if refused:
-        place = _place_after(source, text[: refused.start()])
+        place = _place_after(source, source.text[: refused.start()])
         if refused[0] == "\0":
-            fail(place, "this is a binary file, not a spec")
-        fail(
-            place,
-            f"the character U+{ord(refused[0]):04X} is not allowed in a spec",
-            "write it as an escape between double quotes, if it is meant",
-        )
+            fail(place, *_BINARY)
+        what = f"the character U+{ord(refused[0]):04X} is not allowed in a spec"
+        fail(place, what, "delete it: editors may not show it")
 
 
 def _place_after(source: Source, before: str) -> Place:

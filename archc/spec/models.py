@@ -16,7 +16,7 @@ from archc.graph.ops import MAX_CHANNELS, MAX_PIXELS
 from archc.spec.diagnostics import Place
 from archc.spec.reader import Entry, Value
 
-_NAME = "a letter, then letters, digits, `_`, `.` or `-`, at most 64 in all"
+NAME = "1 to 64 letters, digits, `_`, `.` and `-`, a letter first"
 _INPUT = (
     f"[channels, height, width]: channels from 1 to {MAX_CHANNELS:,}, "
     f"height and width from 1 to {MAX_PIXELS:,}"
@@ -24,8 +24,9 @@ _INPUT = (
 _PRINTABLE = r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029\ufffe\uffff]*$"
 _TEXT = "text without control characters"
 
-_Channels = Annotated[int, Field(ge=1, le=MAX_CHANNELS)]
-_Pixels = Annotated[int, Field(ge=1, le=MAX_PIXELS)]
+_Channels = Annotated[int, Field(ge=1, le=MAX_CHANNELS, description="number of channels")]
+_Height = Annotated[int, Field(ge=1, le=MAX_PIXELS, description="height")]
+_Width = Annotated[int, Field(ge=1, le=MAX_PIXELS, description="width")]
 
 
 class Header(Record):
@@ -34,7 +35,7 @@ class Header(Record):
     name: str = Field(
         pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$",
         description="The network's name: letters, digits, _ . -, beginning with a letter.",
-        json_schema_extra={"errorMessage": _NAME},
+        json_schema_extra={"errorMessage": NAME},
     )
     title: str = Field(
         default="",
@@ -48,7 +49,7 @@ class Header(Record):
         description="A sentence on the network.",
         json_schema_extra={"errorMessage": _TEXT},
     )
-    input: Annotated[tuple[_Channels, _Pixels, _Pixels], Strict(False)] = Field(
+    input: Annotated[tuple[_Channels, _Height, _Width], Strict(False)] = Field(
         default=(3, 224, 224),
         description="Channels, height and width of the image.",
         json_schema_extra={"errorMessage": _INPUT},
@@ -64,6 +65,10 @@ class Header(Record):
             "for networks without conv stages."
         ),
     )
+
+
+KEYS = ("extends", *Header.model_fields, "stem", "defaults", "stages", "head", "with")
+"""What may stand at the top of a spec."""
 
 
 @dataclass(frozen=True)

@@ -56,8 +56,9 @@ def _stages(stages: tuple[PlacedStage, ...]) -> Iterator[_Line]:
             origin = DEFAULT
             if name in stage.attributes:
                 attribute = stage.attributes[name]
-                via = "" if attribute.via == "stage" else f" ({attribute.via})"
-                origin = f"{_origin(attribute.value.place)}{via}"
+                origin = _origin(attribute.value.place)
+                if attribute.via != "stage" and not origin.startswith("--"):
+                    origin += f" ({attribute.via})"
             yield f"  {dash}{name}: {_text(value)}", origin
             dash = "  "
 

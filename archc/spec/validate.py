@@ -7,16 +7,20 @@ that the words, the check and the schema that editors read cannot disagree.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from archc.spec.diagnostics import Findings, Place, closest, listing, quote
-from archc.spec.reader import INVALID, Value
+from archc.blocks import Stage
+from archc.spec.diagnostics import Findings, Place, closest, listing, nearest, quote
+from archc.spec.reader import INVALID, MAX_DIGITS, Value
 
 Model = TypeVar("Model", bound=BaseModel)
+
+_YES = ("true", "yes", "on", "y", "1")
+_NO = ("false", "no", "off", "n", "0")
 
 
 class Located(Protocol):
@@ -39,48 +43,57 @@ def validate(
     findings: Findings,
     *,
     rename: str | None = None,
+    excused: Container[str] = (),
 ) -> Model | None:
     """An instance of the model, or None, what is wrong being noted in ``findings``.
 
-    ``owner`` is what a message calls the thing (``stage 2``); ``rename`` what it calls a field
-    that the author does not write by name.
+    Entries that the model does not have are left to `unknown`. ``owner`` is what a message calls
+    the thing (``stage 2``), ``rename`` what it calls a field that the author does not write by
+    name; fields in ``excused`` may be missing without complaint.
     """
-    known = [name for name in entries if name in model.model_fields]
-    for name in entries:
-        if name not in model.model_fields:
-            unknown(name, entries[name].key, owner, model.model_fields, findings)
-    faults: set[str] = set()
-    for name in known:
-        if tainted(entries[name].value):
-            faults.add(name)
-        elif entries[name].value.data is None:
-            _complain(model, name, entries[name].value, rename, findings)
+    known = {name: entries[name].value for name in entries if name in model.model_fields}
+    faults = {name for name, value in known.items() if tainted(value)}
+    for name, value in known.items():
+        if value.data is None:
+            _complain(model, name, rename, value, None, findings)
             faults.add(name)
     try:
-        valid = model.model_validate({name: entries[name].value.plain for name in known})
+        valid = model.model_validate({name: value.plain for name, value in known.items()})
     except ValidationError as error:
+        missing = []
+        told = set()
         for detail in error.errors(include_url=False, include_context=False, include_input=False):
             name = str(detail["loc"][0])
-            if name in faults:
+            item = next((step for step in detail["loc"] if isinstance(step, int)), None)
+            if name in faults or (name, item) in told:
                 continue
-            faults.add(name)
-            if detail["type"] == "missing":
-                what = " ".join((model.model_fields[name].description or "").split())
-                findings.error(
-                    place, f"{owner} has no `{name}`", f"`{name}`: {_uncapitalised(what)}"
-                )
-            else:
-                value = _inner(entries[name].value, detail["loc"][1:])
-                _complain(model, name, value, rename, findings)
+            told.add((name, item))
+            if name in known:
+                _complain(model, name, rename, known[name], item, findings)
+            elif name not in excused:
+                missing.append(name)
+        _complain_of_missing(model, missing, place, owner, findings)
         return None
     return None if faults else valid
 
 
-def unknown(name: str, place: Place, owner: str, known: Iterable[str], findings: Findings) -> None:
-    """Note an unknown key."""
+def unknown(
+    name: str, place: Place, what: str, known: Iterable[str], findings: Findings
+) -> set[str]:
+    """Note an unknown key, ``what`` saying of what (``a spec has no key``).
+
+    Returns the key that was probably meant, if there is one.
+    """
     words = list(known)
-    hint = closest(name, words) or (f"it has {listing(words, 'and')}" if words else None)
-    findings.error(place, f"{owner} has no {quote(name)}", hint)
+    if re.match(r"\w+:\S", name):
+        meant = nearest(name.partition(":")[0], words)
+        hint: str | None = "a key is written `key: value`, with a space after the `:`"
+    elif meant := nearest(name, words):
+        hint = f"did you mean `{meant}`?"
+    else:
+        hint = f"choose among {listing(words, 'and')}" if words else None
+    findings.error(place, f"{what} {quote(name)}", hint)
+    return {meant} if meant else set()
 
 
 def tainted(value: Value) -> bool:
@@ -92,36 +105,25 @@ def tainted(value: Value) -> bool:
     return value.data is INVALID
 
 
+def is_nothing(value: Value) -> bool:
+    """Whether nothing is written where a value should be."""
+    return value.data is None and not value.text
+
+
 def describe(value: Value) -> str:
     """A value as it is written, in a few words."""
     data = value.data
     if data is None:
-        return "nothing" if value.text in ("", None) else quote(value.text or "")
+        return quote(value.text) if value.text else "nothing"
     if isinstance(data, tuple):
-        return f"a list of {len(data)}" if data else "an empty list"
+        return f"a list of {len(data):,}" if data else "an empty list"
     if isinstance(data, dict):
-        return "a mapping"
+        return "a mapping" if data else "an empty mapping"
     if isinstance(data, str):
-        return f"the text {quote(data)}" if value.text is None else quote(data)
+        length = f" of {len(data):,} characters" if len(data) > 40 else ""
+        shown = f"{quote(data)}{length}" if data else "an empty text"
+        return f"the text {shown}" if value.text is None and data else shown
     return quote(value.text) if value.text is not None else quote(str(data))
-
-
-def advice(value: Value, schema: Mapping[str, Any]) -> str | None:
-    """What to write instead, where that is plain."""
-    data, text = value.data, value.text
-    kinds = _kinds(schema)
-    if not isinstance(data, str):
-        return None
-    if choices := _choices(schema):
-        return closest(data, choices)
-    if kinds & {"integer", "number"}:
-        if text is None and re.fullmatch(r"[-+]?[0-9.]+", data):
-            return f"write {data} without quotes"
-        if re.fullmatch(r"[-+]?(0[xob]?[0-9A-Fa-f_]+|[0-9][0-9_,']*)", data):
-            return "integers are decimal, without leading zeros or separators"
-    if "boolean" in kinds and data.lower() in ("yes", "no", "on", "off", "true", "false", "y", "n"):
-        return f"write {'true' if data.lower() in ('yes', 'on', 'true', 'y') else 'false'}"
-    return None
 
 
 def expectation(schema: Mapping[str, Any]) -> str:
@@ -132,15 +134,100 @@ def expectation(schema: Mapping[str, Any]) -> str:
     return listing(word for word in words if word)
 
 
+def advice(value: Value, schema: Mapping[str, Any]) -> str | None:
+    """What to write instead, where that is plain."""
+    rules = (_number_advice, _choice_advice, _boolean_advice, _text_advice, _list_advice)
+    return next((hint for rule in rules if (hint := rule(value, schema))), None)
+
+
+def _number_advice(value: Value, schema: Mapping[str, Any]) -> str | None:
+    data, kinds = value.data, _kinds(schema)
+    if not kinds & {"integer", "number"}:
+        return None
+    if isinstance(data, float):
+        whole = data.is_integer() and abs(data) < 10**MAX_DIGITS
+        return f"write {int(data)}" if whole and "integer" in kinds else None
+    if isinstance(data, tuple) and len(data) == 2 and data[0].text == data[1].text:
+        return f"one number stands for both sides: write {data[0].text}" if data[0].text else None
+    if not isinstance(data, str):
+        return None
+    if value.text is None and re.fullmatch(r"[-+]?[0-9.]+", data):
+        return f"write {data} without quotes"
+    if square := re.fullmatch(r"([1-9][0-9]*) ?x ?\1", data):
+        return f"one number stands for both sides: write {square[1]}"
+    if re.fullmatch(r"[-+]?(0[xob]?[0-9A-Fa-f_]+|[0-9][0-9_,']*)", data):
+        return "integers are decimal, without leading zeros or separators"
+    return None
+
+
+def _choice_advice(value: Value, schema: Mapping[str, Any]) -> str | None:
+    choices = _choices(schema)
+    word = value.data if isinstance(value.data, str) else value.text
+    if not choices or word is None:
+        return None
+    if "none" in choices and word.lower() in ("", "~", "null", "false", "no", "off", "0"):
+        return "did you mean `none`?"
+    return closest(word, choices)
+
+
+def _boolean_advice(value: Value, schema: Mapping[str, Any]) -> str | None:
+    word = (value.data if isinstance(value.data, str) else value.text) or ""
+    if "boolean" not in _kinds(schema) or word.lower() not in _YES + _NO:
+        return None
+    right = "true" if word.lower() in _YES else "false"
+    return f"write {right}{' without quotes' if word == right else ''}"
+
+
+def _text_advice(value: Value, schema: Mapping[str, Any]) -> str | None:
+    """Quotes, where they would make a number or a boolean the text that is wanted."""
+    if _kinds(schema) != {"string"} or _choices(schema):
+        return None
+    if not value.text or isinstance(value.data, str):
+        return None
+    fits = re.search(str(schema.get("pattern", "")), value.text)
+    return f'write it between quotes: "{value.text}"' if fits else None
+
+
+def _list_advice(value: Value, schema: Mapping[str, Any]) -> str | None:
+    if "array" in _kinds(schema) and isinstance(value.data, str):
+        numbers = re.fullmatch(r"\(?(\d+) ?[,x ] ?(\d+) ?[,x ] ?(\d+)\)?", value.data)
+        return f"write [{', '.join(numbers.groups())}]" if numbers else None
+    return None
+
+
 def _complain(
-    model: type[BaseModel], name: str, value: Value, rename: str | None, findings: Findings
+    model: type[BaseModel],
+    name: str,
+    rename: str | None,
+    value: Value,
+    item: int | None,
+    findings: Findings,
 ) -> None:
+    """Note what is wrong with a value, or with an item of a list that is one."""
     schema = _properties(model)[name]
+    what = f"`{rename or name}`"
+    items = schema.get("prefixItems", ())
+    if item is not None and isinstance(value.data, tuple) and len(value.data) == len(items):
+        value, schema = value.data[item], items[item]
+        what = f"the {schema['description']} of {what}"
+    if is_nothing(value):
+        findings.error(value.place, f"{what} has no value", f"it must be {expectation(schema)}")
+        return
+    hint = advice(value, schema)
+    if isinstance(value.data, tuple) and issubclass(model, Stage):
+        hint = "only `with` takes a list, of one value per stage"
     findings.error(
-        value.place,
-        f"`{rename or name}` must be {expectation(schema)}, not {describe(value)}",
-        advice(value, schema),
+        value.place, f"{what} must be {expectation(schema)}, not {describe(value)}", hint
     )
+
+
+def _complain_of_missing(
+    model: type[BaseModel], names: Sequence[str], place: Place, owner: str, findings: Findings
+) -> None:
+    if names:
+        needs = listing([f"`{name}`" for name in names], "and")
+        accepted = [f"`{name}` is {expectation(_properties(model)[name])}" for name in names]
+        findings.error(place, f"{owner} needs {needs}", ", ".join(accepted))
 
 
 @cache
@@ -176,15 +263,3 @@ def _accepted(schema: Mapping[str, Any]) -> str:
     if low is not None and high is not None:
         return f"{noun} from {low:,} to {high:,}"
     return f"{noun} of at least {low:,}" if low is not None else noun
-
-
-def _inner(value: Value, path: Iterable[int | str]) -> Value:
-    """The value at a path inside another, as far as it goes."""
-    for step in path:
-        if isinstance(value.data, tuple) and isinstance(step, int) and step < len(value.data):
-            value = value.data[step]
-    return value
-
-
-def _uncapitalised(sentence: str) -> str:
-    return sentence[:1].lower() + sentence[1:].rstrip(".")

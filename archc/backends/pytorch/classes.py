@@ -149,8 +149,6 @@ def _without_one_child(key: object) -> Iterator[tuple[object, str]]:
         if len(sources) != 1 or len(readers) != 1:
             continue
         (source,) = sources
-        if source in readers[0][2]:
-            continue  # the reader has that input already
         yield (
             tuple(
                 (other, kind, tuple(source if one == name else one for one in inputs))

@@ -65,24 +65,25 @@ def _last(group: Group) -> str:
 
 def _line_ends(wiring: Mapping[str, tuple[Child, tuple[str, ...]]], result: str) -> set[str]:
     """The children whose values are kept in a variable."""
-    reads: dict[str, list[Child]] = {}
-    for child, sources in wiring.values():
+    reads: dict[str, list[str]] = {}
+    for name, (_, sources) in wiring.items():
         for source in sources:
-            reads.setdefault(source, []).append(child)
+            reads.setdefault(source, []).append(name)
     ends = {result}
     for name, (child, _) in wiring.items():
-        readers = reads.get(name, [])
-        ends_line = isinstance(child, Group) or isinstance(child.node.op, _LINE_ENDS)
-        # A shortcut's module stands in the sum that reads it.
-        in_sum = (
-            len(readers) == 1
-            and isinstance(readers[0], Leaf)
-            and isinstance(readers[0].node.op, Add)
-            and not (isinstance(child, Leaf) and isinstance(child.node.op, ReLU))
-        )
-        if len(readers) > 1 or (ends_line and not in_sum):
+        readers = [wiring[reader] for reader in reads.get(name, [])]
+        ends_line = isinstance(child, Group) or _is(child, *_LINE_ENDS)
+        # A shortcut's module stands in the sum that reads it. A sum does only in the first place:
+        # sums associate to the left, and in another order they round otherwise.
+        in_sum = len(readers) == 1 and _is(readers[0][0], Add) and not _is(child, ReLU)
+        apart = in_sum and _is(child, Add) and readers[0][1][0] != name
+        if len(readers) > 1 or (ends_line and not in_sum) or apart:
             ends.add(name)
     return ends
+
+
+def _is(child: Child, *ops: type[Op]) -> bool:
+    return isinstance(child, Leaf) and isinstance(child.node.op, ops)
 
 
 def _write(

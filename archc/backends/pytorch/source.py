@@ -129,7 +129,7 @@ def _docstring(network: Network) -> list[str]:
         *description,
         *([""] if description else []),
         *prose(origin),
-        f"Digest of the resolved spec: sha256 {network.digest[:16]}",
+        *([f"Digest of the resolved spec: sha256 {network.digest[:16]}"] if network.digest else []),
         '"""',
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -96,6 +97,8 @@ def fold(network: Network) -> Group:
 def _place(root: Group, node: Node) -> tuple[Group, ...]:
     """Hang a node into the tree; return the groups around it, outermost first, without the root."""
     *parents, name = node.id.split(".")
+    if not all(map(_is_attribute, (*parents, name))):
+        raise StructureError(f"{node.id!r} is no path of attributes")
     group, around = root, []
     for parent in parents:
         path = f"{group.path}.{parent}" if group.path else parent
@@ -104,10 +107,12 @@ def _place(root: Group, node: Node) -> tuple[Group, ...]:
             raise StructureError(f"{path!r} is both an op and a module around others")
         group = child
         around.append(group)
-    if not (name.isidentifier() or name.isdigit()):
-        raise StructureError(f"{node.id!r} is no path of attributes")
     group.children[name] = Leaf(name, node)
     return tuple(around)
+
+
+def _is_attribute(part: str) -> bool:
+    return part.isdecimal() or (part.isidentifier() and not keyword.iskeyword(part))
 
 
 def _cross(source: str, left: tuple[Group, ...], entered: tuple[Group, ...]) -> None:

@@ -1,0 +1,229 @@
+"""The stages of a spec: what each is given, and whether its block type can use it.
+
+Precedence: defaults < the stage's own attributes < `with`, eldest first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from archc.blocks import MAX_BLOCKS, Stage, Style, block_types
+from archc.graph import Fragment, Shape
+from archc.spec.diagnostics import Findings, Place, closest, listing, quote
+from archc.spec.models import KEYS, Attribute, PlacedStage
+from archc.spec.reader import Entry, Value
+from archc.spec.validate import describe, is_nothing, tainted, unknown, validate
+
+_SHOWN = 4
+"""How many stages a message names one by one."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a spec and its ancestors say of stages.
+
+    ``own`` are the defaults of the spec itself; ``overlays`` each ``with``, eldest first.
+    """
+
+    rows: tuple[Value, ...]
+    defaults: Mapping[str, Entry] = field(default_factory=dict)
+    own: frozenset[str] = frozenset()
+    overlays: Sequence[Mapping[str, Entry]] = ()
+
+
+def place_stages(written: Written, findings: Findings) -> list[PlacedStage]:
+    """The valid stages; what is wrong with others is noted in ``findings``."""
+    if len(written.rows) > MAX_BLOCKS:
+        message = f"a network may have at most {MAX_BLOCKS:,} blocks; this stage is one more"
+        findings.error(written.rows[MAX_BLOCKS].place, message)
+        return []
+    return _Stages(written, findings).place()
+
+
+class _AnyStage(Stage):
+    """What can be said of a stage whose block type is not known."""
+
+    def lower(self, x: Shape, stride: int, style: Style) -> Fragment:
+        """Never called: a stage without a type is a mistake."""
+        raise NotImplementedError
+
+
+class _Stages:
+    def __init__(self, written: Written, findings: Findings):
+        self.written = written
+        self.findings = findings
+        self.types = block_types()
+        self.known = list(dict.fromkeys(n for t in self.types.values() for n in t.model_fields))
+        self.meant: set[str] = set()
+        self.strangers: dict[tuple[Place, str, str], list[tuple[int, str]]] = {}
+
+    def place(self) -> list[PlacedStage]:
+        self._check_overlays()
+        self.meant |= self._check_names(self.written.defaults, "stages have", self.known)
+        stages: list[PlacedStage | None] = []
+        blocks: list[str | None] = []
+        for number, row in enumerate(self.written.rows, 1):
+            if not isinstance(row.data, dict):
+                self._complain_of_form(row)
+                blocks.append(None)
+                continue
+            attributes = self._merge(number - 1, row.data)
+            block = self._block(attributes)
+            blocks.append(block)
+            stages.append(self._stage(number, row, attributes, block))
+        self._check_use_of_defaults(blocks)
+        self._complain_of_strangers()
+        return [stage for stage in stages if stage]
+
+    def _stage(
+        self, number: int, row: Value, attributes: Mapping[str, Attribute], block: str | None
+    ) -> PlacedStage | None:
+        assert isinstance(row.data, dict)
+        model = self.types[block] if block else _AnyStage
+        owner = f"stage {number}"
+        words = model.model_fields if block else self.known
+        meant = self.meant | self._check_names(row.data, f"{owner} has", words)
+        if block:
+            attributes = self._applicable(number, attributes, block)
+        elif "block" not in attributes and "block" not in meant:
+            choices = listing(f"`{name}`" for name in self.types)
+            hint = f"give it {choices}, here or under `defaults`"
+            self.findings.error(row.place, f"{owner} needs `block`", hint)
+        if not block:
+            attributes = {name: a for name, a in attributes.items() if name != "block"}
+            meant = meant | {"block"}
+        valid = validate(model, attributes, row.place, owner, self.findings, excused=meant)
+        if valid is None or not block:
+            return None
+        return PlacedStage(valid, row.place, attributes)
+
+    def _merge(self, index: int, own: Mapping[str, Entry]) -> dict[str, Attribute]:
+        """The known attributes of a stage: defaults < its own < with."""
+        attributes = {}
+        for name, entry in self.written.defaults.items():
+            if name in self.known:
+                attributes[name] = Attribute(entry.key, entry.value, "defaults")
+        for name, entry in own.items():
+            if name in self.known:
+                attributes[name] = Attribute(entry.key, entry.value, "stage")
+        for overlay in self.written.overlays:
+            for name, entry in overlay.items():
+                key, value = entry.key, entry.value
+                if isinstance(value.data, tuple):
+                    if index >= len(value.data) or value.data[index].data is None:
+                        continue
+                    value = value.data[index]
+                    key = value.place
+                if name in self.known:
+                    attributes[name] = Attribute(key, value, "with")
+        return attributes
+
+    def _block(self, attributes: Mapping[str, Attribute]) -> str | None:
+        """The block type of a stage, if there is such a type."""
+        if "block" not in attributes:
+            return None
+        value = attributes["block"].value
+        if isinstance(value.data, str) and value.data in self.types:
+            return value.data
+        if not tainted(value):
+            hint = closest(value.data, self.types) if isinstance(value.data, str) else None
+            what = f"must be {listing(self.types)}, not {describe(value)}"
+            if is_nothing(value):
+                what, hint = "has no value", f"it must be {listing(self.types)}"
+            self.findings.error(value.place, f"`block` {what}", hint)
+        return None
+
+    def _applicable(
+        self, number: int, attributes: Mapping[str, Attribute], block: str
+    ) -> dict[str, Attribute]:
+        """The attributes that a stage of this type has; the others are faults, save defaults."""
+        fields = self.types[block].model_fields
+        for name, attribute in attributes.items():
+            if name not in fields and attribute.via != "defaults":
+                at = (attribute.key, name, attribute.via)
+                self.strangers.setdefault(at, []).append((number, block))
+        return {name: attribute for name, attribute in attributes.items() if name in fields}
+
+    # Faults
+
+    def _check_names(
+        self, entries: Mapping[str, Entry], who: str, known: Iterable[str]
+    ) -> set[str]:
+        """Complain of unknown names; the known ones that were probably meant."""
+        meant = set()
+        for name, entry in entries.items():
+            if name in self.known:
+                continue
+            what = f"{who} no attribute"
+            if name in KEYS:
+                self.findings.error(entry.key, f"{what} {quote(name)}", _elsewhere(name, entry))
+            else:
+                meant |= unknown(name, entry.key, what, known, self.findings)
+        return meant
+
+    def _check_overlays(self) -> None:
+        """Faults of `with` that no single stage is to blame for."""
+        count = len(self.written.rows)
+        for overlay in self.written.overlays:
+            self.meant |= self._check_names(overlay, "stages have", self.known)
+            for name, entry in overlay.items():
+                values = entry.value.data
+                if name not in self.known:
+                    continue
+                if not count:
+                    self.findings.error(entry.key, f"there are no stages to give `{name}` to")
+                elif isinstance(values, tuple) and len(values) != count:
+                    has = f"{_count(len(values), 'value')} for {_count(count, 'stage')}"
+                    self.findings.error(
+                        entry.value.place,
+                        f"`{name}` has {has}",
+                        "give one value for all, or one per stage (null leaves a stage alone)",
+                    )
+
+    def _check_use_of_defaults(self, blocks: Sequence[str | None]) -> None:
+        """A spec's own default is of use to some stage."""
+        used = {name for block in blocks if block for name in self.types[block].model_fields}
+        if not blocks or None in blocks:
+            return
+        for name in self.written.own:
+            if name in self.known and name not in used:
+                place = self.written.defaults[name].key
+                self.findings.error(place, f"no stage can use `{name}`", self._belongs(name))
+
+    def _complain_of_form(self, row: Value) -> None:
+        if not tainted(row):
+            message = f"a stage is a mapping, not {describe(row)}"
+            if is_nothing(row):
+                message = "a stage is missing here"
+            self.findings.error(row.place, message, "for example `{depth: 3, width: 64}`")
+
+    def _complain_of_strangers(self) -> None:
+        for (place, name, via), stages in self.strangers.items():
+            blocks = {block for _, block in stages}
+            hint = self._belongs(name)
+            if via == "stage" or (len(blocks) == 1 and len(stages) == len(self.written.rows)):
+                who = f"`{blocks.pop()}` stages"
+            else:
+                rows = [f"stage {number} (`{block}`)" for number, block in stages[:_SHOWN]]
+                rows += [f"{len(stages) - _SHOWN:,} more"] if len(stages) > _SHOWN else []
+                who = listing(rows, "and")
+                hint += "; null leaves a stage alone"
+            self.findings.error(place, f"`{name}` means nothing to {who}", hint)
+
+    def _belongs(self, name: str) -> str:
+        owners = [f"`{block}`" for block, t in self.types.items() if name in t.model_fields]
+        return f"it belongs to {listing(owners, 'and')} stages"
+
+
+def _elsewhere(name: str, entry: Entry) -> str:
+    """Where a key of the whole spec is written instead."""
+    if entry.key.source.path is not None or not entry.key.source.name.startswith("--"):
+        return f"`{name}` is said of the whole network, at the top of a spec"
+    if name == "input":
+        return "use `--input 3,224,224`"
+    return f"`--with` is for attributes of stages; say `{name}` in a spec that extends this one"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

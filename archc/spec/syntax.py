@@ -1,0 +1,212 @@
+"""What the YAML parser stumbles on, in archc's own words and at the place that has to change."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import yaml
+
+from archc.spec.diagnostics import Diagnostic, Note, Place, Source, quote
+
+DIRECTIVES = "the one line with `%` that a spec may have is `%YAML 1.2`"
+
+_SPACED = "a key is written `key: value`, with a space after the `:`"
+_ALIKE = "indent the keys of one mapping alike"
+_QUOTES = "put the whole text between quotes"
+
+_COLON = re.compile(r":(\s|$)")
+_LIST_ENTRY = re.compile(r"\s*-(\s|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Stumble:
+    """Where the parser stopped, and where what it was reading began, if it says so."""
+
+    here: Place
+    start: Place | None
+
+    @property
+    def character(self) -> str:
+        """The character at the place; empty at the end of a line."""
+        return _line(self.here)[self.here.column - 1 : self.here.column]
+
+    @property
+    def before(self) -> str:
+        """What stands before the place in its line."""
+        return _line(self.here)[: self.here.column - 1]
+
+    @property
+    def at_end(self) -> bool:
+        """Whether nothing but blank lines and comments follows."""
+        rest = [_line(self.here)[self.here.column - 1 :], *_lines(self.here)[self.here.line :]]
+        return all(re.fullmatch(r"\s*(#.*)?", line) for line in rest)
+
+    def above(self) -> Place | None:
+        """The beginning of the nearest line above that says something."""
+        lines = _lines(self.here)
+        for number in range(self.here.line - 1, 0, -1):
+            text = lines[number - 1]
+            if text.strip() and not text.lstrip().startswith("#"):
+                return _indented(Place(self.here.source, number, 1))
+        return None
+
+
+def explain(error: yaml.YAMLError, source: Source) -> Diagnostic:
+    """A diagnostic for what the parser refused."""
+    problem = str(getattr(error, "problem", None) or "")
+    context = str(getattr(error, "context", None) or "")
+    begun = getattr(error, "context_mark", None)
+    here = _place(source, getattr(error, "problem_mark", None) or begun)
+    stumble = _Stumble(here, _place(source, begun) if begun else None)
+    for words, rule in _RULES:
+        if words in problem or words in context:
+            return rule(stumble)
+    return Diagnostic(here, "this is not YAML", "a spec is a mapping that begins with `name:`")
+
+
+def _here(message: str, hint: str | None = None) -> Callable[[_Stumble], Diagnostic]:
+    return lambda stumble: Diagnostic(stumble.here, message, hint)
+
+
+def _start(message: str, hint: str | None = None) -> Callable[[_Stumble], Diagnostic]:
+    return lambda stumble: Diagnostic(stumble.start or stumble.here, message, hint)
+
+
+def _second_colon(stumble: _Stumble) -> Diagnostic:
+    """A `:` where no key can be: in a text, after a line without one, or indented too far."""
+    if _COLON.search(stumble.before):
+        hint = "put text that holds `: ` between quotes"
+        return Diagnostic(stumble.here, "a second `:` is not expected here", hint)
+    above = stumble.above()
+    if above is not None and not _LIST_ENTRY.match(_line(above)):
+        if not _COLON.search(_line(above)):
+            return Diagnostic(above, "this line has no `: ` behind its key", _SPACED)
+        message = "this key does not fit: the line above has its value already"
+        return Diagnostic(_indented(stumble.here), message, _ALIKE)
+    return Diagnostic(stumble.here, "a `:` is not expected here", f"{_QUOTES}, if it is one")
+
+
+def _unexpected(around: str) -> Callable[[_Stumble], Diagnostic]:
+    """A rule for what is not the next of the keys, or of a list's entries, around it."""
+
+    def rule(stumble: _Stumble) -> Diagnostic:
+        rest = _line(stumble.here)[stumble.here.column - 1 :]
+        if stumble.character in tuple("]}"):
+            message = f"nothing before this {quote(stumble.character)} opens what it closes"
+            return Diagnostic(stumble.here, message)
+        if stumble.before.strip():
+            message = "this does not belong behind the value before it"
+            return Diagnostic(stumble.here, message, f"{_QUOTES}, and close every quote")
+        if _COLON.match(rest):
+            return Diagnostic(stumble.here, "a key is missing before this `:`")
+        hint = "indent the entries of one list alike" if _LIST_ENTRY.match(rest) else _ALIKE
+        return Diagnostic(stumble.here, f"this does not fit the {around} around it", hint)
+
+    return rule
+
+
+def _unclosed(what: str, end: str) -> Callable[[_Stumble], Diagnostic]:
+    """A rule for a list or a mapping between brackets that is not closed where it should be."""
+
+    def rule(stumble: _Stumble) -> Diagnostic:
+        here, start = stumble.here, stumble.start or stumble.here
+        if stumble.at_end:
+            return Diagnostic(start, f"this {what} is never closed with `{end}`")
+        if re.fullmatch(r"\s*[\w.-]+", stumble.before):
+            here = _indented(here)  # the next key of the mapping around it
+        note = Note(start, f"the {what} begins here")
+        return Diagnostic(here, f"a `,` or `{end}` is missing before this", notes=(note,))
+
+    return rule
+
+
+def _outside(stumble: _Stumble) -> Diagnostic:
+    above = stumble.above()
+    if above is not None and _line(above).startswith("..."):
+        return Diagnostic(stumble.here, "the `...` above has ended the spec")
+    return Diagnostic(stumble.here, "this does not belong to the mapping above it", _ALIKE)
+
+
+def _missing_value(stumble: _Stumble) -> Diagnostic:
+    if stumble.character:
+        message = f"a value is missing before this {quote(stumble.character)}"
+        return Diagnostic(stumble.here, message)
+    return Diagnostic(stumble.here, "a value is missing here")
+
+
+def _bad_character(stumble: _Stumble) -> Diagnostic:
+    if stumble.character == "\t":
+        return Diagnostic(stumble.here, "a tab cannot indent: use spaces")
+    name = "a backquote" if stumble.character == "`" else quote(stumble.character)
+    return Diagnostic(stumble.here, f"a value cannot begin with {name}", _QUOTES)
+
+
+_RULES: list[tuple[str, Callable[[_Stumble], Diagnostic]]] = [
+    ("found a tab character", _here("a tab cannot indent: use spaces")),
+    ("cannot start any token", _bad_character),
+    ("could not find expected ':'", _start("this line has no `: ` behind its key", _SPACED)),
+    ("mapping values are not allowed", _second_colon),
+    ("mapping keys are not allowed", _here("a `? ` is not expected here", _QUOTES)),
+    (
+        "block sequence entries are not allowed",
+        _here("a list cannot begin here", "begin it on a line of its own, or write it as [a, b]"),
+    ),
+    ("did not find expected key", _unexpected("keys")),
+    ("did not find expected '-' indicator", _unexpected("list")),
+    ("did not find expected ',' or ']'", _unclosed("list", "]")),
+    ("did not find expected ',' or '}'", _unclosed("mapping", "}")),
+    ("did not find expected node content", _missing_value),
+    ("did not find expected <document start>", _outside),
+    ("found unexpected ':'", _here("a space is missing behind this `:`", _SPACED)),
+    ("found unexpected end of stream", _start("this quote is never closed")),
+    ("found unexpected document indicator", _start("this quote is never closed")),
+    (
+        "found unknown escape character",
+        _here(
+            "there is no such escape in a double-quoted text",
+            "write a backslash as `\\\\`, or use single quotes",
+        ),
+    ),
+    ("expected hexdecimal number", _here("this escape needs hexadecimal digits")),
+    ("invalid Unicode character escape", _here("this escape names no character")),
+    (
+        "while scanning a block scalar",
+        _here("nothing stands behind `|` or `>` but `-`, `+` and a digit"),
+    ),
+    ("directive", _here(DIRECTIVES)),
+    ("YAML document", _here(DIRECTIVES)),
+    ("tag", _start("a tag is not part of a spec's YAML", f"{_QUOTES}, if it begins with `!`")),
+    (
+        "while scanning an a",  # an anchor, an alias
+        _start(
+            "anchors and aliases are not part of a spec's YAML",
+            f"{_QUOTES}, if it begins with `&` or `*`",
+        ),
+    ),
+]
+"""What the parser says, in its problem or its context, and what archc makes of it."""
+
+
+def _place(source: Source, mark: yaml.Mark | None) -> Place:
+    if mark is None:
+        return source.start()
+    # The parser's end of text may lie behind the last line.
+    line = min(mark.line, len(source.lines) - 1)
+    column = mark.column if line == mark.line else len(source.lines[line])
+    return Place(source, line + 1, column + 1)
+
+
+def _lines(place: Place) -> list[str]:
+    return place.source.lines
+
+
+def _line(place: Place) -> str:
+    return _lines(place)[place.line - 1]
+
+
+def _indented(place: Place) -> Place:
+    """The first character of a place's line that is no space and no `- ` of a list."""
+    text = _line(place)
+    return Place(place.source, place.line, len(text) - len(text.lstrip()) + 1)
