@@ -1,5 +1,23 @@
 """Block types and layers: what may be written of each, and what it computes."""
 
-from archc.blocks.base import MAX_BLOCKS, Record, Stage, Style, block_types, register, unregister
+from archc.blocks.base import (
+    MAX_BLOCKS,
+    Record,
+    Stage,
+    StageAttributes,
+    Style,
+    block_types,
+    register,
+    unregister,
+)
 
-__all__ = ["MAX_BLOCKS", "Record", "Stage", "Style", "block_types", "register", "unregister"]
+__all__ = [
+    "MAX_BLOCKS",
+    "Record",
+    "Stage",
+    "StageAttributes",
+    "Style",
+    "block_types",
+    "register",
+    "unregister",
+]

@@ -36,8 +36,8 @@ class Style:
     pre_activation: bool = False
 
 
-class Stage(Record, ABC):
-    """A run of equal blocks; the first may halve the feature map and change its width."""
+class StageAttributes(Record):
+    """What every stage has, whatever its block type."""
 
     block: str = Field(description="The block type that the stage repeats.")
     depth: int = Field(ge=1, le=MAX_BLOCKS, description="How many blocks the stage has.")
@@ -49,6 +49,10 @@ class Stage(Record, ABC):
     stride: int = Field(
         default=1, ge=1, le=MAX_PIXELS, description="Stride of the stage's first block."
     )
+
+
+class Stage(StageAttributes, ABC):
+    """A run of equal blocks; the first may halve the feature map and change its width."""
 
     counted: ClassVar[bool] = False
     """Whether a network of only such stages numbers its modules as torchvision's VGGs do."""

@@ -26,7 +26,7 @@ from archc.spec.files import identity, open_parent, open_spec, shipped_folder
 from archc.spec.layers import place_layer
 from archc.spec.models import KEYS, NAME, Header, Spec
 from archc.spec.overrides import parse_input, parse_with
-from archc.spec.reader import INVALID, Entry, Value, read
+from archc.spec.reader import INVALID, MAX_BYTES, Entry, Value, read
 from archc.spec.stages import Written, place_stages
 from archc.spec.validate import describe, is_nothing, tainted, unknown, validate
 
@@ -180,6 +180,9 @@ def _parent(
         return None
     if len(chain) > MAX_ANCESTORS:
         findings.error(value.place, f"a spec may have at most {MAX_ANCESTORS} ancestors")
+        return None
+    if sum(len(one.text) for one in (*chain, parent)) > MAX_BYTES:
+        findings.error(value.place, f"a spec and its ancestors may have {MAX_BYTES:,} bytes in all")
         return None
     return _draft(parent, findings, chain)
 

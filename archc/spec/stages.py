@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from archc.blocks import MAX_BLOCKS, Stage, Style, block_types
-from archc.graph import Fragment, Shape
+from archc.blocks import MAX_BLOCKS, Stage, StageAttributes, block_types
 from archc.spec.diagnostics import Findings, Place, closest, listing, quote
 from archc.spec.models import KEYS, Attribute, PlacedStage
 from archc.spec.reader import Entry, Value
@@ -39,14 +38,6 @@ def place_stages(written: Written, findings: Findings) -> list[PlacedStage]:
         findings.error(written.rows[MAX_BLOCKS].place, message)
         return []
     return _Stages(written, findings).place()
-
-
-class _AnyStage(Stage):
-    """What can be said of a stage whose block type is not known."""
-
-    def lower(self, x: Shape, stride: int, style: Style) -> Fragment:
-        """Never called: a stage without a type is a mistake."""
-        raise NotImplementedError
 
 
 class _Stages:
@@ -80,7 +71,7 @@ class _Stages:
         self, number: int, row: Value, attributes: Mapping[str, Attribute], block: str | None
     ) -> PlacedStage | None:
         assert isinstance(row.data, dict)
-        model = self.types[block] if block else _AnyStage
+        model = self.types[block] if block else StageAttributes
         owner = f"stage {number}"
         words = model.model_fields if block else self.known
         meant = self.meant | self._check_names(row.data, f"{owner} has", words)
@@ -94,7 +85,7 @@ class _Stages:
             attributes = {name: a for name, a in attributes.items() if name != "block"}
             meant = meant | {"block"}
         valid = validate(model, attributes, row.place, owner, self.findings, excused=meant)
-        if valid is None or not block:
+        if not isinstance(valid, Stage):
             return None
         return PlacedStage(valid, row.place, attributes)
 
@@ -182,7 +173,9 @@ class _Stages:
                     )
 
     def _check_use_of_defaults(self, blocks: Sequence[str | None]) -> None:
-        """A spec's own default is of use to some stage."""
+        """A spec's own default is of use to some stage, unless `with` has changed their types."""
+        if any("block" in overlay for overlay in self.written.overlays):
+            return
         used = {name for block in blocks if block for name in self.types[block].model_fields}
         if not blocks or None in blocks:
             return

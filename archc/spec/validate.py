@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from archc.blocks import Stage
+from archc.blocks import StageAttributes
 from archc.spec.diagnostics import Findings, Place, closest, listing, nearest, quote
 from archc.spec.reader import INVALID, MAX_DIGITS, Value
 
@@ -214,7 +214,7 @@ def _complain(
         findings.error(value.place, f"{what} has no value", f"it must be {expectation(schema)}")
         return
     hint = advice(value, schema)
-    if isinstance(value.data, tuple) and issubclass(model, Stage):
+    if isinstance(value.data, tuple) and issubclass(model, StageAttributes):
         hint = "only `with` takes a list, of one value per stage"
     findings.error(
         value.place, f"{what} must be {expectation(schema)}, not {describe(value)}", hint

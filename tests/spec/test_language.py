@@ -365,3 +365,22 @@ def test_standard_input_may_be_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(SpecError, match="standard input is closed"):
         load_spec("-")
+
+
+# What ancestors and `with` may do together
+
+
+def test_with_may_change_the_block_type_of_stages_with_defaults_of_the_old_one() -> None:
+    write(
+        "res.yaml", "name: r\ndefaults: {block: basic, shortcut: A}\nstages: [{depth: 1, width: 4}]"
+    )
+    spec = load_spec("res.yaml", ["block=conv"])
+    assert type(spec.stages[0].model).__name__ == "ConvStage"
+
+
+def test_a_spec_and_its_ancestors_share_a_bound_on_bytes() -> None:
+    filler = "# " + "x" * 600_000 + "\n"
+    write("a.yaml", f"{filler}name: a\nhead: [linear]\n")
+    write("b.yaml", f"{filler}name: b\nextends: a.yaml\n")
+    with pytest.raises(SpecError, match="a spec and its ancestors may have 1,000,000 bytes in all"):
+        load_spec("b.yaml")
