@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from archc.analysis import count
 from archc.backends.jsontext import to_text
 from archc.backends.pytorch import emit
 from archc.compile import compile_spec
-from archc.files import OutputError, write
+from archc.files import OutputError, reason, write_all
 from archc.graph import Network
 from archc.spec import Spec
 
@@ -20,10 +20,11 @@ MANIFEST = "manifest.json"
 
 
 class ConflictError(Exception):
-    """Files stand in the way that archc did not write as they are."""
+    """Files stand in the way that archc did not write as they are; ``hint`` says what helps."""
 
-    def __init__(self, reasons: Sequence[str]):
+    def __init__(self, reasons: Sequence[str], hint: str):
         self.reasons = tuple(reasons)
+        self.hint = hint
         super().__init__("\n".join(reasons))
 
 
@@ -35,59 +36,72 @@ class Built:
     files: dict[str, bool]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Target:
-    """A folder of built files with its manifest: each file's path and digest."""
+    """A folder of built files, and the digests that its manifest has of them."""
 
     folder: Path
-    digests: dict[str, str] = field(default_factory=dict)
+    digests: Mapping[str, str]
 
     @classmethod
     def open(cls, folder: Path) -> Target:
         """The folder as it is; raises `ConflictError` if its manifest is none of archc's."""
         path = folder / MANIFEST
-        if not path.exists():
-            return cls(folder)
+        content = _present(path)
+        if content is None:
+            return cls(folder, {})
         try:
-            files = json.loads(path.read_bytes())["files"]
-            return cls(folder, {str(name): str(digest) for name, digest in files.items()})
+            files = json.loads(content)["files"]
+            return cls(folder, {str(name): str(known) for name, known in files.items()})
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            raise ConflictError([f"{str(path)!r} is not a manifest of archc's"]) from None
-        except OSError as error:
-            raise OutputError(path, str(error.strerror).lower()) from error
+            raise ConflictError(
+                [f"{str(path)!r} is not a manifest of archc's"], "choose another folder"
+            ) from None
 
     def conflict(self, name: str, content: bytes) -> str | None:
         """Why a file may not be overwritten, if it may not."""
         path = self.folder / name
-        if not path.exists():
-            return None
-        try:
-            present = path.read_bytes()
-        except OSError as error:
-            raise OutputError(path, str(error.strerror).lower()) from error
-        if present == content or digest(present) == self.digests.get(name):
+        present = _present(path)
+        if present in (None, content) or self.owns(name):
             return None
         if name in self.digests:
             return f"{str(path)!r} was changed by hand since archc wrote it"
         return f"{str(path)!r} was not written by archc build"
 
-    def put(self, name: str, content: bytes) -> bool:
-        """Write a file if it is not so already; say whether it was written."""
-        path = self.folder / name
-        self.digests[name] = digest(content)
-        if path.is_file() and path.read_bytes() == content:
-            return False
-        write(path, content)
-        return True
+    def owns(self, name: str) -> bool:
+        """Whether a file is there as archc wrote it."""
+        present = _present(self.folder / name)
+        return present is not None and digest(present) == self.digests.get(name)
 
-    def close(self) -> None:
-        """Write the manifest."""
+    def put(self, contents: Mapping[str, bytes], gone: Iterable[str]) -> set[str]:
+        """Write the files that are not so already, remove those that are ``gone``, write the
+        manifest; return what was written."""
+        changed = {n for n, content in contents.items() if _present(self.folder / n) != content}
+        digests = {**self.digests, **{n: digest(content) for n, content in contents.items()}}
+        for name in gone:
+            if self.owns(name):
+                (self.folder / name).unlink()
+            del digests[name]
         about = "written by archc build; digests are SHA-256"
-        data = {"about": about, "files": dict(sorted(self.digests.items()))}
-        content = (json.dumps(data, indent=1) + "\n").encode()
-        path = self.folder / MANIFEST
-        if not path.is_file() or path.read_bytes() != content:
-            write(path, content)
+        data = {"about": about, "files": dict(sorted(digests.items()))}
+        manifest = (json.dumps(data, indent=1) + "\n").encode()
+        files = {self.folder / n: content for n, content in contents.items() if n in changed}
+        if _present(self.folder / MANIFEST) != manifest:
+            files[self.folder / MANIFEST] = manifest
+        write_all(files)
+        return changed
+
+
+def _present(path: Path) -> bytes | None:
+    """What a file holds, None where there is none."""
+    if path.is_dir():
+        raise OutputError(path, "it is a folder")
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise OutputError(path, reason(error)) from error
 
 
 def digest(content: bytes) -> str:
@@ -105,29 +119,33 @@ def build(
 ) -> list[Built]:
     """Write ``GROUP/NAME.py``, ``.json`` (counts by block) and ``.svg`` for each spec.
 
-    Everything is made before anything is written. Raises `SpecError` for a spec that does not
-    compile, `ConflictError` for a file changed by hand or not archc's unless ``force``, and
-    `OutputError` where a file cannot be written.
+    Everything is made, and lies on the disk, before anything that was there is changed. A figure
+    that archc drew before and is not asked for now is removed. Raises `SpecError` for a spec that
+    does not compile, `ConflictError` for a file changed by hand or not archc's unless ``force``,
+    and `OutputError` where a file cannot be written.
     """
     target = Target.open(folder)
-    made: dict[str, tuple[Network, bytes]] = {}
-    twice = []
+    contents: dict[str, bytes] = {}
+    owners: list[tuple[Network, list[str]]] = []
     for spec in progress(specs):
         network = compile_spec(spec)
-        for name, content in outputs(network, spec.group, figures=figures).items():
-            if name in made and made[name][1] != content:
-                twice.append(f"two specs would be written to {str(folder / name)!r}")
-            made[name] = (network, content)
-    conflicts = [target.conflict(name, content) for name, (_, content) in made.items()]
-    refused = twice + [reason for reason in conflicts if reason and not force]
-    if refused:
-        raise ConflictError(refused)
-    built: dict[int, Built] = {}
-    for name, (network, content) in made.items():
-        files = built.setdefault(id(network), Built(network, {})).files
-        files[name] = target.put(name, content)
-    target.close()
-    return list(built.values())
+        made = outputs(network, spec.group, figures=figures)
+        twice = [n for n, content in made.items() if contents.get(n, content) != content]
+        if twice:
+            path = str(folder / twice[0])
+            raise ConflictError(
+                [f"two specs would be written to {path!r}"], "give one of them another name"
+            )
+        contents |= made
+        owners.append((network, list(made)))
+    refused = [target.conflict(name, content) for name, content in contents.items()]
+    if any(refused) and not force:
+        reasons = [words for words in refused if words]
+        raise ConflictError(reasons, "`--force` overwrites; nothing has been written")
+    figure_names = {name.removesuffix(".py") + ".svg" for name in contents if name.endswith(".py")}
+    gone = figure_names & target.digests.keys() - contents.keys()
+    written = target.put(contents, gone)
+    return [Built(network, {n: n in written for n in names}) for network, names in owners]
 
 
 def outputs(network: Network, group: str, *, figures: bool = True) -> dict[str, bytes]:

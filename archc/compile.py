@@ -76,12 +76,25 @@ def _add_stage(
             if key not in lowered:
                 lowered[key] = stage.model.lower(*key, spec.style)
             path = names.in_block(number, index)
-            network.append(lowered[key], path, stage=number, block=index, origin=origin)
+            network.append(
+                lowered[key],
+                path,
+                stage=number,
+                block=index,
+                stage_width=stage.model.width,
+                origin=origin,
+            )
         end = stage.model.finish(network.shape)
     except ShapeError as error:
         _fail_in_stage(error, stage, number, spec)
     if end is not None:
-        network.append(end, names.in_stage(number), stage=number, origin=origin)
+        network.append(
+            end,
+            names.in_stage(number),
+            stage=number,
+            stage_width=stage.model.width,
+            origin=origin,
+        )
 
 
 def _fail_in_stage(error: ShapeError, stage: PlacedStage, number: int, spec: Spec) -> NoReturn:
@@ -141,7 +154,12 @@ class _Names:
 
     def stem(self, step: Step) -> str:
         """The id of a step of the stem."""
-        return self._count("features") if self.counted else self._plain(step)
+        if self.counted:
+            return self._count("features")
+        if step.name == "bn":
+            # A norm bears the number of the convolution before it; `bn` alone is the final norm.
+            return self._free("bn", max(self.used["conv"], 1))
+        return self._plain(step)
 
     def in_block(self, stage: int, block: int) -> Callable[[Step], str]:
         """Ids for the steps of a block."""
@@ -172,7 +190,6 @@ class _Names:
         """A layer's name: ``conv1``, ``bn1``, ``relu``, ``relu2``, ``maxpool``, ``fc``."""
         family = step.name
         if family == "bn" and step.inputs != (Fragment.INPUT,):
-            # A convolution's norm bears the convolution's number; `bn` is the final norm's.
             return self._free("bn", self.used["conv"])
         self.used[family] += 1
         number = self.used[family]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,21 +22,51 @@ def write(path: Path, content: bytes) -> None:
     What is no regular file (a terminal, /dev/stdout, a pipe) is written to as it is. Raises
     `OutputError`, leaving nothing behind.
     """
-    try:
-        if path.exists() and not path.is_file():
-            if path.is_dir():
-                raise OutputError(path, "it is a folder")
+    if path.exists() and not path.is_file() and not path.is_dir():
+        try:
             path.write_bytes(content)
-            return
-        path = path.resolve()  # a link stays a link
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, content)
+        except OSError as error:
+            raise OutputError(path, reason(error)) from error
+        return
+    write_all({path: content})
+
+
+def write_all(contents: Mapping[Path, bytes]) -> None:
+    """Put contents at their paths, in this order, once all of them are on the disk.
+
+    Until then nothing is changed: a full disk or a folder that cannot be written to raises
+    `OutputError` and leaves no file behind.
+    """
+    ready: list[tuple[str, Path]] = []
+    path = Path()
+    try:
+        for path, content in contents.items():
+            ready.append((_stage(path, content), path.resolve()))
+        for temporary, path in ready:
+            os.replace(temporary, path)
     except (OSError, ValueError, RuntimeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else None
-        raise OutputError(path, (reason or str(error)).lower()) from error
+        raise OutputError(path, reason(error)) from error
+    finally:
+        for temporary, _ in ready:
+            with suppress(OSError):
+                os.unlink(temporary)
 
 
-def _replace(path: Path, content: bytes) -> None:
+def reason(error: Exception) -> str:
+    """What an error of the operating system says, in the middle of a sentence."""
+    words = error.strerror if isinstance(error, OSError) else None
+    return (words or str(error)).lower()
+
+
+def _stage(path: Path, content: bytes) -> str:
+    """Write a content beside where it will stand; return where."""
+    if path.is_dir():
+        raise OSError(None, "it is a folder")
+    path = path.resolve()  # a link stays a link
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise OSError(None, "a file stands where its folder should be") from error
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -43,11 +74,11 @@ def _replace(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
-        os.replace(temporary, path)
     except BaseException:
         with suppress(OSError):
             os.unlink(temporary)
         raise
+    return temporary
 
 
 def _umask() -> int:

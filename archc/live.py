@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copyreg
 import hashlib
+import importlib.util
 import linecache
 import sys
 from functools import partial
@@ -23,6 +24,10 @@ def build_module(network: Network) -> torch.nn.Module:
     Its lines show in tracebacks, and it can be pickled, to other processes too. Raises
     ModuleNotFoundError where torch is not installed.
     """
+    if importlib.util.find_spec("torch") is None:
+        raise ModuleNotFoundError(
+            "a live module needs torch: pip install 'archc[torch]'", name="torch"
+        )
     module = load_source(network.name, emit(network))
     built: torch.nn.Module = getattr(module, module.__all__[0])()
     return built

@@ -71,6 +71,38 @@ def test_a_foreign_manifest_is_refused(tmp_path: Path) -> None:
         build([load_spec("cifar10/resnet20")], tmp_path, figures=False)
 
 
+def test_a_build_that_fails_leaves_all_as_it_was(tmp_path: Path) -> None:
+    build([load_spec("cifar10/resnet20")], tmp_path, figures=False)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    (tmp_path / "imagenet").write_text("in the way")
+    specs = [load_spec("cifar10/plain20"), load_spec("imagenet/plain34")]
+    with pytest.raises(OutputError, match="a file stands where its folder should be"):
+        build(specs, tmp_path, figures=False)
+    (tmp_path / "imagenet").unlink()
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    build(specs, tmp_path, figures=False)
+
+
+def test_a_figure_that_is_no_longer_asked_for_goes(tmp_path: Path) -> None:
+    spec = load_spec("cifar10/resnet20")
+    build([spec], tmp_path)
+    build([load_spec("cifar10/resnet20", ["depth=1"])], tmp_path, figures=False)
+    assert not (tmp_path / "cifar10/resnet20.svg").exists()
+    assert "cifar10/resnet20.svg" not in (tmp_path / MANIFEST).read_text()
+    build([spec], tmp_path)
+    (tmp_path / "cifar10/resnet20.svg").write_text("mine")
+    build([spec], tmp_path, figures=False)
+    assert (tmp_path / "cifar10/resnet20.svg").read_text() == "mine"
+
+
+def test_a_spec_outside_a_specs_folder_has_no_group(tmp_path: Path) -> None:
+    text = "name: net\nhead: [linear]\n"
+    for folder, group in (("specs/mine", "mine"), ("specs/mine/deep", ""), ("elsewhere", "")):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "net.yaml").write_text(text)
+        assert load_spec(str(tmp_path / folder / "net.yaml")).group == group
+
+
 def test_two_specs_of_one_name_are_refused(tmp_path: Path) -> None:
     for folder, width in (("a", 4), ("b", 8)):
         (tmp_path / folder).mkdir()

@@ -59,6 +59,14 @@ def test_a_session_prints_what_it_says(text: str, tmp_path: Path) -> None:
         assert result.stdout.rstrip() == expected.rstrip(), command
 
 
+@pytest.mark.parametrize("text", [pytest.param(text, id=at) for at, text in blocks("python")])
+def test_a_program_runs(text: str, tmp_path: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", text], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 def test_the_pages_have_examples() -> None:
     assert len(blocks("yaml")) >= 7
     assert len(blocks("console")) >= 5

@@ -57,7 +57,9 @@ def test_a_module_without_torch_is_a_clear_error(installed: Path) -> None:
         "try:\n    archc.module('imagenet/resnet34')\n"
         "except ModuleNotFoundError as error:\n    print(error)\n"
     )
-    assert run(python, "-c", code, cwd=installed) == "No module named 'torch'\n"
+    assert run(python, "-c", code, cwd=installed) == (
+        "a live module needs torch: pip install 'archc[torch]'\n"
+    )
 
 
 def test_types_and_font_travel_along(installed: Path) -> None:

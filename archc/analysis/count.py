@@ -59,10 +59,14 @@ def count(network: Network, by: Level = "stage", convention: str = "multiply-add
     """Count a network's parameters and multiply-adds for one image.
 
     ``by`` says which parts the rows are; by layer, a row is an op that holds or computes
-    something. Raises KeyError for an unknown convention, ValueError for an unknown level.
+    something. Raises ValueError for an unknown level or convention.
     """
     if by not in LEVELS:
         raise ValueError(f"`by` must be one of {', '.join(LEVELS)}, not {by!r}")
+    if convention not in CONVENTIONS:
+        raise ValueError(
+            f"`convention` must be one of {', '.join(CONVENTIONS)}, not {convention!r}"
+        )
     flops = CONVENTIONS[convention]
     main = frozenset(network.main_path)
     rows = tuple(_row(name, list(nodes), main, flops, by) for name, nodes in _parts(network, by))
@@ -84,12 +88,14 @@ def _parts(network: Network, by: Level) -> Iterable[tuple[str, Iterable[Node]]]:
         return [(network.name, nodes)]
     if by == "layer":
         return [(node.id, [node]) for node in nodes if node.params or node.multiply_adds]
-    stem = next((i for i, node in enumerate(nodes) if node.stage is not None), len(nodes))
+    stages = [i for i, node in enumerate(nodes) if node.stage is not None]
 
     def part(item: tuple[int, Node]) -> str:
         index, node = item
+        if not stages:
+            return "stem and head"
         if node.stage is None:
-            return "stem" if index < stem else "head"
+            return "stem" if index < stages[0] else "head"
         if by == "stage":
             return f"stage {node.stage}"
         return f"stage {node.stage}, {'end' if node.block is None else f'block {node.block}'}"

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from archc.backends.numbers import shape
 
@@ -47,12 +47,23 @@ class Table:
         return out.getvalue()
 
     def markdown(self) -> str:
-        """A Markdown table, numbers to the right."""
+        """A Markdown table under its title, numbers to the right."""
         lines = [[column.heading for column in self.columns]]
         lines += [self._texts(row) for row in self.rows]
         marks = ["---:" if self._is_number(i) else "---" for i in range(len(self.columns))]
         lines.insert(1, marks)
-        return "".join(f"| {' | '.join(map(_markdown, line))} |\n" for line in lines)
+        title = f"**{_markdown(self.title)}**\n\n" if self.title else ""
+        return title + "".join(f"| {' | '.join(map(_markdown, line))} |\n" for line in lines)
+
+    def text(self) -> str:
+        """The table under its title as plain text, as wide as it needs to be."""
+        from rich.console import Console
+
+        console = Console(highlight=False, width=10_000, color_system=None, file=io.StringIO())
+        with console.capture() as captured:
+            console.print(self.rich())
+        rows = "\n".join(line.rstrip().removeprefix(" ") for line in captured.get().splitlines())
+        return (f"{self.title}\n" if self.title else "") + rows.strip("\n") + "\n"
 
     def rich(self) -> RichTable:
         """The table for a terminal."""
@@ -62,8 +73,8 @@ class Table:
 
         table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
         for index, column in enumerate(self.columns):
-            justify = "right" if self._is_number(index) else "left"
-            table.add_column(Text(column.heading), justify=justify, no_wrap=True)  # type: ignore[arg-type]
+            justify: Literal["left", "right"] = "right" if self._is_number(index) else "left"
+            table.add_column(Text(column.heading), justify=justify, no_wrap=True)
         for row in self.rows:
             table.add_row(*[Text(text) for text in self._texts(row)])
         return table

@@ -25,7 +25,10 @@ MAX_BLOCKS = 10_000
 class Record(BaseModel):
     """A strict, frozen model: no unknown keys, no "3" for 3, no true for 1."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    # A validator is built when it is first used: a spec uses a few of them.
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, defer_build=True
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from archc.graph.ops import Conv2d
 class BasicStage(ResidualStage):
     """Blocks of two 3x3 convolutions; the first one carries the stride."""
 
-    label = "BasicBlock"
-    plain_label = "PlainBlock"
+    noun = "Block"
+    residual = "Basic"
 
     def main_path(self, in_channels: int, stride: int, bias: bool) -> list[Conv2d]:
         """3x3, 3x3."""

@@ -40,8 +40,7 @@ class BottleneckStage(ResidualStage):
         description="The 3x3 has width * base_width // 64 * groups channels.",
     )
 
-    label = "Bottleneck"
-    plain_label = "PlainBottleneck"
+    noun = "Bottleneck"
 
     def main_path(self, in_channels: int, stride: int, bias: bool) -> list[Conv2d]:
         """1x1, 3x3, 1x1."""

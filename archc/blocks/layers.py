@@ -87,15 +87,14 @@ class ConvLayer(Layer):
     def grow(self, piece: FragmentBuilder, around: Surroundings) -> None:
         """Convolution, norm, activation."""
         norm = around.style.norm if self.norm is None else self.norm != "none"
-        bias = not norm if self.bias is None else self.bias
         conv = Conv2d(
-            piece.shape()[0],
-            self.width,
-            self.kernel,
-            self.stride,
-            _padding(self.kernel, self.padding),
-            self.groups,
-            bias,
+            in_channels=piece.shape()[0],
+            out_channels=self.width,
+            kernel_size=self.kernel,
+            stride=self.stride,
+            padding=_padding(self.kernel, self.padding),
+            groups=self.groups,
+            bias=not norm if self.bias is None else self.bias,
         )
         piece.add("conv", conv)
         if norm:

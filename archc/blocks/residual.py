@@ -24,8 +24,10 @@ class ResidualStage(Stage):
         )
     )
 
-    label: ClassVar[str]
-    plain_label: ClassVar[str]
+    noun: ClassVar[str]
+    """What blocks of this type are called: the end of their labels."""
+    residual: ClassVar[str] = ""
+    """What stands before the noun in a residual block that activates last."""
 
     @abstractmethod
     def main_path(self, in_channels: int, stride: int, bias: bool) -> list[Conv2d]:
@@ -84,7 +86,8 @@ class ResidualStage(Stage):
         return name
 
     def _label(self, style: Style, projected: bool) -> str:
+        plain = self.shortcut == "none"
         if not style.pre_activation:
-            return self.plain_label if self.shortcut == "none" else self.label
-        name = self.plain_label if self.shortcut == "none" else self.label.replace("Basic", "")
-        return f"PreAct{'Projection' if projected else ''}{name}"
+            return f"{'Plain' if plain else self.residual}{self.noun}"
+        # A projection is wired otherwise than an identity here, so its block is a class apart.
+        return f"PreAct{'Plain' if plain else 'Projection' if projected else ''}{self.noun}"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     default="generated",
     show_default=True,
-    help="Where GROUP/NAME.py, .json and .svg go.",
+    help="Where NAME.py, .json and .svg go.",
 )
 @click.option("--figures/--no-figures", default=True, help="Whether to draw.  [default: draw]")
 @click.option("--force", is_flag=True, help="Overwrite files that archc did not write as they are.")
@@ -36,6 +36,8 @@ def command(
     force: bool,
 ) -> None:
     """Write module, counts and figure of many specs.
+
+    A spec in specs/GROUP/ is written to GROUP/, any other to the folder itself.
 
     A manifest keeps each file's digest: a file that was changed by hand, or that archc did not
     write, is not overwritten without --force.

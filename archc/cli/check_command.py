@@ -47,7 +47,7 @@ def command(
             faults += error.diagnostics
         else:
             if format_ == "text":
-                from archc.cli.words import summary
+                from archc.words import summary
 
                 click.echo(f"{name}: ok, {summary(network)}")
     _tell(faults, format_)
@@ -64,7 +64,9 @@ def _tell(faults: Sequence[Diagnostic], format_: str) -> None:
         for fault in faults:
             click.echo(fault.render(), err=True)
         if faults:
-            click.echo(f"{len(faults)} mistake{'s' if len(faults) > 1 else ''}", err=True)
+            count = sum(not fault.is_end for fault in faults)
+            more = " and more" * (count < len(faults))
+            click.echo(f"{count} mistake{'s' if count > 1 else ''}{more}", err=True)
 
 
 def _annotation(fault: Diagnostic) -> str:

@@ -97,6 +97,8 @@ def _each(names: Sequence[str], load: Callable[[str], Item]) -> list[Item]:
 
     done: list[Item] = []
     faults: list[Diagnostic] = []
+    if names.count("-") > 1:
+        raise click.UsageError("standard input can be read only once")
     for name in names:
         try:
             done.append(load(name))
@@ -118,20 +120,15 @@ def put_out(content: str | bytes, path: Path | None) -> None:
 
 
 def print_table(table: Table) -> None:
-    """Print a table under its title; piped, it is as wide as it needs to be."""
+    """Print a table, in a terminal's width on a terminal."""
+    if not sys.stdout.isatty():
+        put_out(table.text(), None)
+        return
     from rich.console import Console
 
     if table.title:
         click.secho(table.title, bold=True)
-    console = Console(highlight=False)
-    if console.is_terminal:
-        console.print(table.rich())
-        return
-    console = Console(highlight=False, width=1000, color_system=None)
-    with console.capture() as captured:
-        console.print(table.rich())
-    lines = [line.rstrip().removeprefix(" ") for line in captured.get().splitlines()]
-    click.echo("\n".join(lines).strip("\n"))
+    Console(highlight=False).print(table.rich())
 
 
 def with_progress(items: Iterable[Item], label: str) -> Iterator[Item]:

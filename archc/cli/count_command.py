@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from archc.analysis import CONVENTIONS, LEVELS, Level, count
 from archc.cli.common import load_networks, output, print_table, put_out, specs
-
-if TYPE_CHECKING:
-    from archc.backends.table import Table
 
 
 @click.command("count")
@@ -22,7 +18,7 @@ if TYPE_CHECKING:
     type=click.Choice(["table", "json", "csv", "markdown"]),
     default="table",
     show_default=True,
-    help="All but the table have every number exactly.",
+    help="csv and json also have stage and block as numbers.",
 )
 @click.option(
     "--by",
@@ -62,33 +58,28 @@ def command(
     if format_ == "json":
         from archc.backends.jsontext import to_text
 
-        rows = [
+        records = [
             {"name": one.name, "spec": spec, **one.as_dict()}
             for spec, one in zip(specs, counts, strict=True)
         ]
-        put_out(to_text(rows), output)
+        put_out(to_text(records), output)
         return
-    from archc.cli import count_tables
+    from archc import tables
     from archc.spec.diagnostics import quote_name
 
-    if format_ == "table" and output is None and by != "network":
-        for one in counts:
-            print_table(count_tables.parts(one))
-        return
     shown = [quote_name(spec) for spec in specs]
-    if by != "network":
-        table = count_tables.all_parts(shown, counts)
-    elif format_ == "csv":
-        table = count_tables.networks(shown, counts)
-    else:
-        table = count_tables.compared(shown, counts)
-    _print(table, format_, output)
-
-
-def _print(table: Table, format_: str, output: Path | None) -> None:
     if format_ == "csv":
-        put_out(table.csv(), output)
-    elif format_ == "markdown" or output is not None:
-        put_out(table.markdown(), output)
+        tabulate = tables.networks if by == "network" else tables.all_parts
+        put_out(tabulate(shown, counts).csv(), output)
+        return
+    if by == "network":
+        shown_tables = [tables.compared(shown, counts)]
     else:
-        print_table(table)
+        shown_tables = [tables.parts(one) for one in counts]
+    if format_ == "table" and output is None:
+        for index, table in enumerate(shown_tables):
+            click.echo("\n" * (index > 0), nl=False)
+            print_table(table)
+    else:
+        texts = [t.markdown() if format_ == "markdown" else t.text() for t in shown_tables]
+        put_out("\n".join(texts), output)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from archc.backends.figure import FigureError
 from archc.build import ConflictError
-from archc.files import OutputError
+from archc.files import OutputError, reason
 from archc.spec import SpecError
 
 
@@ -15,13 +16,11 @@ def explain(error: Exception) -> Iterator[str]:
         yield from (diagnostic.render() for diagnostic in error.diagnostics)
     elif isinstance(error, ConflictError):
         yield from (f"archc: error: {reason}" for reason in error.reasons)
-        yield "hint: `--force` overwrites; nothing has been written"
-    elif isinstance(error, OutputError) or type(error).__name__ == "FigureError":
+        yield f"hint: {error.hint}"
+    elif isinstance(error, (OutputError, FigureError, ModuleNotFoundError)):
         yield f"archc: error: {error}"
-    elif isinstance(error, ModuleNotFoundError) and error.name:
-        yield f"archc: error: this needs the package {error.name!r}, which is not installed"
     elif isinstance(error, OSError):
-        yield f"archc: error: cannot read or write: {(error.strerror or str(error)).lower()}"
+        yield f"archc: error: cannot read or write: {reason(error)}"
     else:
         yield f"archc: internal error: {type(error).__name__}: {error}"
         yield "hint: this is a fault of archc; ARCHC_DEBUG=1 shows where"

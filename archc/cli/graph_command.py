@@ -35,8 +35,11 @@ def command(
     from archc.backends.graphs import to_graphml, to_json
 
     if format_ is None:
-        extension = "" if output is None else output.suffix.lower().lstrip(".")
-        if output is not None and str(output) != "-" and extension not in ("json", "graphml"):
+        # Standard output and other devices have no extension to go by.
+        extension = ""
+        if output is not None and str(output) != "-" and (output.is_file() or not output.exists()):
+            extension = output.suffix.lower().lstrip(".") or "none"
+        if extension not in ("", "json", "graphml"):
             raise click.BadParameter(
                 f"{str(output)!r} ends neither in .json nor in .graphml; --format says which",
                 param_hint="'-o'",

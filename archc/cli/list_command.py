@@ -9,8 +9,15 @@ import click
 from archc.cli.common import print_table
 
 
+def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    from archc.spec.files import shipped_names
+
+    groups = sorted({name.split("/")[0] for name in shipped_names()})
+    return [group for group in groups if group.startswith(incomplete)]
+
+
 @click.command("list")
-@click.argument("groups", metavar="[GROUP]...", nargs=-1)
+@click.argument("groups", metavar="[GROUP]...", nargs=-1, shell_complete=_complete)
 @click.option(
     "--format",
     "format_",

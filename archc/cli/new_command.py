@@ -30,12 +30,13 @@ def command(name: str, parent: str, output: Path | None, force: bool) -> None:
       archc new resnet65 --from imagenet/resnet50
       archc count resnet65.yaml
     """
+    from archc.build import ConflictError
     from archc.files import write
     from archc.spec.variant import variant
 
     path = output or Path(f"{name}.yaml")
     text = variant(name, parent, path)
     if path.exists() and not force:
-        raise click.ClickException(f"{str(path)!r} exists; --force overwrites it")
+        raise ConflictError([f"{str(path)!r} is there already"], "`--force` overwrites it")
     write(path, text.encode())
     click.echo(f"{path}: edit it, then `archc count {path}`")

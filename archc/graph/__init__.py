@@ -9,7 +9,6 @@ from archc.graph.network import (
     Node,
     Origin,
     Step,
-    consumers,
 )
 from archc.graph.ops import OPS, Op, Shape, ShapeError
 
@@ -26,6 +25,5 @@ __all__ = [
     "Shape",
     "ShapeError",
     "Step",
-    "consumers",
     "lint",
 ]

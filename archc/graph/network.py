@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
@@ -32,7 +32,8 @@ class Node:
 
     ``id`` is the path of the op's module, or a unique place for an op that is no module.
     ``inputs`` are the ids it reads, in order. ``output_shape`` has no batch. ``stage`` counts from
-    1 and ``block`` from 0, as in the path ``layer1.0``; both are None in stem and head.
+    1 and ``block`` from 0, as in the path ``layer1.0``; both are None in stem and head, and so is
+    ``stage_width``, the width that the author gave the stage.
     ``block_label`` is text that backends may use for names, nothing else.
     """
 
@@ -42,6 +43,7 @@ class Node:
     output_shape: Shape
     stage: int | None = None
     block: int | None = None
+    stage_width: int | None = None
     block_label: str | None = None
     origin: Origin | None = None
 
@@ -72,6 +74,7 @@ class Node:
             "params": self.params,
             "multiply_adds": self.multiply_adds,
             **self.op.numbers,
+            "stage_width": self.stage_width,
             "block_label": self.block_label,
             "origin": None if self.origin is None else str(self.origin),
         }
@@ -259,6 +262,7 @@ class NetworkBuilder:
         *,
         stage: int | None = None,
         block: int | None = None,
+        stage_width: int | None = None,
         origin: Origin | None = None,
     ) -> None:
         """Put a fragment behind what there is; ``place`` gives each step its id.
@@ -272,15 +276,14 @@ class NetworkBuilder:
                 raise ValueError(f"there is a node {node_id!r} already")
             inputs = tuple([ids[source] for source in step.inputs])
             self.nodes[node_id] = Node(
-                node_id, step.op, inputs, step.output_shape, stage, block, fragment.label, origin
+                node_id,
+                step.op,
+                inputs,
+                step.output_shape,
+                stage,
+                block,
+                stage_width,
+                fragment.label,
+                origin,
             )
             self.last = node_id
-
-
-def consumers(nodes: Iterable[Node]) -> dict[str, list[str]]:
-    """For each id that is read, the ids of the nodes that read it, in order."""
-    readers: dict[str, list[str]] = {}
-    for node in nodes:
-        for source in node.inputs:
-            readers.setdefault(source, []).append(node.id)
-    return readers

@@ -66,13 +66,9 @@ class Op:
 
 @dataclass(frozen=True, slots=True)
 class Input(Op):
-    """The image: ``(channels, height, width)``."""
+    """The image: ``(channels, height, width)``; its shape stands on its node."""
 
     kind = "input"
-
-    def infer(self, *inputs: Shape) -> Shape:
-        """The shape stands on the node: an input has nothing to infer it from."""
-        return inputs[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from functools import cached_property
 from typing import NoReturn
 
@@ -100,6 +100,8 @@ class Diagnostic:
     message: str
     hint: str | None = None
     notes: tuple[Note, ...] = ()
+    is_end: bool = False
+    """Whether this is no mistake, but says that archc looked no further."""
 
     @property
     def all_notes(self) -> Sequence[Note]:
@@ -167,7 +169,7 @@ class Findings:
             return
         if len(self.found) == MAX_DIAGNOSTICS:
             more = f"there are more mistakes, from here on; archc stops after {MAX_DIAGNOSTICS}"
-            raise SpecError([*self._sorted(), Diagnostic(place, more)])
+            raise SpecError([*self._sorted(), Diagnostic(place, more, is_end=True)])
         self.found[place, message] = Diagnostic(place, message, hint, tuple(notes))
 
     def add(self, error: SpecError) -> None:
@@ -260,9 +262,17 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     for meant in _SYNONYMS.get(word.lower(), ()):
         if meant.lower() in lower:
             return lower[meant.lower()]
-    for match in get_close_matches(word.lower(), lower, n=1, cutoff=0.7):
-        return lower[match]
-    return None
+    matches = get_close_matches(word.lower(), lower, n=8, cutoff=0.7)
+    return (
+        lower[min(matches, key=lambda match: _distance(word.lower(), match))] if matches else None
+    )
+
+
+def _distance(word: str, other: str) -> tuple[float, int]:
+    """How far apart two words are; of equally close ones, how far apart their numbers are."""
+    ratio = SequenceMatcher(None, other, word).ratio()
+    first, second = (int("".join(re.findall(r"\d", text)) or 0) for text in (word, other))
+    return -ratio, abs(first - second)
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:

@@ -79,7 +79,10 @@ def open_parent(spec: str, place: Place) -> Source:
         path = str(shipped)
         parent = Source(quote_name(spec), path=path, via=place)
     else:
-        parent = Source(quote_name(_beside(child.name, spec)), path=path, via=place)
+        name = _beside(child.name, spec)
+        if _shipped_path(child.name) == Path(child.path or "") and _shipped_path(name):
+            name = name.removesuffix(SUFFIX)  # one shipped spec beside another, both by name
+        parent = Source(quote_name(name), path=path, via=place)
     _fill(parent, _read(parent, place, spec))
     return parent
 
@@ -167,8 +170,10 @@ def _suggest(spec: str, path: str, author: str | None) -> str:
     ``author`` is the path of the spec that extends this one, and so is not meant.
     """
     beside = {Path(name).stem: name for name in _specs_beside(path, author)}
-    near = nearest(os.path.basename(path).removesuffix(SUFFIX), beside)
-    if near is not None:
+    wanted = os.path.basename(spec).removesuffix(SUFFIX)
+    near = nearest(wanted, beside)
+    exact = any(name.split("/")[1] == wanted for name in shipped_names())
+    if near is not None and (near == wanted or not exact):
         alike = [quote_name(os.path.join(os.path.dirname(spec), beside[near]))]
     else:
         alike = _shipped_alike(spec.removesuffix(SUFFIX))

@@ -104,8 +104,8 @@ class Spec:
     """A resolved, valid spec: what an author wrote, with everything that it extends laid in.
 
     ``entries`` holds the places of the header's keys; ``label`` says in a few words which spec
-    it is, for the head of generated files; ``group`` is the folder it lies in below ``specs/``,
-    empty elsewhere.
+    it is, for the head of generated files; ``group`` is GROUP if it lies in ``specs/GROUP/``,
+    and empty elsewhere.
     """
 
     header: Header

@@ -27,7 +27,7 @@ from archc.spec.layers import place_layer
 from archc.spec.models import KEYS, NAME, Header, Spec
 from archc.spec.overrides import parse_input, parse_with
 from archc.spec.reader import INVALID, MAX_BYTES, Entry, Value, read
-from archc.spec.stages import Written, place_stages
+from archc.spec.stages import Written, place_stages, stage_attributes
 from archc.spec.validate import describe, is_nothing, tainted, unknown, validate
 
 MAX_ANCESTORS = 64
@@ -131,7 +131,10 @@ def _checked_keys(data: Mapping[str, Entry], place: Place, findings: Findings) -
     meant: set[str] = set()
     for key, entry in data.items():
         form = _FORMS.get(key)
-        if key not in KEYS:
+        if key not in KEYS and key in stage_attributes():
+            hint = f"`{key}` is said of stages: write it in `stages`, `defaults` or `with`"
+            findings.error(entry.key, f"a spec has no key `{key}`", hint)
+        elif key not in KEYS:
             meant |= unknown(key, entry.key, "a spec has no key", KEYS, findings)
         elif form is None or isinstance(entry.value.data, form):
             entries[key] = entry
@@ -287,9 +290,8 @@ def _label(source: Source, with_: Sequence[str], input_: str | None) -> str:
 
 
 def _group(source: Source) -> str:
-    """The folders between ``specs/`` and a spec's file."""
+    """GROUP for a spec that lies in ``specs/GROUP/``, nothing for others."""
     if source.path is None:
         return ""
-    folders = Path(os.path.realpath(source.path)).parent.parts
-    inside = folders[len(folders) - folders[::-1].index("specs") :] if "specs" in folders else ()
-    return "/".join(inside)
+    folder = Path(os.path.realpath(source.path)).parent
+    return folder.name if folder.parent.name == "specs" else ""

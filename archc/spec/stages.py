@@ -40,12 +40,17 @@ def place_stages(written: Written, findings: Findings) -> list[PlacedStage]:
     return _Stages(written, findings).place()
 
 
+def stage_attributes() -> list[str]:
+    """Every attribute that a stage of some block type has."""
+    return list(dict.fromkeys(n for t in block_types().values() for n in t.model_fields))
+
+
 class _Stages:
     def __init__(self, written: Written, findings: Findings):
         self.written = written
         self.findings = findings
         self.types = block_types()
-        self.known = list(dict.fromkeys(n for t in self.types.values() for n in t.model_fields))
+        self.known = stage_attributes()
         self.meant: set[str] = set()
         self.strangers: dict[tuple[Place, str, str], list[tuple[int, str]]] = {}
 

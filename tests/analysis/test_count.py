@@ -187,9 +187,14 @@ def test_counts_as_plain_data_are_exact() -> None:
     assert data["convention"] in CONVENTIONS
 
 
+def test_a_network_without_stages_is_stem_and_head() -> None:
+    network = compile_data({"name": "net", "head": [{"linear": 5}, "relu", "linear"]})
+    assert [row.name for row in count(network, "stage").rows] == ["stem and head"]
+
+
 def test_an_unknown_level_or_convention_is_refused() -> None:
     network = compile_data(SMALL)
     with pytest.raises(ValueError, match="`by` must be one of network, stage, block, layer"):
         count(network, "op")  # type: ignore[arg-type]
-    with pytest.raises(KeyError, match="flips"):
+    with pytest.raises(ValueError, match="`convention` must be one of multiply-adds, not"):
         count(network, convention="flips")

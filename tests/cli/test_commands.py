@@ -162,6 +162,36 @@ def test_count_as_json_is_exact_and_names_the_argument(spec: Path) -> None:
     assert [(r["stage"], r["block"]) for r in one["rows"]] == [(1, None), (2, None), (None, None)]
 
 
+def test_standard_input_is_read_once(spec: Path) -> None:
+    result = archc("count", "-", "-", stdin=spec.read_text())
+    assert result.returncode == 2
+    assert result.stderr.endswith("Error: standard input can be read only once\n")
+
+
+def test_a_shipped_name_without_its_group_is_answered_with_it(spec: Path) -> None:
+    (spec.parent / "resnet65.yaml").write_text("name: resnet65\n")
+    for name, hint in (
+        ("resnet50", "`imagenet/resnet50` or `torchvision/resnet50`"),
+        ("resnet66.yaml", "`resnet65.yaml`"),
+        ("imagenet/resnet35", "`imagenet/resnet34`"),
+    ):
+        result = archc("count", name, cwd=spec.parent)
+        assert result.stderr.endswith(f"hint: did you mean {hint}?\n")
+
+
+def test_shipped_specs_are_called_by_their_names_throughout() -> None:
+    shown = archc("show", "torchvision/resnext50_32x4d").stdout
+    assert {
+        line.split("#")[1].split(":")[0].strip() for line in shown.splitlines() if "#" in line
+    } == {
+        "default",
+        "imagenet/plain34",
+        "imagenet/resnet50",
+        "torchvision/resnet50",
+        "torchvision/resnext50_32x4d",
+    }
+
+
 def test_count_as_csv_and_markdown(spec: Path) -> None:
     csv = archc("count", str(spec), "--format", "csv").stdout.splitlines()
     assert csv[0] == "spec,stage,block,part,op,output_shape,layers,params,multiply_adds"
@@ -206,7 +236,9 @@ def test_new_writes_a_variant_that_compiles_and_overwrites_nothing(tmp_path: Pat
     assert archc("check", "resnet65.yaml", cwd=tmp_path).returncode == 0
     result = archc("new", "resnet65", "--from", "imagenet/resnet50", cwd=tmp_path)
     assert result.returncode == 1
-    assert "exists" in result.stderr
+    assert result.stderr == (
+        "archc: error: 'resnet65.yaml' is there already\nhint: `--force` overwrites it\n"
+    )
     assert archc("new", "9net", "--from", "imagenet/resnet50", cwd=tmp_path).returncode == 1
 
 

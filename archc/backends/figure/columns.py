@@ -1,8 +1,7 @@
 """What one column of the figure shows of a network: boxes, and the shortcuts around them.
 
-Everything is read off the graph. The main path is found from the output upwards: at an op with
-several inputs it follows the one with the most convolutions and linear layers above it, the first
-of equals. Whatever reaches such an op on another way is a shortcut.
+Everything is read off the graph: boxes stand on its main path, and whatever reaches an op of that
+path on another way is a shortcut.
 """
 
 from __future__ import annotations
@@ -26,7 +25,8 @@ class Box:
     """A layer that the figure shows.
 
     ``kind`` is ``conv``, ``pool``, ``fc`` or ``other``; ``size`` is that of its output; ``width``
-    is the number of channels that its colour stands for, None where it has none.
+    is what its colour stands for, its stage's width or in stem and head its own channels, None
+    where it has no colour.
     """
 
     id: str
@@ -80,7 +80,6 @@ def column(network: Network) -> Column:
     """What the figure shows of a network."""
     path = [network.nodes[one] for one in network.main_path]
     shown = [rank for rank, node in enumerate(path) if _is_shown(network, node)]
-    widths = _stage_widths(path)
     return Column(
         title=one_line(network.title) or one_line(network.name) or "network",
         description=one_line(network.description),
@@ -88,7 +87,7 @@ def column(network: Network) -> Column:
             f"{in_short(network.multiply_adds)} multiply-adds",
             f"{in_short(network.params)} parameters",
         ),
-        boxes=tuple([_box(network, path[rank], widths) for rank in shown]),
+        boxes=tuple([_box(network, path[rank]) for rank in shown]),
         shortcuts=tuple(_shortcuts(network, path, shown)),
     )
 
@@ -153,11 +152,11 @@ def _is_shown(network: Network, node: Node) -> bool:
     return network.nodes[node.inputs[0]].output_shape != node.output_shape
 
 
-def _box(network: Network, node: Node, widths: Mapping[int, int]) -> Box:
+def _box(network: Network, node: Node) -> Box:
     look = _LOOKS.get(node.op.kind, _UNKNOWN)
     width = None
     if look.kind == "conv":
-        width = node.output_shape[0] if node.stage is None else widths[node.stage]
+        width = node.output_shape[0] if node.stage_width is None else node.stage_width
     return Box(
         id=node.id,
         kind=look.kind,
@@ -177,18 +176,6 @@ def _facts(network: Network, node: Node) -> Iterator[str]:
         yield f"{exactly(node.params)} parameters"
     if node.multiply_adds:
         yield f"{exactly(node.multiply_adds)} multiply-adds"
-
-
-def _stage_widths(path: list[Node]) -> dict[int, int]:
-    """For each stage, the width its colour stands for: that of its first convolution.
-
-    In a bottleneck stage this is the width of the 1x1 and 3x3, as the paper counts stages.
-    """
-    widths: dict[int, int] = {}
-    for node in path:
-        if node.stage is not None and node.op.kind == "conv2d":
-            widths.setdefault(node.stage, node.output_shape[0])
-    return widths
 
 
 def _size(shape: Shape) -> Size:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -341,9 +342,13 @@ def _fits(column: Sequence[Number | None], other: Sequence[Number | None]) -> bo
 def _name_numbers(
     varying: Sequence[tuple[list[Slot], list[Number | None]]], names: Namespace
 ) -> list[Argument]:
-    """Arguments named after their field; stride stands last and is 1 unless given."""
-    arguments = [
-        Argument(names.new(slots[0][1]), tuple(slots), 1 if slots[0][1] == "stride" else None)
-        for slots, _ in varying
-    ]
+    """Arguments named after their field, and after their op too where one field varies in several
+    ways; strides stand last and are 1 unless given."""
+    fields = Counter(slots[0][1] for slots, _ in varying)
+    arguments = []
+    for slots, _ in varying:
+        path, field = slots[0]
+        wish = field if fields[field] == 1 else f"{path.split('.')[0]}_{field}"
+        default = 1 if field == "stride" else None
+        arguments.append(Argument(names.new(wish), tuple(slots), default))
     return sorted(arguments, key=lambda argument: argument.default is not None)

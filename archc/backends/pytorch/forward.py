@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from archc.backends.pytorch.text import WIDTH, Namespace
-from archc.backends.pytorch.tree import Group, Leaf
+from archc.backends.pytorch.tree import Group, Leaf, StructureError
 from archc.graph.ops import (
     AdaptiveAvgPool2d,
     Add,
@@ -25,6 +25,14 @@ CALLS: dict[type[Op], Callable[..., str]] = {
     Softmax: lambda x: f"torch.softmax({x}, dim=1)",
 }
 """How an op that is no module is written, given its operands."""
+
+
+def written_call(op: Op, *operands: str) -> str:
+    """The source of an op that is no module; raises `StructureError` where there is none."""
+    if type(op) not in CALLS:
+        raise StructureError(f"no PyTorch source is known for the call {op.kind!r}")
+    return CALLS[type(op)](*operands)
+
 
 _LINE_ENDS = (ReLU, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d)
 
@@ -125,7 +133,7 @@ def _statement(
         child, sources = wiring[value]
         operands = [text(source) for source in sources]
         if isinstance(child, Leaf) and not child.is_module:
-            return CALLS[type(child.node.op)](*operands)
+            return written_call(child.node.op, *operands)
         return f"self.{child.name}({', '.join(operands)})"
 
     written = text(name)

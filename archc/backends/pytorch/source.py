@@ -15,7 +15,7 @@ from archc.backends.pytorch.classes import (
     numbers_of,
     value_of,
 )
-from archc.backends.pytorch.forward import CALLS, forward_lines
+from archc.backends.pytorch.forward import forward_lines, written_call
 from archc.backends.pytorch.text import (
     RESERVED,
     WIDTH,
@@ -267,6 +267,8 @@ class _Writer:
 
 
 def _construct(op: Op, path: str, look_up: Callable[[Slot], str]) -> Call:
+    if type(op) not in _CONSTRUCTORS:
+        raise StructureError(f"no PyTorch source is known for the module {op.kind!r}")
     how = _CONSTRUCTORS[type(op)]
     arguments: list[tuple[str, Expression]] = [("", look_up((path, f))) for f in how.positional]
     stride_of_pool = how.keywords is _POOL
@@ -321,5 +323,5 @@ def _predict(softmax: Op) -> list[str]:
     return [
         "",
         "    def predict(self, x: Tensor) -> Tensor:",
-        f"        return {CALLS[type(softmax)]('self(x)')}",
+        f"        return {written_call(softmax, 'self(x)')}",
     ]

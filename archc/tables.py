@@ -1,4 +1,4 @@
-"""Counts as tables."""
+"""Counts as tables, for terminals, papers and spreadsheets."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from archc.analysis import Count, Row
 from archc.backends.numbers import exactly, in_short, percent, shape
 from archc.backends.table import Cell, Column, Table
+from archc.words import summary
 
 _SPEC = Column("spec", "spec")
 _PARAMS = Column("parameters", "params", exactly)
@@ -57,11 +58,7 @@ def parts(one: Count) -> Table:
     columns, rows = _without_empty(
         (*_PART, _SHARE), [(*_cells(row), _share(row, one)) for row in one.rows]
     )
-    title = (
-        f"{one.name}: {one.layers} layers, {in_short(one.params)} parameters, "
-        f"{in_short(one.multiply_adds)} multiply-adds (one {shape(one.input)} image)"
-    )
-    return Table(columns, rows, title)
+    return Table(columns, rows, f"{one.name}: {summary(one)} (one {shape(one.input)} image)")
 
 
 def all_parts(specs: Sequence[str], counts: Sequence[Count]) -> Table:
