@@ -6,12 +6,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from archc.api import count as count
+    from archc.api import draw as draw
+    from archc.api import emit as emit
+    from archc.api import load as load
+    from archc.api import module as module
     from archc.graph import Network as Network
-    from archc.library import count as count
-    from archc.library import draw as draw
-    from archc.library import emit as emit
-    from archc.library import load as load
-    from archc.library import module as module
     from archc.spec import SpecError as SpecError
 
 __version__ = "0.1.0"
@@ -24,4 +24,4 @@ def __getattr__(name: str) -> Any:
     """Import the library when it is first used, so that ``archc --version`` need not."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES.get(name, "archc.library")), name)
+    return getattr(import_module(_HOMES.get(name, "archc.api")), name)

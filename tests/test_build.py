@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from archc.api import draw, load
 from archc.build import MANIFEST, ConflictError, build, digest, outputs
 from archc.files import OutputError, write
-from archc.library import draw, load
 from archc.spec import load_spec
 from archc.spec.files import shipped_names
 

@@ -69,7 +69,7 @@ def command(groups: tuple[str, ...], format_: str) -> None:
 
 
 def _row(name: str) -> dict[str, Any]:
-    from archc.library import load
+    from archc.api import load
 
     network = load(name)
     return {

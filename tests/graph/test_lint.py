@@ -118,4 +118,5 @@ def test_ids_are_no_paths_of_modules_around_others() -> None:
 
 def test_a_compiled_network_is_sound() -> None:
     stages = [{"block": "bottleneck", "depth": 2, "width": 4, "shortcut": "B"}]
-    lint(compile_data({"name": "x", "stages": stages, "head": ["linear"]}))
+    network = compile_data({"name": "x", "stages": stages, "head": ["linear"]})
+    assert lint(network) is network

@@ -187,10 +187,17 @@ def test_a_default_that_no_stage_uses_may_be_inherited() -> None:
 
 
 def test_a_default_may_be_for_some_stages_only() -> None:
-    load(
+    spec = load(
         "name: net\ndefaults: {depth: 1, width: 8, shortcut: B, stride_at: 3x3, kernel: 5}\n"
         "stages: [{block: conv}, {block: basic}, {block: bottleneck}]\n"
     )
+    given = [set(stage.model.model_fields_set) for stage in spec.stages]
+    common = {"block", "depth", "width"}
+    assert given == [
+        common | {"kernel"},
+        common | {"shortcut"},
+        common | {"shortcut", "stride_at"},
+    ]
 
 
 def test_a_parent_is_found_beside_the_file_that_names_it() -> None:

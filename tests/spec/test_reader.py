@@ -124,8 +124,8 @@ def test_one_document_may_be_marked_as_one(text: str) -> None:
 
 
 def test_as_many_levels_and_values_as_are_allowed() -> None:
-    value("[" * MAX_LEVELS + "]" * MAX_LEVELS)
-    value("[" + "1," * (MAX_VALUES - 1) + "]")
+    assert isinstance(value("[" * MAX_LEVELS + "]" * MAX_LEVELS).data, tuple)
+    assert value("[" + "1," * (MAX_VALUES - 1) + "]").plain == [1] * (MAX_VALUES - 1)
 
 
 @pytest.mark.parametrize(
