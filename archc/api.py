@@ -37,10 +37,11 @@ def load(
     >>> archc.load("imagenet/resnet50", with_={"depth": [3, 4, 11, 3]}).layers
     65
     """
-    if isinstance(with_, Mapping):
-        with_ = [f"{name}={_text(value)}" for name, value in with_.items()]
-    size = None if input is None else _text(list(input))
-    return compile_spec(load_spec(os.fspath(spec), with_, size))
+    if isinstance(with_, str):
+        raise TypeError("`with_` is a mapping, or a list of NAME=VALUE")
+    overrides = list(with_.items()) if isinstance(with_, Mapping) else list(with_)
+    size = None if input is None else ",".join(map(str, input))
+    return compile_spec(load_spec(os.fsdecode(spec), overrides, size))
 
 
 def count(spec: SpecLike, by: Level = "stage", convention: str = "multiply-adds") -> Count:
@@ -79,12 +80,3 @@ def module(spec: SpecLike) -> torch.nn.Module:
 
 def _network(spec: SpecLike) -> Network:
     return spec if isinstance(spec, Network) else load(spec)
-
-
-def _text(value: object) -> str:
-    """A value as the command line would write it."""
-    if isinstance(value, (list, tuple)):
-        return ",".join(map(_text, value))
-    if value is None:
-        return "null"
-    return str(value).lower() if isinstance(value, bool) else str(value)

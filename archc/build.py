@@ -52,7 +52,9 @@ class Target:
             return cls(folder, {})
         try:
             files = json.loads(content)["files"]
-            return cls(folder, {str(name): str(known) for name, known in files.items()})
+            if not all(isinstance(known, str) for known in files.values()):
+                raise ValueError("a digest is no text")
+            return cls(folder, dict(files))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise ConflictError(
                 [f"{str(path)!r} is not a manifest of archc's"], "choose another folder"
@@ -78,9 +80,8 @@ class Target:
         manifest; return what was written."""
         changed = {n for n, content in contents.items() if _present(self.folder / n) != content}
         digests = {**self.digests, **{n: digest(content) for n, content in contents.items()}}
+        gone = [name for name in gone if self.owns(name)]
         for name in gone:
-            if self.owns(name):
-                (self.folder / name).unlink()
             del digests[name]
         about = "written by archc build; digests are SHA-256"
         data = {"about": about, "files": dict(sorted(digests.items()))}
@@ -89,6 +90,8 @@ class Target:
         if _present(self.folder / MANIFEST) != manifest:
             files[self.folder / MANIFEST] = manifest
         write_all(files)
+        for name in gone:
+            (self.folder / name).unlink(missing_ok=True)
         return changed
 
 
@@ -130,6 +133,11 @@ def build(
     for spec in progress(specs):
         network = compile_spec(spec)
         made = outputs(network, spec.group, figures=figures)
+        if MANIFEST in made:
+            reasons = [f"{str(folder / MANIFEST)!r} is the manifest's, and a spec would take it"]
+            raise ConflictError(reasons, "give the spec another name")
+        if made.items() <= contents.items():
+            continue  # the same spec again
         twice = [n for n, content in made.items() if contents.get(n, content) != content]
         if twice:
             path = str(folder / twice[0])

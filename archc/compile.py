@@ -37,7 +37,8 @@ def compile_spec(spec: Spec) -> Network:
     for number, stage in enumerate(spec.stages, 1):
         _add_stage(network, stage, number, spec, names)
     if spec.style.pre_activation and spec.stages:
-        network.append(_final_activation(network.shape, spec.style), names.head)
+        origin = _origin(spec.entries["pre_activation"].key)
+        network.append(_final_activation(network.shape, spec.style), names.head, origin=origin)
     for layer in spec.head:
         _add_layer(network, layer, spec, names.head)
     return lint(
@@ -144,6 +145,7 @@ class _Names:
     linears: int
     used: Counter[str] = field(default_factory=Counter)
     taken: set[str] = field(default_factory=lambda: {"input"})
+    next: dict[str, int] = field(default_factory=dict)
     flat: bool = False
 
     @classmethod
@@ -157,7 +159,8 @@ class _Names:
         if self.counted:
             return self._count("features")
         if step.name == "bn":
-            # A norm bears the number of the convolution before it; `bn` alone is the final norm.
+            # In a stem a norm is numbered like the convolution before it, as far as that is free:
+            # `bn` is left to the final norm of a pre-activation network.
             return self._free("bn", max(self.used["conv"], 1))
         return self._plain(step)
 
@@ -198,9 +201,12 @@ class _Names:
         return self._free(family, None if number == 1 else number)
 
     def _free(self, family: str, number: int | None) -> str:
+        """The family with this number, or with the next that is free."""
         name = family if number is None else f"{family}{number}"
-        while name in self.taken:
-            number = 2 if number is None else number + 1
-            name = f"{family}{number}"
+        if name in self.taken:
+            number = max((number or 1) + 1, self.next.get(family, 2))
+            while (name := f"{family}{number}") in self.taken:
+                number += 1
+            self.next[family] = number + 1
         self.taken.add(name)
         return name

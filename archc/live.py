@@ -8,6 +8,7 @@ import importlib.util
 import linecache
 import sys
 from functools import partial
+from threading import RLock
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +34,16 @@ def build_module(network: Network) -> torch.nn.Module:
     return built
 
 
+_IMPORTING = RLock()
+
+
 def load_source(name: str, source: str) -> ModuleType:
     """Import a source text as a module; the same text is imported once."""
+    with _IMPORTING:  # another thread must not see a module half imported
+        return _load_source(name, source)
+
+
+def _load_source(name: str, source: str) -> ModuleType:
     digest = hashlib.sha256(source.encode()).hexdigest()[:16]
     module_name = f"archc_emitted_{digest}"
     if module_name in sys.modules:

@@ -95,6 +95,31 @@ def test_a_figure_that_is_no_longer_asked_for_goes(tmp_path: Path) -> None:
     assert (tmp_path / "cifar10/resnet20.svg").read_text() == "mine"
 
 
+def test_a_failed_write_keeps_a_figure_that_was_to_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build([load_spec("cifar10/resnet20")], tmp_path)
+
+    def fail(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("archc.files.os.fsync", fail)
+    with pytest.raises(OutputError):
+        build([load_spec("cifar10/resnet20", ["depth=1"])], tmp_path, figures=False)
+    assert (tmp_path / "cifar10/resnet20.svg").exists()
+
+
+def test_a_spec_called_like_the_manifest_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "net.yaml").write_text("name: manifest\nhead: [linear]\n")
+    with pytest.raises(ConflictError, match="is the manifest's"):
+        build([load_spec(str(tmp_path / "net.yaml"))], tmp_path / "out", figures=False)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_same_spec_twice_is_built_once(tmp_path: Path) -> None:
+    assert len(build([load_spec("cifar10/resnet20")] * 2, tmp_path, figures=False)) == 1
+
+
 def test_a_spec_outside_a_specs_folder_has_no_group(tmp_path: Path) -> None:
     text = "name: net\nhead: [linear]\n"
     for folder, group in (("specs/mine", "mine"), ("specs/mine/deep", ""), ("elsewhere", "")):

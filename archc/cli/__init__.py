@@ -87,7 +87,8 @@ def main() -> NoReturn:
     """Run the command line; no traceback reaches the user unless ARCHC_DEBUG is set."""
     try:
         code = cli.main(prog_name="archc", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else 0)
     except Exception as error:
         sys.exit(_report(error))

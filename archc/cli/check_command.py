@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from archc.cli.common import specs
+from archc.cli.common import read_stdin_once, specs
 
 if TYPE_CHECKING:
     from archc.spec import Diagnostic
@@ -39,6 +39,7 @@ def command(
     from archc.compile import compile_spec
     from archc.spec import SpecError, load_spec
 
+    read_stdin_once(specs)
     faults: list[Diagnostic] = []
     for name in specs:
         try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from archc.files import write
+from archc.files import OutputError, write
 
 if TYPE_CHECKING:
     from archc.backends.table import Table
@@ -21,7 +21,13 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 Item = TypeVar("Item")
 
 
-class SpecArgument(click.ParamType[str]):
+if TYPE_CHECKING:
+    _ParamType = click.ParamType[str]
+else:
+    _ParamType = click.ParamType  # generic since click 8.4 only
+
+
+class SpecArgument(_ParamType):
     """A path, a shipped name or ``-``; completes both kinds of names."""
 
     name = "spec"
@@ -97,8 +103,7 @@ def _each(names: Sequence[str], load: Callable[[str], Item]) -> list[Item]:
 
     done: list[Item] = []
     faults: list[Diagnostic] = []
-    if names.count("-") > 1:
-        raise click.UsageError("standard input can be read only once")
+    read_stdin_once(names)
     for name in names:
         try:
             done.append(load(name))
@@ -109,10 +114,18 @@ def _each(names: Sequence[str], load: Callable[[str], Item]) -> list[Item]:
     return done
 
 
+def read_stdin_once(names: Sequence[str]) -> None:
+    """Refuse a command line that names standard input twice."""
+    if names.count("-") > 1:
+        raise click.UsageError("standard input can be read only once")
+
+
 def put_out(content: str | bytes, path: Path | None) -> None:
     """Write to a file, or to standard output where there is none."""
     raw = content.encode() if isinstance(content, str) else content
     if path is None or str(path) == "-":
+        if sys.stdout is None:
+            raise OutputError(Path("-"), "standard output is closed")
         sys.stdout.buffer.write(raw)
         sys.stdout.buffer.flush()
     else:
@@ -121,7 +134,7 @@ def put_out(content: str | bytes, path: Path | None) -> None:
 
 def print_table(table: Table) -> None:
     """Print a table, in a terminal's width on a terminal."""
-    if not sys.stdout.isatty():
+    if sys.stdout is None or not sys.stdout.isatty():
         put_out(table.text(), None)
         return
     from rich.console import Console

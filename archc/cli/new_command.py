@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
 
-from archc.cli.common import SpecArgument
+from archc.cli.common import SpecArgument, put_out
 
 
 @click.command("new")
@@ -18,7 +19,7 @@ from archc.cli.common import SpecArgument
     "-o",
     "--output",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, allow_dash=True),
     help="[default: NAME.yaml]",
 )
 @click.option("--force", is_flag=True, help="Overwrite FILE.")
@@ -34,9 +35,14 @@ def command(name: str, parent: str, output: Path | None, force: bool) -> None:
     from archc.files import write
     from archc.spec.variant import variant
 
+    if parent == "-":
+        raise click.BadParameter("nothing can extend standard input", param_hint="'--from'")
     path = output or Path(f"{name}.yaml")
     text = variant(name, parent, path)
+    if str(path) == "-":
+        put_out(text, None)
+        return
     if path.exists() and not force:
         raise ConflictError([f"{str(path)!r} is there already"], "`--force` overwrites it")
     write(path, text.encode())
-    click.echo(f"{path}: edit it, then `archc count {path}`")
+    click.echo(f"{path}: edit it, then `archc count {shlex.quote(str(path))}`")

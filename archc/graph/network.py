@@ -8,7 +8,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from archc.graph.ops import Conv2d, Input, Linear, Op, Shape, Softmax
+from archc.graph.ops import MAX_PARAMS, Conv2d, Input, Linear, Op, Shape, ShapeError, Softmax
 
 if TYPE_CHECKING:
     import networkx
@@ -228,6 +228,10 @@ class FragmentBuilder:
             raise ValueError(f"there is a step {name!r} already")
         inputs = inputs or (self.last,)
         shape = op.infer(*(self._shapes[source] for source in inputs))
+        if op.params > MAX_PARAMS:
+            raise ShapeError(
+                f"{op.params:,} parameters in one layer are more than the {MAX_PARAMS:,} allowed"
+            )
         self._steps.append(Step(name, op, inputs, shape))
         self._shapes[name] = shape
         self.last = name

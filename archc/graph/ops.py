@@ -16,6 +16,8 @@ Shape: TypeAlias = tuple[int, ...]
 
 MAX_CHANNELS = 65_536
 MAX_PIXELS = 32_768
+MAX_PARAMS = 10**18 - 1
+"""Parameters of one op: a tensor of more could not be addressed."""
 
 
 class ShapeError(ValueError):

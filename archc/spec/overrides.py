@@ -1,11 +1,15 @@
-"""What the command line says of a spec: ``--with depth=3,4,11,3`` and ``--input 3,32,32``."""
+"""What a caller says of a spec: ``--with depth=3,4,11,3``, ``--input 3,32,32``, or data."""
 
 from __future__ import annotations
 
 import re
+from typing import TypeAlias
 
 from archc.spec.diagnostics import Findings, Place, Source, quote
 from archc.spec.reader import INVALID, Entry, Value, scalar
+
+Override: TypeAlias = str | tuple[str, object]
+"""``NAME=VALUE``, or a name and its value as data."""
 
 
 def parse_with(text: str, findings: Findings) -> tuple[str, Entry] | None:
@@ -26,6 +30,37 @@ def parse_with(text: str, findings: Findings) -> tuple[str, Entry] | None:
     column = len(name) - len(name.lstrip()) + 1
     value = _values(source, values, len(name) + 2, findings)
     return name.strip(), Entry(Place(source, 1, column), value)
+
+
+def locate_with(name: str, data: object) -> tuple[str, Entry]:
+    """An attribute and its value as a program gives them; types count as they do in a spec."""
+    text = _line(written((name, data)))
+    source = Source("with_", text)
+    return name, Entry(source.start(), _located(data, Place(source, 1, len(name) + 2)))
+
+
+def written(override: Override) -> str:
+    """An override as the command line would write it."""
+    if isinstance(override, str):
+        return override
+    name, data = override
+    return f"{name}={_written(data)}"
+
+
+def _written(data: object) -> str:
+    if isinstance(data, (list, tuple)):
+        return ",".join(map(_written, data))
+    if data is None:
+        return "null"
+    return str(data).lower() if isinstance(data, bool) else str(data)
+
+
+def _located(data: object, place: Place) -> Value:
+    if isinstance(data, (list, tuple)):
+        return Value(tuple([_located(item, place) for item in data]), place)
+    if data is None or isinstance(data, (bool, int, float)):
+        return Value(data, place, _written(data))
+    return Value(str(data), place)
 
 
 def parse_input(text: str, findings: Findings) -> Entry:

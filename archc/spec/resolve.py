@@ -25,7 +25,7 @@ from archc.spec.diagnostics import (
 from archc.spec.files import identity, open_parent, open_spec, shipped_folder
 from archc.spec.layers import place_layer
 from archc.spec.models import KEYS, NAME, Header, Spec
-from archc.spec.overrides import parse_input, parse_with
+from archc.spec.overrides import Override, locate_with, parse_input, parse_with, written
 from archc.spec.reader import INVALID, MAX_BYTES, Entry, Value, read
 from archc.spec.stages import Written, place_stages, stage_attributes
 from archc.spec.validate import describe, is_nothing, tainted, unknown, validate
@@ -46,20 +46,23 @@ _EXAMPLES = {
 _OWN = {"name", "title", "description"}
 
 
-def load_spec(spec: str, with_: Sequence[str] = (), input_: str | None = None) -> Spec:
+def load_spec(spec: str, with_: Sequence[Override] = (), input_: str | None = None) -> Spec:
     """Read, resolve and check a spec: a path, a shipped name, or ``-`` for standard input.
 
-    ``with_`` and ``input_`` are the command line's ``--with`` and ``--input``. Raises `SpecError`
+    ``with_`` and ``input_`` are the command line's ``--with`` and ``--input``; a name with its
+    value as data stands for a ``--with``, too. Raises `SpecError`
     with every independent mistake.
     """
     return resolve(open_spec(spec), with_, input_)
 
 
-def resolve(source: Source, with_: Sequence[str] = (), input_: str | None = None) -> Spec:
+def resolve(source: Source, with_: Sequence[Override] = (), input_: str | None = None) -> Spec:
     """Like `load_spec`, for a text that has been read."""
     findings = Findings()
     draft = _draft(source, findings, ())
-    overlays = [parse_with(text, findings) for text in with_]
+    overlays = [
+        parse_with(one, findings) if isinstance(one, str) else locate_with(*one) for one in with_
+    ]
     if draft is None:
         findings.check()
         raise AssertionError("a spec without a draft has findings")
@@ -275,7 +278,7 @@ def _check_whole(spec: Spec, findings: Findings) -> None:
             )
 
 
-def _label(source: Source, with_: Sequence[str], input_: str | None) -> str:
+def _label(source: Source, with_: Sequence[Override], input_: str | None) -> str:
     """Which spec this is, the same on every machine: a shipped name or the file's own name."""
     name = source.name
     if source.path is not None:
@@ -284,7 +287,7 @@ def _label(source: Source, with_: Sequence[str], input_: str | None) -> str:
         inside = path.startswith(folder + os.sep)
         name = os.path.relpath(path, folder).replace(os.sep, "/") if inside else path
         name = name.removesuffix(".yaml") if inside else os.path.basename(path)
-    options = [f"--with {text}" for text in with_]
+    options = [f"--with {written(one)}" for one in with_]
     options += [f"--input {input_}"] if input_ is not None else []
     return quote_name(" ".join([name, *options]))
 

@@ -121,7 +121,7 @@ def _fields(model: type[BaseModel]) -> Schema:
 
 def _plain(schema: Schema) -> Schema:
     """Without generated titles and without null, which nothing in a spec may be."""
-    schema = {key: value for key, value in schema.items() if key != "title"}
+    schema = {key: _whole(value) for key, value in schema.items() if key != "title"}
     if schema.get("default", "") is None:
         del schema["default"]
     options = [_plain(o) for o in schema.pop("anyOf", []) if o.get("type") != "null"]
@@ -132,3 +132,8 @@ def _plain(schema: Schema) -> Schema:
     if "prefixItems" in schema:
         schema["items"] = schema.pop("prefixItems")
     return schema
+
+
+def _whole(value: Any) -> Any:
+    """1 for 1.0: pydantic's versions differ on it."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from archc.spec.diagnostics import Findings, Place, Source
-from archc.spec.files import STDIN, shipped_names
+from archc.spec.files import shipped_names
 from archc.spec.models import Header
 from archc.spec.reader import Entry, Value
 from archc.spec.resolve import load_spec
@@ -17,14 +17,13 @@ from archc.spec.validate import validate
 def variant(name: str, parent: str, path: Path) -> str:
     """The text of a spec called ``name`` that extends ``parent`` and will lie at ``path``.
 
-    Raises `SpecError` if the name is none that a spec may have, or the parent is not valid.
+    The parent is a path or a shipped name, not standard input, which no file can extend. Raises
+    `SpecError` if the name is none that a spec may have, or the parent is not valid.
     """
     _check_name(name)
     spec = load_spec(parent)
     depths = [stage.model.depth for stage in spec.stages]
-    lines = [f"name: {name}"]
-    if parent != STDIN:
-        lines.insert(0, f"extends: {_reference(parent, path)}")
+    lines = [f"extends: {_reference(parent, path)}", f"name: {name}"]
     if depths:
         lines.append(f"with: {{depth: {json.dumps(depths)}}}")
     notes = [

@@ -10,6 +10,7 @@ import pickle
 import subprocess
 import sys
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from strategies import Data, compile_data
 from torch import Tensor, fx, nn
 
 import archc
+from archc.backends.pytorch import emit
 from archc.graph import Network
 from archc.live import build_module, load_source
 
@@ -262,3 +264,18 @@ def test_modules_train() -> None:
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0] / 2
+
+
+def test_threads_may_ask_for_one_module_at_the_same_time() -> None:
+    """None of them sees it half imported."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for width in range(40, 46):
+            spec = {"name": f"net{width}", "input": [3, 8, 8], "head": [{"linear": width}]}
+            source = emit(compile_data(spec))
+            with ThreadPoolExecutor(6) as pool:
+                found = list(pool.map(lambda text: load_source("net", text), [source] * 12))
+            assert all(module is found[0] and module.__all__ for module in found)
+    finally:
+        sys.setswitchinterval(interval)

@@ -162,10 +162,27 @@ def test_count_as_json_is_exact_and_names_the_argument(spec: Path) -> None:
     assert [(r["stage"], r["block"]) for r in one["rows"]] == [(1, None), (2, None), (None, None)]
 
 
-def test_standard_input_is_read_once(spec: Path) -> None:
-    result = archc("count", "-", "-", stdin=spec.read_text())
+@pytest.mark.parametrize("command", ["count", "check"])
+def test_standard_input_is_read_once(command: str, spec: Path) -> None:
+    result = archc(command, "-", "-", stdin=spec.read_text())
     assert result.returncode == 2
     assert result.stderr.endswith("Error: standard input can be read only once\n")
+
+
+def test_new_extends_no_standard_input_and_may_print(tmp_path: Path) -> None:
+    result = archc("new", "net", "--from", "-", cwd=tmp_path, stdin="name: x\n")
+    assert result.returncode == 2
+    assert "nothing can extend standard input" in result.stderr
+    result = archc("new", "net", "--from", "imagenet/resnet50", "-o", "-", cwd=tmp_path)
+    assert result.stdout.startswith("extends: imagenet/resnet50 ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_closed_standard_output_is_told() -> None:
+    script = f"{sys.executable} -m archc count imagenet/resnet34 >&-"
+    result = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stderr == "archc: error: cannot write '-': standard output is closed\n"
 
 
 def test_a_shipped_name_without_its_group_is_answered_with_it(spec: Path) -> None:

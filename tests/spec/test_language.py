@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import archc
 from archc.compile import compile_spec
 from archc.graph import Network
 from archc.graph.ops import Conv2d, Linear, MaxPool2d
@@ -391,3 +392,33 @@ def test_a_spec_and_its_ancestors_share_a_bound_on_bytes() -> None:
     write("b.yaml", f"{filler}name: b\nextends: a.yaml\n")
     with pytest.raises(SpecError, match="a spec and its ancestors may have 1,000,000 bytes in all"):
         load_spec("b.yaml")
+
+
+# Overrides as data
+
+
+def test_an_override_as_data_has_the_types_of_a_spec() -> None:
+    assert archc.load("imagenet/resnet50", with_={"depth": [3, None, 11, 3]}).layers == 65
+    assert archc.load("imagenet/resnet50", with_=["depth=3,4,11,3"]).layers == 65
+    for data, words in (
+        ([3], "`depth` has 1 value for 4 stages"),
+        ("4", "not the text `4`"),
+        (3.0, "not `3.0`"),
+        (True, "not `true`"),
+        ([[3], 1, 1, 1], "not a list of 1"),
+    ):
+        with pytest.raises(SpecError, match=words) as caught:
+            archc.load("imagenet/resnet50", with_={"depth": data})
+        assert caught.value.diagnostics[0].place.source.name == "with_"
+    with pytest.raises(TypeError, match="`with_` is a mapping"):
+        archc.load("imagenet/resnet50", with_="depth=3")
+
+
+def test_many_norms_in_a_row_are_named_in_linear_time() -> None:
+    network = compile_spec(load("name: net\nstem:\n" + "- batch_norm\n" * 20_000))
+    assert list(network.nodes)[-1] == "bn20000"
+
+
+def test_a_layer_that_no_machine_can_hold_is_refused() -> None:
+    with pytest.raises(SpecError, match="parameters in one layer are more than"):
+        compile_spec(load("name: net\nhead: [linear: 999999999999999999]\n"))
