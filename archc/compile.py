@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NoReturn
 
 from archc.blocks import Style
@@ -60,8 +61,7 @@ def _add_layer(
         piece = layer.model.lower(network.shape, spec.surroundings)
     except ShapeError as error:
         where = layer.places.get(error.attribute or "", layer.place)
-        what = "" if error.message.startswith(f"{layer.word} ") else f"`{layer.word}`: "
-        fail(where, what + error.message, error.hint, _input_note(spec, where))
+        fail(where, f"`{layer.word}`: {error.message}", error.hint, _input_note(spec, where))
     network.append(piece, place, origin=_origin(layer.place))
 
 
@@ -69,33 +69,21 @@ def _add_stage(
     network: NetworkBuilder, stage: PlacedStage, number: int, spec: Spec, names: _Names
 ) -> None:
     lowered: dict[tuple[Shape, int], Fragment] = {}
-    origin = _origin(stage.place)
+    put = partial(
+        network.append, stage=number, stage_width=stage.model.width, origin=_origin(stage.place)
+    )
     try:
         for index in range(stage.model.depth):
             # Equal blocks are lowered once: a block depends on its input's shape and its stride.
             key = (network.shape, stage.model.stride if index == 0 else 1)
             if key not in lowered:
                 lowered[key] = stage.model.lower(*key, spec.style)
-            path = names.in_block(number, index)
-            network.append(
-                lowered[key],
-                path,
-                stage=number,
-                block=index,
-                stage_width=stage.model.width,
-                origin=origin,
-            )
+            put(lowered[key], names.in_block(number, index), block=index)
         end = stage.model.finish(network.shape)
     except ShapeError as error:
         _fail_in_stage(error, stage, number, spec)
     if end is not None:
-        network.append(
-            end,
-            names.in_stage(number),
-            stage=number,
-            stage_width=stage.model.width,
-            origin=origin,
-        )
+        put(end, names.in_stage(number))
 
 
 def _fail_in_stage(error: ShapeError, stage: PlacedStage, number: int, spec: Spec) -> NoReturn:

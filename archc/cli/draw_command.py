@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
+from archc.backends.figure import FORMATS, draw
 from archc.cli.common import load_networks, put_out, specs
-
-FORMATS = ["svg", "png", "pdf", "dot"]
 
 
 @click.command("draw")
@@ -43,6 +42,4 @@ def command(
             param_hint="'-o'",
         )
     networks = load_networks(specs, with_, input_)
-    from archc.backends.figure import draw
-
     put_out(draw(networks, format_), output)

@@ -15,7 +15,7 @@ def explain(error: Exception) -> Iterator[str]:
     if isinstance(error, SpecError):
         yield from (diagnostic.render() for diagnostic in error.diagnostics)
     elif isinstance(error, ConflictError):
-        yield from (f"archc: error: {reason}" for reason in error.reasons)
+        yield from (f"archc: error: {words}" for words in error.reasons)
         yield f"hint: {error.hint}"
     elif isinstance(error, (OutputError, FigureError, ModuleNotFoundError)):
         yield f"archc: error: {error}"
