@@ -1,5 +1,6 @@
 """What is computed: ops, the network of them, and its invariants. Knows no YAML and no torch."""
 
+from archc.graph.deploy import Foldings, deploy_form, foldings
 from archc.graph.lint import LintError, lint
 from archc.graph.network import (
     Fragment,
@@ -14,6 +15,7 @@ from archc.graph.ops import OPS, Op, Shape, ShapeError
 
 __all__ = [
     "OPS",
+    "Foldings",
     "Fragment",
     "FragmentBuilder",
     "LintError",
@@ -25,5 +27,7 @@ __all__ = [
     "Shape",
     "ShapeError",
     "Step",
+    "deploy_form",
+    "foldings",
     "lint",
 ]

@@ -123,6 +123,17 @@ class Network:
         return sum(node.op.multiply_adds(node.output_shape) for node in self.nodes.values())
 
     @cached_property
+    def state(self) -> Mapping[str, Shape]:
+        """The tensors of a module's state dict by key (``layer1.0.conv1.weight``): their shapes."""
+        return MappingProxyType(
+            {
+                f"{node.id}.{name}": shape
+                for node in self.nodes.values()
+                for name, shape in node.op.state.items()
+            }
+        )
+
+    @cached_property
     def depths(self) -> Mapping[str, int]:
         """For each id, the most convolutions and linear layers on a way to it, itself included."""
         depths: dict[str, int] = {}

@@ -46,6 +46,8 @@ class Op:
     """One operation. Subclasses give their ``kind`` and override the rules that apply to them."""
 
     kind: ClassVar[str]
+    buffers: ClassVar[frozenset[str]] = frozenset()
+    """Those of its tensors that are counted or averaged, not learned."""
 
     def infer(self, *inputs: Shape) -> Shape:
         """Return the output shape for these input shapes; raise `ShapeError` if they do not fit."""
@@ -59,6 +61,11 @@ class Op:
     def multiply_adds(self, output: Shape) -> int:
         """Multiply-adds for one image, given the output shape (He et al. 2015, section 3.3)."""
         return 0
+
+    @property
+    def state(self) -> dict[str, Shape]:
+        """The tensors of its module's state dict with their shapes, in torch's order."""
+        return {}
 
     @property
     def numbers(self) -> dict[str, int | float | bool]:
@@ -114,15 +121,30 @@ class Conv2d(Op):
         weights = self.out_channels * (self.in_channels // self.groups) * self.kernel_size**2
         return weights + self.bias * self.out_channels
 
+    @property
+    def state(self) -> dict[str, Shape]:
+        kernel = (self.kernel_size, self.kernel_size)
+        weight = (self.out_channels, self.in_channels // self.groups, *kernel)
+        return {"weight": weight, **({"bias": (self.out_channels,)} if self.bias else {})}
+
     def multiply_adds(self, output: Shape) -> int:
         return math.prod(output) * (self.in_channels // self.groups) * self.kernel_size**2
 
 
 @dataclass(frozen=True, slots=True)
 class BatchNorm2d(Op):
-    """Batch normalisation of a feature map: a scale and a shift per channel."""
+    """Batch normalisation of a feature map: a scale and a shift per channel.
+
+    ``weight * (x - mean) / sqrt(variance + EPS) + bias``, mean and variance being the batch's
+    while training, otherwise running averages that each batch moves by ``MOMENTUM``. Both are
+    torch's.
+    """
+
+    EPS: ClassVar[float] = 1e-5
+    MOMENTUM: ClassVar[float] = 0.1
 
     kind = "batch_norm2d"
+    buffers = frozenset({"running_mean", "running_var", "num_batches_tracked"})
     num_features: int
 
     def infer(self, *inputs: Shape) -> Shape:
@@ -135,6 +157,11 @@ class BatchNorm2d(Op):
     @property
     def params(self) -> int:
         return 2 * self.num_features
+
+    @property
+    def state(self) -> dict[str, Shape]:
+        per_channel = ("weight", "bias", "running_mean", "running_var")
+        return {**dict.fromkeys(per_channel, (self.num_features,)), "num_batches_tracked": ()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +282,11 @@ class Linear(Op):
     @property
     def params(self) -> int:
         return self.out_features * (self.in_features + self.bias)
+
+    @property
+    def state(self) -> dict[str, Shape]:
+        weight = (self.out_features, self.in_features)
+        return {"weight": weight, **({"bias": (self.out_features,)} if self.bias else {})}
 
     def multiply_adds(self, output: Shape) -> int:
         return self.in_features * self.out_features

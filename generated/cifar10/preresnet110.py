@@ -48,9 +48,11 @@ class PreActBlock(nn.Module):
             self.shortcut = nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        out = F.relu(self.bn1(x))
-        out = F.relu(self.bn2(self.conv1(out)))
-        return self.conv2(out) + self.shortcut(x)
+        out = F.relu(self.bn1(x), inplace=True)
+        out = F.relu(self.bn2(self.conv1(out)), inplace=True)
+        out = self.conv2(out)
+        out += self.shortcut(x)
+        return out
 
 
 class PreResNet110(nn.Module):
@@ -77,7 +79,7 @@ class PreResNet110(nn.Module):
         x = self.layer1(self.conv1(x))
         x = self.layer2(x)
         x = self.layer3(x)
-        x = F.relu(self.bn(x))
+        x = F.relu(self.bn(x), inplace=True)
         x = self.avgpool(x)
         return self.fc(torch.flatten(x, 1))
 

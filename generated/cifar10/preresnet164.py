@@ -33,10 +33,12 @@ class PreActProjectionBottleneck(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.bn1(x))
-        out = F.relu(self.bn2(self.conv1(x)))
-        out = F.relu(self.bn3(self.conv2(out)))
-        return self.conv3(out) + self.downsample(x)
+        x = F.relu(self.bn1(x), inplace=True)
+        out = F.relu(self.bn2(self.conv1(x)), inplace=True)
+        out = F.relu(self.bn3(self.conv2(out)), inplace=True)
+        out = self.conv3(out)
+        out += self.downsample(x)
+        return out
 
 
 class PreActBottleneck(nn.Module):
@@ -50,10 +52,12 @@ class PreActBottleneck(nn.Module):
         self.conv3 = nn.Conv2d(width, channels, kernel_size=1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        out = F.relu(self.bn1(x))
-        out = F.relu(self.bn2(self.conv1(out)))
-        out = F.relu(self.bn3(self.conv2(out)))
-        return self.conv3(out) + x
+        out = F.relu(self.bn1(x), inplace=True)
+        out = F.relu(self.bn2(self.conv1(out)), inplace=True)
+        out = F.relu(self.bn3(self.conv2(out)), inplace=True)
+        out = self.conv3(out)
+        out += x
+        return out
 
 
 class PreResNet164(nn.Module):
@@ -83,7 +87,7 @@ class PreResNet164(nn.Module):
         x = self.layer1(self.conv1(x))
         x = self.layer2(x)
         x = self.layer3(x)
-        x = F.relu(self.bn(x))
+        x = F.relu(self.bn(x), inplace=True)
         x = self.avgpool(x)
         return self.fc(torch.flatten(x, 1))
 

@@ -249,9 +249,11 @@ def test_lines_of_forward_end_at_a_relu_and_reuse_a_dead_variable() -> None:
     source = archc.emit("imagenet/resnet50")
     body = source.split("class ResNet50")[0].split("def forward")[1].splitlines()[1:]
     assert [line.strip() for line in body if line] == [
-        "out = F.relu(self.bn1(self.conv1(x)))",
-        "out = F.relu(self.bn2(self.conv2(out)))",
-        "return F.relu(self.bn3(self.conv3(out)) + self.downsample(x))",
+        "out = F.relu(self.bn1(self.conv1(x)), inplace=True)",
+        "out = F.relu(self.bn2(self.conv2(out)), inplace=True)",
+        "out = self.bn3(self.conv3(out))",
+        "out += self.downsample(x)",
+        "return F.relu(out, inplace=True)",
     ]
 
 

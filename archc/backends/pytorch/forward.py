@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 
 from archc.backends.pytorch.text import WIDTH, Namespace
@@ -19,7 +19,7 @@ from archc.graph.ops import (
 )
 
 CALLS: dict[type[Op], Callable[..., str]] = {
-    ReLU: lambda x: f"F.relu({x})",
+    ReLU: lambda *xs: f"F.relu({', '.join(xs)})",
     Add: lambda *xs: " + ".join(xs),
     Flatten: lambda x: f"torch.flatten({x}, 1)",
     Softmax: lambda x: f"torch.softmax({x}, dim=1)",
@@ -39,29 +39,28 @@ _LINE_ENDS = (ReLU, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d)
 Child = Group | Leaf
 
 
+Wiring = Mapping[str, tuple[Child, tuple[str, ...]]]
+
+
 @dataclass(frozen=True, slots=True)
 class _Statement:
+    """A line of ``forward``; ``onto`` is the value that its own is added to in place, if any."""
+
     result: str
     text: str
     reads: tuple[str, ...]
+    onto: str | None = None
 
 
-def forward_lines(group: Group) -> list[str]:
+def forward_lines(group: Group, overwritable: Set[str] = frozenset()) -> list[str]:
     """The lines of a module's ``forward``, its argument being ``x``.
 
     A line ends at a relu, a pool or a sub-module, at a value that is read twice, and where it
-    would grow too long. A variable is used again when its value is dead.
+    would grow too long. A variable is used again when its value is dead. Values with an id among
+    ``overwritable`` are changed in place by the relu or the sum that reads them.
     """
     wiring = {child.name: (child, sources) for child, sources in group.wiring()}
-    result = _last(group)
-    stored = _line_ends(wiring, result)
-    for name in wiring:
-        # Front to back, so that no expression is nested deeper than one line holds. Variables
-        # have no names yet, and seldom longer ones than these.
-        statement = _statement(name, wiring, stored)
-        if len(_line(statement, dict.fromkeys(statement.reads, "out2"), "return ")) > WIDTH:
-            stored |= set(wiring[name][1]) - {""}
-    return _write(wiring, stored, result)
+    return _Forward(wiring, _last(group), overwritable).lines()
 
 
 def _last(group: Group) -> str:
@@ -71,49 +70,12 @@ def _last(group: Group) -> str:
     raise AssertionError("a module whose output is none of its children's")
 
 
-def _line_ends(wiring: Mapping[str, tuple[Child, tuple[str, ...]]], result: str) -> set[str]:
-    """The children whose values are kept in a variable."""
-    reads: dict[str, list[str]] = {}
-    for name, (_, sources) in wiring.items():
-        for source in sources:
-            reads.setdefault(source, []).append(name)
-    ends = {result}
-    for name, (child, _) in wiring.items():
-        readers = [wiring[reader] for reader in reads.get(name, [])]
-        ends_line = isinstance(child, Group) or _is(child, *_LINE_ENDS)
-        # A shortcut's module stands in the sum that reads it. A sum does only in the first place:
-        # sums associate to the left, and in another order they round otherwise.
-        in_sum = len(readers) == 1 and _is(readers[0][0], Add) and not _is(child, ReLU)
-        apart = in_sum and _is(child, Add) and readers[0][1][0] != name
-        if len(readers) > 1 or (ends_line and not in_sum) or apart:
-            ends.add(name)
-    return ends
-
-
 def _is(child: Child, *ops: type[Op]) -> bool:
     return isinstance(child, Leaf) and isinstance(child.node.op, ops)
 
 
-def _write(
-    wiring: Mapping[str, tuple[Child, tuple[str, ...]]], stored: set[str], result: str
-) -> list[str]:
-    statements = [_statement(name, wiring, stored) for name in wiring if name in stored]
-    last_read = {"": -1}
-    for index, statement in enumerate(statements):
-        for value in statement.reads:
-            last_read[value] = index
-    variables = {"": "x"}
-    names = Namespace({"x", "self", "nn", "F", "torch"})
-    lines: list[str] = []
-    for index, statement in enumerate(statements):
-        if statement.result == result:
-            lines.append(_line(statement, variables, "return "))
-            continue
-        dead = [v for v in statement.reads if last_read[v] == index]
-        variable = variables[dead[0]] if dead else names.new("out")
-        lines.append(_line(statement, variables, f"{variable} = "))
-        variables[statement.result] = variable
-    return lines
+def _key(value: str) -> str:
+    return f"v_{value}"
 
 
 def _line(statement: _Statement, variables: Mapping[str, str], before: str) -> str:
@@ -121,24 +83,97 @@ def _line(statement: _Statement, variables: Mapping[str, str], before: str) -> s
     return f"        {before}{statement.text.format(**operands)}"
 
 
-def _statement(
-    name: str, wiring: Mapping[str, tuple[Child, tuple[str, ...]]], stored: set[str]
-) -> _Statement:
-    reads: list[str] = []
+@dataclass(frozen=True)
+class _Forward:
+    """Writes the ``forward`` of a module: its children by name, each with the ones it reads."""
 
-    def text(value: str) -> str:
-        if value == "" or (value in stored and value != name):
-            reads.append(value)
-            return "{" + _key(value) + "}"
-        child, sources = wiring[value]
-        operands = [text(source) for source in sources]
-        if isinstance(child, Leaf) and not child.is_module:
-            return written_call(child.node.op, *operands)
-        return f"self.{child.name}({', '.join(operands)})"
+    wiring: Wiring
+    result: str
+    overwritable: Set[str]
 
-    written = text(name)
-    return _Statement(name, written, tuple(dict.fromkeys(reads)))
+    def lines(self) -> list[str]:
+        """The body, line by line."""
+        stored = self._line_ends()
+        for name in self.wiring:
+            # Front to back, so that no expression is nested deeper than one line holds. Variables
+            # have no names yet, and seldom longer ones than these.
+            statement = self._statement(name, stored)
+            before = "return " if statement.onto is None else "out2 += "
+            if len(_line(statement, dict.fromkeys(statement.reads, "out2"), before)) > WIDTH:
+                stored |= set(self.wiring[name][1]) - {""}
+        return self._write(stored)
 
+    def _line_ends(self) -> set[str]:
+        """The children whose values are kept in a variable."""
+        reads: dict[str, list[str]] = {}
+        for name, (_, sources) in self.wiring.items():
+            for source in sources:
+                reads.setdefault(source, []).append(name)
+        ends = {self.result}
+        for name, (child, sources) in self.wiring.items():
+            readers = [self.wiring[reader] for reader in reads.get(name, [])]
+            ends_line = isinstance(child, Group) or _is(child, *_LINE_ENDS)
+            # A shortcut's module stands in the sum that reads it. A sum does only in the first
+            # place: sums associate to the left, and in another order they round otherwise.
+            in_sum = len(readers) == 1 and _is(readers[0][0], Add) and not _is(child, ReLU)
+            apart = in_sum and _is(child, Add) and readers[0][1][0] != name
+            if len(readers) > 1 or (ends_line and not in_sum) or apart:
+                ends.add(name)
+            if self._adds_in_place(name):
+                ends |= {name, sources[0]}
+        return ends
 
-def _key(value: str) -> str:
-    return f"v_{value}"
+    def _adds_in_place(self, name: str) -> bool:
+        child, sources = self.wiring[name]
+        return _is(child, Add) and len(sources) == 2 and self._may_overwrite(sources[0])
+
+    def _may_overwrite(self, value: str) -> bool:
+        child = self.wiring[value][0] if value else None
+        return isinstance(child, Leaf) and child.node.id in self.overwritable
+
+    def _write(self, stored: Set[str]) -> list[str]:
+        statements = [self._statement(name, stored) for name in self.wiring if name in stored]
+        last_read = {"": -1}
+        for index, statement in enumerate(statements):
+            for value in statement.reads:
+                last_read[value] = index
+        variables = {"": "x"}
+        names = Namespace({"x", "self", "nn", "F", "torch"})
+        lines: list[str] = []
+        for index, statement in enumerate(statements):
+            is_last = statement.result == self.result
+            if statement.onto is not None:
+                variable = variables[statement.onto]
+                lines.append(_line(statement, variables, f"{variable} += "))
+                if is_last:
+                    lines.append(f"        return {variable}")
+            elif is_last:
+                lines.append(_line(statement, variables, "return "))
+                continue
+            else:
+                dead = [v for v in statement.reads if last_read[v] == index]
+                variable = variables[dead[0]] if dead else names.new("out")
+                lines.append(_line(statement, variables, f"{variable} = "))
+            variables[statement.result] = variable
+        return lines
+
+    def _statement(self, name: str, stored: Set[str]) -> _Statement:
+        reads: list[str] = []
+
+        def text(value: str) -> str:
+            if value == "" or (value in stored and value != name):
+                reads.append(value)
+                return "{" + _key(value) + "}"
+            child, sources = self.wiring[value]
+            operands = [text(source) for source in sources]
+            if isinstance(child, Leaf) and not child.is_module:
+                in_place = _is(child, ReLU) and self._may_overwrite(sources[0])
+                return written_call(child.node.op, *operands, *["inplace=True"] * in_place)
+            return f"self.{child.name}({', '.join(operands)})"
+
+        if self._adds_in_place(name):
+            onto, summand = self.wiring[name][1]
+            written = text(summand)
+            return _Statement(name, written, tuple(dict.fromkeys(reads)), onto)
+        written = text(name)
+        return _Statement(name, written, tuple(dict.fromkeys(reads)))

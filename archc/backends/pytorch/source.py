@@ -16,6 +16,7 @@ from archc.backends.pytorch.classes import (
     value_of,
 )
 from archc.backends.pytorch.forward import forward_lines, written_call
+from archc.backends.pytorch.inplace import overwritable
 from archc.backends.pytorch.text import (
     RESERVED,
     WIDTH,
@@ -29,7 +30,7 @@ from archc.backends.pytorch.text import (
     run_together,
 )
 from archc.backends.pytorch.tree import Group, Leaf, StructureError, fold
-from archc.graph import Network
+from archc.graph import Network, Node
 from archc.graph.ops import (
     AdaptiveAvgPool2d,
     AvgPool2d,
@@ -106,7 +107,7 @@ def emit(network: Network) -> str:
     names = Namespace(RESERVED)
     title = names.new(class_name(network.name))
     _name_classes(classes, names)
-    writer = _Writer(found)
+    writer = _Writer(found, overwritable(root, found))
     body: list[str] = []
     if any(isinstance(node.op, ZeroPadShortcut) for node in network.nodes.values()):
         body += ["", *_ZERO_PAD]
@@ -156,9 +157,10 @@ def _name_classes(classes: list[Class], names: Namespace) -> None:
 
 @dataclass(frozen=True)
 class _Writer:
-    """Writes classes, knowing which module is of which."""
+    """Writes classes, knowing which module is of which, and which values may be overwritten."""
 
     classes: Mapping[Group, Class]
+    overwritable: frozenset[str]
 
     def inner_class(self, one: Class) -> list[str]:
         """The source of a class that modules share."""
@@ -188,7 +190,7 @@ class _Writer:
             *body,
             "",
             "    def forward(self, x: Tensor) -> Tensor:",
-            *forward_lines(model),
+            *forward_lines(model, self.overwritable),
         ]
 
     def network_class(self, network: Network, root: Group, name: str) -> list[str]:
@@ -211,7 +213,7 @@ class _Writer:
             *_initialisation(network),
             "",
             "    def forward(self, x: Tensor) -> Tensor:",
-            *(forward_lines(root) if root.children else ["        return x"]),
+            *(forward_lines(root, self.overwritable) if root.children else ["        return x"]),
             *(_predict(softmax.op) if network.output != network.logits else []),
         ]
 
@@ -230,7 +232,7 @@ class _Writer:
     ) -> tuple[Expression, list[tuple[str, Expression]]]:
         """The expression that makes a child, and what a Sequential holds besides, by name."""
         if isinstance(child, Leaf):
-            return _construct(child.node.op, path, look_up), []
+            return self._construct(child.node, path, look_up), []
         if child in self.classes:
             return self._instance(child, path, look_up), []
         items: list[Expression] = []
@@ -265,22 +267,23 @@ class _Writer:
             arguments.append((argument.name if by_name else "", text))
         return Call(one.name, tuple(arguments))
 
-
-def _construct(op: Op, path: str, look_up: Callable[[Slot], str]) -> Call:
-    if type(op) not in _CONSTRUCTORS:
-        raise StructureError(f"no PyTorch source is known for the module {op.kind!r}")
-    how = _CONSTRUCTORS[type(op)]
-    arguments: list[tuple[str, Expression]] = [("", look_up((path, f))) for f in how.positional]
-    stride_of_pool = how.keywords is _POOL
-    for name, default in how.keywords:
-        text = look_up((path, name))
-        if default is not None and text == repr(default):
-            continue
-        if stride_of_pool and name == "stride" and text == look_up((path, "kernel_size")):
-            continue
-        arguments.append((name, text))
-    arguments += how.fixed
-    return Call(how.function, tuple(arguments))
+    def _construct(self, node: Node, path: str, look_up: Callable[[Slot], str]) -> Call:
+        if type(node.op) not in _CONSTRUCTORS:
+            raise StructureError(f"no PyTorch source is known for the module {node.op.kind!r}")
+        how = _CONSTRUCTORS[type(node.op)]
+        arguments: list[tuple[str, Expression]] = [("", look_up((path, f))) for f in how.positional]
+        stride_of_pool = how.keywords is _POOL
+        for name, default in how.keywords:
+            text = look_up((path, name))
+            if default is not None and text == repr(default):
+                continue
+            if stride_of_pool and name == "stride" and text == look_up((path, "kernel_size")):
+                continue
+            arguments.append((name, text))
+        arguments += how.fixed
+        if isinstance(node.op, ReLU) and node.inputs[0] in self.overwritable:
+            arguments.append(("inplace", "True"))
+        return Call(how.function, tuple(arguments))
 
 
 def _signature(one: Class) -> list[str]:

@@ -1,0 +1,128 @@
+"""Whether a checkpoint fits a network: what is missing, unexpected or of another shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from archc.backends.numbers import shape as in_words
+from archc.graph import Network, Shape
+
+# Modules that others put around a network or its parts: data parallelism, torch.compile, sharding,
+# checkpointing of activations. They may stand anywhere in a key.
+_AROUND = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
+
+_OPTIONAL = "num_batches_tracked"
+"""Counters that torch kept only from version 0.4.1 on; nothing computed depends on them."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How the tensors of a checkpoint match those of a network.
+
+    ``keys`` has the checkpoint's key of each tensor of the network that it holds. ``prefixes``
+    are the parts of the checkpoint's keys that belong to wrappers and were left out
+    (``module.``). ``misshapen`` has the shape found and the shape needed.
+    """
+
+    keys: Mapping[str, str]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    misshapen: Mapping[str, tuple[Shape, Shape]]
+    prefixes: tuple[str, ...]
+
+    @property
+    def fits(self) -> bool:
+        """Whether the checkpoint has just what the network needs."""
+        return not (self.missing or self.unexpected or self.misshapen)
+
+    def summary(self) -> str:
+        """``12 tensors missing, 3 unexpected, 1 of another shape``."""
+        counts = (
+            (len(self.missing), "missing"),
+            (len(self.unexpected), "unexpected"),
+            (len(self.misshapen), "of another shape"),
+        )
+        told = [f"{count} {what}" for count, what in counts if count]
+        return ", ".join(told) if told else f"all {len(self.keys)} tensors fit"
+
+    def by_block(self) -> dict[str, list[str]]:
+        """What is wrong, a line each, by the block that it belongs to."""
+        blocks: dict[str, list[str]] = {}
+        for what, keys in (("missing", self.missing), ("unexpected", self.unexpected)):
+            grouped: dict[str, list[str]] = {}
+            for key in keys:
+                block, name = _split(key)
+                grouped.setdefault(block, []).append(name)
+            for block, names in grouped.items():
+                blocks.setdefault(block, []).append(f"{what}: {', '.join(names)}")
+        for key, (found, needed) in self.misshapen.items():
+            block, name = _split(key)
+            words = f"{name} is {_in_words(found)}, not {_in_words(needed)}"
+            blocks.setdefault(block, []).append(words)
+        return blocks
+
+
+def fit(network: Network, shapes: Mapping[str, Shape]) -> Fit:
+    """Match the tensors of a checkpoint, given their shapes, with those of a network."""
+    keys, prefixes = _unwrapped(network, list(shapes))
+    missing = [
+        key
+        for key in network.state
+        if key not in keys and key.rpartition(".")[2] != _OPTIONAL
+    ]
+    misshapen = {}
+    for key, theirs in keys.items():
+        if key in network.state and shapes[theirs] != network.state[key]:
+            misshapen[key] = (shapes[theirs], network.state[key])
+    return Fit(
+        keys={key: theirs for key, theirs in keys.items() if key in network.state},
+        missing=tuple(missing),
+        unexpected=tuple(key for key in keys if key not in network.state),
+        misshapen=misshapen,
+        prefixes=prefixes,
+    )
+
+
+def _unwrapped(network: Network, theirs: list[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The checkpoint's keys by what they are without wrappers, and the wrappers."""
+    own = {part for node_id in network.nodes for part in node_id.split(".")}
+    keys = {key: key for key in theirs}
+    prefixes: list[str] = []
+    for wrapper in _AROUND:
+        if wrapper in own or not any(wrapper in key.split(".")[:-1] for key in keys):
+            continue
+        without = {_without(key, wrapper): original for key, original in keys.items()}
+        if len(without) == len(keys):
+            keys, prefixes = without, [*prefixes, f"{wrapper}."]
+    tops = {key.partition(".")[0] for key in network.state}
+    # A single module around everything: `model.` or `backbone.` of some framework.
+    while len(first := {key.partition(".")[0] for key in keys}) == 1:
+        (prefix,) = first
+        if prefix in tops or not all("." in key.partition(".")[2] for key in keys):
+            break
+        keys = {key.partition(".")[2]: original for key, original in keys.items()}
+        prefixes.append(f"{prefix}.")
+    return keys, tuple(prefixes)
+
+
+def _without(key: str, wrapper: str) -> str:
+    *path, name = key.split(".")
+    return ".".join([*(part for part in path if part != wrapper), name])
+
+
+def _split(key: str) -> tuple[str, str]:
+    """A key as the path of its block and the rest: ``layer1.0``, ``conv1.weight``."""
+    parts = list(_block(key.split(".")))
+    return ".".join(parts), ".".join(key.split(".")[len(parts) :])
+
+
+def _block(parts: list[str]) -> Iterator[str]:
+    for index, part in enumerate(parts[:-1]):
+        yield part
+        if part.isdigit() or (index == 0 and not any(other.isdigit() for other in parts)):
+            return
+
+
+def _in_words(shape: Shape) -> str:
+    return in_words(shape) if shape else "a single number"

@@ -1,0 +1,64 @@
+"""Trained weights of a network as those of its deploy form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from archc.graph import Network, foldings
+from archc.graph.ops import BatchNorm2d
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class FoldError(ValueError):
+    """Weights cannot be folded; the message names the tensor at fault."""
+
+
+def fold_weights(network: Network, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state dict of the network's deploy form, equal in what it computes.
+
+    A norm's scale and shift go into the convolution before it, computed in float64 and rounded
+    once to the type that the convolution's weights have. ``weights`` has the keys of
+    `Network.state`. Raises `FoldError` where a variance is negative, or a result no finite
+    number of that type.
+    """
+    found = foldings(network)
+    gone = {norm for run in found.norms.values() for norm in run}
+    folded: dict[str, Tensor] = {}
+    for node in network.nodes.values():
+        if node.id in gone:
+            continue
+        tensors = {name: weights[f"{node.id}.{name}"] for name in node.op.state
+                   if f"{node.id}.{name}" in weights}
+        if node.id in found.norms:
+            tensors = _fold(node.id, tensors, found.norms[node.id], weights)
+        for name, tensor in tensors.items():
+            folded[f"{found.names[node.id]}.{name}"] = tensor
+    return folded
+
+
+def _fold(
+    conv: str, tensors: Mapping[str, Tensor], norms: tuple[str, ...], weights: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """The weight and bias of a convolution that takes in the norms behind it."""
+    dtype = tensors["weight"].dtype
+    weight = tensors["weight"].double()
+    bias = tensors["bias"].double() if "bias" in tensors else weight.new_zeros(len(weight))
+    for norm in norms:
+        scale, shift, mean, variance = (
+            weights[f"{norm}.{name}"].double()
+            for name in ("weight", "bias", "running_mean", "running_var")
+        )
+        if (variance < 0).any():
+            raise FoldError(f"`{norm}.running_var` has negative variances")
+        scale = scale / (variance + BatchNorm2d.EPS).sqrt()
+        weight = weight * scale[:, None, None, None]
+        bias = (bias - mean) * scale + shift
+    result = {"weight": weight.to(dtype), "bias": bias.to(dtype)}
+    for name, tensor in result.items():
+        if not tensor.isfinite().all():
+            kind = str(dtype).removeprefix("torch.")
+            raise FoldError(f"`{conv}.{name}`, folded, has values that are no finite {kind}")
+    return result
