@@ -9,15 +9,36 @@ if TYPE_CHECKING:
     from archc.api import count as count
     from archc.api import draw as draw
     from archc.api import emit as emit
+    from archc.api import export as export
+    from archc.api import fold as fold
     from archc.api import load as load
     from archc.api import module as module
+    from archc.devices import DeviceError as DeviceError
     from archc.graph import Network as Network
     from archc.spec import SpecError as SpecError
+    from archc.weights import WeightsError as WeightsError
 
 __version__ = "0.1.0"
-__all__ = ["Network", "SpecError", "count", "draw", "emit", "load", "module"]
+__all__ = [
+    "DeviceError",
+    "Network",
+    "SpecError",
+    "WeightsError",
+    "count",
+    "draw",
+    "emit",
+    "export",
+    "fold",
+    "load",
+    "module",
+]
 
-_HOMES = {"Network": "archc.graph", "SpecError": "archc.spec"}
+_HOMES = {
+    "DeviceError": "archc.devices",
+    "Network": "archc.graph",
+    "SpecError": "archc.spec",
+    "WeightsError": "archc.weights",
+}
 
 
 def __getattr__(name: str) -> Any:

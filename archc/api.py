@@ -13,13 +13,18 @@ from typing import TYPE_CHECKING, TypeAlias
 from archc.analysis.count import Count, Level
 from archc.analysis.count import count as _count
 from archc.compile import compile_spec
-from archc.graph import Network
+from archc.graph import Network, deploy_form
 from archc.spec import load_spec
 
 if TYPE_CHECKING:
     import torch
 
+    from archc.exporting import ExportFormat
+    from archc.verify import Options, Report
+    from archc.weights import Checkpoint
+
 SpecLike: TypeAlias = "str | os.PathLike[str] | Network"
+WeightsLike: TypeAlias = "str | os.PathLike[str] | Mapping[str, torch.Tensor]"
 
 
 def load(
@@ -54,11 +59,15 @@ def count(spec: SpecLike, by: Level = "stage", convention: str = "multiply-adds"
     return _count(_network(spec), by, convention)
 
 
-def emit(spec: SpecLike) -> str:
-    """The source of a Python module with the network's class; it needs torch alone."""
+def emit(spec: SpecLike, *, deploy: bool = False) -> str:
+    """The source of a Python module with the network's class; it needs torch alone.
+
+    With ``deploy`` the network is `deploy_form`'s, without the norms that convolutions take in.
+    """
     from archc.backends.pytorch import emit
 
-    return emit(_network(spec))
+    network = _network(spec)
+    return emit(deploy_form(network) if deploy else network)
 
 
 def draw(*specs: SpecLike, format: str = "svg") -> bytes:
@@ -68,14 +77,80 @@ def draw(*specs: SpecLike, format: str = "svg") -> bytes:
     return draw([_network(spec) for spec in specs], format)
 
 
-def module(spec: SpecLike) -> torch.nn.Module:
-    """A freshly initialised torch module; takes images ``(batch, channels, height, width)``.
+def module(
+    spec: SpecLike, *, weights: WeightsLike | None = None, deploy: bool = False
+) -> torch.nn.Module:
+    """A torch module that takes images ``(batch, channels, height, width)``.
 
-    Raises ModuleNotFoundError where torch is not installed.
+    It is freshly initialised, or has the ``weights`` of a file (``.safetensors``, ``.pth``) or a
+    state dict. With ``deploy`` its convolutions have taken in the norms behind them; weights are
+    folded for it. Raises ModuleNotFoundError where torch is not installed, `WeightsError` where
+    the weights cannot be read or do not fit.
     """
     from archc.live import build_module
 
-    return build_module(_network(spec))
+    return build_module(_network(spec), _checkpoint(weights), deploy=deploy)
+
+
+def fold(spec: SpecLike, weights: WeightsLike) -> dict[str, torch.Tensor]:
+    """Trained weights as those of the network's deploy form, in their own dtype.
+
+    Raises `WeightsError` where they cannot be read, do not fit, or cannot be folded.
+    """
+    from archc.live import require_torch
+    from archc.weights import deploy_weights
+
+    require_torch("folding weights")
+    checkpoint = _checkpoint(weights)
+    assert checkpoint is not None
+    return deploy_weights(_network(spec), checkpoint)
+
+
+def export(
+    spec: SpecLike,
+    format: ExportFormat = "onnx",
+    *,
+    weights: WeightsLike | None = None,
+    deploy: bool = False,
+    batch: int | None = None,
+) -> bytes:
+    """The network as an ONNX model (``"onnx"``) or a torch exported program (``"pt2"``).
+
+    It takes float32 images ``(batch, channels, height, width)`` and returns the logits. The batch
+    size is free unless ``batch`` fixes it. Raises `WeightsError`, `OnnxError`, and
+    ModuleNotFoundError where torch or onnx is not installed.
+    """
+    from archc.exporting import export
+
+    return export(_network(spec), format, _checkpoint(weights), deploy=deploy, batch=batch)
+
+
+def verify(
+    spec: SpecLike, *, weights: WeightsLike | None = None, options: Options | None = None
+) -> Report:
+    """Prove the emitted module equal to the network's graph, check by check.
+
+    A row of the report says for each check whether it passed, its number, and which layers fail.
+    Raises `WeightsError`, `DeviceError`, and ModuleNotFoundError where torch is not installed.
+    """
+    from archc.live import require_torch
+
+    require_torch("verification")
+    from archc.verify import verify
+
+    return verify(_network(spec), _checkpoint(weights), options)
+
+
+def _checkpoint(weights: WeightsLike | None) -> Checkpoint | None:
+    if weights is None:
+        return None
+    from archc.live import require_torch
+    from archc.weights import Checkpoint, read_checkpoint
+
+    require_torch("reading weights")
+    if isinstance(weights, Mapping):
+        return Checkpoint("the state dict", weights)
+    return read_checkpoint(weights)
 
 
 def _network(spec: SpecLike) -> Network:

@@ -1,4 +1,4 @@
-"""Emitted source as a live torch module. The only part of archc that imports torch."""
+"""Emitted source as a live torch module, with trained weights where there are some."""
 
 from __future__ import annotations
 
@@ -13,23 +13,44 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from archc.backends.pytorch import emit
-from archc.graph import Network
+from archc.graph import Network, deploy_form
 
 if TYPE_CHECKING:
     import torch
 
+    from archc.weights import Checkpoint
 
-def build_module(network: Network) -> torch.nn.Module:
-    """An instance of a network's emitted class, freshly initialised on torch's default device.
 
-    Its lines show in tracebacks, and it can be pickled, to other processes too. Raises
-    ModuleNotFoundError where torch is not installed.
-    """
+def require_torch(what: str = "a live module") -> None:
+    """Raise ModuleNotFoundError, with what to do about it, where torch is not installed."""
     if importlib.util.find_spec("torch") is None:
-        raise ModuleNotFoundError(
-            "a live module needs torch: pip install 'archc[torch]'", name="torch"
-        )
-    module = load_source(network.name, emit(network))
+        raise ModuleNotFoundError(f"{what} needs torch: pip install 'archc[torch]'", name="torch")
+
+
+def build_module(
+    network: Network, checkpoint: Checkpoint | None = None, *, deploy: bool = False
+) -> torch.nn.Module:
+    """An instance of a network's emitted class on torch's default device.
+
+    It is freshly initialised, or has the weights of a checkpoint. With ``deploy`` it is of the
+    network's deploy form, and the weights are folded unless they are so already. Its lines show
+    in tracebacks, and it can be pickled, to other processes too. Raises ModuleNotFoundError where
+    torch is not installed, `WeightsError` where the checkpoint does not fit.
+    """
+    require_torch()
+    if checkpoint is None:
+        return instance(network.name, emit(deploy_form(network) if deploy else network))
+    from archc.weights import deploy_weights, weights_of
+
+    weights = (deploy_weights if deploy else weights_of)(network, checkpoint)
+    built = build_module(network, deploy=deploy)
+    built.load_state_dict(weights, strict=False)  # of its keys, only old counters may be missing
+    return built
+
+
+def instance(name: str, source: str) -> torch.nn.Module:
+    """An instance of the class that an emitted source exports."""
+    module = load_source(name, source)
     built: torch.nn.Module = getattr(module, module.__all__[0])()
     return built
 

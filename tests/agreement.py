@@ -34,7 +34,12 @@ MODULES: dict[str, type[nn.Module]] = {
     "dropout": nn.Dropout,
 }
 KINDS = {module: kind for kind, module in MODULES.items()}
-CALLS: dict[object, str] = {F.relu: "relu", torch.flatten: "flatten", operator.add: "add", operator.iadd: "add"}
+CALLS: dict[object, str] = {
+    F.relu: "relu",
+    torch.flatten: "flatten",
+    operator.add: "add",
+    operator.iadd: "add",
+}
 ZERO_PAD = "ZeroPadShortcut"
 
 

@@ -69,7 +69,7 @@ def to_onnx(network: Network, weights: Mapping[str, Array], batch: int | None = 
             f"{network.name} take {size / 1e9:.2f} GB"
         )
     model = _Writer(network, weights, BATCH if batch is None else batch).model()
-    serialized = model.SerializeToString(deterministic=True)
+    serialized: bytes = model.SerializeToString(deterministic=True)
     onnx.checker.check_model(serialized, full_check=True)
     return serialized
 

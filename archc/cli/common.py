@@ -83,6 +83,43 @@ def output(command: Command) -> Command:
     )(command)
 
 
+def weights(command: Command) -> Command:
+    """``--weights FILE``."""
+    return click.option(
+        "--weights",
+        metavar="FILE",
+        type=click.Path(),
+        help="A checkpoint: .safetensors, or .pth as torch.save writes state dicts.",
+    )(command)
+
+
+def deploy(command: Command) -> Command:
+    """``--deploy``."""
+    return click.option(
+        "--deploy",
+        is_flag=True,
+        help="The deploy form: batch norms folded into the convolutions before them.",
+    )(command)
+
+
+def device(command: Command) -> Command:
+    """``--device cpu|cuda``."""
+    return click.option(
+        "--device",
+        metavar="cpu|cuda",
+        default="cpu",
+        show_default=True,
+        help="Where to run it; cuda:1 is the second GPU.",
+    )(command)
+
+
+def tell_foldings(network: Network) -> None:
+    """Say on stderr which norms the deploy form of a network does without, and which it keeps."""
+    from archc.words import folded
+
+    click.echo(f"archc: {folded(network)}", err=True)
+
+
 def read_specs(names: Sequence[str], with_: Sequence[str], input_: str | None) -> list[Spec]:
     """Read several specs; all their mistakes are told at once."""
     from archc.spec import load_spec

@@ -6,21 +6,29 @@ from pathlib import Path
 
 import click
 
-from archc.cli.common import load_networks, output, put_out, spec
+from archc.cli.common import deploy, load_networks, output, put_out, spec, tell_foldings
 
 
 @click.command("emit")
 @spec
+@deploy
 @output
-def command(spec: str, with_: tuple[str, ...], input_: str | None, output: Path | None) -> None:
+def command(
+    spec: str, with_: tuple[str, ...], input_: str | None, deploy: bool, output: Path | None
+) -> None:
     """Print the PyTorch module: one file that needs torch alone.
 
     \b
     Examples:
       archc emit imagenet/resnet34 -o resnet34.py
+      archc emit imagenet/resnet50 --deploy -o resnet50_deploy.py
       python -c "from resnet34 import ResNet34; print(ResNet34())"
     """
     from archc.backends.pytorch import emit
+    from archc.graph import deploy_form
 
     (network,) = load_networks([spec], with_, input_)
+    if deploy:
+        tell_foldings(network)
+        network = deploy_form(network)
     put_out(emit(network), output)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from archc.backends.figure import FigureError
+from archc.backends.onnx import OnnxError
 from archc.build import ConflictError
+from archc.devices import DeviceError
 from archc.files import OutputError, reason
 from archc.spec import SpecError
+from archc.weights import WeightsError
 
 
 def explain(error: Exception) -> Iterator[str]:
@@ -17,7 +20,11 @@ def explain(error: Exception) -> Iterator[str]:
     elif isinstance(error, ConflictError):
         yield from (f"archc: error: {words}" for words in error.reasons)
         yield f"hint: {error.hint}"
-    elif isinstance(error, (OutputError, FigureError, ModuleNotFoundError)):
+    elif isinstance(error, WeightsError):
+        yield str(error)
+        if error.hint:
+            yield f"hint: {error.hint}"
+    elif isinstance(error, (OutputError, FigureError, ModuleNotFoundError, DeviceError, OnnxError)):
         yield f"archc: error: {error}"
     elif isinstance(error, OSError):
         yield f"archc: error: cannot read or write: {reason(error)}"

@@ -2,6 +2,19 @@
 
 from archc.weights.checkpoint import Checkpoint, WeightsError, read_checkpoint
 from archc.weights.fit import Fit, fit
-from archc.weights.fold import fold_weights
+from archc.weights.fold import FoldError, fold_weights
+from archc.weights.load import MisfitError, deploy_weights, match, weights_of
 
-__all__ = ["Checkpoint", "Fit", "WeightsError", "fit", "fold_weights", "read_checkpoint"]
+__all__ = [
+    "Checkpoint",
+    "Fit",
+    "FoldError",
+    "MisfitError",
+    "WeightsError",
+    "deploy_weights",
+    "fit",
+    "fold_weights",
+    "match",
+    "read_checkpoint",
+    "weights_of",
+]

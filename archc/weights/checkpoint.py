@@ -71,9 +71,13 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
 
 
 def _read_safetensors(file: str) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            "a safetensors file needs safetensors: pip install 'archc[torch]'", name="safetensors"
+        ) from None
     try:
         return load_file(file)
     except (SafetensorError, OSError, ValueError, KeyError, MemoryError):

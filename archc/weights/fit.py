@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from archc.backends.numbers import shape as in_words
 from archc.graph import Network, Shape
+from archc.spec.diagnostics import listing
 
 # Modules that others put around a network or its parts: data parallelism, torch.compile, sharding,
 # checkpointing of activations. They may stand anywhere in a key.
@@ -44,7 +45,10 @@ class Fit:
             (len(self.misshapen), "of another shape"),
         )
         told = [f"{count} {what}" for count, what in counts if count]
-        return ", ".join(told) if told else f"all {len(self.keys)} tensors fit"
+        if told:
+            return ", ".join(told)
+        without = f", {listing([f'`{p}`' for p in self.prefixes], 'and')} left out of their names"
+        return f"all {len(self.keys)} tensors fit" + without * bool(self.prefixes)
 
     def by_block(self) -> dict[str, list[str]]:
         """What is wrong, a line each, by the block that it belongs to."""
@@ -67,9 +71,7 @@ def fit(network: Network, shapes: Mapping[str, Shape]) -> Fit:
     """Match the tensors of a checkpoint, given their shapes, with those of a network."""
     keys, prefixes = _unwrapped(network, list(shapes))
     missing = [
-        key
-        for key in network.state
-        if key not in keys and key.rpartition(".")[2] != _OPTIONAL
+        key for key in network.state if key not in keys and key.rpartition(".")[2] != _OPTIONAL
     ]
     misshapen = {}
     for key, theirs in keys.items():

@@ -30,8 +30,11 @@ def fold_weights(network: Network, weights: Mapping[str, Tensor]) -> dict[str, T
     for node in network.nodes.values():
         if node.id in gone:
             continue
-        tensors = {name: weights[f"{node.id}.{name}"] for name in node.op.state
-                   if f"{node.id}.{name}" in weights}
+        tensors = {
+            name: weights[f"{node.id}.{name}"]
+            for name in node.op.state
+            if f"{node.id}.{name}" in weights
+        }
         if node.id in found.norms:
             tensors = _fold(node.id, tensors, found.norms[node.id], weights)
         for name, tensor in tensors.items():

@@ -1,0 +1,65 @@
+"""``archc export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from archc.cli.common import deploy, load_networks, put_out, spec, tell_foldings, weights
+
+
+@click.command("export")
+@spec
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="FILE.onnx, or FILE.pt2 for torch.export.load; written whole or not at all.",
+)
+@weights
+@deploy
+@click.option(
+    "--batch", metavar="N", type=click.IntRange(min=1), help="Fix the batch size. [default: free]"
+)
+def command(
+    spec: str,
+    with_: tuple[str, ...],
+    input_: str | None,
+    output: Path,
+    weights: str | None,
+    deploy: bool,
+    batch: int | None,
+) -> None:
+    """Write an ONNX file or a torch exported program.
+
+    It takes float32 images (batch, channels, height, width) and returns the logits. An ONNX file
+    has the graph's ids as names, the state dict's keys as initializers, and no other nodes.
+
+    \b
+    Examples:
+      archc export torchvision/resnet50 --weights resnet50.pth --deploy -o resnet50.onnx
+      archc export cifar10/resnet20 -o resnet20.pt2
+    """
+    format_ = output.suffix.lower().lstrip(".")
+    if format_ not in ("onnx", "pt2"):
+        raise click.BadParameter(
+            f"{str(output)!r} does not end in .onnx or .pt2", param_hint="'-o'"
+        )
+    (network,) = load_networks([spec], with_, input_)
+    from archc.api import export
+
+    content = export(
+        network,
+        "onnx" if format_ == "onnx" else "pt2",
+        weights=weights,
+        deploy=deploy,
+        batch=batch,
+    )
+    if deploy:
+        tell_foldings(network)
+    if weights is None:
+        click.echo("archc: the weights are freshly initialised; --weights gives others", err=True)
+    put_out(content, output)

@@ -1,0 +1,44 @@
+"""``archc fold``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from archc.cli.common import load_networks, put_out, spec, tell_foldings
+
+
+@click.command("fold")
+@spec
+@click.argument("weights", metavar="WEIGHTS", type=click.Path())
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE.safetensors",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Where the folded weights go, whole or not at all.",
+)
+def command(
+    spec: str, with_: tuple[str, ...], input_: str | None, weights: str, output: Path
+) -> None:
+    """Fold batch norms into trained weights, for the module of `archc emit --deploy`.
+
+    WEIGHTS is a checkpoint of SPEC, .pth or .safetensors. Folded in float64, the weights keep
+    their own dtype.
+
+    \b
+    Examples:
+      archc fold torchvision/resnet50 resnet50.pth -o resnet50_deploy.safetensors
+      archc emit torchvision/resnet50 --deploy -o resnet50_deploy.py
+    """
+    if output.suffix.lower() != ".safetensors":
+        raise click.BadParameter(f"{str(output)!r} does not end in .safetensors", param_hint="'-o'")
+    (network,) = load_networks([spec], with_, input_)
+    from archc.api import fold
+    from archc.weights.files import to_safetensors
+
+    folded = fold(network, weights)
+    tell_foldings(network)
+    put_out(to_safetensors(folded), output)

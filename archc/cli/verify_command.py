@@ -1,0 +1,134 @@
+"""``archc verify``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from archc.cli.common import (
+    deploy,
+    device,
+    load_networks,
+    print_table,
+    put_out,
+    specs,
+    weights,
+    with_progress,
+)
+
+if TYPE_CHECKING:
+    from archc.graph import Network
+    from archc.verify import Report, Row
+    from archc.weights import Checkpoint
+
+MAX_FAULTS = 20
+_MARKS = {True: "✓", False: "✗", None: "–"}
+
+
+@click.command("verify")
+@specs
+@device
+@weights
+@deploy
+@click.option(
+    "--batch",
+    metavar="N",
+    type=click.IntRange(min=2),
+    default=2,
+    show_default=True,
+    help="On how many images.",
+)
+@click.option(
+    "--backend",
+    type=click.Choice(["inductor", "aot_eager", "eager"]),
+    default="inductor",
+    show_default=True,
+    help="What torch.compile compiles with; inductor needs a C++ compiler.",
+)
+@click.option(
+    "--format", "format_", type=click.Choice(["table", "json"]), default="table", show_default=True
+)
+def command(
+    specs: tuple[str, ...],
+    with_: tuple[str, ...],
+    input_: str | None,
+    device: str,
+    weights: str | None,
+    deploy: bool,
+    batch: int,
+    backend: str,
+    format_: str,
+) -> int:
+    """Prove the emitted module equal to its graph, op by op.
+
+    The graph is run op by op beside the module, with the same weights: freshly initialised, or
+    those of a checkpoint, which must fit. Exit code 0 if every check passes, 1 if one does not.
+
+    \b
+    Examples:
+      archc verify imagenet/resnet34
+      archc verify torchvision/resnet50 --weights resnet50.pth
+      archc verify cifar10/resnet20 cifar10/resnet56 --device cuda
+      archc verify cifar10/preresnet110 --deploy --format json
+    """
+    if weights is not None and len(specs) > 1:
+        raise click.UsageError("--weights goes with a single SPEC")
+    networks = load_networks(specs, with_, input_)
+    from archc.devices import find_device
+    from archc.live import require_torch
+
+    require_torch("verification")
+    find_device(device)
+    from archc.verify import Options, verify
+
+    options = Options(device, batch, backend)
+    reports: list[Report] = []
+    for one, network in with_progress(list(zip(specs, networks, strict=True)), "verifying"):
+        subject, checkpoint = _subject(network, weights, deploy)
+        report = verify(subject, checkpoint, options)
+        if format_ == "table":
+            click.echo("\n" * bool(reports), nl=False)
+            _show(one, report)
+        reports.append(report)
+    if format_ == "json":
+        from archc.backends.jsontext import to_text
+
+        records = [{"spec": s, **r.as_dict()} for s, r in zip(specs, reports, strict=True)]
+        put_out(to_text(records), None)
+    return 0 if all(report.passed for report in reports) else 1
+
+
+def _subject(
+    network: Network, weights: str | None, deploy: bool
+) -> tuple[Network, Checkpoint | None]:
+    """The network to verify, and its checkpoint: with ``deploy`` the folded ones."""
+    from archc.graph import deploy_form
+    from archc.weights import Checkpoint, deploy_weights, read_checkpoint
+
+    checkpoint = None if weights is None else read_checkpoint(weights)
+    if not deploy:
+        return network, checkpoint
+    if checkpoint is not None:
+        checkpoint = Checkpoint(checkpoint.file, deploy_weights(network, checkpoint))
+    return deploy_form(network), checkpoint
+
+
+def _show(spec: str, report: Report) -> None:
+    from archc.backends.table import Column, Table
+
+    columns = (Column("", "passed"), Column("check", "check"), Column("result", "result"))
+    rows = tuple((_MARKS[row.passed], row.check, row.number) for row in report.rows)
+    word = "verified" if report.passed else "differs from its graph"
+    print_table(Table(columns, rows, f"{spec}: {word} on {report.device}"))
+    for row in report.rows:
+        for line in _faults(row):
+            click.echo(line)
+
+
+def _faults(row: Row) -> Iterator[str]:
+    for fault in row.faults[:MAX_FAULTS]:
+        yield f"✗ {row.check}: {fault}"
+    if len(row.faults) > MAX_FAULTS:
+        yield f"✗ {row.check}: and {len(row.faults) - MAX_FAULTS} more"

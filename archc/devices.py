@@ -1,0 +1,51 @@
+"""The devices that torch runs on, by the names it gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+
+class DeviceError(Exception):
+    """A device is not there, or a network does not fit into its memory."""
+
+
+def find_device(name: str) -> torch.device:
+    """The device of a name: ``cpu``, ``cuda``, ``cuda:1``. Raises `DeviceError`."""
+    import torch
+
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise DeviceError(f"there is no kind of device `{name}`: cpu and cuda are") from None
+    if device.type == "cpu":
+        return device
+    if device.type != "cuda":
+        raise DeviceError(f"archc runs on cpu and cuda, not on `{name}`")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not count:
+        reason = "this torch is a build for the CPU" if torch.version.cuda is None else "none found"
+        raise DeviceError(f"there is no CUDA device: {reason}")
+    if (device.index or 0) >= count:
+        raise DeviceError(f"there is no device `{name}`: CUDA has {count}, from cuda:0 on")
+    return device
+
+
+@contextmanager
+def on_device(name: str) -> Iterator[torch.device]:
+    """The device of a name; running out of its memory inside raises `DeviceError`."""
+    import torch
+
+    device = find_device(name)
+    try:
+        yield device
+    except (torch.OutOfMemoryError, MemoryError):
+        raise DeviceError(f"the memory of `{name}` does not suffice") from None
+    except RuntimeError as error:
+        if "DefaultCPUAllocator" not in str(error):
+            raise
+        raise DeviceError("the memory of this machine does not suffice") from None

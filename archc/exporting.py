@@ -1,0 +1,92 @@
+"""A network with its weights as a file that runs elsewhere: ONNX, or torch's exported program."""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from archc.devices import on_device
+from archc.graph import Network, deploy_form
+from archc.live import build_module, require_torch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import torch
+
+    from archc.weights import Checkpoint
+
+ExportFormat: TypeAlias = Literal["onnx", "pt2"]
+EXPORT_FORMATS: tuple[ExportFormat, ...] = ("onnx", "pt2")
+
+
+def export(
+    network: Network,
+    format: ExportFormat,
+    checkpoint: Checkpoint | None = None,
+    *,
+    deploy: bool = False,
+    batch: int | None = None,
+) -> bytes:
+    """The content of an ``.onnx`` or a ``.pt2`` file.
+
+    Without a checkpoint the weights are freshly initialised. The batch size is free unless
+    ``batch`` fixes it. Raises `WeightsError` where the checkpoint does not fit, `OnnxError` where
+    the network is too large for ONNX, ModuleNotFoundError where torch or onnx is missing.
+    """
+    if format not in EXPORT_FORMATS:
+        raise ValueError(f"`format` must be one of {', '.join(EXPORT_FORMATS)}, not {format!r}")
+    require_torch("exporting")
+    with on_device("cpu"):
+        module = build_module(network, checkpoint, deploy=deploy).eval()
+        network = deploy_form(network) if deploy else network
+        if format == "onnx":
+            from archc.backends.onnx import to_onnx
+
+            weights = {key: tensor.numpy() for key, tensor in module.state_dict().items()}
+            return to_onnx(network, weights, batch)
+        return _to_pt2(module, network, batch)
+
+
+def _to_pt2(module: torch.nn.Module, network: Network, batch: int | None) -> bytes:
+    import torch
+
+    program = exported(module, network, batch)
+    file = io.BytesIO()
+    with quiet():
+        torch.export.save(program, file)
+    return file.getvalue()
+
+
+def exported(
+    module: torch.nn.Module, network: Network, batch: int | None = None
+) -> torch.export.ExportedProgram:
+    """`torch.export` of a network's module, on the device where its weights are.
+
+    The batch size is free unless ``batch`` fixes it.
+    """
+    import torch
+
+    device = next((one.device for one in module.parameters()), torch.device("cpu"))
+    # Two: of a single image torch would take the batch for fixed.
+    images = torch.zeros(batch or 2, *network.input_shape, device=device)
+    sizes = None if batch else {"x": {0: torch.export.Dim("batch", min=1)}}
+    with quiet():
+        return torch.export.export(module, (images,), dynamic_shapes=sizes)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep torch's warnings about itself away from the user."""
+    logger = logging.getLogger("torch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,295 @@
+"""Translation validation: is an emitted module the network that it was emitted from?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from archc.backends.pytorch import emit
+from archc.devices import on_device
+from archc.exporting import exported, quiet
+from archc.graph import Network, deploy_form, foldings
+from archc.live import instance
+from archc.verify import interpreter
+from archc.verify.report import Fault, Report, Row
+from archc.verify.structure import (
+    check_multiply_adds,
+    check_parameters,
+    check_shapes,
+    check_state,
+    observe,
+)
+from archc.verify.trail import in_words
+from archc.verify.values import compare_gradients, differs, distance, follow
+from archc.weights import Checkpoint, fold_weights, match, weights_of
+
+State: TypeAlias = Mapping[str, Tensor]
+
+CHECKS = (
+    "emitted source",
+    "parameters",
+    "state dict",
+    "output shapes",
+    "multiply-adds",
+    "training",
+    "running statistics",
+    "gradients",
+    "inference",
+    "torch.export",
+    "torch.compile",
+    "deploy form",
+)
+"""What is checked, in this order."""
+
+BACKENDS = ("inductor", "aot_eager", "eager")
+"""What torch.compile may compile with. Inductor is torch's default and needs a C++ compiler; the
+others only take the module apart and put it together again."""
+
+GRADIENTS = 1e-4
+"""How far gradients may differ where they are not bit-equal, as the norm of the difference over
+the norm: autograd may sum in another order."""
+LOGITS = 1e-5
+"""How far other ways to run a module may differ, over the largest logit, unless float32 itself
+keeps the network from being computed as exactly."""
+FOLDED = 1e-12
+"""How far the deploy form may differ in float64: norm of the difference over norm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to verify: where, on how many images, and what torch.compile compiles with."""
+
+    device: str = "cpu"
+    batch: int = 2
+    backend: str = "inductor"
+
+
+def verify(
+    network: Network,
+    checkpoint: Checkpoint | None = None,
+    options: Options | None = None,
+    *,
+    source: str | None = None,
+) -> Report:
+    """Check an emitted module against its network's graph.
+
+    ``source`` is what to check, by default what archc emits. Weights are freshly initialised
+    unless there is a checkpoint. Raises `WeightsError` where the checkpoint does not fit,
+    `DeviceError` for a device that is not there.
+    """
+    options = options or Options()
+    if options.backend not in BACKENDS:
+        raise ValueError(f"`backend` must be one of {', '.join(BACKENDS)}, not {options.backend!r}")
+    text = emit(network) if source is None else source
+    fit, weights = None, None
+    if checkpoint is not None:
+        fit, weights = match(network, checkpoint), weights_of(network, checkpoint)
+    with on_device(options.device) as device, _reproducible(device):
+        done = {row.check: row for row in _rows(network, text, weights, options, device)}
+    rows = [done.get(check, Row.skipped(check)) for check in CHECKS]
+    if fit is not None:
+        rows.insert(0, Row.of("weights", fit.summary()))
+    return Report(network.name, options.device, tuple(rows))
+
+
+def _rows(
+    network: Network, text: str, weights: State | None, options: Options, device: torch.device
+) -> Iterator[Row]:
+    """The rows of the checks, up to one whose failure makes the rest impossible."""
+    try:
+        with torch.device("meta"):
+            on_meta = instance(network.name, text)
+    except Exception as error:
+        yield Row.of("emitted source", "", [Fault("", in_words(error))])
+        return
+    yield Row.of("emitted source", f"{text.count(chr(10))} lines")
+    structure = [check_parameters(network, on_meta), check_state(network, on_meta)]
+    seen = observe(on_meta, network.input_shape)
+    structure += [check_shapes(network, seen), check_multiply_adds(network, seen)]
+    yield from structure
+    if not structure[1].passed:
+        return
+    subject = _Subject(network, text, weights, options, device)
+    yield from subject.training()
+    inference = subject.inference()
+    yield inference
+    if inference.passed:
+        yield from (subject.export(), subject.compile(), subject.deploy())
+
+
+@dataclass
+class _Subject:
+    """A module and the state that the interpreter runs with, on one device."""
+
+    network: Network
+    text: str
+    weights: State | None
+    options: Options
+    device: torch.device
+
+    @cached_property
+    def module(self) -> nn.Module:
+        """The emitted module; what is no weight of the checkpoint is the same in every run."""
+        torch.manual_seed(0)
+        module = instance(self.network.name, self.text)
+        if self.weights is not None:
+            module.load_state_dict(self.weights, strict=False)
+        return module.to(self.device)
+
+    @cached_property
+    def images(self) -> Tensor:
+        """Normally distributed images, the same in every run."""
+        generator = torch.Generator().manual_seed(1)
+        size = (self.options.batch, *self.network.input_shape)
+        return torch.randn(size, generator=generator).to(self.device)
+
+    def state(self, *, learns: bool = False) -> dict[str, Tensor]:
+        """A copy of the module's state for the interpreter."""
+        learned = dict(self.module.named_parameters())
+        return {
+            key: tensor.detach().clone().requires_grad_(learns and key in learned)
+            for key, tensor in self.module.state_dict().items()
+        }
+
+    def training(self) -> Iterator[Row]:
+        """Values, running statistics and gradients of a training step; then the module's running
+        statistics become those of the batch, unless they came with its weights."""
+        before = self.state()
+        state = self.state(learns=True)
+        network, module = self.network, self.module.train()
+        expected = interpreter.run(network.graph, state, self.images, training=True)
+        output, faults = follow(network, module, self.images, expected)
+        yield Row.of("training", self._told(), faults)
+        if output is not None and not faults:
+            yield self._statistics(state)
+            yield self._gradients(output, expected[network.logits], state)
+        del output, expected
+        module.zero_grad()
+        if self.weights is None:
+            with torch.no_grad():
+                interpreter.run(network.graph, before, self.images, training=True, momentum=1.0)
+        module.load_state_dict(before)
+
+    def _told(self) -> str:
+        ops = list(self.network.nodes).index(self.network.logits)
+        return f"{ops} op{'s' * (ops != 1)} bit for bit"
+
+    def _statistics(self, state: State) -> Row:
+        buffers = dict(self.module.named_buffers())
+        faults: dict[str, Fault] = {}
+        for key, found in buffers.items():
+            layer, _, name = key.rpartition(".")
+            if difference := differs(found, state[key]):
+                faults.setdefault(layer, Fault(layer, f"`{name}`: {difference}"))
+        number = f"{len(buffers)} buffers bit for bit" if buffers else "there are none"
+        return Row.of("running statistics", number, faults.values())
+
+    def _gradients(self, output: Tensor, expected: Tensor, state: State) -> Row:
+        if not output.requires_grad:
+            return Row.of("gradients", "nothing is learned")
+        probe = torch.randn(output.shape, generator=torch.Generator().manual_seed(2))
+        for logits in (output, expected):
+            (logits * probe.to(self.device)).sum().backward()  # type: ignore[no-untyped-call]
+        number, faults = compare_gradients(self.network, self.module, state, GRADIENTS)
+        return Row.of("gradients", number, faults)
+
+    @torch.no_grad()
+    def inference(self) -> Row:
+        """Values of a forward in eval mode."""
+        expected = interpreter.run(self.network.graph, self.state(), self.images)
+        _, faults = follow(self.network, self.module.eval(), self.images, expected)
+        return Row.of("inference", self._told(), faults)
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """What the module returns in eval mode."""
+        with torch.no_grad():
+            result: Tensor = self.module.eval()(self.images)
+            return result
+
+    @cached_property
+    def exact(self) -> Tensor:
+        """What the graph says in float64."""
+        state = {key: t.double() if t.is_floating_point() else t for key, t in self.state().items()}
+        with torch.no_grad():
+            values = interpreter.run(self.network.graph, state, self.images.double())
+        return values[self.network.logits]
+
+    @cached_property
+    def tolerance(self) -> float:
+        """How far logits may differ: no less than float32 itself keeps them from what is exact."""
+        return max(LOGITS, 4 * distance(self.logits, self.exact))
+
+    def export(self) -> Row:
+        """The program that torch.export makes, with a free batch size."""
+        return self._other_way("torch.export", lambda: exported(self.module, self.network).module())
+
+    def compile(self) -> Row:
+        """The whole module as one graph of torch.compile's."""
+        torch.compiler.reset()
+        return self._other_way(
+            "torch.compile",
+            lambda: torch.compile(self.module, backend=self.options.backend, fullgraph=True),
+        )
+
+    def _other_way(self, check: str, make: Callable[[], Callable[[Tensor], Tensor]]) -> Row:
+        """Whether another way to run the module succeeds and agrees."""
+        try:
+            with torch.no_grad(), quiet():
+                output = make()(self.images)
+        except Exception as error:
+            return Row.of(check, "fails", [Fault("", _reason(error))])
+        if torch.equal(output, self.logits):
+            return Row.of(check, "bit for bit")
+        far = distance(output, self.logits)
+        number = f"within {far:.0e}"
+        faults = [Fault("", f"is off by {far:.1e} of the largest logit")]
+        return Row.of(check, number, faults if not far <= self.tolerance else [])
+
+    @torch.no_grad()
+    def deploy(self) -> Row:
+        """The deploy form with folded weights, in float64."""
+        found = foldings(self.network)
+        if not found.count:
+            return Row.of("deploy form", "no norm to fold")
+        state = {key: t.double() if t.is_floating_point() else t for key, t in self.state().items()}
+        folded = instance(self.network.name, emit(deploy_form(self.network)))
+        folded = folded.double().to(self.device).eval()
+        folded.load_state_dict(fold_weights(self.network, state))
+        difference = folded(self.images.double()) - self.exact
+        far = float(difference.norm() / self.exact.norm())
+        kept = f", {len(found.kept)} kept" if found.kept else ""
+        number = f"{found.count} norms folded{kept}, within {far:.0e} in float64"
+        faults = [Fault("", f"is off by {far:.1e} in float64, norm over norm")]
+        return Row.of("deploy form", number, faults if not far <= FOLDED else [])
+
+
+def _reason(error: Exception) -> str:
+    """Why torch could not export or compile a module."""
+    if "InvalidCxxCompiler" in f"{type(error).__name__} {error}":
+        return "there is no C++ compiler, which inductor needs; `--backend aot_eager` needs none"
+    return in_words(error)
+
+
+@contextmanager
+def _reproducible(device: torch.device) -> Iterator[None]:
+    """On CUDA, only algorithms that give the same bits every time, as far as there are some."""
+    if device.type != "cuda":
+        yield
+        return
+    import os
+
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = torch.get_deterministic_debug_mode()
+    torch.set_deterministic_debug_mode("warn")
+    try:
+        with quiet(), torch.backends.cudnn.flags(benchmark=False, deterministic=True):
+            yield
+    finally:
+        torch.set_deterministic_debug_mode(before)

@@ -1,0 +1,62 @@
+"""What a verification found: a row for each check, and the layers at fault."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A layer that is not what the graph says; ``layer`` is "" for the module as a whole."""
+
+    layer: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.layer or 'the module'}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A check: whether it passed (None where it could not be run), its number, its faults."""
+
+    check: str
+    passed: bool | None
+    number: str
+    faults: tuple[Fault, ...] = ()
+
+    @classmethod
+    def of(cls, check: str, number: str, faults: Iterable[Fault] = ()) -> Row:
+        """A row that passes where there are no faults."""
+        found = tuple(faults)
+        return cls(check, not found, number, found)
+
+    @classmethod
+    def skipped(cls, check: str) -> Row:
+        """A row of a check that an earlier fault makes impossible."""
+        return cls(check, None, "not run")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The verification of one network."""
+
+    name: str
+    device: str
+    rows: tuple[Row, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check was run and passed."""
+        return all(row.passed for row in self.rows)
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """The faults of all checks."""
+        return tuple(fault for row in self.rows for fault in row.faults)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as plain data."""
+        return {**asdict(self), "passed": self.passed}

@@ -1,0 +1,87 @@
+"""Checkpoints as the weights of a network, or a message that says why not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from archc.graph import Network, deploy_form
+from archc.weights.checkpoint import Checkpoint, WeightsError
+from archc.weights.fit import Fit, fit
+from archc.weights.fold import FoldError, fold_weights
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MAX_BLOCKS = 20
+"""Of how many blocks a message tells what does not fit."""
+
+
+class MisfitError(WeightsError):
+    """A checkpoint is not one of the network; ``fit`` has all of what does not match."""
+
+    def __init__(self, checkpoint: Checkpoint, network: Network, found: Fit, hint: str | None):
+        self.fit = found
+        lines = [f"does not fit {network.source or network.name}: {found.summary()}"]
+        blocks = found.by_block()
+        width = max(map(len, list(blocks)[:MAX_BLOCKS]))
+        for block, faults in list(blocks.items())[:MAX_BLOCKS]:
+            lines += [f"  {name:{width}}  {fault}" for name, fault in _labelled(block, faults)]
+        if len(blocks) > MAX_BLOCKS:
+            lines.append(f"  and in {len(blocks) - MAX_BLOCKS} more blocks")
+        super().__init__(checkpoint.file, "\n".join(lines), hint)
+
+
+def match(network: Network, checkpoint: Checkpoint) -> Fit:
+    """How a checkpoint matches a network. Raises `MisfitError` if it does not fit."""
+    found = _fit(network, checkpoint)
+    if not found.fits:
+        raise MisfitError(checkpoint, network, found, _hint(network, checkpoint))
+    return found
+
+
+def weights_of(network: Network, checkpoint: Checkpoint) -> dict[str, Tensor]:
+    """The tensors of a checkpoint under the keys of `Network.state`; raises `MisfitError`."""
+    return {
+        key: checkpoint.tensors[theirs] for key, theirs in match(network, checkpoint).keys.items()
+    }
+
+
+def deploy_weights(network: Network, checkpoint: Checkpoint) -> dict[str, Tensor]:
+    """The weights of a network's deploy form, from a checkpoint of the network or of that form.
+
+    Raises `MisfitError` if it fits neither, `WeightsError` if it cannot be folded.
+    """
+    folded = deploy_form(network)
+    if _fit(folded, checkpoint).fits:
+        return weights_of(folded, checkpoint)
+    weights = weights_of(network, checkpoint)
+    try:
+        return fold_weights(network, weights)
+    except FoldError as error:
+        raise WeightsError(checkpoint.file, f"cannot be folded: {error}") from None
+
+
+def _fit(network: Network, checkpoint: Checkpoint) -> Fit:
+    return fit(network, {key: tuple(one.shape) for key, one in checkpoint.tensors.items()})
+
+
+def _labelled(block: str, faults: list[str]) -> Iterator[tuple[str, str]]:
+    """The faults of a block, its name before the first."""
+    for index, fault in enumerate(faults):
+        yield "" if index else block, fault
+
+
+def _hint(network: Network, checkpoint: Checkpoint) -> str | None:
+    """What the checkpoint does fit, if archc knows."""
+    if _fit(deploy_form(network), checkpoint).fits:
+        return "it fits the network's deploy form: `--deploy`"
+    from archc.compile import compile_spec
+    from archc.spec import load_spec
+    from archc.spec.files import shipped_names
+
+    others: Mapping[str, Network] = {
+        name: compile_spec(load_spec(name)) for name in shipped_names()
+    }
+    fitting = [f"`{name}`" for name, one in others.items() if _fit(one, checkpoint).fits]
+    return f"it fits {', '.join(fitting)}" if fitting else None
