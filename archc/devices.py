@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import platform
+import re
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -49,3 +53,23 @@ def on_device(name: str) -> Iterator[torch.device]:
         if "DefaultCPUAllocator" not in str(error):
             raise
         raise DeviceError("the memory of this machine does not suffice") from None
+
+
+def describe_device(device: torch.device) -> str:
+    """A device in words: ``AMD EPYC, 2 threads, torch 2.13.0``."""
+    import torch
+
+    version = f"torch {torch.__version__.partition('+')[0]}"
+    if device.type == "cuda":
+        return f"{torch.cuda.get_device_name(device)}, {version}"
+    return f"{processor()}, {torch.get_num_threads()} threads, {version}"
+
+
+def processor() -> str:
+    """What this machine's processor is called."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            found = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
+            if found:
+                return found[1]
+    return platform.processor() or platform.machine()

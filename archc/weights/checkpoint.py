@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import re
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archc.files import reason
-from archc.spec.diagnostics import listing
+from archc.spec.diagnostics import listing, quote_name
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,7 +23,7 @@ class WeightsError(Exception):
     """A checkpoint cannot be used; ``hint`` says what to do about it."""
 
     def __init__(self, file: str, message: str, hint: str | None = None):
-        super().__init__(f"{file}: error: {message}")
+        super().__init__(f"{quote_name(file)}: error: {message}")
         self.hint = hint
 
 
@@ -38,6 +39,7 @@ class Checkpoint:
     inside: str | None = None
 
 
+DAMAGED = "is no whole PyTorch checkpoint: truncated or damaged"
 SAVE_HINT = "save the state dict alone: torch.save(model.state_dict(), FILE), or as safetensors"
 
 # Under which keys training scripts put the model's state dict, those that mean it most first.
@@ -56,11 +58,12 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         with open(file, "rb") as stream:
             head = stream.read(128)
     except IsADirectoryError:
-        raise WeightsError(file, "it is a folder, not a checkpoint") from None
+        raise WeightsError(file, "is a folder, not a checkpoint") from None
     except (OSError, ValueError) as error:
         raise WeightsError(file, f"cannot be read: {reason(error)}") from None
     if head.startswith(b"version https://git-lfs"):
-        raise WeightsError(file, "is a pointer to a checkpoint, not one", "run `git lfs pull`")
+        what = "is a Git LFS pointer, not the checkpoint itself"
+        raise WeightsError(file, what, "run `git lfs pull`")
     if Path(file).suffix.lower() == ".safetensors" or head[8:9] == b"{":
         return Checkpoint(file, _read_safetensors(file))
     if not head.startswith((b"PK\x03\x04", b"\x80")):
@@ -87,38 +90,62 @@ def _read_safetensors(file: str) -> dict[str, Tensor]:
 def _read_pickled(file: str) -> object:
     import torch
 
-    if _holds_code(file):
-        raise WeightsError(file, "is a TorchScript or exported program, not weights", SAVE_HINT)
+    _check_archive(file)
     try:
-        return torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch remarks on the file, in its own words
+            return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         refused = re.search(r"GLOBAL (\S+)", str(error))
-        if refused is None:
-            raise WeightsError(file, "is damaged") from None
-        message = (
-            f"holds more than tensors: loading it would call `{refused[1]}`; nothing was executed"
-        )
-        raise WeightsError(file, message, SAVE_HINT) from None
+        if refused is not None:
+            what = f"holds more than tensors: loading it would call `{quote_name(refused[1])}`"
+            raise WeightsError(file, f"{what}; nothing was executed", SAVE_HINT) from None
+        if "Unsupported operand" in str(error):
+            what = "is damaged, or no pickle of protocol 2, which torch.save writes"
+            raise WeightsError(file, what, SAVE_HINT) from None
+        raise WeightsError(file, DAMAGED) from None
     except Exception:
         # Whatever torch stumbles over in a damaged file: its zip reader, its unpickler and its
         # storages raise a dozen types.
-        raise WeightsError(file, "is no whole PyTorch checkpoint: truncated or damaged") from None
+        raise WeightsError(file, DAMAGED) from None
 
 
-def _holds_code(file: str) -> bool:
-    """Whether a file is an archive of a program; false for what is no archive."""
+def _check_archive(file: str) -> None:
+    """Refuse an archive that holds a program, or whose parts differ from their checksums.
+
+    torch compares no checksums. What is no archive is left to it.
+    """
     try:
-        with zipfile.ZipFile(file) as archive:
-            names = [name.partition("/")[2] for name in archive.namelist()]
-    except (zipfile.BadZipFile, OSError, ValueError):
-        return False
-    return "constants.pkl" in names or any(name.startswith("models/") for name in names)
+        archive = zipfile.ZipFile(file)
+    except Exception:  # half a dozen types
+        return
+    with archive:
+        names = [name.partition("/")[2] for name in archive.namelist()]
+        if "constants.pkl" in names or any(name.startswith("models/") for name in names):
+            what = "is a TorchScript or exported program, not weights"
+            raise WeightsError(file, what, SAVE_HINT)
+        try:
+            for part in archive.infolist():
+                _check_part(archive, part)
+        except Exception:  # as above
+            raise WeightsError(file, DAMAGED) from None
+
+
+def _check_part(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:
+    if not part.CRC:
+        return  # torch can be told to compute none
+    with archive.open(part) as stream:  # which compares the checksum at the end
+        while stream.read(2**20):
+            pass
 
 
 def _state_dict(file: str, loaded: object) -> tuple[dict[str, Tensor], str | None]:
     """The state dict of what was loaded, and the key that it stood under."""
+    from torch import Tensor
+
     if not isinstance(loaded, Mapping):
-        kind = "a tensor" if type(loaded).__name__ == "Tensor" else f"a {type(loaded).__name__}"
+        name = type(loaded).__name__
+        kind = "a tensor" if isinstance(loaded, Tensor) else f"a Python `{name}`"
         raise WeightsError(file, f"holds {kind}, not a state dict", SAVE_HINT)
     if _is_state_dict(loaded):
         return _tensors(file, loaded), None
@@ -127,7 +154,7 @@ def _state_dict(file: str, loaded: object) -> tuple[dict[str, Tensor], str | Non
     if not found:
         raise WeightsError(file, "holds no state dict", SAVE_HINT)
     if not named and len(found) > 1:
-        names = listing([f"`{key}`" for key in found], "and")
+        names = listing([f"`{quote_name(key)}`" for key in found], "and")
         raise WeightsError(file, f"holds several state dicts, {names}", SAVE_HINT)
     inside = (named or found)[0]
     return _tensors(file, loaded[inside]), inside
@@ -146,5 +173,5 @@ def _tensors(file: str, state: Mapping[str, Any]) -> dict[str, Tensor]:
 
     for key, tensor in state.items():
         if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
-            raise WeightsError(file, f"`{key}` is no dense tensor of plain numbers")
+            raise WeightsError(file, f"`{quote_name(key)}` is no dense tensor of plain numbers")
     return {key: tensor.detach() for key, tensor in state.items()}

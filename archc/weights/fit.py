@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from archc.backends.numbers import shape as in_words
 from archc.graph import Network, Shape
-from archc.spec.diagnostics import listing
+from archc.spec.diagnostics import listing, quote_name
 
 # Modules that others put around a network or its parts: data parallelism, torch.compile, sharding,
 # checkpointing of activations. They may stand anywhere in a key.
 _AROUND = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
 
-_OPTIONAL = "num_batches_tracked"
+OPTIONAL = "num_batches_tracked"
 """Counters that torch kept only from version 0.4.1 on; nothing computed depends on them."""
 
 
@@ -44,10 +44,14 @@ class Fit:
             (len(self.unexpected), "unexpected"),
             (len(self.misshapen), "of another shape"),
         )
-        told = [f"{count} {what}" for count, what in counts if count]
+        told = [(count, what) for count, what in counts if count]
         if told:
-            return ", ".join(told)
-        without = f", {listing([f'`{p}`' for p in self.prefixes], 'and')} left out of their names"
+            (first, fault), *others = told
+            tensors = "tensor" if first == 1 else "tensors"
+            words = [f"{first} {tensors} {fault}", *(f"{count} {what}" for count, what in others)]
+            return ", ".join(words)
+        prefixes = listing([f"`{quote_name(prefix)}`" for prefix in self.prefixes], "and")
+        without = f", {prefixes} left out of their names"
         return f"all {len(self.keys)} tensors fit" + without * bool(self.prefixes)
 
     def by_block(self) -> dict[str, list[str]]:
@@ -71,7 +75,7 @@ def fit(network: Network, shapes: Mapping[str, Shape]) -> Fit:
     """Match the tensors of a checkpoint, given their shapes, with those of a network."""
     keys, prefixes = _unwrapped(network, list(shapes))
     missing = [
-        key for key in network.state if key not in keys and key.rpartition(".")[2] != _OPTIONAL
+        key for key in network.state if key not in keys and key.rpartition(".")[2] != OPTIONAL
     ]
     misshapen = {}
     for key, theirs in keys.items():

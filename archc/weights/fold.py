@@ -61,7 +61,7 @@ def _fold(
         bias = (bias - mean) * scale + shift
     result = {"weight": weight.to(dtype), "bias": bias.to(dtype)}
     for name, tensor in result.items():
-        if not tensor.isfinite().all():
+        if not tensor.double().isfinite().all():  # some types of 8 bits cannot tell themselves
             kind = str(dtype).removeprefix("torch.")
             raise FoldError(f"`{conv}.{name}`, folded, has values that are no finite {kind}")
     return result

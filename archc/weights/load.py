@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from archc.graph import Network, deploy_form
+from archc.spec.diagnostics import listing, quote_name
 from archc.weights.checkpoint import Checkpoint, WeightsError
-from archc.weights.fit import Fit, fit
+from archc.weights.fit import OPTIONAL, Fit, fit
 from archc.weights.fold import FoldError, fold_weights
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ class MisfitError(WeightsError):
         blocks = found.by_block()
         width = max(map(len, list(blocks)[:MAX_BLOCKS]))
         for block, faults in list(blocks.items())[:MAX_BLOCKS]:
-            lines += [f"  {name:{width}}  {fault}" for name, fault in _labelled(block, faults)]
+            rows = _labelled(block, faults)
+            lines += [quote_name(f"  {name:{width}}  {fault}") for name, fault in rows]
         if len(blocks) > MAX_BLOCKS:
             lines.append(f"  and in {len(blocks) - MAX_BLOCKS} more blocks")
         super().__init__(checkpoint.file, "\n".join(lines), hint)
@@ -41,10 +43,17 @@ def match(network: Network, checkpoint: Checkpoint) -> Fit:
 
 
 def weights_of(network: Network, checkpoint: Checkpoint) -> dict[str, Tensor]:
-    """The tensors of a checkpoint under the keys of `Network.state`; raises `MisfitError`."""
-    return {
-        key: checkpoint.tensors[theirs] for key, theirs in match(network, checkpoint).keys.items()
-    }
+    """The tensors of a checkpoint under the keys of `Network.state`.
+
+    Raises `MisfitError`, and `WeightsError` for weights that are no floating-point numbers.
+    """
+    keys = match(network, checkpoint).keys
+    weights = {key: checkpoint.tensors[theirs].detach() for key, theirs in keys.items()}
+    for key, tensor in weights.items():
+        if not tensor.is_floating_point() and key.rpartition(".")[2] != OPTIONAL:
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise WeightsError(checkpoint.file, f"`{key}` holds {kind}, not floating-point numbers")
+    return weights
 
 
 def deploy_weights(network: Network, checkpoint: Checkpoint) -> dict[str, Tensor]:
@@ -84,4 +93,4 @@ def _hint(network: Network, checkpoint: Checkpoint) -> str | None:
         name: compile_spec(load_spec(name)) for name in shipped_names()
     }
     fitting = [f"`{name}`" for name, one in others.items() if _fit(one, checkpoint).fits]
-    return f"it fits {', '.join(fitting)}" if fitting else None
+    return f"it fits {listing(fitting, 'and')}" if fitting else None

@@ -1,0 +1,68 @@
+"""How much a network computes and moves at the least: what bounds its time on any device."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from archc.graph import Network, Node
+from archc.graph.ops import Add, BatchNorm2d, Dropout, Flatten, Input, ReLU, Softmax
+
+# Done on the way by whatever computes their input or reads their output, if it is done well.
+_ON_THE_WAY = (BatchNorm2d, ReLU, Add, Dropout, Flatten, Softmax)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a forward, or a training step, cannot do without.
+
+    ``multiply_adds`` and ``activations`` (elements read and written) are for one image,
+    ``weights`` (elements read and written) for a batch of any size.
+    """
+
+    multiply_adds: int
+    activations: int
+    weights: int
+
+    def bytes_moved(self, batch: int, size: int) -> int:
+        """The bytes moved for a batch, an element having ``size`` bytes."""
+        return size * (batch * self.activations + self.weights)
+
+
+def work(network: Network, *, training: bool = False) -> Work:
+    """The least work of a network up to its logits.
+
+    Every layer and pooling reads its input and its weights and writes its output once; norms,
+    relus and sums are done on the way, a sum reading its other summands. A training step of a
+    layer computes two gradients more, each as much work as the forward; the gradient of the image
+    is not needed (Rumelhart et al. 1986; the accounting of Kaplan et al. 2020, section 2.1).
+    """
+    total = Work(0, 0, 0)
+    for node in network.nodes.values():
+        one = _work_of(network, node, training)
+        total = Work(
+            total.multiply_adds + one.multiply_adds,
+            total.activations + one.activations,
+            total.weights + one.weights,
+        )
+        if node.id == network.logits:
+            break
+    return total
+
+
+def _work_of(network: Network, node: Node, training: bool) -> Work:
+    reads = [math.prod(network.nodes[source].output_shape) for source in node.inputs]
+    if isinstance(node.op, Input):
+        return Work(0, 0, 0)
+    if isinstance(node.op, _ON_THE_WAY):
+        passes = 2 if training else 1
+        return Work(0, passes * sum(reads[1:]), 0)
+    moved = sum(reads) + math.prod(node.output_shape)
+    if not training:
+        return Work(node.multiply_adds, moved, node.params)
+    if not node.params:
+        return Work(0, 2 * moved, 0)
+    learns_below = not isinstance(network.nodes[node.inputs[0]].op, Input)
+    passes = 2 + learns_below
+    # The weights are read by each pass but their own gradient's, which writes it.
+    return Work(passes * node.multiply_adds, passes * moved, passes * node.params)

@@ -1,0 +1,223 @@
+"""A network's module on a device: latency, throughput, memory, and the limit beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from archc.analysis import work
+from archc.bench.timing import Rates, Step, Times, measure_rates, peak_memory, time_step
+from archc.devices import describe_device, on_device
+from archc.exporting import quiet
+from archc.graph import Network, deploy_form
+from archc.live import build_module
+from archc.weights import fold_weights
+
+DTYPES: dict[str, torch.dtype] = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BenchOptions:
+    """What is measured, and how: on which device, with how many images of which type at once.
+
+    A forward in eval mode, or with ``train`` a whole step: forward, loss, backward, SGD.
+    ``seconds`` is about how long a row is timed.
+    """
+
+    device: str = "cpu"
+    batches: Sequence[int] = (8,)
+    dtype: str = "float32"
+    deploy: bool = False
+    compile: bool = False
+    train: bool = False
+    channels_last: bool = False
+    seconds: float = 3.0
+
+    @property
+    def mode(self) -> str:
+        """``forward, deploy, compiled``."""
+        chosen = (
+            ("train" if self.train else "forward", True),
+            ("deploy", self.deploy),
+            ("compiled", self.compile),
+            ("channels_last", self.channels_last),
+        )
+        return ", ".join(name for name, holds in chosen if holds)
+
+
+@dataclass(frozen=True, slots=True)
+class BenchResult:
+    """A row: times in seconds, memory in bytes, and the limit that the device's own rates set.
+
+    The limit is the larger of multiply-adds over the matrix rate and bytes over the bandwidth,
+    both as measured in the same run; ``fraction`` is the limit over the median latency.
+    """
+
+    name: str
+    device: str
+    machine: str
+    dtype: str
+    batch: int
+    mode: str
+    latency: Times
+    images_per_second: float
+    peak_memory: int
+    multiply_adds: int
+    bytes_moved: int
+    rates: Rates
+    limit: float
+    limited_by: str
+    fraction: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """The row as plain data."""
+        return asdict(self)
+
+
+def bench(networks: Sequence[Network], options: BenchOptions) -> Iterator[BenchResult]:
+    """Measure networks one after another, each with every batch size.
+
+    Raises `DeviceError` for a device that is not there or does not have the memory, ValueError
+    for options that exclude each other.
+    """
+    if options.deploy and options.train:
+        raise ValueError("the deploy form has no norms: it is not for training")
+    with on_device(options.device) as device, quiet():
+        rates = measure_rates(device, DTYPES[options.dtype])
+        for network in networks:
+            for batch in options.batches:
+                # Whatever else the machine does slows rates and rows alike: both are tried again
+                # beside each row, and the best counts.
+                rates = rates.or_better(measure_rates(device, DTYPES[options.dtype], 1.0))
+                yield _measure(network, batch, options, rates, device)
+
+
+def _measure(
+    network: Network, batch: int, options: BenchOptions, rates: Rates, device: torch.device
+) -> BenchResult:
+    dtype = DTYPES[options.dtype]
+    module = prepared(network, options, device)
+    images = torch.randn(batch, *network.input_shape, device=device)
+    step = _step(module, images, options, device)
+    times = time_step(step, device, options.seconds)
+    held = sum(t.nbytes for t in (*module.parameters(), *module.buffers(), images))
+    least = work(deploy_form(network) if options.deploy else network, training=options.train)
+    multiply_adds = batch * least.multiply_adds
+    moved = least.bytes_moved(batch, dtype.itemsize)
+    bounds = {
+        "compute": multiply_adds / rates.multiply_adds,
+        "memory": moved / rates.bytes_moved,
+    }
+    limited_by = max(bounds, key=bounds.__getitem__)
+    return BenchResult(
+        name=network.name,
+        device=options.device,
+        machine=describe_device(device),
+        dtype=options.dtype,
+        batch=batch,
+        mode=options.mode,
+        latency=times,
+        images_per_second=batch / times.median,
+        peak_memory=held + peak_memory(step, device),
+        multiply_adds=multiply_adds,
+        bytes_moved=moved,
+        rates=rates,
+        limit=bounds[limited_by],
+        limited_by=limited_by,
+        fraction=bounds[limited_by] / times.median,
+    )
+
+
+def prepared(network: Network, options: BenchOptions, device: torch.device) -> nn.Module:
+    """The module that is measured, on its device, in its type and layout.
+
+    Fresh running statistics would let values grow without bounds, so they are taken from a
+    forward in training mode first.
+    """
+    torch.manual_seed(0)
+    module = build_module(network).to(device)
+    _settle(module, network, device)
+    if options.deploy:
+        folded = build_module(network, deploy=True).to(device)
+        folded.load_state_dict(fold_weights(network, module.state_dict()))
+        module = folded
+    module.train(options.train)
+    if not options.train:
+        module.to(DTYPES[options.dtype])
+    if options.channels_last:
+        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return module
+
+
+@torch.no_grad()
+def _settle(module: nn.Module, network: Network, device: torch.device) -> None:
+    """Take the running statistics of norms from one batch."""
+    norms = [one for one in module.modules() if isinstance(one, nn.BatchNorm2d)]
+    if not norms:
+        return
+    for norm in norms:
+        norm.momentum = 1.0
+    module.train()(torch.randn(4, *network.input_shape, device=device))
+    for norm in norms:
+        norm.momentum = 0.1
+
+
+def _step(module: nn.Module, images: Tensor, options: BenchOptions, device: torch.device) -> Step:
+    if options.channels_last:
+        images = images.to(memory_format=torch.channels_last)
+    if options.train:
+        return _training_step(module, images, options, device)
+    images = images.to(DTYPES[options.dtype])
+    run: Callable[[Tensor], Tensor] = module
+    if options.compile:
+        run = _compiled(module, options, device)
+    grad = torch.no_grad if options.compile else torch.inference_mode
+
+    def forward() -> None:
+        with grad():
+            run(images)
+
+    return forward
+
+
+def _training_step(
+    module: nn.Module, images: Tensor, options: BenchOptions, device: torch.device
+) -> Step:
+    """Forward, cross-entropy, backward, SGD with momentum; smaller types by autocast."""
+    run: Callable[[Tensor], Tensor] = module
+    if options.compile:
+        run = _compiled(module, options, device)
+    optimizer = torch.optim.SGD(module.parameters(), lr=1e-4, momentum=0.9)
+    dtype = DTYPES[options.dtype]
+    with torch.no_grad():
+        classes = module(images[:2]).shape[1]
+    targets = torch.arange(len(images), device=device) % classes
+
+    def step() -> None:
+        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+            loss = F.cross_entropy(run(images), targets)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+
+
+def _compiled(
+    module: nn.Module, options: BenchOptions, device: torch.device
+) -> Callable[[Tensor], Tensor]:
+    """torch.compile as it is quickest: weights frozen for inference, CUDA graphs on CUDA."""
+    torch.compiler.reset()
+    choices: dict[str, str | int | bool | Any] = {"freezing": not options.train}
+    if device.type == "cuda":
+        choices["triton.cudagraphs"] = True
+    return torch.compile(module, options=choices)

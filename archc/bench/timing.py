@@ -1,0 +1,145 @@
+"""Measuring on a device: how long a step takes, how much memory, what the device can do at best."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+
+Step = Callable[[], object]
+
+WARM_UP, AT_LEAST, AT_MOST = 3, 7, 500
+"""Runs before any is timed, and bounds on how many are timed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Times of a step in seconds: the best, the median, the quartiles, and how many runs."""
+
+    best: float
+    median: float
+    lower: float
+    upper: float
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What a device reached in this process: multiply-adds a second, bytes a second."""
+
+    multiply_adds: float
+    bytes_moved: float
+
+    def or_better(self, other: Rates) -> Rates:
+        """Of each rate the better one."""
+        return Rates(
+            max(self.multiply_adds, other.multiply_adds), max(self.bytes_moved, other.bytes_moved)
+        )
+
+
+def time_step(step: Step, device: torch.device, seconds: float) -> Times:
+    """Time a step, after a warm-up, for about this long.
+
+    On CUDA, device events around every run are the clock.
+    """
+    started = time.perf_counter()
+    for _ in range(WARM_UP):
+        step()
+    _wait(device)
+    # A quarter of the time goes to the warm-up, during which clocks and caches settle.
+    while time.perf_counter() - started < seconds / 4:
+        step()
+        _wait(device)
+    spans: list[float] = []
+    started = time.perf_counter()
+    while len(spans) < AT_LEAST or (
+        time.perf_counter() - started < seconds and len(spans) < AT_MOST
+    ):
+        spans += _spans(step, device)
+    lower, median, upper = statistics.quantiles(spans, n=4, method="inclusive")
+    return Times(min(spans), median, lower, upper, len(spans))
+
+
+def _spans(step: Step, device: torch.device) -> list[float]:
+    """Times of a few runs; on CUDA they are launched one behind another, as in use."""
+    if device.type != "cuda":
+        started = time.perf_counter()
+        step()
+        return [time.perf_counter() - started]
+    marks = [torch.cuda.Event(enable_timing=True) for _ in range(6)]  # type: ignore[no-untyped-call]
+    marks[0].record()
+    for mark in marks[1:]:
+        step()
+        mark.record()
+    _wait(device)
+    return [before.elapsed_time(after) / 1000 for before, after in pairwise(marks)]
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def peak_memory(step: Step, device: torch.device) -> int:
+    """The most bytes that torch holds at once in a step, besides what it held before."""
+    if device.type == "cuda":
+        _wait(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        step()
+        _wait(device)
+        return torch.cuda.max_memory_allocated(device) - before
+    # The profiler's library logs its start and stop to stderr; it reads this when first used.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+    from torch.profiler import ProfilerActivity, profile
+
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
+        step()
+    assert record.profiler is not None
+    events = [e for e in record.profiler.kineto_results.events() if e.name() == "[memory]"]
+    held = most = 0
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        held += event.nbytes()
+        most = max(most, held)
+    return most
+
+
+def measure_rates(device: torch.device, dtype: torch.dtype, seconds: float = 2.0) -> Rates:
+    """The best rates that a device reaches in products of matrices and in copying memory.
+
+    A product is tried as torch's matrix product and as a 3x3 convolution of 256 channels, in both
+    memory layouts: they are done by different libraries, and the quicker one is the limit.
+    """
+    return Rates(_matrix_rate(device, dtype, seconds), _bandwidth(device, seconds))
+
+
+@torch.no_grad()
+def _matrix_rate(device: torch.device, dtype: torch.dtype, seconds: float) -> float:
+    size = 8192 if device.type == "cuda" else 2048
+    batch = 256 if device.type == "cuda" else 16
+    left, right = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+    x = torch.randn(batch, 256, 14, 14, device=device, dtype=dtype)
+    weight = torch.randn(256, 256, 3, 3, device=device, dtype=dtype)
+    last = torch.channels_last
+    x_last, weight_last = x.to(memory_format=last), weight.to(memory_format=last)
+    convolution = x.numel() * weight[0].numel()
+    candidates: list[tuple[int, Step]] = [
+        (size**3, lambda: left @ right),
+        (convolution, lambda: F.conv2d(x, weight, padding=1)),
+        (convolution, lambda: F.conv2d(x_last, weight_last, padding=1)),
+    ]
+    share = seconds / len(candidates)
+    return max(work / time_step(step, device, share).best for work, step in candidates)
+
+
+def _bandwidth(device: torch.device, seconds: float) -> float:
+    size = 2**30 if device.type == "cuda" else 2**28  # far more than any cache holds
+    source = torch.ones(size // 4, device=device)
+    target = torch.empty_like(source)
+    return 2 * size / time_step(lambda: target.copy_(source), device, seconds / 2).best

@@ -1,0 +1,153 @@
+"""``archc bench``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from archc.cli.common import (
+    deploy,
+    device,
+    load_networks,
+    output,
+    print_table,
+    put_out,
+    specs,
+    with_progress,
+)
+
+if TYPE_CHECKING:
+    from archc.backends.table import Table
+    from archc.bench import BenchResult
+
+
+@click.command("bench")
+@specs
+@device
+@click.option(
+    "--batch",
+    "batches",
+    metavar="N",
+    type=click.IntRange(min=1),
+    multiple=True,
+    default=(8,),
+    show_default="8",
+    help="Images at once; given several times, a row each.",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "bfloat16", "float16"]),
+    default="float32",
+    show_default=True,
+    help="With --train, of autocast.",
+)
+@deploy
+@click.option("--compile", "compile_", is_flag=True, help="With torch.compile.")
+@click.option("--train", is_flag=True, help="A training step instead of a forward.")
+@click.option("--channels-last", is_flag=True, help="Images and weights in channels_last.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0.1, max=600),
+    default=3.0,
+    show_default=True,
+    help="About how long each row is timed.",
+)
+@click.option(
+    "--format", "format_", type=click.Choice(["table", "json"]), default="table", show_default=True
+)
+@output
+def command(
+    specs: tuple[str, ...],
+    with_: tuple[str, ...],
+    input_: str | None,
+    device: str,
+    batches: tuple[int, ...],
+    dtype: str,
+    deploy: bool,
+    compile_: bool,
+    train: bool,
+    channels_last: bool,
+    seconds: float,
+    format_: str,
+    output: Path | None,
+) -> None:
+    """Time the module beside the hardware's limit.
+
+    The limit is the larger of multiply-adds over the matrix rate and bytes over the bandwidth,
+    both measured on the device in the same run. Weights are random.
+
+    \b
+    Examples:
+      archc bench imagenet/resnet50 --batch 1 --batch 32
+      archc bench imagenet/resnet50 --deploy --compile --channels-last --dtype bfloat16
+      archc bench imagenet/resnet34 imagenet/resnet34-b --train --device cuda
+    """
+    if deploy and train:
+        raise click.UsageError("--deploy goes not with --train: the deploy form has no norms")
+    networks = load_networks(specs, with_, input_)
+    from archc.devices import find_device
+    from archc.live import require_torch
+
+    require_torch("timing a module")
+    find_device(device)
+    from archc.bench import BenchOptions, bench
+
+    options = BenchOptions(device, batches, dtype, deploy, compile_, train, channels_last, seconds)
+    names = [spec for spec in specs for _ in batches]
+    rows = bench(networks, options)
+    results = [next(rows) for _ in with_progress(names, "measuring")]
+    if format_ == "json":
+        from archc.backends.jsontext import to_text
+
+        records = [{"spec": s, **r.as_dict()} for s, r in zip(names, results, strict=True)]
+        put_out(to_text(records), output)
+    elif output is None:
+        print_table(_table(names, results))
+    else:
+        put_out(_table(names, results).text(), output)
+
+
+def _table(names: Sequence[str], results: Sequence[BenchResult]) -> Table:
+    from archc.backends.numbers import in_short, percent
+    from archc.backends.table import Column, Table
+    from archc.spec.diagnostics import quote_name
+
+    first = results[0]
+    title = (
+        f"{first.machine}; {first.dtype}, {first.mode}; at best "
+        f"{in_short(round(first.rates.multiply_adds))} multiply-adds/s, "
+        f"{in_short(round(first.rates.bytes_moved))}B/s"
+    )
+    columns = (
+        Column("spec", "spec"),
+        Column("batch", "batch"),
+        Column("latency ms", "latency", _milliseconds),
+        Column("quartiles ms", "spread"),
+        Column("images/s", "images_per_second", lambda value: f"{value:,.1f}"),
+        Column("peak MB", "peak_memory", lambda value: f"{value / 1e6:,.0f}"),
+        Column("limit ms", "limit", _milliseconds),
+        Column("limited by", "limited_by"),
+        Column("of the limit", "fraction", percent),
+    )
+    rows = tuple(
+        (
+            quote_name(name),
+            one.batch,
+            one.latency.median,
+            f"{_milliseconds(one.latency.lower)}–{_milliseconds(one.latency.upper)}",
+            one.images_per_second,
+            one.peak_memory,
+            one.limit,
+            one.limited_by,
+            one.fraction,
+        )
+        for name, one in zip(names, results, strict=True)
+    )
+    return Table(columns, rows, title)
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1000 * seconds:,.3g}" if seconds < 0.1 else f"{1000 * seconds:,.0f}"
