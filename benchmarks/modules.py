@@ -1,0 +1,254 @@
+"""The emitted modules beside torchvision's, on a CPU.
+
+ARCHC_TORCHVISION names a folder with torchvision in it; without torchvision, those rows are left
+out. OpenVINO is measured where it is installed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from peers import TORCHVISION, Task, interleaved, speed, torchvision_models
+from report import machine, process, table, write_section
+from torch import Tensor, nn
+
+import archc
+from archc.bench.timing import peak_memory
+
+BATCH, ROUNDS = 8, 12
+PEER = "torchvision, eager"
+NETWORKS = ("resnet34", "resnet50")
+MODULE_1202 = """
+import importlib.util, sys, time
+import torch
+start = time.perf_counter()
+spec = importlib.util.spec_from_file_location("net", sys.argv[1])
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+with torch.device("meta"):
+    module.ResNet1202()
+print(time.perf_counter() - start)
+"""
+
+
+def main() -> None:
+    """Measure, and write the section into docs/benchmarks.md."""
+    torch.manual_seed(0)
+    models = torchvision_models()
+    sections = [_intro()]
+    if models is not None:
+        sections += [_beside_torchvision(models)]
+    sections += [_shortcuts(), _deepest()]
+    write_section("modules", "\n\n".join(sections))
+
+
+def _intro() -> str:
+    return (
+        "## Emitted modules\n\n"
+        f"`benchmarks/modules.py` on {machine()}, {torch.get_num_threads()} threads, torch "
+        f"{torch.__version__}, batch {BATCH}, 3x224x224. Ratios are taken in one run in which all "
+        f"take turns: the median over {ROUNDS} rounds of the peer's time over ours, so that more "
+        f"than 1 is quicker. Weights are the same; `{TORCHVISION}` names torchvision's folder."
+    )
+
+
+def _beside_torchvision(models: ModuleType) -> str:
+    rows: dict[str, list[str]] = {}
+    for name in NETWORKS:
+        theirs = getattr(models, name)()
+        _settle(theirs)
+        state = theirs.state_dict()
+        with tempfile.TemporaryDirectory() as folder:
+            forwards = dict(_forwards(name, theirs.eval(), state, Path(folder)))
+            times = interleaved(forwards, ROUNDS)
+        steps = {
+            PEER: _training_step(theirs),
+            "archc, eager": _training_step(archc.module(f"torchvision/{name}", weights=state)),
+        }
+        training = interleaved(steps, ROUNDS, runs=1)
+        for label, measured in (("forward", times), ("training step", training)):
+            for candidate in measured:
+                cells = [
+                    f"{1000 * statistics.median(measured[candidate]):.0f} ms",
+                    f"{speed(measured, candidate, PEER):.2f}",
+                ]
+                rows.setdefault(f"{label}: {candidate}", []).extend(cells)
+    heading = [""]
+    for name in NETWORKS:
+        heading += [name, "times torchvision"]
+    return table(heading, [[label, *cells] for label, cells in rows.items()])
+
+
+@torch.no_grad()
+def _settle(module: nn.Module) -> None:
+    """Take the running statistics of norms from a batch of noise."""
+    norms = [one for one in module.modules() if isinstance(one, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = 1.0
+    module.train()(torch.randn(4, 3, 224, 224))
+    for norm in norms:
+        norm.momentum = 0.1
+
+
+def _images(**how: Any) -> Tensor:
+    return torch.randn(BATCH, 3, 224, 224, generator=torch.Generator().manual_seed(0)).to(**how)
+
+
+def _forwards(
+    name: str, theirs: nn.Module, state: dict[str, Tensor], folder: Path
+) -> Iterator[tuple[str, Task]]:
+    """The ways to run a network, torchvision's first; all put out the same."""
+    spec, last = f"torchvision/{name}", torch.channels_last
+    images = _images()
+    yield PEER, _forward(theirs, images)
+
+    def deployed(**how: Any) -> nn.Module:
+        return archc.module(spec, weights=state, deploy=True).eval().to(**how)
+
+    yield "archc, eager", _forward(archc.module(spec, weights=state).eval(), images)
+    yield (
+        "archc, deploy, channels_last",
+        _forward(deployed(memory_format=last), _images(memory_format=last)),
+    )
+    yield (
+        "archc, deploy, channels_last, compiled",
+        _forward(_compiled(deployed(memory_format=last)), _images(memory_format=last)),
+    )
+    half = {"memory_format": last, "dtype": torch.bfloat16}
+    yield (
+        "archc, deploy, channels_last, compiled, bfloat16",
+        _forward(_compiled(deployed(**half)), _images(**half)),
+    )
+    file = folder / f"{name}.onnx"
+    file.write_bytes(archc.export(spec, weights=state, deploy=True))
+    array = images.numpy()
+    yield "archc, deploy, ONNX in onnxruntime", _in_onnxruntime(file, array)
+    if importlib.util.find_spec("openvino"):
+        for precision in ("f32", "bf16"):
+            run = _in_openvino(file, array, precision)
+            yield f"archc, deploy, ONNX in OpenVINO, {precision}", run
+
+
+def _forward(module: Callable[[Tensor], Tensor], images: Tensor) -> Task:
+    def task() -> None:
+        with torch.no_grad():
+            module(images)
+
+    return task
+
+
+def _compiled(module: nn.Module, **options: Any) -> Callable[[Tensor], Tensor]:
+    torch.compiler.reset()
+    options.setdefault("freezing", True)
+    return torch.compile(module, options=options)
+
+
+def _in_onnxruntime(file: Path, images: np.ndarray[Any, Any]) -> Task:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    return lambda: session.run(None, {"input": images})
+
+
+def _in_openvino(file: Path, images: np.ndarray[Any, Any], precision: str) -> Task:
+    openvino = importlib.import_module("openvino")
+    options = {
+        "INFERENCE_PRECISION_HINT": precision,
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    request = openvino.Core().compile_model(file, "CPU", options).create_infer_request()
+    return lambda: request.infer({0: images})
+
+
+def _training_step(module: nn.Module, **how: Any) -> Task:
+    module.train()
+    optimizer = torch.optim.SGD(module.parameters(), lr=1e-4, momentum=0.9)
+    return _step(module, optimizer, _images(**how), 1000)
+
+
+def _step(
+    run: Callable[[Tensor], Tensor], optimizer: torch.optim.Optimizer, images: Tensor, classes: int
+) -> Task:
+    targets = torch.arange(len(images)) % classes
+
+    def step() -> None:
+        F.cross_entropy(run(images), targets).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+
+
+def _shortcuts() -> str:
+    """A training step with option A beside one with option B."""
+    rows = []
+    for spec, batch, size, classes in (
+        ("imagenet/resnet34", BATCH, 224, 1000),
+        ("cifar10/resnet20", 128, 32, 10),
+    ):
+        images = torch.randn(batch, 3, size, size)
+        for layout in (torch.contiguous_format, torch.channels_last):
+            for compiles in (False, True):
+                rows.append(_shortcut_row(spec, images, classes, layout, compiles))
+    heading = ["training step", "layout", "", "A", "B", "time, A over B", "memory, A over B"]
+    return "### Option A beside option B\n\n" + table(heading, rows)
+
+
+def _shortcut_row(
+    spec: str, images: Tensor, classes: int, layout: torch.memory_format, compiles: bool
+) -> list[str]:
+    steps: dict[str, Task] = {}
+    for option in "AB":
+        module = archc.module(archc.load(spec, with_={"shortcut": option})).train()
+        module.to(memory_format=layout)  # type: ignore[call-overload]
+        optimizer = torch.optim.SGD(module.parameters(), lr=1e-4, momentum=0.9)
+        run = _compiled(module, freezing=False) if compiles else module
+        steps[option] = _step(run, optimizer, images.to(memory_format=layout), classes)
+    times = interleaved(steps, ROUNDS, runs=1)
+    device = torch.device("cpu")
+    peaks = {option: peak_memory(step, device) for option, step in steps.items()}
+    return [
+        f"{spec}, batch {len(images)}",
+        "channels_last" if layout == torch.channels_last else "NCHW",
+        "compiled" if compiles else "eager",
+        *(f"{1000 * statistics.median(times[option]):.0f} ms" for option in "AB"),
+        f"{1 / speed(times, 'A', 'B'):.3f}",
+        f"{peaks['A'] / peaks['B']:.3f}",
+    ]
+
+
+def _deepest() -> str:
+    """ResNet-1202: emitted, imported, constructed."""
+    emitted = process([sys.executable, "-m", "archc", "emit", "cifar10/resnet1202"])
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "net.py"
+        file.write_text(archc.emit("cifar10/resnet1202"))
+        spans = [
+            float(subprocess.check_output([sys.executable, "-c", MODULE_1202, str(file)]))
+            for _ in range(5)
+        ]
+    return (
+        "### ResNet-1202\n\n"
+        f"`archc emit cifar10/resnet1202` takes {emitted.seconds:.2f} s as a process; importing "
+        "what it wrote and constructing the module on the meta device "
+        f"{statistics.median(spans):.2f} s, torch itself being imported already."
+    )
+
+
+if __name__ == "__main__":
+    main()
