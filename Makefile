@@ -4,7 +4,7 @@ BIN := .venv/bin
 GROUPS_WITHOUT_FIGURES := cifar10 torchvision
 FIGURE3 := imagenet/vgg19 imagenet/plain34 imagenet/resnet34
 
-.PHONY: demo test lint generated schema bench clean
+.PHONY: demo test lint verify generated schema bench clean
 
 demo: .venv/installed
 	@echo
@@ -29,6 +29,10 @@ lint: .venv/developing
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
+# Every shipped spec: its emitted module against its graph, with torch.export and torch.compile.
+verify: .venv/developing
+	$(BIN)/archc verify $$($(BIN)/archc list --format names)
+
 # What `archc build` writes for the shipped specs, and the JSON Schema of the language.
 generated: schema
 	$(BIN)/archc build $$($(BIN)/archc list imagenet --format names) -o generated
@@ -40,6 +44,7 @@ schema: .venv/installed
 
 bench: .venv/developing
 	$(BIN)/python benchmarks/compiler.py
+	$(BIN)/python benchmarks/modules.py
 
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("archc needs Python 3.11 or later; make PYTHON=... says which" if sys.version_info < (3, 11) else 0)'

@@ -10,6 +10,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -45,6 +46,7 @@ def speed(times: Mapping[str, list[float]], name: str, peer: str) -> float:
     return statistics.median(theirs / ours for theirs, ours in pairs)
 
 
+@cache
 def torchvision_models() -> ModuleType | None:
     """torchvision's models, from where `TORCHVISION` says or as installed; None if neither.
 

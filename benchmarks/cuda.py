@@ -1,0 +1,289 @@
+"""The emitted modules beside torchvision and timm, on a GPU.
+
+    python benchmarks/cuda.py emit modules           # with archc: writes the modules to measure
+    python benchmarks/cuda.py run modules cells.json # with torch alone; torchvision, timm if there
+    python benchmarks/cuda.py write cells.json       # with archc: the section of docs/benchmarks.md
+
+`run` goes on where it was interrupted. `--device cpu` with `--batch 1 --network resnet18` tries
+it where there is no GPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import pairwise, product
+from pathlib import Path
+from typing import Any
+
+NETWORKS = ("resnet18", "resnet50", "resnet152")
+BATCHES = (1, 32, 256)
+DTYPES = ("bfloat16", "float32")
+LAYOUTS = ("contiguous_format", "channels_last")
+OURS, DEPLOYED = "archc", "archc, deploy, compiled"
+CANDIDATES = {
+    "forward": (
+        "torchvision",
+        "torchvision, compiled",
+        "timm",
+        OURS,
+        "archc, compiled",
+        DEPLOYED,
+    ),
+    "training step": ("torchvision", "torchvision, compiled", "timm", OURS, "archc, compiled"),
+}
+Task = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is measured side by side."""
+
+    network: str
+    batch: int
+    dtype: str
+    layout: str
+    task: str
+
+    @property
+    def key(self) -> str:
+        """The cell as the key of a JSON object."""
+        return "/".join(map(str, asdict(self).values()))
+
+
+def emit(folder: Path) -> None:
+    """Write the modules of the networks and their deploy forms."""
+    import archc
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in NETWORKS:
+        for suffix, deploy in (("", False), ("_deploy", True)):
+            source = archc.emit(f"torchvision/{name}", deploy=deploy)
+            (folder / f"{name}{suffix}.py").write_text(source, encoding="utf-8")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Measure all cells that the file does not have yet, one after another."""
+    import torch
+
+    device = torch.device(arguments.device)
+    path: Path = arguments.cells
+    done = json.loads(path.read_text()) if path.exists() else {}
+    done["machine"] = _machine(device)
+    for cell in _cells(arguments):
+        times = done.setdefault(cell.key, {})
+        for candidate in CANDIDATES[cell.task]:
+            if candidate in times:
+                continue
+            try:
+                times[candidate] = _measure(cell, candidate, arguments.modules, device)
+            except torch.OutOfMemoryError:
+                times[candidate] = None
+            if times[candidate] is not None:
+                print(f"{cell.key}: {candidate}: {1000 * times[candidate]:.3f} ms", flush=True)
+            path.write_text(json.dumps(done, indent=1))
+
+
+def _cells(arguments: argparse.Namespace) -> Iterator[Cell]:
+    networks = arguments.network or NETWORKS
+    batches = arguments.batch or BATCHES
+    for task, network, batch, dtype, layout in product(
+        CANDIDATES, networks, batches, DTYPES, LAYOUTS
+    ):
+        yield Cell(network, batch, dtype, layout, task)
+
+
+def _machine(device: Any) -> str:
+    import torch
+
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "a CPU"
+    return f"{name}, torch {torch.__version__}"
+
+
+def _measure(cell: Cell, candidate: str, modules: Path, device: Any) -> float | None:
+    """The median time of a candidate in seconds; None where its package is not installed."""
+    import torch
+
+    torch.manual_seed(0)
+    module = _module(cell.network, candidate, modules)
+    if module is None:
+        return None
+    layout = getattr(torch, cell.layout)
+    module = module.to(device).to(memory_format=layout)
+    images = torch.randn(cell.batch, 3, 224, 224, device=device).to(memory_format=layout)
+    trains = cell.task == "training step"
+    compiles = candidate.endswith("compiled")
+    make = _training_step if trains else _forward
+    task = make(module, images, getattr(torch, cell.dtype), compiles, device)
+    seconds = _median(task, device)
+    torch.compiler.reset()
+    return seconds
+
+
+def _module(network: str, candidate: str, modules: Path) -> Any:
+    package = candidate.partition(",")[0]
+    if package == "timm":
+        if importlib.util.find_spec("timm") is None:
+            return None
+        return importlib.import_module("timm").create_model(network)
+    if package == "torchvision":
+        from peers import torchvision_models
+
+        models = torchvision_models()
+        return None if models is None else getattr(models, network)()
+    name = f"{network}_deploy" if "deploy" in candidate else network
+    found = importlib.util.spec_from_file_location(name, modules / f"{name}.py")
+    assert found is not None
+    assert found.loader is not None
+    emitted = importlib.util.module_from_spec(found)
+    sys.modules[name] = emitted
+    found.loader.exec_module(emitted)
+    return getattr(emitted, emitted.__all__[0])()
+
+
+def _compiled(module: Any, device: Any, *, trains: bool) -> Any:
+    """torch.compile with frozen weights for inference, and with CUDA graphs."""
+    import torch
+
+    options: dict[str, Any] = {"freezing": not trains}
+    if device.type == "cuda":
+        options["triton.cudagraphs"] = True
+    return torch.compile(module, options=options)
+
+
+def _forward(module: Any, images: Any, dtype: Any, compiles: bool, device: Any) -> Task:
+    import torch
+
+    module, images = module.to(dtype).eval(), images.to(dtype)
+    run = _compiled(module, device, trains=False) if compiles else module
+
+    def task() -> None:
+        with torch.no_grad():
+            run(images)
+
+    return task
+
+
+def _training_step(module: Any, images: Any, dtype: Any, compiles: bool, device: Any) -> Task:
+    """Forward, cross-entropy, backward, SGD with momentum; bfloat16 by autocast."""
+    import torch
+    import torch.nn.functional as F
+
+    run = _compiled(module.train(), device, trains=True) if compiles else module.train()
+    optimizer = torch.optim.SGD(module.parameters(), lr=1e-4, momentum=0.9)
+    targets = torch.arange(len(images), device=device) % 1000
+
+    def task() -> None:
+        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+            loss = F.cross_entropy(run(images), targets)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return task
+
+
+def _median(task: Task, device: Any, seconds: float = 1.0) -> float:
+    """The median of runs launched one behind another, after a warm-up; events are the clock."""
+    import torch
+
+    if device.type != "cuda":
+        task()
+        started = time.perf_counter()
+        task()
+        return time.perf_counter() - started
+    started = time.perf_counter()
+    warm = 0
+    while warm < 5 or time.perf_counter() - started < seconds / 4:
+        task()
+        torch.cuda.synchronize()
+        warm += 1
+    spans: list[float] = []
+    started = time.perf_counter()
+    while len(spans) < 20 or (time.perf_counter() - started < seconds and len(spans) < 1000):
+        marks = [torch.cuda.Event(enable_timing=True) for _ in range(11)]  # type: ignore[no-untyped-call]
+        marks[0].record()
+        for mark in marks[1:]:
+            task()
+            mark.record()
+        torch.cuda.synchronize()
+        spans += [a.elapsed_time(b) / 1000 for a, b in pairwise(marks)]
+    return statistics.median(spans)
+
+
+def write(cells: Path) -> None:
+    """Write the section of the cells into docs/benchmarks.md."""
+    from report import table, write_section
+
+    done = json.loads(cells.read_text())
+    machine = done.pop("machine")
+    parts = [
+        "## Emitted modules on a GPU\n\n"
+        f"`benchmarks/cuda.py` on {machine}: milliseconds, medians by device events, 3x224x224, "
+        "random weights; compiled with frozen weights (forward) and CUDA graphs. An em dash "
+        "stands for what was not installed or did not fit into memory."
+    ]
+    for task, candidates in CANDIDATES.items():
+        found = {key: times for key, times in done.items() if key.endswith(f"/{task}")}
+        rows = [
+            [*_label(key), *(_milliseconds(times.get(one)) for one in candidates)]
+            for key, times in found.items()
+        ]
+        heading = ["network", "batch", "type", "layout", *candidates]
+        parts.append(f"### {task.capitalize()}\n\n{table(heading, rows)}\n\n{_verdict(found)}")
+    write_section("cuda", "\n\n".join(parts))
+
+
+def _label(key: str) -> list[str]:
+    network, batch, dtype, layout, _ = key.split("/")
+    return [network, batch, dtype, "NCHW" if layout == "contiguous_format" else layout]
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return "—" if seconds is None else f"{1000 * seconds:.2f}"
+
+
+def _verdict(found: dict[str, dict[str, float | None]]) -> str:
+    """In how many cells archc's best is as quick as the best of its peers."""
+    ahead = 0
+    for times in found.values():
+        ours = [t for name, t in times.items() if t and name.startswith("archc")]
+        theirs = [t for name, t in times.items() if t and not name.startswith("archc")]
+        ahead += bool(ours) and (not theirs or min(ours) <= min(theirs))
+    return f"archc's quickest is at least as quick as its peers' in {ahead} of {len(found)} cells."
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    commands = parser.add_subparsers(dest="command", required=True)
+    emitting = commands.add_parser("emit")
+    emitting.add_argument("modules", type=Path)
+    running = commands.add_parser("run")
+    running.add_argument("modules", type=Path)
+    running.add_argument("cells", type=Path)
+    running.add_argument("--device", default="cuda")
+    running.add_argument("--network", action="append", choices=NETWORKS)
+    running.add_argument("--batch", action="append", type=int)
+    writing = commands.add_parser("write")
+    writing.add_argument("cells", type=Path)
+    arguments = parser.parse_args()
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    if arguments.command == "emit":
+        emit(arguments.modules)
+    elif arguments.command == "run":
+        run(arguments)
+    else:
+        write(arguments.cells)
+
+
+if __name__ == "__main__":
+    main()
