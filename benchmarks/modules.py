@@ -27,7 +27,7 @@ from torch import Tensor, nn
 import archc
 from archc.bench.timing import peak_memory
 
-BATCH, ROUNDS = 8, 12
+BATCH, ROUNDS = 8, 8
 PEER = "torchvision, eager"
 NETWORKS = ("resnet34", "resnet50")
 MODULE_1202 = """

@@ -34,12 +34,17 @@ def work(network: Network, *, training: bool = False) -> Work:
 
     Every layer and pooling reads its input and its weights and writes its output once; norms,
     relus and sums are done on the way, a sum reading its other summands. A training step of a
-    layer computes two gradients more, each as much work as the forward; the gradient of the image
-    is not needed (Rumelhart et al. 1986; the accounting of Kaplan et al. 2020, section 2.1).
+    layer computes two gradients more, each as much work as the forward; that of a value below
+    which nothing is learned is not needed (Rumelhart et al. 1986; the accounting of Kaplan et al.
+    2020, section 2.1).
     """
     total = Work(0, 0, 0)
+    learned: set[str] = set()  # the values that depend on something learned
     for node in network.nodes.values():
-        one = _work_of(network, node, training)
+        learns_below = not learned.isdisjoint(node.inputs)
+        if learns_below or node.params:
+            learned.add(node.id)
+        one = _work_of(network, node, training, learns_below)
         total = Work(
             total.multiply_adds + one.multiply_adds,
             total.activations + one.activations,
@@ -50,19 +55,18 @@ def work(network: Network, *, training: bool = False) -> Work:
     return total
 
 
-def _work_of(network: Network, node: Node, training: bool) -> Work:
+def _work_of(network: Network, node: Node, training: bool, learns_below: bool) -> Work:
     reads = [math.prod(network.nodes[source].output_shape) for source in node.inputs]
     if isinstance(node.op, Input):
         return Work(0, 0, 0)
     if isinstance(node.op, _ON_THE_WAY):
-        passes = 2 if training else 1
+        passes = 1 + (training and learns_below)
         return Work(0, passes * sum(reads[1:]), 0)
     moved = sum(reads) + math.prod(node.output_shape)
     if not training:
         return Work(node.multiply_adds, moved, node.params)
     if not node.params:
-        return Work(0, 2 * moved, 0)
-    learns_below = not isinstance(network.nodes[node.inputs[0]].op, Input)
+        return Work(0, (1 + learns_below) * moved, 0)
     passes = 2 + learns_below
     # The weights are read by each pass but their own gradient's, which writes it.
     return Work(passes * node.multiply_adds, passes * moved, passes * node.params)

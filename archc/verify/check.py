@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
@@ -26,7 +26,14 @@ from archc.verify.structure import (
     observe,
 )
 from archc.verify.trail import in_words
-from archc.verify.values import compare_gradients, differs, distance, follow
+from archc.verify.values import (
+    check_predict,
+    compare_gradients,
+    differs,
+    distance,
+    first_without_gradient,
+    follow,
+)
 from archc.weights import Checkpoint, fold_weights, match, weights_of
 
 State: TypeAlias = Mapping[str, Tensor]
@@ -50,6 +57,10 @@ CHECKS = (
 BACKENDS = ("inductor", "aot_eager", "eager")
 """What torch.compile may compile with. Inductor is torch's default and needs a C++ compiler; the
 others only take the module apart and put it together again."""
+
+LOUDER = 8
+"""How many times as large the images are in eval mode as those that the statistics come from, so
+that a value that is cut off somewhere (a ReLU6) shows."""
 
 GRADIENTS = 1e-4
 """How far gradients may differ where they are not bit-equal, as the norm of the difference over
@@ -90,7 +101,7 @@ def verify(
     fit, weights = None, None
     if checkpoint is not None:
         fit, weights = match(network, checkpoint), weights_of(network, checkpoint)
-    with on_device(options.device) as device, _reproducible(device):
+    with on_device(options.device) as device, _own_seed(device), _reproducible(device):
         done = {row.check: row for row in _rows(network, text, weights, options, device)}
     rows = [done.get(check, Row.skipped(check)) for check in CHECKS]
     if fit is not None:
@@ -138,7 +149,9 @@ class _Subject:
         """The emitted module; what is no weight of the checkpoint is the same in every run."""
         torch.manual_seed(0)
         module = instance(self.network.name, self.text)
-        if self.weights is not None:
+        if self.weights is None:
+            vary(module)
+        else:
             module.load_state_dict(self.weights, strict=False)
         return module.to(self.device)
 
@@ -163,12 +176,13 @@ class _Subject:
         before = self.state()
         state = self.state(learns=True)
         network, module = self.network, self.module.train()
-        expected = interpreter.run(network.graph, state, self.images, training=True)
-        output, faults = follow(network, module, self.images, expected)
-        yield Row.of("training", self._told(), faults)
+        images = self.images.clone().requires_grad_()
+        expected = interpreter.run(network.graph, state, images, training=True)
+        output, faults = follow(network, module, images, expected)
+        yield self._values("training", faults)
         if output is not None and not faults:
-            yield self._statistics(state)
             yield self._gradients(output, expected[network.logits], state)
+            yield self._statistics(state)
         del output, expected
         module.zero_grad()
         if self.weights is None:
@@ -176,35 +190,47 @@ class _Subject:
                 interpreter.run(network.graph, before, self.images, training=True, momentum=1.0)
         module.load_state_dict(before)
 
-    def _told(self) -> str:
+    def _values(self, check: str, faults: Collection[Fault]) -> Row:
         ops = list(self.network.nodes).index(self.network.logits)
-        return f"{ops} op{'s' * (ops != 1)} bit for bit"
+        return _bit_for_bit(check, f"{ops} op{'s' * (ops != 1)}", faults)
 
     def _statistics(self, state: State) -> Row:
         buffers = dict(self.module.named_buffers())
         faults: dict[str, Fault] = {}
-        for key, found in buffers.items():
+        for key, found in [*self.module.named_parameters(), *buffers.items()]:
             layer, _, name = key.rpartition(".")
-            if difference := differs(found, state[key]):
+            expected = state.get(key)
+            difference = "the graph has none"
+            if expected is not None:
+                difference = differs(found.detach(), expected.detach())
+            if difference:
                 faults.setdefault(layer, Fault(layer, f"`{name}`: {difference}"))
-        number = f"{len(buffers)} buffers bit for bit" if buffers else "there are none"
-        return Row.of("running statistics", number, faults.values())
+        if not buffers and not faults:
+            return Row.of("running statistics", "there are none")
+        return _bit_for_bit("running statistics", f"{len(buffers)} buffers", faults.values())
 
     def _gradients(self, output: Tensor, expected: Tensor, state: State) -> Row:
-        if not output.requires_grad:
+        if not self.network.params:
             return Row.of("gradients", "nothing is learned")
         probe = torch.randn(output.shape, generator=torch.Generator().manual_seed(2))
-        for logits in (output, expected):
-            (logits * probe.to(self.device)).sum().backward()  # type: ignore[no-untyped-call]
+        probe = probe.to(self.device)
+        torch.autograd.backward(expected, probe)
+        try:
+            torch.autograd.backward(output, probe)
+        except RuntimeError as error:
+            fault = Fault(first_without_gradient(self.network, self.module), in_words(error))
+            return Row.of("gradients", "fail", [fault])
         number, faults = compare_gradients(self.network, self.module, state, GRADIENTS)
         return Row.of("gradients", number, faults)
 
     @torch.no_grad()
     def inference(self) -> Row:
         """Values of a forward in eval mode."""
-        expected = interpreter.run(self.network.graph, self.state(), self.images)
-        _, faults = follow(self.network, self.module.eval(), self.images, expected)
-        return Row.of("inference", self._told(), faults)
+        images, module = LOUDER * self.images, self.module.eval()
+        expected = interpreter.run(self.network.graph, self.state(), images)
+        _, faults = follow(self.network, module, images, expected)
+        faults = faults or list(check_predict(self.network, module, images, expected))
+        return self._values("inference", faults)
 
     @cached_property
     def logits(self) -> Tensor:
@@ -263,11 +289,32 @@ class _Subject:
         folded = folded.double().to(self.device).eval()
         folded.load_state_dict(fold_weights(self.network, state))
         difference = folded(self.images.double()) - self.exact
-        far = float(difference.norm() / self.exact.norm())
+        far = float(difference.norm() / self.exact.norm().clamp(min=1e-30))  # a relu may end in 0
         kept = f", {len(found.kept)} kept" if found.kept else ""
         number = f"{found.count} norms folded{kept}, within {far:.0e} in float64"
         faults = [Fault("", f"is off by {far:.1e} in float64, norm over norm")]
         return Row.of("deploy form", number, faults if not far <= FOLDED else [])
+
+
+@torch.no_grad()
+def vary(module: nn.Module) -> None:
+    """Move norms and biases away from the zeros and ones that they start as.
+
+    Faults hide behind those. And while half of all relus are closed, a deep plain network is
+    chaotic: 110 layers with norms amplify a rounding error a hundred million times, so that nothing
+    but the same bits can agree (Yang et al. 2019, "A mean field theory of batch normalization").
+    With shifts around 1 most relus are open, as in networks that can be trained.
+    """
+    for one in module.modules():
+        if isinstance(one, nn.BatchNorm2d):
+            nn.init.normal_(one.weight, 1, 0.2)
+            nn.init.normal_(one.bias, 1, 0.2)
+        elif isinstance(one, (nn.Conv2d, nn.Linear)) and one.bias is not None:
+            nn.init.normal_(one.bias, 0, 0.1)
+
+
+def _bit_for_bit(check: str, what: str, faults: Collection[Fault]) -> Row:
+    return Row.of(check, "differs" if faults else f"{what} bit for bit", faults)
 
 
 def _reason(error: Exception) -> str:
@@ -275,6 +322,11 @@ def _reason(error: Exception) -> str:
     if "InvalidCxxCompiler" in f"{type(error).__name__} {error}":
         return "there is no C++ compiler, which inductor needs; `--backend aot_eager` needs none"
     return in_words(error)
+
+
+def _own_seed(device: torch.device) -> AbstractContextManager[None]:
+    """Leave the caller's random numbers as they are."""
+    return torch.random.fork_rng([device] if device.type == "cuda" else [])
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from archc.backends.numbers import exactly, shape
-from archc.graph import Network, Shape
+from archc.graph import Network, Node, Shape
 from archc.verify.report import Fault, Row
 from archc.verify.trail import Trail, in_words
 
@@ -58,27 +59,30 @@ def observe(module: nn.Module, input_shape: Shape) -> Observation:
 
 
 def check_parameters(network: Network, module: nn.Module) -> Row:
-    """As many parameters in each layer as the graph says, and no more anywhere."""
-    found = sum(parameter.numel() for parameter in module.parameters())
-    held = {path: _own_parameters(one) for path, one in module.named_modules()}
-    return Row.of("parameters", exactly(found), _compare_counts(network, held, "parameters"))
+    """As many parameters in each layer as the graph says, and no more anywhere; those that two
+    layers share are the first one's."""
+    held: Counter[str] = Counter()
+    for key, parameter in module.named_parameters():
+        held[key.rpartition(".")[0]] += parameter.numel()
+    expected = {node.id: node.params for node in network.nodes.values()}
+    faults = list(_compare_counts(expected, held, "parameter"))
+    for path, count in held.items():
+        if path not in expected:
+            faults.append(Fault(path, f"has {_count(count, 'parameter')} that the graph does not"))
+    return Row.of("parameters", exactly(held.total()), faults)
 
 
-def _own_parameters(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters(recurse=False))
-
-
-def _compare_counts(network: Network, held: Mapping[str, int], what: str) -> Iterator[Fault]:
+def _compare_counts(
+    expected: Mapping[str, int], found: Mapping[str, int], what: str
+) -> Iterator[Fault]:
     """The layers of which something does not hold as many as the graph says."""
-    for node in network.nodes.values():
-        expected = node.params if what == "parameters" else node.multiply_adds
-        if held.get(node.id, 0) != expected:
-            words = f"has {exactly(held.get(node.id, 0))} {what}, not {exactly(expected)}"
-            yield Fault(node.id, words)
-    if what == "parameters":
-        for path, count in held.items():
-            if count and path not in network.nodes:
-                yield Fault(path, f"has {exactly(count)} {what} and is not in the graph")
+    for layer, count in expected.items():
+        if found.get(layer, 0) != count:
+            yield Fault(layer, f"has {_count(found.get(layer, 0), what)}, not {exactly(count)}")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{exactly(number)} {what}{'s' * (number != 1)}"
 
 
 def check_state(network: Network, module: nn.Module) -> Row:
@@ -102,11 +106,7 @@ def _compare_state(expected: Mapping[str, Shape], found: Mapping[str, Shape]) ->
 def check_shapes(network: Network, seen: Observation) -> Row:
     """The output shape of each layer, as hooks saw it."""
     checked = [node for node in network.nodes.values() if node.id in seen.shapes]
-    faults = [
-        Fault(node.id, f"puts out {shape(seen.shapes[node.id])}, not {shape(node.output_shape)}")
-        for node in checked
-        if seen.shapes[node.id] != node.output_shape
-    ]
+    faults = list(_compare_shapes(network, seen))
     logits = network.nodes[network.logits]
     if not faults and seen.error is not None:
         faults = [seen.error]
@@ -117,11 +117,40 @@ def check_shapes(network: Network, seen: Observation) -> Row:
     return Row.of("output shapes", f"{len(checked)} layers", faults)
 
 
+def _compare_shapes(network: Network, seen: Observation) -> Iterator[Fault]:
+    """The layers whose shape is wrong while those of what they read are right, and the modules
+    that a whole run has not shown."""
+    wrong: set[str] = set()
+    for node in network.nodes.values():
+        found = seen.shapes.get(node.id)
+        if found == node.output_shape:
+            continue
+        follows = not wrong.isdisjoint(node.inputs)
+        if follows or found is not None:
+            wrong.add(node.id)
+        if found is not None and not follows:
+            yield Fault(node.id, f"puts out {shape(found)}, not {shape(node.output_shape)}")
+        elif found is None and seen.error is None and _is_module(node):
+            yield Fault(node.id, "there is no such module, or it is not called")
+
+
+def _is_module(node: Node) -> bool:
+    """Whether a layer has to be a module: it has numbers of its own, or its place is counted."""
+    return bool(node.op.numbers) or node.id.rpartition(".")[2].isdigit()
+
+
 def check_multiply_adds(network: Network, seen: Observation) -> Row:
     """The multiply-adds of each layer, as `torch.utils.flop_counter` counts them."""
-    faults = list(_compare_counts(network, seen.multiply_adds, "multiply-adds"))
+    if seen.error is not None:
+        return Row.skipped("multiply-adds")
+    expected = {
+        node.id: node.multiply_adds
+        for node in network.nodes.values()
+        if seen.shapes.get(node.id) in (None, node.output_shape)  # another shape is told already
+    }
+    faults = list(_compare_counts(expected, seen.multiply_adds, "multiply-add"))
     total = seen.multiply_adds[""]
     if not faults and total != network.multiply_adds:
-        words = f"has {exactly(total)} multiply-adds, not {exactly(network.multiply_adds)}"
+        words = f"has {_count(total, 'multiply-add')}, not {exactly(network.multiply_adds)}"
         faults = [Fault("", words)]
     return Row.of("multiply-adds", exactly(total), faults)

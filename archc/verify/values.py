@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from archc.graph import Network
-from archc.graph.ops import Input
+from archc.graph.ops import Add, Input
 from archc.verify.interpreter import seed_dropout
 from archc.verify.report import Fault
 from archc.verify.trail import Trail, in_words
@@ -26,6 +26,9 @@ Values = Mapping[str, Tensor]
 AHEAD = 6
 """Among how many calls that have not been seen yet a value is looked for: expressions may be
 evaluated in another order than the graph has."""
+
+CUT = "no gradient flows through it"
+MISSING = "no op puts out its value"
 
 
 def follow(
@@ -38,18 +41,34 @@ def follow(
     and be finite.
     """
     watch = _Watch(network, module, expected)
+    own = images.clone()  # a module that overwrote its images would change what is expected
     with Trail(module) as trail:
         try:
             with watch:
-                output = module(images)
+                output = module(own)
         except Exception as error:
             return None, [*watch.culprits(), Fault(trail.end, in_words(error))][:1]
     faults = watch.culprits(at_the_end=True)
-    if not faults:
-        difference = differs(output, expected[network.logits])
+    if not faults and (difference := differs(output, expected[network.logits])):
         faults = [Fault("", f"returns another value than {network.logits}: {difference}")]
-        faults = faults if difference else []
+    if not faults and not torch.equal(own, images):
+        faults = [Fault("", "overwrites the images it is given")]
     return output, faults
+
+
+def check_predict(
+    network: Network, module: nn.Module, images: Tensor, expected: Values
+) -> Iterator[Fault]:
+    """What ``predict`` returns, in a network whose output lies behind its logits."""
+    if network.output == network.logits:
+        return
+    try:
+        found = module.predict(images)  # type: ignore[operator]
+    except Exception as error:
+        yield Fault(network.output, f"`predict` fails: {in_words(error)}")
+        return
+    if difference := differs(found, expected[network.output]):
+        yield Fault(network.output, f"`predict` returns another value: {difference}")
 
 
 def differs(found: object, expected: Tensor) -> str:
@@ -59,10 +78,14 @@ def differs(found: object, expected: Tensor) -> str:
     if found.shape != expected.shape:
         shapes = ["x".join(map(str, one.shape)) for one in (found, expected)]
         return f"it is {shapes[0]}, not {shapes[1]}"
+    if found.dtype != expected.dtype:
+        return f"it is {found.dtype}, not {expected.dtype}".replace("torch.", "")
     if not expected.isfinite().all():
         return "it is not finite"
     if torch.equal(found, expected):
-        return ""
+        return CUT if expected.requires_grad and not found.requires_grad else ""
+    if not found.isfinite().all():
+        return "it is not finite"
     return f"off by {distance(found, expected):.1e} of its largest value"
 
 
@@ -95,7 +118,8 @@ class _Watch(TorchFunctionMode):
 
     def __enter__(self) -> _Watch:
         for path, one in self._modules.items():
-            self._handles.append(one.register_forward_pre_hook(self._before(path)))
+            before = one.register_forward_pre_hook(self._before(path), with_kwargs=True)
+            self._handles.append(before)
             self._handles.append(one.register_forward_hook(self._after(path)))
         super().__enter__()  # type: ignore[no-untyped-call]
         return self
@@ -108,29 +132,37 @@ class _Watch(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
+        cut = any(isinstance(one, Tensor) and not one.requires_grad for one in args)
         result = func(*args, **(kwargs or {}))
         if not self._inside and isinstance(result, Tensor):
-            self._match(result)
+            self._match(result, cut)
         return result
 
     def culprits(self, at_the_end: bool = False) -> list[Fault]:
         """The layers that are wrong while all that they read is right."""
         wrong = dict(self.wrong)
         if at_the_end:
-            wrong |= dict.fromkeys(self._pending, "no op puts out its value")
+            wrong |= dict.fromkeys(self._pending, MISSING)
             for node in self._relevant:
                 if node.id in self._modules and self.called[node.id] != 1:
-                    wrong[node.id] = f"is called {self.called[node.id]} times"
+                    times = self.called[node.id]
+                    wrong[node.id] = f"is called {times} times" if times else "is not called"
+        for node in reversed(self._relevant):  # a module that is wrong may lack what it should read
+            for source in node.inputs if node.id in wrong else ():
+                if source in self._pending:
+                    wrong.setdefault(source, MISSING)
+        if wrong:
+            ids = [
+                node.id for node in self._relevant if not self.expected[node.id].isfinite().all()
+            ]
+            wrong |= dict.fromkeys(ids, "its value is not finite")
         return [
-            Fault(node.id, self._finite(node.id) or wrong[node.id])
+            Fault(node.id, wrong[node.id])
             for node in self._relevant
             if node.id in wrong and not any(source in wrong for source in node.inputs)
         ]
 
-    def _finite(self, node_id: str) -> str:
-        return "" if self.expected[node_id].isfinite().all() else "its value is not finite"
-
-    def _match(self, result: Tensor) -> None:
+    def _match(self, result: Tensor, cut: bool) -> None:
         alike = (
             (node_id, value)
             for node_id, value in self._pending.items()
@@ -139,14 +171,21 @@ class _Watch(TorchFunctionMode):
         for node_id, value in islice(alike, AHEAD):
             if torch.equal(result.detach(), value.detach()):
                 del self._pending[node_id]
+                if value.requires_grad and not result.requires_grad:
+                    self.wrong[node_id] = CUT
+                elif value.requires_grad and cut and self._is_sum(node_id):
+                    self.wrong[node_id] = f"adds a value, but {CUT}"
                 return
+
+    def _is_sum(self, node_id: str) -> bool:
+        return isinstance(self.network.nodes[node_id].op, Add)
 
     def _before(self, path: str) -> Any:
         (source,) = self.network.nodes[path].inputs
 
-        def hook(one: nn.Module, inputs: Sequence[object]) -> None:
+        def hook(one: nn.Module, args: Sequence[object], named: Mapping[str, object]) -> None:
             self._inside += 1
-            if difference := differs(inputs[0], self.expected[source]):
+            if difference := differs([*args, *named.values()][0], self.expected[source]):
                 self.wrong[path] = f"reads another value than {source}: {difference}"
             if isinstance(one, nn.Dropout):
                 seed_dropout(path)
@@ -191,6 +230,12 @@ def compare_gradients(
     if equal < len(parameters) and not wrong:
         words += f", the rest within {worst:.0e}"
     return words, list(_nearest_to_the_output(network, wrong))
+
+
+def first_without_gradient(network: Network, module: nn.Module) -> str:
+    """The layer where the way back through a module ended: the last one without a gradient."""
+    layers = {key.rpartition(".")[0] for key, one in module.named_parameters() if one.grad is None}
+    return next((node_id for node_id in reversed(list(network.nodes)) if node_id in layers), "")
 
 
 def _nearest_to_the_output(network: Network, wrong: Mapping[str, str]) -> Iterator[Fault]:

@@ -69,6 +69,8 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     if not head.startswith((b"PK\x03\x04", b"\x80")):
         what = "is empty" if not head else "is neither a PyTorch checkpoint nor a safetensors file"
         raise WeightsError(file, what)
+    if head.startswith(b"PK"):
+        _check_archive(file)
     tensors, inside = _state_dict(file, _read_pickled(file))
     return Checkpoint(file, tensors, inside)
 
@@ -90,7 +92,6 @@ def _read_safetensors(file: str) -> dict[str, Tensor]:
 def _read_pickled(file: str) -> object:
     import torch
 
-    _check_archive(file)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what torch remarks on the file, in its own words
@@ -113,12 +114,12 @@ def _read_pickled(file: str) -> object:
 def _check_archive(file: str) -> None:
     """Refuse an archive that holds a program, or whose parts differ from their checksums.
 
-    torch compares no checksums. What is no archive is left to it.
+    torch compares no checksums.
     """
     try:
         archive = zipfile.ZipFile(file)
     except Exception:  # half a dozen types
-        return
+        raise WeightsError(file, DAMAGED) from None
     with archive:
         names = [name.partition("/")[2] for name in archive.namelist()]
         if "constants.pkl" in names or any(name.startswith("models/") for name in names):

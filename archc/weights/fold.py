@@ -46,6 +46,8 @@ def _fold(
     conv: str, tensors: Mapping[str, Tensor], norms: tuple[str, ...], weights: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
     """The weight and bias of a convolution that takes in the norms behind it."""
+    import torch
+
     dtype = tensors["weight"].dtype
     weight = tensors["weight"].double()
     bias = tensors["bias"].double() if "bias" in tensors else weight.new_zeros(len(weight))
@@ -59,9 +61,8 @@ def _fold(
         scale = scale / (variance + BatchNorm2d.EPS).sqrt()
         weight = weight * scale[:, None, None, None]
         bias = (bias - mean) * scale + shift
-    result = {"weight": weight.to(dtype), "bias": bias.to(dtype)}
-    for name, tensor in result.items():
-        if not tensor.double().isfinite().all():  # some types of 8 bits cannot tell themselves
+    for name, tensor in (("weight", weight), ("bias", bias)):
+        if not (tensor.abs() <= torch.finfo(dtype).max).all():
             kind = str(dtype).removeprefix("torch.")
             raise FoldError(f"`{conv}.{name}`, folded, has values that are no finite {kind}")
-    return result
+    return {"weight": weight.to(dtype), "bias": bias.to(dtype)}

@@ -12,7 +12,6 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from reference.catalogue import build
 from reference.resnet import (
     BlockKind,
     Norm,
@@ -23,74 +22,17 @@ from reference.resnet import (
     StrideAt,
     doubling,
 )
+from reference.specs import INPUT, config_of, data_of, randomized
 from reference.vgg import VGGConfig
-from strategies import Data, compile_data
+from strategies import compile_data
 from torch import Tensor, nn
 
 from archc.live import build_module
 
-INPUT = (3, 20, 14)
-
-STEMS: dict[Stem, list[Data]] = {
-    "imagenet": [
-        {"conv": {"width": 8, "kernel": 7, "stride": 2}},
-        {"max_pool": {"kernel": 3, "stride": 2}},
-    ],
-    "cifar": [{"conv": {"width": 8, "kernel": 3}}],
-    "bare": [
-        {"conv": {"width": 8, "kernel": 3, "bias": False, "norm": "none", "activation": "none"}}
-    ],
-}
-
-
-def config_of(stages: tuple[Stage, ...], **options: Any) -> ResNetConfig:
-    """A small network of the reference's."""
-    return ResNetConfig(stages=stages, stem_width=8, input=INPUT, classes=5, **options)
-
-
-def resnet_data(config: ResNetConfig) -> Data:
-    """A reference's config as a spec."""
-    return {
-        "name": "resnet",
-        "input": list(config.input),
-        "classes": config.classes,
-        "norm": config.norm,
-        "pre_activation": config.pre_activation,
-        "stem": STEMS[config.stem],
-        "stages": [_stage_data(stage) for stage in config.stages],
-        "head": ["global_avg_pool", "linear", "softmax"],
-    }
-
-
-def _stage_data(stage: Stage) -> Data:
-    names = ["block", "shortcut", "depth", "width", "stride"]
-    if stage.block == "bottleneck":
-        names += ["stride_at", "expansion", "groups", "base_width"]
-    return {name: getattr(stage, name) for name in names}
-
-
-def vgg_data(config: VGGConfig) -> Data:
-    """A reference's config as a spec; its convolutions have biases beside norms too."""
-    head: list[Any] = [] if config.avgpool is None else [{"adaptive_avg_pool": config.avgpool}]
-    for width in config.hidden:
-        head += [{"linear": width}, "relu", {"dropout": config.dropout}]
-    stages = zip(config.depths, config.widths, strict=True)
-    return {
-        "name": "vgg",
-        "input": list(config.input),
-        "classes": config.classes,
-        "norm": "batch_norm" if config.batch_norm else "none",
-        "defaults": {"block": "conv", "bias": True, "pool": 2},
-        "stages": [{"depth": depth, "width": width} for depth, width in stages],
-        "head": [*head, "linear", "softmax"],
-    }
-
 
 def assert_bit_for_bit(config: ResNetConfig | VGGConfig) -> None:
     """Fail unless the emitted module and the reference compute the same."""
-    data = resnet_data(config) if isinstance(config, ResNetConfig) else vgg_data(config)
-    ours, theirs = build_module(compile_data(data)), build(config)
-    _randomize(theirs)
+    ours, theirs = build_module(compile_data(data_of(config))), randomized(config)
     assert list(ours.state_dict()) == list(theirs.state_dict())
     ours.load_state_dict(theirs.state_dict(), strict=True)
     images = torch.randn(2, *config.input, generator=torch.Generator().manual_seed(1))
@@ -101,17 +43,6 @@ def assert_bit_for_bit(config: ResNetConfig | VGGConfig) -> None:
         assert expected["output"].std() > 0
         for name, value in expected.items():
             assert torch.equal(found[name], value), f"{name} differs, training={mode}"
-
-
-def _randomize(module: nn.Module) -> None:
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for parameter in module.parameters():
-            if parameter.dim() == 1:
-                parameter.uniform_(0.5, 1.5, generator=generator)
-        for name, buffer in module.named_buffers():
-            if not name.endswith("num_batches_tracked"):
-                buffer.uniform_(0.5, 1.5, generator=generator)
 
 
 def _run(module: nn.Module, images: Tensor) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -41,7 +42,7 @@ Forward = Callable[[Tensor], Tensor]
 
 
 def assert_same(op: Op, make: Callable[[], Forward], x: Shape) -> None:
-    """An op and torch's function agree in shape, parameters and multiply-adds, or both refuse."""
+    """An op and torch's function agree in shapes, tensors and multiply-adds, or both refuse."""
     with torch.device("meta"):
         try:
             function = make()
@@ -52,8 +53,13 @@ def assert_same(op: Op, make: Callable[[], Forward], x: Shape) -> None:
                 op.infer(x)
             return
     assert op.infer(x) == expected
-    parameters = function.parameters() if isinstance(function, nn.Module) else ()
-    assert op.params == sum(parameter.numel() for parameter in parameters)
+    module = function if isinstance(function, nn.Module) else nn.Identity()
+    assert op.params == sum(parameter.numel() for parameter in module.parameters())
+    state = [(name, tuple(tensor.shape)) for name, tensor in module.state_dict().items()]
+    assert list(op.state.items()) == state
+    assert op.buffers == {name for name, _ in module.named_buffers()}
+    learned = [shape for name, shape in op.state.items() if name not in op.buffers]
+    assert op.params == sum(map(math.prod, learned))
     assert 2 * 2 * op.multiply_adds(expected) == counter.get_total_flops()
 
 

@@ -1,0 +1,145 @@
+"""`archc bench`: what its numbers are made of. How large they are is no matter of tests."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+from structures import network_of
+
+import archc.bench.run
+from archc import DeviceError
+from archc.analysis import work
+from archc.bench import BenchOptions, BenchResult, Rates, bench
+from archc.bench.timing import measure_rates, peak_memory, time_step
+from archc.graph import deploy_form
+
+CPU = torch.device("cpu")
+QUICK = BenchOptions(batches=(1, 3), seconds=0.01)
+
+
+@pytest.fixture
+def rates(monkeypatch: pytest.MonkeyPatch) -> Rates:
+    """Rates as if they had been measured."""
+    fixed = Rates(multiply_adds=1e9, bytes_moved=1e6)
+    monkeypatch.setattr(archc.bench.run, "measure_rates", lambda *_: fixed)
+    return fixed
+
+
+def rows(options: BenchOptions, structure: str = "option A") -> list[BenchResult]:
+    return list(bench([network_of(structure)], options))
+
+
+def test_the_limit_is_the_larger_of_both_bounds(rates: Rates) -> None:
+    least = work(network_of("option A"))
+    for row in rows(QUICK):
+        assert row.multiply_adds == row.batch * least.multiply_adds
+        assert row.bytes_moved == 4 * (row.batch * least.activations + least.weights)
+        bounds = row.multiply_adds / rates.multiply_adds, row.bytes_moved / rates.bytes_moved
+        assert row.limit == max(bounds)
+        assert row.limited_by == "memory"
+        assert row.fraction == row.limit / row.latency.median
+        assert row.images_per_second == row.batch / row.latency.median
+        assert row.rates == rates
+    assert [row.batch for row in rows(QUICK)] == [1, 3]
+
+
+@pytest.mark.usefixtures("rates")
+def test_options_change_what_is_measured() -> None:
+    network = network_of("option A")
+    (deployed,) = rows(replace(QUICK, batches=(2,), deploy=True, channels_last=True))
+    assert deployed.mode == "forward, deploy, channels_last"
+    (half,) = rows(replace(QUICK, batches=(2,), dtype="bfloat16"))
+    assert half.bytes_moved == work(network).bytes_moved(2, 2)
+    (step,) = rows(replace(QUICK, batches=(2,), train=True, dtype="bfloat16"))
+    assert step.mode == "train"
+    assert step.multiply_adds == 2 * work(network, training=True).multiply_adds
+    assert deployed.bytes_moved == work(deploy_form(network)).bytes_moved(2, 4)
+
+
+@pytest.mark.usefixtures("rates")
+def test_memory_holds_at_least_weights_images_and_one_map() -> None:
+    network = network_of("option A")
+    (row,) = rows(replace(QUICK, batches=(5,)))
+    largest = max(len(network.nodes[i].output_shape) and _size(i) for i in network.nodes)
+    assert row.peak_memory >= 4 * (network.params + 5 * 3 * 16 * 12 + 5 * largest)
+    (step,) = rows(replace(QUICK, batches=(5,), train=True))
+    assert step.peak_memory > row.peak_memory
+
+
+def _size(node_id: str) -> int:
+    size = 1
+    for side in network_of("option A").nodes[node_id].output_shape:
+        size *= side
+    return size
+
+
+def test_peak_memory_is_what_lives_at_once() -> None:
+    def step() -> None:
+        one = torch.empty(1000, 100)
+        del one
+        pair = torch.empty(1000, 200), torch.empty(1000, 100)
+        del pair
+
+    assert peak_memory(step, CPU) == 4 * 300_000
+
+
+def test_times_are_in_order() -> None:
+    times = time_step(lambda: None, CPU, 0.001)
+    assert 0 < times.best <= times.lower <= times.median <= times.upper
+    assert times.runs >= 7
+
+
+def test_of_two_measurements_the_better_rates_count() -> None:
+    assert Rates(1, 4).or_better(Rates(3, 2)) == Rates(3, 4)
+    measured = measure_rates(CPU, torch.float32, 0.01)
+    assert min(measured.multiply_adds, measured.bytes_moved) > 0
+
+
+def test_a_deploy_form_is_not_trained() -> None:
+    with pytest.raises(ValueError, match="it is not for training"):
+        next(bench([network_of("vgg")], BenchOptions(deploy=True, train=True)))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_device_that_is_not_there_is_told() -> None:
+    with pytest.raises(DeviceError, match="there is no CUDA device: "):
+        next(bench([network_of("vgg")], BenchOptions(device="cuda")))
+    with pytest.raises(DeviceError, match="there is no kind of device `gpu`: cpu and cuda are"):
+        next(bench([network_of("vgg")], BenchOptions(device="gpu")))
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "archc", "bench", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_command_prints_a_table_and_json() -> None:
+    quick = ("cifar10/resnet20", "--input", "3,8,8", "--seconds", "0.1")
+    result = command(*quick)
+    assert (result.returncode, result.stderr) == (0, "")
+    title, heading, _, row = result.stdout.splitlines()
+    assert "float32, forward; at best " in title
+    assert heading.split("  ")[0] == "spec"
+    assert row.startswith("cifar10/resnet20 ")
+    result = command(*quick, "--train", "--batch", "2", "--batch", "3", "--format", "json")
+    assert (result.returncode, result.stderr) == (0, "")
+    records = json.loads(result.stdout)
+    assert [(one["spec"], one["batch"], one["mode"]) for one in records] == [
+        ("cifar10/resnet20", 2, "train"),
+        ("cifar10/resnet20", 3, "train"),
+    ]
+
+
+def test_a_wrong_command_line_exits_with_2() -> None:
+    assert command("cifar10/resnet20", "--deploy", "--train").returncode == 2
+    assert command("cifar10/resnet20", "--dtype", "int8").returncode == 2
+    assert command("cifar10/resnet20", "--batch", "0").returncode == 2

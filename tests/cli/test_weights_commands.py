@@ -1,0 +1,229 @@
+"""What takes weights or writes them, as a shell sees it: files, exit codes, and no traceback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import onnx
+import pytest
+import torch
+from safetensors.torch import load_file
+from trained import images_for, trained
+
+import archc
+from archc.live import instance
+
+SPEC = """\
+name: tiny
+input: [3, 8, 6]
+classes: 5
+stem: [{conv: {width: 4, kernel: 3}}]
+defaults: {block: basic, depth: 1, shortcut: B}
+stages: [{width: 4}, {width: 8, stride: 2}]
+head: [global_avg_pool, linear, softmax]
+"""
+FOLDED = "archc: all 6 batch norms are folded into convolutions\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a spec and a checkpoint of it."""
+    (tmp_path / "tiny.yaml").write_text(SPEC)
+    module = trained(archc.load(tmp_path / "tiny.yaml"))
+    torch.save({"model": module.state_dict(), "epoch": 3}, tmp_path / "tiny.pth")
+    return tmp_path
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command line as a process of its own in a folder; it never shows a traceback."""
+    result = subprocess.run(
+        [sys.executable, "-m", "archc", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "Traceback" not in result.stderr
+    assert "internal error" not in result.stderr
+    assert "Warning" not in result.stderr
+    return result
+
+
+def assert_refused(folder: Path, arguments: list[str], message: str, code: int = 1) -> None:
+    """Fail unless a command says just this and leaves everything as it was."""
+    before = contents(folder)
+    result = run(folder, *arguments)
+    assert result.stderr == message
+    assert (result.returncode, result.stdout) == (code, "")
+    assert contents(folder) == before
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+# What works
+
+
+def test_fold_writes_weights_for_the_module_of_emit_deploy(folder: Path) -> None:
+    result = run(folder, "fold", "tiny.yaml", "tiny.pth", "-o", "out/deploy.safetensors")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", FOLDED)
+    result = run(folder, "emit", "tiny.yaml", "--deploy", "-o", "out/tiny_deploy.py")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", FOLDED)
+    source = (folder / "out/tiny_deploy.py").read_text()
+    assert "BatchNorm" not in source
+    module = instance("tiny", source).eval()
+    module.load_state_dict(load_file(folder / "out/deploy.safetensors"))
+    expected = trained(archc.load(folder / "tiny.yaml"))
+    images = images_for(archc.load(folder / "tiny.yaml"))
+    torch.testing.assert_close(module(images), expected(images))
+    assert sorted(os.listdir(folder / "out")) == ["deploy.safetensors", "tiny_deploy.py"]
+
+
+def test_fold_says_which_norms_stay_and_that_there_are_none(folder: Path) -> None:
+    bare = "norm: none, activation: none}}]"
+    text = SPEC.replace("}}]", f", {bare}") + "pre_activation: true\n"
+    (folder / "pre.yaml").write_text(text)
+    assert run(folder, "emit", "pre.yaml", "--deploy", "-o", "pre.py").stderr == (
+        "archc: 2 batch norms are folded into convolutions; "
+        "3 stand elsewhere and stay: layer1.0.bn1, layer2.0.bn1, bn\n"
+    )
+    (folder / "none.yaml").write_text(SPEC + "norm: none\n")
+    result = run(folder, "emit", "none.yaml", "--deploy", "-o", "none.py")
+    assert (result.returncode, result.stderr) == (0, "archc: there is no batch norm to fold\n")
+
+
+def test_export_writes_an_onnx_file_of_trained_weights(folder: Path) -> None:
+    result = run(
+        folder, "export", "tiny.yaml", "--weights", "tiny.pth", "--deploy", "-o", "tiny.onnx"
+    )
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", FOLDED)
+    content = archc.export(folder / "tiny.yaml", weights=folder / "tiny.pth", deploy=True)
+    kinds = [node.op_type for node in onnx.load_from_string(content).graph.node]
+    assert "BatchNormalization" not in kinds
+    written = onnx.load(folder / "tiny.onnx")
+    assert [node.op_type for node in written.graph.node] == kinds
+    assert list(written.graph.initializer) == list(onnx.load_from_string(content).graph.initializer)
+
+
+def test_export_writes_a_program_of_fresh_weights_and_says_so(folder: Path) -> None:
+    result = run(folder, "export", "tiny.yaml", "--batch", "2", "-o", "tiny.PT2")
+    fresh = "archc: the weights are freshly initialised; --weights gives others\n"
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", fresh)
+    program = torch.export.load(folder / "tiny.PT2")
+    assert program.module()(torch.zeros(2, 3, 8, 6)).shape == (2, 5)
+
+
+@pytest.mark.parametrize("deploy", [[], ["--deploy"]], ids=["as it is", "deploy"])
+def test_verify_checks_a_checkpoint_that_fits(folder: Path, deploy: list[str]) -> None:
+    command = ["verify", "tiny.yaml", "--weights", "tiny.pth", "--backend", "eager", *deploy]
+    result = run(folder, *command)
+    assert (result.returncode, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert lines[0] == "tiny.yaml: verified on cpu"
+    (fit,) = [line for line in lines if "weights" in line]
+    assert fit.split() == ["✓", "weights", "all", "14" if deploy else "38", "tensors", "fit"]
+    assert "✗" not in result.stdout
+
+
+# What is refused
+
+
+def usage(command: str, arguments: str, message: str) -> str:
+    return (
+        f"Usage: archc {command} [OPTIONS] {arguments}\n"
+        f"Try 'archc {command} --help' for help.\n\nError: {message}\n"
+    )
+
+
+def test_a_wrong_command_line_exits_with_2(folder: Path) -> None:
+    for arguments, message in (
+        (
+            ["fold", "tiny.yaml", "tiny.pth", "-o", "x.pth"],
+            "Invalid value for '-o': 'x.pth' does not end in .safetensors",
+        ),
+        (
+            ["export", "tiny.yaml", "-o", "x.tflite"],
+            "Invalid value for '-o': 'x.tflite' does not end in .onnx or .pt2",
+        ),
+        (
+            ["export", "tiny.yaml", "-o", "x.onnx", "--batch", "0"],
+            "Invalid value for '--batch': 0 is not in the range x>=1.",
+        ),
+        (["fold", "tiny.yaml", "-o", "x.safetensors"], "Missing argument 'WEIGHTS'."),
+        (
+            ["verify", "tiny.yaml", "tiny.yaml", "--weights", "tiny.pth"],
+            "--weights goes with a single SPEC",
+        ),
+    ):
+        synopsis = {"fold": "SPEC WEIGHTS", "export": "SPEC", "verify": "SPEC..."}[arguments[0]]
+        assert_refused(folder, arguments, usage(arguments[0], synopsis, message), code=2)
+
+
+COMMANDS = {
+    "fold": ["fold", "tiny.yaml", "net.pth", "-o", "out.safetensors"],
+    "export": ["export", "tiny.yaml", "--weights", "net.pth", "--deploy", "-o", "out.onnx"],
+    "verify": ["verify", "tiny.yaml", "--weights", "net.pth"],
+}
+
+
+def test_a_truncated_checkpoint_exits_with_1(folder: Path) -> None:
+    whole = (folder / "tiny.pth").read_bytes()
+    (folder / "net.pth").write_bytes(whole[: len(whole) // 2])
+    message = "net.pth: error: is no whole PyTorch checkpoint: truncated or damaged\n"
+    assert_refused(folder, COMMANDS["export"], message)
+
+
+class TouchesAFile:
+    """Creates a file when it is unpickled."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.system, ("touch executed",)
+
+
+def test_a_checkpoint_that_runs_code_is_refused_and_not_run(folder: Path) -> None:
+    torch.save({"model": TouchesAFile()}, folder / "net.pth")
+    assert_refused(
+        folder,
+        COMMANDS["fold"],
+        "net.pth: error: holds more than tensors: "
+        f"loading it would call `{os.system.__module__}.system`; nothing was executed\n"
+        "hint: save the state dict alone: torch.save(model.state_dict(), FILE), "
+        "or as safetensors\n",
+    )
+    assert not (folder / "executed").exists()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_checkpoint_of_another_network_is_told_by_block(folder: Path, command: str) -> None:
+    state = archc.module(folder / "tiny.yaml").state_dict()
+    del state["layer2.0.downsample.0.weight"], state["fc.weight"]
+    state["head.weight"] = torch.zeros(2, 8)
+    torch.save({f"module.{key}": tensor for key, tensor in state.items()}, folder / "net.pth")
+    assert_refused(
+        folder,
+        COMMANDS[command],
+        "net.pth: error: does not fit tiny.yaml: 2 tensors missing, 1 unexpected\n"
+        "  layer2.0  missing: downsample.0.weight\n"
+        "  fc        missing: weight\n"
+        "  head      unexpected: weight\n",
+    )
+
+
+def test_an_output_that_cannot_be_written_is_told(folder: Path) -> None:
+    taken = "archc: error: cannot write 'tiny.pth/x.safetensors': "
+    assert_refused(
+        folder,
+        ["fold", "tiny.yaml", "tiny.pth", "-o", "tiny.pth/x.safetensors"],
+        f"{FOLDED}{taken}a file stands where its folder should be\n",
+    )
+    (folder / "folder.py").mkdir()
+    assert_refused(
+        folder,
+        ["emit", "tiny.yaml", "--deploy", "-o", "folder.py"],
+        f"{FOLDED}archc: error: cannot write 'folder.py': it is a folder\n",
+    )

@@ -1,0 +1,464 @@
+"""Verification: what is emitted passes, on every structure; what it says; what it refuses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from hypothesis import HealthCheck, Phase, assume, given, settings
+from strategies import Data, compile_data, specs
+from structures import STRUCTURES, network_of
+from torch import Tensor
+
+import archc
+from archc.backends.pytorch import emit
+from archc.blocks import Stage, Style, register, unregister
+from archc.cli import cli, main
+from archc.devices import DeviceError
+from archc.graph import Fragment, FragmentBuilder, Network, Shape, deploy_form
+from archc.graph.ops import Add, AvgPool2d, Conv2d, ReLU
+from archc.spec import SpecError
+from archc.verify import BACKENDS, CHECKS, Fault, Options, Report, Row, verify
+from archc.weights import Checkpoint, WeightsError
+
+EAGER = Options(backend="eager")
+
+
+def assert_passes(network: Network, options: Options = EAGER) -> Report:
+    report = verify(network, options=options)
+    assert report.passed, report.faults
+    assert not report.faults
+    assert [row.check for row in report.rows] == list(CHECKS)
+    return report
+
+
+def numbers(report: Report) -> dict[str, str]:
+    return {row.check: row.number for row in report.rows}
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_every_structure_passes(structure: str) -> None:
+    network = network_of(structure)
+    report = assert_passes(network, Options(backend="aot_eager"))
+    told = numbers(report)
+    assert told["parameters"] == f"{network.params:,}"
+    assert told["state dict"] == f"{len(network.state)} tensors"
+    assert told["multiply-adds"] == f"{network.multiply_adds:,}"
+    assert told["training"] == told["inference"] == f"{len(network.nodes) - 2} ops bit for bit"
+    learned = sum(bool(set(n.op.state) - n.op.buffers) for n in network.nodes.values())
+    assert learned
+    assert told["gradients"].endswith(" bit-equal")
+
+
+@pytest.mark.parametrize("structure", ["bottlenecks", "vgg with norm", "mixed"])
+def test_deploy_forms_pass(structure: str) -> None:
+    report = assert_passes(deploy_form(network_of(structure)))
+    assert numbers(report)["deploy form"] == "no norm to fold"
+
+
+SHIPPED = [
+    ("cifar10/resnet20", {}, (3, 8, 8)),
+    ("cifar10/plain20", {}, (3, 8, 8)),
+    ("cifar10/preresnet110", {"depth": 2}, (3, 8, 8)),
+    ("cifar10/preresnet164", {"depth": 2}, (3, 8, 8)),
+    ("imagenet/resnet18", {"depth": 1, "width": 64}, (3, 48, 40)),
+    ("imagenet/resnet50", {"depth": [2, 1, 1, 1], "width": 8}, (3, 48, 40)),
+    ("imagenet/vgg19", {"width": 4, "depth": 1}, (3, 32, 32)),
+    ("torchvision/resnext50_32x4d", {"depth": 1, "width": 16}, (3, 48, 40)),
+]
+
+
+@pytest.mark.parametrize(("spec", "with_", "size"), SHIPPED, ids=lambda value: str(value))
+def test_shipped_specs_pass_at_a_small_size(spec: str, with_: Data, size: Shape) -> None:
+    assert_passes(archc.load(spec, with_=with_, input=size))
+
+
+@settings(
+    max_examples=max(8, settings().max_examples // 12),
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+@given(specs())
+def test_random_networks_pass(data: Data) -> None:
+    try:
+        network = compile_data(data)
+    except SpecError:
+        assume(False)
+    assume(network.multiply_adds < 3e7)
+    assume(network.params < 1e6)
+    assume(len(network.nodes) < 80)
+    assert_passes(network)
+
+
+@pytest.mark.skipif(
+    not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="inductor needs a C++ compiler"
+)
+def test_what_inductor_compiles_agrees() -> None:
+    network = compile_data({"name": "x", "input": [3, 8, 8], "head": [CONV, "flatten", "linear"]})
+    report = assert_passes(network, Options(backend="inductor"))
+    number = numbers(report)["torch.compile"]
+    assert number == "bit for bit" or number.startswith("within ")
+
+
+CONV: Data = {"conv": {"width": 4, "kernel": 3}}
+
+
+def test_without_a_compiler_inductor_is_told_from_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    class InvalidCxxCompiler(Exception):
+        pass
+
+    def compiled(*_: object, **__: object) -> None:
+        raise InvalidCxxCompiler("no C++ compiler")
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    report = verify(network_of("vgg"))
+    words = "there is no C++ compiler, which inductor needs; `--backend aot_eager` needs none"
+    assert report.faults == (Fault("", words),)
+    assert [row.check for row in report.rows if not row.passed] == ["torch.compile"]
+
+
+# A block type of the test's own
+
+
+class TwinStage(Stage):
+    """Blocks of two convolutions side by side, the input where the shape stays, and a mean."""
+
+    def lower(self, x: Shape, stride: int, style: Style) -> Fragment:
+        """The relu of a sum of up to three, smoothed."""
+        block = FragmentBuilder(x)
+        twins = [
+            block.add(f"{side}.conv", Conv2d(x[0], self.width, kernel, stride, kernel // 2), "")
+            for side, kernel in (("left", 1), ("right", 3))
+        ]
+        same = block.shape() == x
+        block.add("add", Add(), *twins, *[Fragment.INPUT] * same)
+        block.add("relu", ReLU())
+        block.add("smooth", AvgPool2d(3, 1, 1))
+        return block.build("TwinBlock")
+
+
+TWINS = """\
+name: twins
+input: [3, 12, 10]
+classes: 4
+defaults: {block: twin, depth: 2}
+stages: [{width: 4}, {width: 8, stride: 2}]
+head: [global_avg_pool, linear]
+"""
+
+
+@pytest.fixture
+def twins(tmp_path: Path) -> Iterator[Path]:
+    """A spec with a block type that is there for one test."""
+    path = tmp_path / "twins.yaml"
+    path.write_text(TWINS, encoding="utf-8")
+    register("twin")(TwinStage)
+    yield path
+    unregister("twin")
+
+
+def test_a_block_type_from_elsewhere_is_verified_like_any(twins: Path) -> None:
+    network = archc.load(twins)
+    assert_passes(network)
+    source = emit(network)
+    summands = "self.left(x) + self.right(x)"
+    assert source.count(summands) == 2
+    faulty = source.replace(summands, "self.left(x) - self.right(x)")
+    report = verify(network, source=faulty, options=EAGER)
+    training = next(row for row in report.rows if row.check == "training")
+    assert training.faults == (Fault("layer1.0.add", "no op puts out its value"),)
+
+
+# Values that overflow
+
+
+@pytest.mark.parametrize(
+    ("weight", "layers"),
+    [
+        (1e38, ["layer1.0.conv1", "layer1.0.downsample.0"]),
+        (1e20, ["layer1.0.conv2"]),
+        (1e10, ["layer1.1.conv2"]),
+        (3e4, ["layer2.1.conv1", "layer2.1.downsample.0"]),
+    ],
+)
+def test_a_value_that_overflows_is_a_fault_of_its_layer(weight: float, layers: list[str]) -> None:
+    """Bit-equal or not: what follows from it is not told."""
+    network = network_of("without norm")
+    started = 'nn.init.kaiming_normal_(module.weight, mode="fan_out")'
+    loud = emit(network).replace(started, f"nn.init.constant_(module.weight, {weight})")
+    report = verify(network, source=loud, options=EAGER)
+    rows = {row.check: row for row in report.rows}
+    faults = tuple(Fault(layer, "its value is not finite") for layer in layers)
+    assert rows["training"].faults == rows["inference"].faults == faults
+    for check in ("gradients", "torch.export", "torch.compile", "deploy form"):
+        assert rows[check] == Row(check, None, "not run")
+
+
+def checkpoint_of(network: Network, **changes: Tensor) -> Checkpoint:
+    state = archc.module(network).state_dict()
+    return Checkpoint("net.pth", {**state, **changes})
+
+
+def test_weights_that_overflow_are_named() -> None:
+    network = network_of("vgg")
+    weight = torch.full((8, 8, 3, 3), 1e38)
+    report = verify(network, checkpoint_of(network, **{"features.2.weight": weight}), EAGER)
+    assert not report.passed
+    assert report.rows[0] == Row("weights", True, "all 12 tensors fit")
+    assert set(report.faults) == {Fault("features.2", "its value is not finite")}
+
+
+def test_gradients_that_overflow_are_named() -> None:
+    """The values do not: the first layer makes them as small as the next two make them large."""
+    network = network_of("vgg")
+    shapes = {"features.0": (8, 3, 3, 3), "features.2": (8, 8, 3, 3), "features.5": (16, 8, 3, 3)}
+    scales = {"features.0": 1e-30, "features.2": 1e25, "features.5": 1e25}
+    weights = {
+        f"{layer}.weight": scales[layer] * torch.ones(shape) for layer, shape in shapes.items()
+    }
+    report = verify(network, checkpoint_of(network, **weights), EAGER)
+    assert [row.check for row in report.rows if not row.passed] == ["gradients"]
+    assert report.faults == (Fault("features.0", "its gradients are not finite"),)
+
+
+def test_a_checkpoint_is_what_is_verified() -> None:
+    """Its running statistics are kept: with those of a batch this one would be finite."""
+    network = network_of("option A")
+    report = verify(network, checkpoint_of(network), EAGER)
+    assert report.passed, report.faults
+    assert [row.check for row in report.rows] == ["weights", *CHECKS]
+    assert numbers(report)["weights"] == "all 56 tensors fit"
+    variance = torch.full((8,), torch.inf)
+    report = verify(network, checkpoint_of(network, **{"bn1.running_var": variance}), EAGER)
+    assert not report.passed
+
+
+def test_a_checkpoint_that_does_not_fit_is_refused() -> None:
+    checkpoint = checkpoint_of(network_of("option A"))
+    with pytest.raises(WeightsError):
+        verify(network_of("vgg"), checkpoint, EAGER)
+
+
+# Reports
+
+
+def test_a_report_is_plain_data() -> None:
+    report = verify(network_of("vgg"), source="raise ValueError('no')", options=EAGER)
+    data = json.loads(json.dumps(report.as_dict()))
+    skipped: list[dict[str, object]] = [
+        {"check": check, "passed": None, "number": "not run", "faults": []} for check in CHECKS[1:]
+    ]
+    fault = {"layer": "", "message": "ValueError: no"}
+    first = {"check": CHECKS[0], "passed": False, "number": "", "faults": [fault]}
+    assert data == {"name": "net", "device": "cpu", "rows": [first, *skipped], "passed": False}
+    assert [str(fault) for fault in report.faults] == ["the module: ValueError: no"]
+
+
+def test_what_was_not_run_has_not_passed() -> None:
+    rows = (Row.of("parameters", "1"), Row.skipped("state dict"))
+    assert not Report("net", "cpu", rows).passed
+    assert Report("net", "cpu", rows[:1]).passed
+
+
+def test_verifying_draws_no_random_numbers_of_the_callers() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    assert_passes(network_of("vgg"))
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_verification_says_the_same_each_time() -> None:
+    faulty = emit(network_of("vgg")).replace("nn.Dropout(0.5)", "nn.Dropout(0.4)")
+    first, second = (
+        verify(network_of("vgg"), source=faulty, options=EAGER).faults for _ in range(2)
+    )
+    assert first
+    assert first == second
+
+
+def test_an_unknown_backend_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^`backend` must be one of inductor, aot_eager, eager, "):
+        verify(network_of("vgg"), options=Options(backend="tensorrt"))
+    assert BACKENDS == ("inductor", "aot_eager", "eager")
+
+
+# Devices
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_device_that_is_not_there_is_told() -> None:
+    reason = "none found" if torch.version.cuda else "this torch is a build for the CPU"
+    with pytest.raises(DeviceError) as caught:
+        verify(network_of("vgg"), options=Options("cuda"))
+    assert str(caught.value) == f"there is no CUDA device: {reason}"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("tpu", "there is no kind of device `tpu`: cpu and cuda are"),
+        ("meta", "archc runs on cpu and cuda, not on `meta`"),
+    ],
+)
+def test_a_device_of_another_kind_is_told(name: str, message: str) -> None:
+    with pytest.raises(DeviceError) as caught:
+        verify(network_of("vgg"), options=Options(name))
+    assert str(caught.value) == message
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_every_structure_passes_on_cuda(structure: str) -> None:
+    assert_passes(network_of(structure), Options("cuda", backend="aot_eager"))
+
+
+# The command
+
+
+TABLE = """\
+cifar10/resnet20: verified on cpu
+    check                result
+─────────────────────────────────────────────────────────────────
+✓   emitted source       88 lines
+✓   parameters           269,722
+✓   state dict           116 tensors
+✓   output shapes        42 layers
+✓   multiply-adds        2,535,040
+✓   training             71 ops bit for bit
+✓   running statistics   57 buffers bit for bit
+✓   gradients            59 of 59 bit-equal
+✓   inference            71 ops bit for bit
+✓   torch.export         bit for bit
+✓   torch.compile        bit for bit
+✓   deploy form          19 norms folded, within EPSILON in float64
+"""
+
+
+SMALL = ("--input", "3,8,8", "--backend", "eager")
+
+
+def run(*arguments: str) -> Result:
+    """The command in this process; what it returns is the exit code of `archc`."""
+    return CliRunner().invoke(cli, ["verify", *arguments], standalone_mode=False)
+
+
+def test_the_command_prints_a_table_of_ticks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["archc", "verify", "cifar10/resnet20", *SMALL])
+    with pytest.raises(SystemExit) as exit:
+        main()
+    assert exit.value.code == 0
+    output = capsys.readouterr()
+    epsilon = output.out.rpartition("within ")[2].partition(" ")[0]
+    assert float(epsilon) < 1e-12
+    assert output.out == TABLE.replace("EPSILON", epsilon)
+    assert output.err == ""
+
+
+def test_several_specs_make_several_tables() -> None:
+    result = run("cifar10/plain20", "cifar10/resnet20", *("--with", "depth=1"), *SMALL)
+    assert result.return_value == 0
+    assert result.output.count("\n\n") == 1
+    assert result.output.count(": verified on cpu\n") == 2
+
+
+def test_the_command_prints_json() -> None:
+    result = run("cifar10/plain20", *SMALL, "--with", "depth=1", "--format", "json")
+    assert result.return_value == 0
+    (record,) = json.loads(result.output)
+    assert list(record) == ["spec", "name", "device", "rows", "passed"]
+    assert (record["spec"], record["device"], record["passed"]) == ("cifar10/plain20", "cpu", True)
+    assert [row["check"] for row in record["rows"]] == list(CHECKS)
+    assert all(row["passed"] and row["faults"] == [] for row in record["rows"])
+
+
+def test_the_deploy_form_is_verified_on_demand(tmp_path: Path) -> None:
+    result = run("cifar10/plain20", *SMALL, "--with", "depth=1", "--deploy")
+    assert result.return_value == 0
+    assert "✓   deploy form          no norm to fold\n" in result.output
+    assert "✓   running statistics   there are none\n" in result.output
+
+
+def test_weights_go_with_a_single_spec() -> None:
+    result = run("cifar10/resnet20", "cifar10/resnet32", "--weights", "net.pth")
+    assert isinstance(result.exception, click.UsageError)
+    assert result.exception.exit_code == 2
+    assert result.exception.message == "--weights goes with a single SPEC"
+
+
+@pytest.mark.parametrize("arguments", [("--batch", "1"), ("--backend", "tensorrt"), ()])
+def test_a_wrong_command_line_is_refused(arguments: tuple[str, ...]) -> None:
+    result = run(*arguments, *["cifar10/resnet20"] * bool(arguments))
+    assert isinstance(result.exception, click.UsageError)
+    assert result.exception.exit_code == 2
+
+
+def plant(monkeypatch: pytest.MonkeyPatch, old: str, new: str) -> None:
+    """Let archc emit a fault."""
+
+    def faulty(network: Network) -> str:
+        source = emit(network)
+        assert old in source
+        return source.replace(old, new)
+
+    monkeypatch.setattr("archc.verify.check.emit", faulty)
+
+
+def test_a_fault_is_told_below_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(monkeypatch, "out += self.shortcut(x)", "out -= self.shortcut(x)")
+    result = run("cifar10/resnet20", *SMALL, "--with", "depth=1")
+    assert result.return_value == 1
+    assert result.output.startswith("cifar10/resnet20: differs from its graph on cpu\n")
+    assert result.output.endswith(
+        "✓   multiply-adds        765,568\n"
+        "✗   training             differs\n"
+        "–   running statistics   not run\n"
+        "–   gradients            not run\n"
+        "✗   inference            differs\n"
+        "–   torch.export         not run\n"
+        "–   torch.compile        not run\n"
+        "–   deploy form          not run\n"
+        "✗ training: layer1.0.add: no op puts out its value\n"
+        "✗ inference: layer1.0.add: no op puts out its value\n"
+    )
+
+
+def test_a_fault_is_told_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(monkeypatch, "self.fc = nn.Linear(64, 10)", "self.fc = nn.Linear(64, 10, bias=False)")
+    result = run("cifar10/resnet20", *SMALL, "--with", "depth=1", "--format", "json")
+    assert result.return_value == 1
+    (record,) = json.loads(result.output)
+    assert record["passed"] is False
+    faults: list[Any] = [row["faults"] for row in record["rows"] if row["faults"]]
+    assert faults == [
+        [{"layer": "fc", "message": "has 640 parameters, not 650"}],
+        [{"layer": "fc", "message": "has no tensor `bias`"}],
+    ]
+
+
+def test_many_faults_are_told_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(monkeypatch, "self.bn1 = nn.BatchNorm2d(", "self.bn1 = nn.Identity(")
+    result = run("cifar10/resnet20", *SMALL)
+    assert result.return_value == 1
+    lines = [line for line in result.output.splitlines() if line.startswith("✗ state dict: ")]
+    assert len(lines) == 21
+    assert lines[0] == "✗ state dict: bn1: has no tensor `weight`"
+    assert lines[-1] == "✗ state dict: and 30 more"
+
+
+def test_one_spec_that_fails_makes_the_command_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(monkeypatch, 'mode="fan_out")', 'mode="fan_out"); self.fc.bias = None')
+    result = run("cifar10/plain20", "cifar10/plain32", *SMALL, "--with", "depth=1")
+    assert result.return_value == 1
+    assert result.output.count("differs from its graph") == 2

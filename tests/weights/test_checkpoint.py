@@ -1,0 +1,336 @@
+"""Checkpoints as files: every form they come in, and every way in which they are none."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import random
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from archc.weights import WeightsError, read_checkpoint
+from archc.weights.checkpoint import SAVE_HINT
+from archc.weights.files import to_safetensors
+
+STATE = {
+    "conv1.weight": torch.randn(2, 3, 1, 1, generator=torch.Generator().manual_seed(0)),
+    "bn1.running_var": torch.ones(2, dtype=torch.float64),
+    "bn1.num_batches_tracked": torch.tensor(3),
+    "fc.bias": torch.tensor([0.5, -2], dtype=torch.bfloat16),
+}
+SGD: dict[str, Any] = {
+    "state": {0: {"momentum_buffer": torch.ones(2)}},
+    "param_groups": [{"lr": 1}],
+}
+WHOLE = "is no whole PyTorch checkpoint: truncated or damaged"
+
+
+def pickled(content: object, **options: Any) -> bytes:
+    file = io.BytesIO()
+    torch.save(content, file, **options)
+    return file.getvalue()
+
+
+def legacy(content: object) -> bytes:
+    """As torch wrote it before version 1.6."""
+    return pickled(content, _use_new_zipfile_serialization=False)
+
+
+WRITERS: dict[str, Callable[[dict[str, Tensor]], bytes]] = {
+    "zip.pth": pickled,
+    "legacy.pth": legacy,
+    "whole.safetensors": to_safetensors,
+}
+every_format = pytest.mark.parametrize("name", WRITERS)
+
+
+def put(folder: Path, name: str, content: bytes) -> Path:
+    path = folder / name
+    path.write_bytes(content)
+    return path
+
+
+def refusal(path: Path | str) -> tuple[str, str | None]:
+    """What is said of a file, without its folder, and the hint."""
+    with pytest.raises(WeightsError) as caught:
+        read_checkpoint(path)
+    return str(caught.value).replace(f"{Path(path).parent}/", ""), caught.value.hint
+
+
+def same(found: Mapping[str, Tensor], expected: Mapping[str, Tensor] = STATE) -> bool:
+    """Whether two state dicts have the same keys, types and numbers."""
+    return set(found) == set(expected) and all(
+        found[key].dtype == tensor.dtype and torch.equal(found[key], tensor)
+        for key, tensor in expected.items()
+    )
+
+
+# What is read
+
+
+@every_format
+def test_a_state_dict_is_read_whatever_the_format(name: str, tmp_path: Path) -> None:
+    checkpoint = read_checkpoint(put(tmp_path, name, WRITERS[name](STATE)))
+    assert same(checkpoint.tensors)
+    assert checkpoint.inside is None
+    assert checkpoint.file == str(tmp_path / name)
+
+
+@every_format
+def test_the_format_is_known_by_the_content(name: str, tmp_path: Path) -> None:
+    assert same(read_checkpoint(put(tmp_path, "weights.bin", WRITERS[name](STATE))).tensors)
+
+
+@pytest.mark.parametrize("write", [pickled, legacy])
+@pytest.mark.parametrize("key", ["state_dict", "model_state_dict", "model", "net", "ema_of_mine"])
+def test_a_state_dict_inside_a_training_checkpoint_is_found(
+    write: Callable[[object], bytes], key: str, tmp_path: Path
+) -> None:
+    content = {"epoch": 3, "best": 0.71, "optimizer": SGD, key: STATE, "scheduler": None}
+    checkpoint = read_checkpoint(put(tmp_path, "run.pth", write(content)))
+    assert same(checkpoint.tensors)
+    assert checkpoint.inside == key
+
+
+def test_of_several_the_one_that_is_called_a_state_dict_is_taken(tmp_path: Path) -> None:
+    others = {key: tensor + 1 for key, tensor in STATE.items()}
+    content = {"model_ema": others, "model": others, "state_dict": STATE}
+    checkpoint = read_checkpoint(put(tmp_path, "run.pth", pickled(content)))
+    assert same(checkpoint.tensors)
+    assert checkpoint.inside == "state_dict"
+
+
+def test_parameters_and_views_are_read_as_plain_tensors(tmp_path: Path) -> None:
+    whole = torch.arange(12.0).reshape(3, 4)
+    state = OrderedDict(
+        {"weight": nn.Parameter(whole), "view": whole.t()[1:3], "wide": torch.ones(1).expand(4)}
+    )
+    found = read_checkpoint(put(tmp_path, "views.pth", pickled(state))).tensors
+    assert same(found, {"weight": whole, "view": whole.t()[1:3], "wide": torch.ones(4)})
+    assert not found["weight"].requires_grad
+
+
+def test_a_checkpoint_without_checksums_is_read(tmp_path: Path) -> None:
+    """torch can be told to compute none; it writes zeros then."""
+    torch.serialization.set_crc32_options(False)
+    try:
+        content = pickled(STATE)
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert same(read_checkpoint(put(tmp_path, "fast.pth", content)).tensors)
+
+
+# What is refused
+
+
+def complaint_of_program(folder: Path, save: Callable[[Path], None]) -> tuple[str, str | None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript is deprecated
+        save(folder / "net.pth")
+    return refusal(folder / "net.pth")
+
+
+def test_programs_are_refused(tmp_path: Path) -> None:
+    expected = "net.pth: error: is a TorchScript or exported program, not weights", SAVE_HINT
+    net, images = nn.Linear(2, 2), (torch.zeros(1, 2),)
+    assert expected == complaint_of_program(
+        tmp_path,
+        lambda path: torch.jit.save(torch.jit.script(net), path),
+    )
+    assert expected == complaint_of_program(
+        tmp_path, lambda path: torch.export.save(torch.export.export(net, images), path)
+    )
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+    missing = "missing.pth: error: cannot be read: no such file or directory"
+    assert refusal(tmp_path / "missing.pth") == (missing, None)
+    (tmp_path / "folder.pth").mkdir()
+    folder = "folder.pth: error: is a folder, not a checkpoint"
+    assert refusal(tmp_path / "folder.pth") == (folder, None)
+    assert refusal("a\0b.pth") == ("a\ufffdb.pth: error: cannot be read: embedded null byte", None)
+
+
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22ea\n"
+
+REFUSED: dict[str, tuple[bytes, str, str | None]] = {
+    "empty.pth": (b"", "is empty", None),
+    "text.pth": (
+        b"import torch\n",
+        "is neither a PyTorch checkpoint nor a safetensors file",
+        None,
+    ),
+    "page.pth": (
+        b"<!DOCTYPE html><title>404</title>",
+        "is neither a PyTorch checkpoint nor a safetensors file",
+        None,
+    ),
+    "lfs.pth": (LFS, "is a Git LFS pointer, not the checkpoint itself", "run `git lfs pull`"),
+    "lfs.safetensors": (
+        LFS,
+        "is a Git LFS pointer, not the checkpoint itself",
+        "run `git lfs pull`",
+    ),
+    "empty.safetensors": (b"", "is no whole safetensors file: truncated or damaged", None),
+    "text.safetensors": (b"hello\n", "is no whole safetensors file: truncated or damaged", None),
+    "misnamed.safetensors": (
+        pickled(STATE),
+        "is no whole safetensors file: truncated or damaged",
+        None,
+    ),
+    "tensor.pth": (pickled(torch.ones(2)), "holds a tensor, not a state dict", SAVE_HINT),
+    "list.pth": (pickled([STATE]), "holds a Python `list`, not a state dict", SAVE_HINT),
+    "none.pth": (legacy(None), "holds a Python `NoneType`, not a state dict", SAVE_HINT),
+    "numbers.pth": (pickled({"epoch": 3}), "holds no state dict", SAVE_HINT),
+    "optimizer.pth": (pickled(SGD), "holds no state dict", SAVE_HINT),
+    "two.pth": (
+        pickled({"generator": STATE, "discriminator": STATE, "epoch": 1}),
+        "holds several state dicts, `generator` and `discriminator`",
+        SAVE_HINT,
+    ),
+    "sparse.pth": (
+        pickled({"fc.weight": torch.eye(3).to_sparse()}),
+        "`fc.weight` is no dense tensor of plain numbers",
+        None,
+    ),
+    "meta.pth": (
+        pickled({"model": {"fc.weight": torch.ones(3, device="meta")}}),
+        "`fc.weight` is no dense tensor of plain numbers",
+        None,
+    ),
+    "terminal.pth": (
+        pickled({"\x1b[2J\nfc.weight": torch.eye(3).to_sparse()}),
+        "`\ufffd[2J\ufffdfc.weight` is no dense tensor of plain numbers",
+        None,
+    ),
+    "module.pth": (
+        pickled(nn.Conv2d(3, 4, 1)),
+        "holds more than tensors: loading it would call `torch.nn.modules.conv.Conv2d`; "
+        "nothing was executed",
+        SAVE_HINT,
+    ),
+    "protocol4.pth": (
+        pickled(STATE, pickle_protocol=4),
+        "is damaged, or no pickle of protocol 2, which torch.save writes",
+        SAVE_HINT,
+    ),
+    "plain_pickle.pth": (
+        pickle.dumps(STATE["fc.bias"].float().numpy()),
+        "is damaged, or no pickle of protocol 2, which torch.save writes",
+        SAVE_HINT,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_no_checkpoint_is_refused(name: str, tmp_path: Path) -> None:
+    content, message, hint = REFUSED[name]
+    assert refusal(put(tmp_path, name, content)) == (f"{name}: error: {message}", hint)
+
+
+class RunsCode:
+    """An object that creates a file when it is unpickled."""
+
+    def __init__(self, function: Callable[..., object], *arguments: str):
+        self.call = function, arguments
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[str, ...]]:
+        return self.call
+
+
+@pytest.mark.parametrize("write", [pickled, legacy])
+def test_a_pickle_that_runs_code_is_refused_and_not_run(
+    write: Callable[[object], bytes], tmp_path: Path
+) -> None:
+    trace = tmp_path / "trace"
+    for function, arguments, name in (
+        (os.system, (f"touch {trace}",), f"{os.system.__module__}.system"),
+        (eval, (f"__import__('os').mkdir({str(trace)!r})",), "eval"),
+        (os.mkdir, (str(trace),), f"{os.mkdir.__module__}.mkdir"),
+    ):
+        content = write({**STATE, "extra": RunsCode(function, *arguments)})
+        assert refusal(put(tmp_path, "evil.pth", content)) == (
+            "evil.pth: error: holds more than tensors: "
+            f"loading it would call `{name}`; nothing was executed",
+            SAVE_HINT,
+        )
+        assert not trace.exists()
+        torch.load(tmp_path / "evil.pth", weights_only=False)  # it is as evil as it should be
+        assert trace.exists()
+        trace.rmdir() if trace.is_dir() else trace.unlink()
+
+
+def test_a_pickle_that_runs_code_in_a_protocol_of_its_own_is_not_run(tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    for protocol in range(6):
+        content = pickle.dumps(RunsCode(os.system, f"touch {trace}"), protocol)
+        refusal(put(tmp_path, "evil.pth", content))
+        assert not trace.exists()
+
+
+# What is broken
+
+
+@every_format
+def test_a_truncated_file_is_refused_wherever_it_ends(name: str, tmp_path: Path) -> None:
+    content = WRITERS[name](STATE)
+    kind = "safetensors file" if "safetensors" in name else "PyTorch checkpoint"
+    step = 1 if len(content) < 1000 else 7
+    messages: set[str] = set()
+    for end in range(8, len(content), step):
+        message, _ = refusal(put(tmp_path, name, content[:end]))
+        if name != "legacy.pth" or end > 600:
+            assert message == f"{name}: error: is no whole {kind}: truncated or damaged"
+        messages.add(message)
+    assert all(message.startswith(f"{name}: error: ") for message in messages)
+
+
+@every_format
+def test_flipped_bytes_are_refused_or_change_numbers_only(name: str, tmp_path: Path) -> None:
+    """Never another exception. An archive has checksums: what is read of one is all right."""
+    content = WRITERS[name](STATE)
+    flips = random.Random(0)
+    messages: list[str] = []
+    for _ in range(700):
+        broken = bytearray(content)
+        for _ in range(flips.choice((1, 1, 2, 5))):
+            broken[flips.randrange(len(broken))] ^= flips.randrange(1, 256)
+        path = put(tmp_path, name, bytes(broken))
+        try:
+            found = read_checkpoint(path).tensors
+        except WeightsError as error:
+            messages.append(str(error))
+        else:
+            assert name != "zip.pth" or same(found)
+    assert len(messages) > 300
+    for message in messages:
+        assert message.startswith(f"{path}: error: ")
+        assert message.isprintable()
+
+
+def test_a_flipped_bit_in_the_weights_of_an_archive_is_found(tmp_path: Path) -> None:
+    """torch.load takes no notice of it."""
+    content = pickled(STATE)
+    at = content.index(STATE["conv1.weight"].numpy().tobytes())
+    broken = bytearray(content)
+    broken[at] ^= 1
+    path = put(tmp_path, "flipped.pth", bytes(broken))
+    assert not torch.equal(torch.load(path)["conv1.weight"], STATE["conv1.weight"])
+    assert refusal(path) == (f"flipped.pth: error: {WHOLE}", None)
+
+
+def test_a_file_that_is_refused_is_told_in_our_words_alone(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    """torch warns of protocols, storages and options of its own."""
+    for name, (content, _, _) in REFUSED.items():
+        refusal(put(tmp_path, name, content))
+    assert not recwarn.list
