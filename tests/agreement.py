@@ -15,12 +15,12 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, fx, nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch import fx, nn
 
-from archc.graph import Network, Node
+from archc.graph import Network, Node, Shape
 from archc.graph.ops import Softmax
 from archc.live import build_module
+from archc.verify.structure import observe
 
 MODULES: dict[str, type[nn.Module]] = {
     "conv2d": nn.Conv2d,
@@ -52,22 +52,23 @@ def on_meta(network: Network) -> nn.Module:
 def assert_agrees(network: Network, module: nn.Module) -> None:
     """Fail unless a module on the meta device is the network, layer by layer."""
     assert sum(parameter.numel() for parameter in module.parameters()) == network.params
-    shapes, multiply_adds = observe(module, network.input_shape)
+    seen = observe(module, network.input_shape)
+    assert seen.error is None
     modules = dict(module.named_modules())
     for node in network.nodes.values():
         if node.id in modules:
             _assert_module(node, modules[node.id])
-            assert shapes[node.id] == (2, *node.output_shape), node.id
+            assert seen.shapes[node.id] == node.output_shape, node.id
         else:
             assert not node.params, f"{node.id} has parameters and is no module"
             assert not node.multiply_adds, f"{node.id} computes and is no module"
-        assert multiply_adds.get(node.id, 0) == 2 * node.multiply_adds, node.id
+        assert seen.multiply_adds.get(node.id, 0) == node.multiply_adds, node.id
     held = {path for path, one in modules.items() if one._parameters or one._buffers}
     assert held <= set(network.nodes), "modules with parameters that the graph lacks"
     for path, shape in _block_shapes(network).items():
-        assert shapes.get(path, shape) == shape, path
-    assert shapes[""] == (2, *network.nodes[network.logits].output_shape)
-    assert multiply_adds[""] == 2 * network.multiply_adds
+        assert seen.shapes.get(path, shape) == shape, path
+    assert seen.shapes[""] == network.nodes[network.logits].output_shape
+    assert seen.multiply_adds[""] == network.multiply_adds
     table = Expressions()
     assert table.of_module(module) == table.of_network(network), "another expression"
 
@@ -79,33 +80,6 @@ def assert_formatted(folder: Path, *, lint: bool = True) -> None:
             [sys.executable, "-m", "ruff", *command, "--isolated", "--line-length=88", folder],
             check=True,
         )
-
-
-def observe(
-    module: nn.Module, input_shape: tuple[int, ...]
-) -> tuple[dict[str, tuple[int, ...]], dict[str, int]]:
-    """Output shapes and multiply-adds by module path, for a batch of two; ``""`` is the whole."""
-    shapes: dict[str, tuple[int, ...]] = {}
-
-    def hook_for(path: str) -> Any:
-        def hook(_module: nn.Module, _inputs: object, output: Tensor) -> None:
-            shapes[path] = tuple(output.shape)
-
-        return hook
-
-    hooks = [one.register_forward_hook(hook_for(path)) for path, one in module.named_modules()]
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        module(torch.empty(2, *input_shape, device="meta"))
-    for hook in hooks:
-        hook.remove()
-    root = type(module).__name__
-    counts = {
-        path.removeprefix(root).removeprefix("."): sum(by_op.values()) // 2
-        for path, by_op in counter.get_flop_counts().items()
-        if path != "Global"
-    }
-    counts[""] = counter.get_total_flops() // 2
-    return shapes, counts
 
 
 class Expressions:
@@ -178,12 +152,12 @@ def _assert_module(node: Node, module: nn.Module) -> None:
     assert sum(parameter.numel() for parameter in module.parameters()) == node.params, node.id
 
 
-def _block_shapes(network: Network) -> dict[str, tuple[int, ...]]:
+def _block_shapes(network: Network) -> dict[str, Shape]:
     """The output shape of each stage and block, by the path it has unless it has none."""
-    shapes: dict[str, tuple[int, ...]] = {}
+    shapes: dict[str, Shape] = {}
     for node in network.nodes.values():
         if node.stage is not None and not isinstance(node.op, Softmax):
-            shapes[f"layer{node.stage}"] = (2, *node.output_shape)
+            shapes[f"layer{node.stage}"] = node.output_shape
             if node.block is not None:
-                shapes[f"layer{node.stage}.{node.block}"] = (2, *node.output_shape)
+                shapes[f"layer{node.stage}.{node.block}"] = node.output_shape
     return shapes

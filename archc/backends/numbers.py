@@ -12,6 +12,11 @@ def exactly(number: int) -> str:
     return f"{number:,}"
 
 
+def counted(number: int, what: str) -> str:
+    """``1 norm``, ``3,264 parameters``."""
+    return f"{exactly(number)} {what}{'s' * (number != 1)}"
+
+
 def in_short(number: int) -> str:
     """A number with two decimals and a metric prefix.
 

@@ -11,6 +11,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
+from archc.backends.numbers import counted
 from archc.backends.pytorch import emit
 from archc.devices import on_device
 from archc.exporting import exported, quiet
@@ -119,7 +120,7 @@ def _rows(
     except Exception as error:
         yield Row.of("emitted source", "", [Fault("", in_words(error))])
         return
-    yield Row.of("emitted source", f"{text.count(chr(10))} lines")
+    yield Row.of("emitted source", counted(text.count("\n"), "line"))
     structure = [check_parameters(network, on_meta), check_state(network, on_meta)]
     seen = observe(on_meta, network.input_shape)
     structure += [check_shapes(network, seen), check_multiply_adds(network, seen)]
@@ -192,7 +193,7 @@ class _Subject:
 
     def _values(self, check: str, faults: Collection[Fault]) -> Row:
         ops = list(self.network.nodes).index(self.network.logits)
-        return _bit_for_bit(check, f"{ops} op{'s' * (ops != 1)}", faults)
+        return _bit_for_bit(check, counted(ops, "op"), faults)
 
     def _statistics(self, state: State) -> Row:
         buffers = dict(self.module.named_buffers())
@@ -207,7 +208,7 @@ class _Subject:
                 faults.setdefault(layer, Fault(layer, f"`{name}`: {difference}"))
         if not buffers and not faults:
             return Row.of("running statistics", "there are none")
-        return _bit_for_bit("running statistics", f"{len(buffers)} buffers", faults.values())
+        return _bit_for_bit("running statistics", counted(len(buffers), "buffer"), faults.values())
 
     def _gradients(self, output: Tensor, expected: Tensor, state: State) -> Row:
         if not self.network.params:
@@ -291,7 +292,7 @@ class _Subject:
         difference = folded(self.images.double()) - self.exact
         far = float(difference.norm() / self.exact.norm().clamp(min=1e-30))  # a relu may end in 0
         kept = f", {len(found.kept)} kept" if found.kept else ""
-        number = f"{found.count} norms folded{kept}, within {far:.0e} in float64"
+        number = f"{counted(found.count, 'norm')} folded{kept}, within {far:.0e} in float64"
         faults = [Fault("", f"is off by {far:.1e} in float64, norm over norm")]
         return Row.of("deploy form", number, faults if not far <= FOLDED else [])
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from archc.backends.numbers import exactly, shape
+from archc.backends.numbers import counted, exactly, shape
 from archc.graph import Network, Node, Shape
 from archc.verify.report import Fault, Row
 from archc.verify.trail import Trail, in_words
@@ -68,7 +68,7 @@ def check_parameters(network: Network, module: nn.Module) -> Row:
     faults = list(_compare_counts(expected, held, "parameter"))
     for path, count in held.items():
         if path not in expected:
-            faults.append(Fault(path, f"has {_count(count, 'parameter')} that the graph does not"))
+            faults.append(Fault(path, f"has {counted(count, 'parameter')} that the graph does not"))
     return Row.of("parameters", exactly(held.total()), faults)
 
 
@@ -78,17 +78,13 @@ def _compare_counts(
     """The layers of which something does not hold as many as the graph says."""
     for layer, count in expected.items():
         if found.get(layer, 0) != count:
-            yield Fault(layer, f"has {_count(found.get(layer, 0), what)}, not {exactly(count)}")
-
-
-def _count(number: int, what: str) -> str:
-    return f"{exactly(number)} {what}{'s' * (number != 1)}"
+            yield Fault(layer, f"has {counted(found.get(layer, 0), what)}, not {exactly(count)}")
 
 
 def check_state(network: Network, module: nn.Module) -> Row:
     """The keys and shapes of the state dict."""
     found = {key: tuple(tensor.shape) for key, tensor in module.state_dict().items()}
-    return Row.of("state dict", f"{len(found)} tensors", _compare_state(network.state, found))
+    return Row.of("state dict", counted(len(found), "tensor"), _compare_state(network.state, found))
 
 
 def _compare_state(expected: Mapping[str, Shape], found: Mapping[str, Shape]) -> Iterator[Fault]:
@@ -114,7 +110,7 @@ def check_shapes(network: Network, seen: Observation) -> Row:
         returned = seen.shapes.get("")
         words = "no tensor" if returned is None else shape(returned)
         faults = [Fault("", f"returns {words}, not {shape(logits.output_shape)}")]
-    return Row.of("output shapes", f"{len(checked)} layers", faults)
+    return Row.of("output shapes", counted(len(checked), "layer"), faults)
 
 
 def _compare_shapes(network: Network, seen: Observation) -> Iterator[Fault]:
@@ -126,8 +122,7 @@ def _compare_shapes(network: Network, seen: Observation) -> Iterator[Fault]:
         if found == node.output_shape:
             continue
         follows = not wrong.isdisjoint(node.inputs)
-        if follows or found is not None:
-            wrong.add(node.id)
+        pass
         if found is not None and not follows:
             yield Fault(node.id, f"puts out {shape(found)}, not {shape(node.output_shape)}")
         elif found is None and seen.error is None and _is_module(node):
@@ -151,6 +146,6 @@ def check_multiply_adds(network: Network, seen: Observation) -> Row:
     faults = list(_compare_counts(expected, seen.multiply_adds, "multiply-add"))
     total = seen.multiply_adds[""]
     if not faults and total != network.multiply_adds:
-        words = f"has {_count(total, 'multiply-add')}, not {exactly(network.multiply_adds)}"
+        words = f"has {counted(total, 'multiply-add')}, not {exactly(network.multiply_adds)}"
         faults = [Fault("", words)]
     return Row.of("multiply-adds", exactly(total), faults)

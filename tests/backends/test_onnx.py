@@ -70,6 +70,11 @@ ODD: dict[str, Data] = {
         "stem": [{"conv": CONV}],
         "head": [{"adaptive_avg_pool": 7}, "linear"],
     },
+    "adaptive pooling to what there is on one side": {
+        "input": [3, 7, 12],
+        "stem": [{"conv": CONV}],
+        "head": [{"adaptive_avg_pool": 7}, "linear"],
+    },
     "padded average pooling": {
         "stem": [{"conv": CONV}, {"avg_pool": {"kernel": 3, "stride": 2, "padding": 1}}],
         "head": LINEAR,

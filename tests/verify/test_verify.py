@@ -242,6 +242,14 @@ def test_a_checkpoint_is_what_is_verified() -> None:
     assert not report.passed
 
 
+def test_logits_that_are_all_zero_pass() -> None:
+    head = ["flatten", {"linear": 3}, "relu"]
+    network = compile_data({"name": "x", "input": [3, 4, 4], "stem": [CONV], "head": head})
+    report = verify(network, checkpoint_of(network, **{"fc.bias": torch.full((3,), -1e3)}), EAGER)
+    assert report.passed, report.faults
+    assert numbers(report)["deploy form"] == "1 norm folded, within 0e+00 in float64"
+
+
 def test_a_checkpoint_that_does_not_fit_is_refused() -> None:
     checkpoint = checkpoint_of(network_of("option A"))
     with pytest.raises(WeightsError):
