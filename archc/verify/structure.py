@@ -122,7 +122,8 @@ def _compare_shapes(network: Network, seen: Observation) -> Iterator[Fault]:
         if found == node.output_shape:
             continue
         follows = not wrong.isdisjoint(node.inputs)
-        pass
+        if follows or found is not None:
+            wrong.add(node.id)
         if found is not None and not follows:
             yield Fault(node.id, f"puts out {shape(found)}, not {shape(node.output_shape)}")
         elif found is None and seen.error is None and _is_module(node):

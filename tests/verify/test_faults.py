@@ -9,7 +9,7 @@ import pytest
 from structures import STRUCTURES, network_of
 
 from archc.backends.pytorch import emit
-from archc.verify import CHECKS, Options, Report, verify
+from archc.verify import CHECKS, Fault, Options, Report, verify
 
 Edit: TypeAlias = tuple[str, str] | tuple[str, str, int]
 """A text, which must stand there once, and what replaces it. A number says which occurrence is
@@ -715,6 +715,18 @@ def test_a_fault_is_caught_and_named(structure: str, name: str) -> None:
     rows = {row.check: row for row in report.rows}
     assert rows[fault.check].passed is False, report.faults
     assert rows[fault.check].faults[0].layer == fault.layer, report.faults
+
+
+def test_what_follows_from_a_fault_is_not_told() -> None:
+    """Every layer behind the pool has another shape, and convolutions more to compute."""
+    report = verified("vgg with norm", *VGG_WITH_NORM["rounded up"].edits)
+    rows = {row.check: row for row in report.rows}
+    more, right = rows["multiply-adds"].number, network_of("vgg with norm").multiply_adds
+    assert rows["output shapes"].faults == (Fault("features.0", "puts out 3x9x7, not 3x8x6"),)
+    assert rows["multiply-adds"].faults == (Fault("", f"has {more} multiply-adds, not {right:,}"),)
+    shapes = "it is 2x3x9x7, not 2x3x8x6"
+    fault = Fault("features.0", f"puts out another value: {shapes}")
+    assert rows["training"].faults == rows["inference"].faults == (fault,)
 
 
 RELU = "return F.relu(out, inplace=True)"
