@@ -231,7 +231,7 @@ def test_deploy_forms_of_random_specs_hold_together_and_are_emitted() -> None:
         assert_agrees(form, on_meta(form))
 
     check()
-    assert seen["folded"] > 2 * seen["same"]
+    assert seen["folded"] >= 50
 
 
 def assert_counts(network: Network, form: Network) -> None:

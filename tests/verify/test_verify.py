@@ -53,9 +53,8 @@ def test_every_structure_passes(structure: str) -> None:
     assert told["state dict"] == f"{len(network.state)} tensors"
     assert told["multiply-adds"] == f"{network.multiply_adds:,}"
     assert told["training"] == told["inference"] == f"{len(network.nodes) - 2} ops bit for bit"
-    learned = sum(bool(set(n.op.state) - n.op.buffers) for n in network.nodes.values())
-    assert learned
-    assert told["gradients"].endswith(" bit-equal")
+    learned = sum(len(set(node.op.state) - node.op.buffers) for node in network.nodes.values())
+    assert told["gradients"].startswith(f"{learned} of {learned} ")
 
 
 @pytest.mark.parametrize("structure", ["bottlenecks", "vgg with norm", "mixed"])
@@ -231,15 +230,18 @@ def test_gradients_that_overflow_are_named() -> None:
 
 
 def test_a_checkpoint_is_what_is_verified() -> None:
-    """Its running statistics are kept: with those of a batch this one would be finite."""
+    """Its running statistics are kept: those of a batch would hide that one is no number."""
     network = network_of("option A")
     report = verify(network, checkpoint_of(network), EAGER)
     assert report.passed, report.faults
     assert [row.check for row in report.rows] == ["weights", *CHECKS]
     assert numbers(report)["weights"] == "all 56 tensors fit"
-    variance = torch.full((8,), torch.inf)
-    report = verify(network, checkpoint_of(network, **{"bn1.running_var": variance}), EAGER)
-    assert not report.passed
+    mean = torch.full((8,), torch.nan)
+    report = verify(network, checkpoint_of(network, **{"bn1.running_mean": mean}), EAGER)
+    assert {row.check: row.faults for row in report.rows if row.faults} == {
+        "running statistics": (Fault("bn1", "`running_mean`: it is not finite"),),
+        "inference": (Fault("bn1", "its value is not finite"),),
+    }
 
 
 def test_logits_that_are_all_zero_pass() -> None:
