@@ -126,7 +126,11 @@ def export(
 
 
 def verify(
-    spec: SpecLike, *, weights: WeightsLike | None = None, options: Options | None = None
+    spec: SpecLike,
+    *,
+    weights: WeightsLike | None = None,
+    deploy: bool = False,
+    options: Options | None = None,
 ) -> Report:
     """Prove the emitted module equal to the network's graph, check by check.
 
@@ -138,19 +142,17 @@ def verify(
     require_torch("verification")
     from archc.verify import verify
 
-    return verify(_network(spec), _checkpoint(weights), options)
+    return verify(_network(spec), _checkpoint(weights), options, deploy=deploy)
 
 
 def _checkpoint(weights: WeightsLike | None) -> Checkpoint | None:
     if weights is None:
         return None
     from archc.live import require_torch
-    from archc.weights import Checkpoint, read_checkpoint
+    from archc.weights import checkpoint_of, read_checkpoint
 
     require_torch("reading weights")
-    if isinstance(weights, Mapping):
-        return Checkpoint("the state dict", weights)
-    return read_checkpoint(weights)
+    return checkpoint_of(weights) if isinstance(weights, Mapping) else read_checkpoint(weights)
 
 
 def _network(spec: SpecLike) -> Network:

@@ -18,6 +18,10 @@ class DeviceError(Exception):
     """A device is not there, or a network does not fit into its memory."""
 
 
+class RunError(Exception):
+    """A module cannot be run as it was asked for."""
+
+
 def find_device(name: str) -> torch.device:
     """The device of a name: ``cpu``, ``cuda``, ``cuda:1``. Raises `DeviceError`."""
     import torch

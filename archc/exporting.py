@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from archc.devices import on_device
 from archc.graph import Network, deploy_form
 from archc.live import build_module, require_torch
+from archc.words import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,6 +77,16 @@ def exported(
     sizes = None if batch else {"x": {0: torch.export.Dim("batch", min=1)}}
     with quiet():
         return torch.export.export(module, (images,), dynamic_shapes=sizes)
+
+
+NO_COMPILER = "there is no C++ compiler, which inductor needs"
+
+
+def why_not(error: Exception) -> str:
+    """Why torch could not export or compile a module, in a sentence."""
+    if "InvalidCxxCompiler" in f"{type(error).__name__} {error}":
+        return NO_COMPILER
+    return in_words(error)
 
 
 @contextmanager

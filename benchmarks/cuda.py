@@ -14,6 +14,7 @@ import argparse
 import importlib
 import importlib.util
 import json
+import math
 import os
 import statistics
 import sys
@@ -84,12 +85,27 @@ def run(arguments: argparse.Namespace) -> None:
             if candidate in times:
                 continue
             try:
-                times[candidate] = _measure(cell, candidate, arguments.modules, device)
-            except torch.OutOfMemoryError:
+                seconds = _measure(cell, candidate, arguments.modules, device)
+            except Exception as error:
+                if not _is_out_of_memory(error):
+                    raise
                 times[candidate] = None
-            if times[candidate] is not None:
-                print(f"{cell.key}: {candidate}: {1000 * times[candidate]:.3f} ms", flush=True)
+            else:
+                if seconds is None:
+                    continue  # not installed; it may be when this is run again
+                times[candidate] = seconds
+                print(f"{cell.key}: {candidate}: {1000 * seconds:.3f} ms", flush=True)
             path.write_text(json.dumps(done, indent=1))
+
+
+def _is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether an error is one of memory, or was raised for one: torch.compile wraps them."""
+    import torch
+
+    return error is not None and (
+        isinstance(error, torch.OutOfMemoryError)
+        or _is_out_of_memory(error.__cause__ or error.__context__)
+    )
 
 
 def _cells(arguments: argparse.Namespace) -> Iterator[Cell]:
@@ -252,13 +268,19 @@ def _milliseconds(seconds: float | None) -> str:
 
 
 def _verdict(found: dict[str, dict[str, float | None]]) -> str:
-    """In how many cells archc's best is as quick as the best of its peers."""
+    """In how many cells archc is as quick as the best of its peers: by the deploy form, compiled,
+    where that was measured, else by its quickest."""
     ahead = 0
     for times in found.values():
         ours = [t for name, t in times.items() if t and name.startswith("archc")]
+        if DEPLOYED in times:
+            ours = [times[DEPLOYED] or math.inf]
         theirs = [t for name, t in times.items() if t and not name.startswith("archc")]
-        ahead += bool(ours) and (not theirs or min(ours) <= min(theirs))
-    return f"archc's quickest is at least as quick as its peers' in {ahead} of {len(found)} cells."
+        ahead += min(ours, default=math.inf) <= min(theirs, default=math.inf)
+    which = "deploy form, compiled," if any(DEPLOYED in t for t in found.values()) else "quickest"
+    return (
+        f"archc's {which} is at least as quick as its best peer in {ahead} of {len(found)} cells."
+    )
 
 
 def main() -> None:

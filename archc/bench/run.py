@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,9 +13,10 @@ from torch import Tensor, nn
 
 from archc.analysis import work
 from archc.bench.timing import Rates, Step, Times, measure_rates, peak_memory, time_step
-from archc.devices import describe_device, on_device
-from archc.exporting import quiet
+from archc.devices import RunError, describe_device, on_device
+from archc.exporting import quiet, why_not
 from archc.graph import Network, deploy_form
+from archc.graph.ops import BatchNorm2d
 from archc.live import build_module
 from archc.weights import fold_weights
 
@@ -86,11 +88,15 @@ class BenchResult:
 def bench(networks: Sequence[Network], options: BenchOptions) -> Iterator[BenchResult]:
     """Measure networks one after another, each with every batch size.
 
-    Raises `DeviceError` for a device that is not there or does not have the memory, ValueError
-    for options that exclude each other.
+    Raises `DeviceError` for a device that is not there or does not have the memory, `RunError`
+    for a network that cannot be trained or compiled, ValueError for options that exclude each
+    other.
     """
     if options.deploy and options.train:
         raise ValueError("the deploy form has no norms: it is not for training")
+    if options.train:
+        for network in networks:
+            _check_trainable(network, min(options.batches))
     with on_device(options.device) as device, quiet():
         rates = measure_rates(device, DTYPES[options.dtype])
         for network in networks:
@@ -101,6 +107,18 @@ def bench(networks: Sequence[Network], options: BenchOptions) -> Iterator[BenchR
                 yield _measure(network, batch, options, rates, device)
 
 
+def _check_trainable(network: Network, batch: int) -> None:
+    """Raise `RunError` for what torch cannot train."""
+    if not network.params:
+        raise RunError(f"{network.name} has nothing to learn: it is not for training")
+    for node in network.nodes.values():
+        if isinstance(node.op, BatchNorm2d) and batch * math.prod(node.output_shape[1:]) == 1:
+            raise RunError(
+                f"{network.name}: {node.id} would normalise over a single value while training: "
+                "use a larger batch or larger images"
+            )
+
+
 def _measure(
     network: Network, batch: int, options: BenchOptions, rates: Rates, device: torch.device
 ) -> BenchResult:
@@ -108,6 +126,8 @@ def _measure(
     module = prepared(network, options, device)
     images = torch.randn(batch, *network.input_shape, device=device)
     step = _step(module, images, options, device)
+    if options.compile:
+        _try_compiled(step)
     times = time_step(step, device, options.seconds)
     held = sum(t.nbytes for t in (*module.parameters(), *module.buffers(), images))
     least = work(deploy_form(network) if options.deploy else network, training=options.train)
@@ -135,6 +155,16 @@ def _measure(
         limited_by=limited_by,
         fraction=bounds[limited_by] / times.median,
     )
+
+
+def _try_compiled(step: Step) -> None:
+    """Run a compiled step for the first time, which compiles it; raises `RunError`."""
+    try:
+        step()
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:
+        raise RunError(f"torch.compile fails: {why_not(error)}") from None
 
 
 def prepared(network: Network, options: BenchOptions, device: torch.device) -> nn.Module:
@@ -199,12 +229,13 @@ def _training_step(
     optimizer = torch.optim.SGD(module.parameters(), lr=1e-4, momentum=0.9)
     dtype = DTYPES[options.dtype]
     with torch.no_grad():
-        classes = module(images[:2]).shape[1]
+        classes = module.eval()(images[:1]).numel()
+    module.train()
     targets = torch.arange(len(images), device=device) % classes
 
     def step() -> None:
         with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-            loss = F.cross_entropy(run(images), targets)
+            loss = F.cross_entropy(run(images).flatten(1), targets)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad()

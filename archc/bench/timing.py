@@ -7,12 +7,19 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
+from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F
 
 Step = Callable[[], object]
+Task: TypeAlias = tuple[int, Step]
+"""A step and the multiply-adds that it does."""
+
+LARGEST = 32
+"""The scale at which a task fills any device: a product of 8192x8192 matrices."""
 
 WARM_UP, AT_LEAST, AT_MOST = 3, 7, 500
 """Runs before any is timed, and bounds on how many are timed."""
@@ -121,21 +128,45 @@ def measure_rates(device: torch.device, dtype: torch.dtype, seconds: float = 2.0
 
 @torch.no_grad()
 def _matrix_rate(device: torch.device, dtype: torch.dtype, seconds: float) -> float:
-    size = 8192 if device.type == "cuda" else 2048
-    batch = 256 if device.type == "cuda" else 16
-    left, right = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
-    x = torch.randn(batch, 256, 14, 14, device=device, dtype=dtype)
-    weight = torch.randn(256, 256, 3, 3, device=device, dtype=dtype)
-    last = torch.channels_last
-    x_last, weight_last = x.to(memory_format=last), weight.to(memory_format=last)
-    convolution = x.numel() * weight[0].numel()
-    candidates: list[tuple[int, Step]] = [
-        (size**3, lambda: left @ right),
-        (convolution, lambda: F.conv2d(x, weight, padding=1)),
-        (convolution, lambda: F.conv2d(x_last, weight_last, padding=1)),
+    def product(scale: int) -> Task:
+        size = 256 * scale
+        left, right = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+        return size**3, lambda: left @ right
+
+    def convolution(scale: int, layout: torch.memory_format) -> Task:
+        x, weight = (
+            torch.randn(shape, device=device, dtype=dtype).to(memory_format=layout)
+            for shape in ((scale, 256, 14, 14), (256, 256, 3, 3))
+        )
+        return x.numel() * weight[0].numel(), lambda: F.conv2d(x, weight, padding=1)
+
+    kinds: list[Callable[[int], Task]] = [
+        product,
+        partial(convolution, layout=torch.contiguous_format),
+        partial(convolution, layout=torch.channels_last),
     ]
-    share = seconds / len(candidates)
-    return max(work / time_step(step, device, share).best for work, step in candidates)
+    share = seconds / len(kinds)
+    tasks = [_large_enough(kind, device, share / (WARM_UP + AT_LEAST)) for kind in kinds]
+    return max(work / time_step(step, device, share).best for work, step in tasks)
+
+
+def _large_enough(kind: Callable[[int], Task], device: torch.device, seconds: float) -> Task:
+    """The task at the largest scale that takes no more than about this long.
+
+    Where a type is emulated, as float16 on many CPUs, a large one would take minutes.
+    """
+    scale = 1
+    while True:
+        work, step = kind(scale)
+        step()
+        _wait(device)
+        started = time.perf_counter()
+        step()
+        _wait(device)
+        # Twice the scale is up to eight times the work.
+        if scale == LARGEST or 8 * (time.perf_counter() - started) > seconds:
+            return work, step
+        scale *= 2
 
 
 def _bandwidth(device: torch.device, seconds: float) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from archc.backends.figure import FigureError
 from archc.backends.onnx import OnnxError
 from archc.build import ConflictError
-from archc.devices import DeviceError
+from archc.devices import DeviceError, RunError
 from archc.files import OutputError, reason
 from archc.spec import SpecError
 from archc.weights import WeightsError
@@ -24,7 +24,9 @@ def explain(error: Exception) -> Iterator[str]:
         yield str(error)
         if error.hint:
             yield f"hint: {error.hint}"
-    elif isinstance(error, (OutputError, FigureError, ModuleNotFoundError, DeviceError, OnnxError)):
+    elif isinstance(
+        error, (OutputError, FigureError, ModuleNotFoundError, DeviceError, RunError, OnnxError)
+    ):
         yield f"archc: error: {error}"
     elif isinstance(error, OSError):
         yield f"archc: error: cannot read or write: {reason(error)}"

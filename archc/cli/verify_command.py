@@ -19,9 +19,7 @@ from archc.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from archc.graph import Network
     from archc.verify import Report, Row
-    from archc.weights import Checkpoint
 
 MAX_FAULTS = 20
 _MARKS = {True: "✓", False: "✗", None: "–"}
@@ -82,12 +80,13 @@ def command(
     require_torch("verification")
     find_device(device)
     from archc.verify import Options, verify
+    from archc.weights import read_checkpoint
 
     options = Options(device, batch, backend)
     reports: list[Report] = []
     for one, network in with_progress(list(zip(specs, networks, strict=True)), "verifying"):
-        subject, checkpoint = _subject(network, weights, deploy)
-        report = verify(subject, checkpoint, options)
+        checkpoint = None if weights is None else read_checkpoint(weights)
+        report = verify(network, checkpoint, options, deploy=deploy)
         if format_ == "table":
             click.echo("\n" * bool(reports), nl=False)
             _show(one, report)
@@ -98,21 +97,6 @@ def command(
         records = [{"spec": s, **r.as_dict()} for s, r in zip(specs, reports, strict=True)]
         put_out(to_text(records), None)
     return 0 if all(report.passed for report in reports) else 1
-
-
-def _subject(
-    network: Network, weights: str | None, deploy: bool
-) -> tuple[Network, Checkpoint | None]:
-    """The network to verify, and its checkpoint: with ``deploy`` the folded ones."""
-    from archc.graph import deploy_form
-    from archc.weights import Checkpoint, deploy_weights, read_checkpoint
-
-    checkpoint = None if weights is None else read_checkpoint(weights)
-    if not deploy:
-        return network, checkpoint
-    if checkpoint is not None:
-        checkpoint = Checkpoint(checkpoint.file, deploy_weights(network, checkpoint))
-    return deploy_form(network), checkpoint
 
 
 def _show(spec: str, report: Report) -> None:

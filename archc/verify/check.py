@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from archc.backends.numbers import counted
 from archc.backends.pytorch import emit
 from archc.devices import on_device
-from archc.exporting import exported, quiet
+from archc.exporting import NO_COMPILER, exported, quiet, why_not
 from archc.graph import Network, deploy_form, foldings
 from archc.live import instance
 from archc.verify import interpreter
@@ -26,7 +26,6 @@ from archc.verify.structure import (
     check_state,
     observe,
 )
-from archc.verify.trail import in_words
 from archc.verify.values import (
     check_predict,
     compare_gradients,
@@ -35,7 +34,15 @@ from archc.verify.values import (
     first_without_gradient,
     follow,
 )
-from archc.weights import Checkpoint, fold_weights, match, weights_of
+from archc.weights import (
+    Checkpoint,
+    deploy_weights,
+    describe,
+    fold_weights,
+    match,
+    weights_of,
+)
+from archc.words import in_words
 
 State: TypeAlias = Mapping[str, Tensor]
 
@@ -88,25 +95,29 @@ def verify(
     options: Options | None = None,
     *,
     source: str | None = None,
+    deploy: bool = False,
 ) -> Report:
     """Check an emitted module against its network's graph.
 
     ``source`` is what to check, by default what archc emits. Weights are freshly initialised
-    unless there is a checkpoint. Raises `WeightsError` where the checkpoint does not fit,
+    unless there is a checkpoint. With ``deploy`` it is the network's deploy form, with folded
+    weights. Raises `WeightsError` where the checkpoint does not fit,
     `DeviceError` for a device that is not there.
     """
     options = options or Options()
     if options.backend not in BACKENDS:
         raise ValueError(f"`backend` must be one of {', '.join(BACKENDS)}, not {options.backend!r}")
-    text = emit(network) if source is None else source
-    fit, weights = None, None
+    told, weights = None, None
     if checkpoint is not None:
-        fit, weights = match(network, checkpoint), weights_of(network, checkpoint)
+        told = describe(checkpoint, match(network, checkpoint, deploy=deploy))
+        weights = (deploy_weights if deploy else weights_of)(network, checkpoint)
+    network = deploy_form(network) if deploy else network
+    text = emit(network) if source is None else source
     with on_device(options.device) as device, _own_seed(device), _reproducible(device):
         done = {row.check: row for row in _rows(network, text, weights, options, device)}
     rows = [done.get(check, Row.skipped(check)) for check in CHECKS]
-    if fit is not None:
-        rows.insert(0, Row.of("weights", fit.summary()))
+    if told is not None:
+        rows.insert(0, Row.of("weights", told))
     return Report(network.name, options.device, tuple(rows))
 
 
@@ -271,7 +282,9 @@ class _Subject:
             with torch.no_grad(), quiet():
                 output = make()(self.images)
         except Exception as error:
-            return Row.of(check, "fails", [Fault("", _reason(error))])
+            words = why_not(error)
+            otherwise = "; `--backend aot_eager` needs none" * (words == NO_COMPILER)
+            return Row.of(check, "fails", [Fault("", words + otherwise)])
         if torch.equal(output, self.logits):
             return Row.of(check, "bit for bit")
         far = distance(output, self.logits)
@@ -316,13 +329,6 @@ def vary(module: nn.Module) -> None:
 
 def _bit_for_bit(check: str, what: str, faults: Collection[Fault]) -> Row:
     return Row.of(check, "differs" if faults else f"{what} bit for bit", faults)
-
-
-def _reason(error: Exception) -> str:
-    """Why torch could not export or compile a module."""
-    if "InvalidCxxCompiler" in f"{type(error).__name__} {error}":
-        return "there is no C++ compiler, which inductor needs; `--backend aot_eager` needs none"
-    return in_words(error)
 
 
 def _own_seed(device: torch.device) -> AbstractContextManager[None]:

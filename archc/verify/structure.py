@@ -14,7 +14,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from archc.backends.numbers import counted, exactly, shape
 from archc.graph import Network, Node, Shape
 from archc.verify.report import Fault, Row
-from archc.verify.trail import Trail, in_words
+from archc.verify.trail import Trail
+from archc.words import in_words
 
 BATCH = 2
 

@@ -47,11 +47,3 @@ class Trail:
 
     def _leave(self, _module: nn.Module, _inputs: object, _output: object) -> None:
         self.paths.pop()
-
-
-def in_words(error: BaseException) -> str:
-    """An exception's kind and the first line of its message, not too long."""
-    lines = str(error).strip().splitlines()
-    first = lines[0] if lines else ""
-    words = f"{type(error).__name__}: {first}" if first else type(error).__name__
-    return words if len(words) <= 200 else f"{words[:199]}…"

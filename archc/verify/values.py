@@ -19,7 +19,8 @@ from archc.graph import Network
 from archc.graph.ops import Add, Input
 from archc.verify.interpreter import seed_dropout
 from archc.verify.report import Fault
-from archc.verify.trail import Trail, in_words
+from archc.verify.trail import Trail
+from archc.words import in_words
 
 Values = Mapping[str, Tensor]
 

@@ -1,9 +1,9 @@
 """Trained weights: read from files, matched with a network, folded into its deploy form."""
 
-from archc.weights.checkpoint import Checkpoint, WeightsError, read_checkpoint
+from archc.weights.checkpoint import Checkpoint, WeightsError, checkpoint_of, read_checkpoint
 from archc.weights.fit import Fit, fit
 from archc.weights.fold import FoldError, fold_weights
-from archc.weights.load import MisfitError, deploy_weights, match, weights_of
+from archc.weights.load import MisfitError, deploy_weights, describe, match, weights_of
 
 __all__ = [
     "Checkpoint",
@@ -11,7 +11,9 @@ __all__ = [
     "FoldError",
     "MisfitError",
     "WeightsError",
+    "checkpoint_of",
     "deploy_weights",
+    "describe",
     "fit",
     "fold_weights",
     "match",

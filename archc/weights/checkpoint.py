@@ -64,7 +64,8 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     if head.startswith(b"version https://git-lfs"):
         what = "is a Git LFS pointer, not the checkpoint itself"
         raise WeightsError(file, what, "run `git lfs pull`")
-    if Path(file).suffix.lower() == ".safetensors" or head[8:9] == b"{":
+    is_pickled = head.startswith((b"PK\x03\x04", b"\x80")) and head[8:9] != b"{"
+    if not is_pickled and (Path(file).suffix.lower() == ".safetensors" or head[8:9] == b"{"):
         return Checkpoint(file, _read_safetensors(file))
     if not head.startswith((b"PK\x03\x04", b"\x80")):
         what = "is empty" if not head else "is neither a PyTorch checkpoint nor a safetensors file"
@@ -73,6 +74,16 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         _check_archive(file)
     tensors, inside = _state_dict(file, _read_pickled(file))
     return Checkpoint(file, tensors, inside)
+
+
+def checkpoint_of(state: Mapping[str, Tensor]) -> Checkpoint:
+    """A state dict, or a training checkpoint with one in it, that is in memory.
+
+    Raises `WeightsError` for what is none.
+    """
+    name = "the state dict"
+    tensors, inside = _state_dict(name, state)
+    return Checkpoint(name, tensors, inside)
 
 
 def _read_safetensors(file: str) -> dict[str, Tensor]:
@@ -148,6 +159,8 @@ def _state_dict(file: str, loaded: object) -> tuple[dict[str, Tensor], str | Non
         name = type(loaded).__name__
         kind = "a tensor" if isinstance(loaded, Tensor) else f"a Python `{name}`"
         raise WeightsError(file, f"holds {kind}, not a state dict", SAVE_HINT)
+    if not loaded:
+        raise WeightsError(file, "is an empty state dict")
     if _is_state_dict(loaded):
         return _tensors(file, loaded), None
     found = [str(key) for key, value in loaded.items() if _is_state_dict(value) and value]

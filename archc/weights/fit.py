@@ -45,14 +45,15 @@ class Fit:
             (len(self.misshapen), "of another shape"),
         )
         told = [(count, what) for count, what in counts if count]
+        words = [f"all {len(self.keys)} tensors fit"]
         if told:
             (first, fault), *others = told
             tensors = "tensor" if first == 1 else "tensors"
             words = [f"{first} {tensors} {fault}", *(f"{count} {what}" for count, what in others)]
-            return ", ".join(words)
-        prefixes = listing([f"`{quote_name(prefix)}`" for prefix in self.prefixes], "and")
-        without = f", {prefixes} left out of their names"
-        return f"all {len(self.keys)} tensors fit" + without * bool(self.prefixes)
+        if self.prefixes:
+            prefixes = listing([f"`{quote_name(prefix)}`" for prefix in self.prefixes], "and")
+            words.append(f"{prefixes} left out of their names")
+        return ", ".join(words)
 
     def by_block(self) -> dict[str, list[str]]:
         """What is wrong, a line each, by the block that it belongs to."""
@@ -101,15 +102,20 @@ def _unwrapped(network: Network, theirs: list[str]) -> tuple[dict[str, str], tup
         without = {_without(key, wrapper): original for key, original in keys.items()}
         if len(without) == len(keys):
             keys, prefixes = without, [*prefixes, f"{wrapper}."]
-    tops = {key.partition(".")[0] for key in network.state}
-    # A single module around everything: `model.` or `backbone.` of some framework.
-    while len(first := {key.partition(".")[0] for key in keys}) == 1:
-        (prefix,) = first
-        if prefix in tops or not all("." in key.partition(".")[2] for key in keys):
-            break
-        keys = {key.partition(".")[2]: original for key, original in keys.items()}
-        prefixes.append(f"{prefix}.")
+    # A module around everything, or several: `model.` or `backbone.` of some framework.
+    inner, around = keys, list(prefixes)
+    while len(first := {key.partition(".")[0] for key in inner}) == 1 and all(
+        "." in key for key in inner
+    ):
+        inner = {key.partition(".")[2]: original for key, original in inner.items()}
+        around.append(f"{first.pop()}.")
+        if _matches(network, inner) > _matches(network, keys):
+            keys, prefixes = inner, list(around)
     return keys, tuple(prefixes)
+
+
+def _matches(network: Network, keys: Mapping[str, str]) -> int:
+    return sum(key in network.state for key in keys)
 
 
 def _without(key: str, wrapper: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from archc.graph import Network, deploy_form
-from archc.spec.diagnostics import listing, quote_name
+from archc.spec.diagnostics import listing, quote, quote_name
 from archc.weights.checkpoint import Checkpoint, WeightsError
 from archc.weights.fit import OPTIONAL, Fit, fit
 from archc.weights.fold import FoldError, fold_weights
@@ -23,7 +23,8 @@ class MisfitError(WeightsError):
 
     def __init__(self, checkpoint: Checkpoint, network: Network, found: Fit, hint: str | None):
         self.fit = found
-        lines = [f"does not fit {network.source or network.name}: {found.summary()}"]
+        told = describe(checkpoint, found)
+        lines = [f"does not fit {network.source or network.name}: {told}"]
         blocks = found.by_block()
         width = max(map(len, list(blocks)[:MAX_BLOCKS]))
         for block, faults in list(blocks.items())[:MAX_BLOCKS]:
@@ -34,8 +35,20 @@ class MisfitError(WeightsError):
         super().__init__(checkpoint.file, "\n".join(lines), hint)
 
 
-def match(network: Network, checkpoint: Checkpoint) -> Fit:
-    """How a checkpoint matches a network. Raises `MisfitError` if it does not fit."""
+def describe(checkpoint: Checkpoint, found: Fit) -> str:
+    """How a checkpoint fits, and under which key of the file its state dict was."""
+    inside = checkpoint.inside
+    where = "" if inside is None else f", found under {quote(inside)}"
+    return found.summary() + where
+
+
+def match(network: Network, checkpoint: Checkpoint, *, deploy: bool = False) -> Fit:
+    """How a checkpoint matches a network, or with ``deploy`` its deploy form if it fits that.
+
+    Raises `MisfitError` if it does not fit.
+    """
+    if deploy and (folded := _fit(deploy_form(network), checkpoint)).fits:
+        return folded
     found = _fit(network, checkpoint)
     if not found.fits:
         raise MisfitError(checkpoint, network, found, _hint(network, checkpoint))
@@ -45,7 +58,8 @@ def match(network: Network, checkpoint: Checkpoint) -> Fit:
 def weights_of(network: Network, checkpoint: Checkpoint) -> dict[str, Tensor]:
     """The tensors of a checkpoint under the keys of `Network.state`.
 
-    Raises `MisfitError`, and `WeightsError` for weights that are no floating-point numbers.
+    Raises `MisfitError`, and `WeightsError` for weights that are no finite floating-point
+    numbers, and for negative variances.
     """
     keys = match(network, checkpoint).keys
     weights = {key: checkpoint.tensors[theirs].detach() for key, theirs in keys.items()}
@@ -53,6 +67,10 @@ def weights_of(network: Network, checkpoint: Checkpoint) -> dict[str, Tensor]:
         if not tensor.is_floating_point() and key.rpartition(".")[2] != OPTIONAL:
             kind = str(tensor.dtype).removeprefix("torch.")
             raise WeightsError(checkpoint.file, f"`{key}` holds {kind}, not floating-point numbers")
+        if not tensor.double().isfinite().all():
+            raise WeightsError(checkpoint.file, f"`{key}` holds values that are not finite")
+        if key.endswith(".running_var") and (tensor.double() < 0).any():
+            raise WeightsError(checkpoint.file, f"`{key}` holds negative variances")
     return weights
 
 

@@ -48,7 +48,7 @@ class PreActBlock(nn.Module):
             self.shortcut = nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        out = F.relu(self.bn1(x), inplace=True)
+        out = F.relu(self.bn1(x))
         out = F.relu(self.bn2(self.conv1(out)), inplace=True)
         out = self.conv2(out)
         out += self.shortcut(x)
@@ -79,7 +79,7 @@ class PreResNet110(nn.Module):
         x = self.layer1(self.conv1(x))
         x = self.layer2(x)
         x = self.layer3(x)
-        x = F.relu(self.bn(x), inplace=True)
+        x = F.relu(self.bn(x))
         x = self.avgpool(x)
         return self.fc(torch.flatten(x, 1))
 

@@ -33,7 +33,7 @@ class PreActProjectionBottleneck(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.bn1(x), inplace=True)
+        x = F.relu(self.bn1(x))
         out = F.relu(self.bn2(self.conv1(x)), inplace=True)
         out = F.relu(self.bn3(self.conv2(out)), inplace=True)
         out = self.conv3(out)
@@ -52,7 +52,7 @@ class PreActBottleneck(nn.Module):
         self.conv3 = nn.Conv2d(width, channels, kernel_size=1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        out = F.relu(self.bn1(x), inplace=True)
+        out = F.relu(self.bn1(x))
         out = F.relu(self.bn2(self.conv1(out)), inplace=True)
         out = F.relu(self.bn3(self.conv2(out)), inplace=True)
         out = self.conv3(out)
@@ -87,7 +87,7 @@ class PreResNet164(nn.Module):
         x = self.layer1(self.conv1(x))
         x = self.layer2(x)
         x = self.layer3(x)
-        x = F.relu(self.bn(x), inplace=True)
+        x = F.relu(self.bn(x))
         x = self.avgpool(x)
         return self.fc(torch.flatten(x, 1))
 

@@ -225,6 +225,16 @@ def test_modules_train() -> None:
     assert losses[-1] < losses[0] / 2
 
 
+def test_a_norm_that_is_taken_out_leaves_the_shortcut_alone() -> None:
+    """With pre-activation the tensor before the first norm is read again behind it."""
+    block = module_of("pre-activation").get_submodule("layer1.1")
+    block.bn1 = nn.Identity()
+    x = torch.randn(2, 16, 6, 6)
+    before = x.clone()
+    block(x)
+    assert torch.equal(x, before)
+
+
 def test_threads_may_ask_for_one_module_at_the_same_time() -> None:
     """None of them sees it half imported."""
     interval = sys.getswitchinterval()

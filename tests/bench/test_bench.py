@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from strategies import compile_data
 from structures import network_of
 
 import archc.bench.run
@@ -16,6 +17,7 @@ from archc import DeviceError
 from archc.analysis import work
 from archc.bench import BenchOptions, BenchResult, Rates, bench
 from archc.bench.timing import measure_rates, peak_memory, time_step
+from archc.devices import RunError
 from archc.graph import deploy_form
 
 CPU = torch.device("cpu")
@@ -103,6 +105,46 @@ def test_of_two_measurements_the_better_rates_count() -> None:
 def test_a_deploy_form_is_not_trained() -> None:
     with pytest.raises(ValueError, match="it is not for training"):
         next(bench([network_of("vgg")], BenchOptions(deploy=True, train=True)))
+
+
+def test_what_cannot_be_trained_is_told() -> None:
+    train = BenchOptions(train=True, batches=(1,))
+    for data, message in (
+        ({"head": ["flatten"]}, "x has nothing to learn: it is not for training"),
+        (
+            {"stem": [{"conv": {"width": 4, "kernel": 3, "stride": 4}}]},
+            "x: bn1 would normalise over a single value while training: "
+            "use a larger batch or larger images",
+        ),
+    ):
+        network = compile_data({"name": "x", "input": [3, 4, 4], **data})
+        with pytest.raises(RunError) as caught:
+            next(bench([network], train))
+        assert str(caught.value) == message
+
+
+@pytest.mark.usefixtures("rates")
+def test_a_network_without_a_classifier_is_trained_too() -> None:
+    network = compile_data(
+        {"name": "x", "input": [3, 8, 8], "stem": [{"conv": {"width": 4, "kernel": 3}}]}
+    )
+    (row,) = bench([network], replace(QUICK, batches=(2,), train=True))
+    assert row.multiply_adds == 2 * 2 * network.multiply_adds
+
+
+@pytest.mark.usefixtures("rates")
+def test_a_missing_compiler_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    class InvalidCxxCompiler(Exception):
+        pass
+
+    def fails(*_: object) -> None:
+        raise InvalidCxxCompiler("torch's own words")
+
+    monkeypatch.setattr(torch, "compile", lambda *_, **__: fails)
+    with pytest.raises(
+        RunError, match=r"^torch\.compile fails: there is no C\+\+ compiler, which "
+    ):
+        rows(replace(QUICK, compile=True))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")

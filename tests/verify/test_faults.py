@@ -452,7 +452,7 @@ BOTTLENECKS = {
     ),
 }
 
-RAW = "x = F.relu(self.bn1(x), inplace=True)"
+RAW = "x = F.relu(self.bn1(x))"
 
 PRE_ACTIVATION = {
     "projection of the raw value": plant(
@@ -464,17 +464,13 @@ PRE_ACTIVATION = {
     "identity of the activated value": plant(
         "training",
         "layer1.1.add",
-        ("out = F.relu(self.bn1(x), inplace=True)", "x = out = F.relu(self.bn1(x))"),
+        ("out = F.relu(self.bn1(x))", "x = out = F.relu(self.bn1(x))"),
     ),
     "relu after the sum": plant(
         "training", "layer1.1.bn1", ("        return out\n", "        return F.relu(out)\n", 0)
     ),
-    "last norm left out": plant(
-        "training", "bn", ("F.relu(self.bn(x), inplace=True)", "F.relu(x)")
-    ),
-    "last relu forgotten": plant(
-        "training", "relu", ("F.relu(self.bn(x), inplace=True)", "self.bn(x)")
-    ),
+    "last norm left out": plant("training", "bn", ("F.relu(self.bn(x))", "F.relu(x)")),
+    "last relu forgotten": plant("training", "relu", ("F.relu(self.bn(x))", "self.bn(x)")),
     "sum kept in the wrong place": plant(
         "gradients", "layer2.1.bn1", ("out += x\n        return out", "x += out\n        return x")
     ),

@@ -182,10 +182,11 @@ REFUSED: dict[str, tuple[bytes, str, str | None]] = {
     "empty.safetensors": (b"", "is no whole safetensors file: truncated or damaged", None),
     "text.safetensors": (b"hello\n", "is no whole safetensors file: truncated or damaged", None),
     "misnamed.safetensors": (
-        pickled(STATE),
-        "is no whole safetensors file: truncated or damaged",
+        b"PK\x03\x04 and no more",
+        "is no whole PyTorch checkpoint: truncated or damaged",
         None,
     ),
+    "nothing.pth": (pickled({}), "is an empty state dict", None),
     "tensor.pth": (pickled(torch.ones(2)), "holds a tensor, not a state dict", SAVE_HINT),
     "list.pth": (pickled([STATE]), "holds a Python `list`, not a state dict", SAVE_HINT),
     "none.pth": (legacy(None), "holds a Python `NoneType`, not a state dict", SAVE_HINT),

@@ -231,7 +231,8 @@ def test_a_wrapped_checkpoint_of_another_spec_is_known_too() -> None:
     state = archc.load("imagenet/resnet18").state
     shapes = {f"module.{key}": shape for key, shape in state.items()}
     message, hint = misfit(RESNET20, shapes)
-    assert "module." not in message
+    assert message.splitlines()[0].endswith(" of another shape, `module.` left out of their names")
+    assert "module." not in message.partition("\n")[2]
     assert hint == "it fits `imagenet/plain18` and `imagenet/resnet18`"
 
 
@@ -259,9 +260,9 @@ def test_keys_reach_no_terminal_as_they_are() -> None:
 
 def test_the_error_has_the_whole_fit() -> None:
     with pytest.raises(MisfitError) as caught:
-        archc.module("cifar10/resnet110", weights={})
+        archc.module("cifar10/resnet110", weights={"fc.weight": torch.ones(10, 64)})
     found: Fit = caught.value.fit
-    assert len(found.missing) == 5 * 109 + 2
+    assert len(found.missing) == 5 * 109 + 1
     assert str(caught.value).startswith("the state dict: error: does not fit cifar10/resnet110: ")
 
 
@@ -278,3 +279,15 @@ def test_weights_that_are_no_floating_point_numbers_are_refused(dtype: torch.dty
             "the state dict: error: `layer1.0.conv1.weight` holds "
             f"{kind}, not floating-point numbers"
         )
+
+
+def test_a_prefix_is_left_out_only_where_more_fits_without_it() -> None:
+    strange = {"encoder.layers.0.weight": (1,), "encoder.layers.0.bias": (1,)}
+    found = fit(RESNET20, strange)
+    assert (found.unexpected, found.prefixes) == (tuple(strange), ())
+
+
+def test_mappings_of_other_things_are_refused() -> None:
+    for state in ({"conv1.weight": 3}, {1: torch.ones(1)}):
+        with pytest.raises(WeightsError, match="the state dict: error: holds no state dict"):
+            archc.module(RESNET20, weights=state)  # type: ignore[arg-type]

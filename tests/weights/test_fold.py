@@ -214,8 +214,7 @@ def test_negative_variances_are_refused() -> None:
     state = state_of(network)
     state["layer2.0.downsample.1.running_var"][3] = -0.001
     assert complaint(network, state) == (
-        "net.pth: error: cannot be folded: "
-        "`layer2.0.downsample.1.running_var` has negative variances"
+        "net.pth: error: `layer2.0.downsample.1.running_var` holds negative variances"
     )
 
 
@@ -241,8 +240,7 @@ def test_statistics_that_are_no_numbers_are_refused(value: float) -> None:
     state = state_of(network)
     state["bn1.running_mean"][2] = value
     assert complaint(network, state) == (
-        "net.pth: error: cannot be folded: "
-        "`conv1.bias`, folded, has values that are no finite float32"
+        "net.pth: error: `bn1.running_mean` holds values that are not finite"
     )
 
 

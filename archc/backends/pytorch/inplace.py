@@ -13,8 +13,9 @@ from archc.backends.pytorch.classes import Class
 from archc.backends.pytorch.tree import Group, Leaf
 from archc.graph.ops import Add, BatchNorm2d, Conv2d, Linear
 
-# Their outputs are tensors of their own, which their gradients do not need.
-_FRESH = (Conv2d, BatchNorm2d, Linear, Add)
+# Their outputs are tensors of their own, which their gradients do not need. So is a norm's; but
+# people take norms out of modules, and then its output is what it reads.
+_FRESH = (Conv2d, Linear, Add)
 
 
 def overwritable(root: Group, classes: Mapping[Group, Class]) -> frozenset[str]:
@@ -32,10 +33,14 @@ def _groups(group: Group) -> Iterator[Group]:
 
 def _inside(group: Group, one: Class | None) -> Iterator[str]:
     reads = Counter(source for _, sources in group.wiring() for source in sources)
-    for name, child in group.children.items():
-        if not isinstance(child, Leaf) or not isinstance(child.node.op, _FRESH):
+    found: set[str] = set()
+    for child, sources in group.wiring():
+        if not isinstance(child, Leaf) or reads[child.name] != 1 or child.node.id == group.result:
             continue
+        fresh = isinstance(child.node.op, _FRESH)
+        if isinstance(child.node.op, BatchNorm2d):
+            fresh = sources[0] in found
         # Where an optional child is left out, its value is its input's.
-        is_optional = one is not None and one.optional == name
-        if reads[name] == 1 and child.node.id != group.result and not is_optional:
+        if fresh and not (one is not None and one.optional == child.name):
+            found.add(child.name)
             yield child.node.id
