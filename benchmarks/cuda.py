@@ -165,26 +165,28 @@ def _module(network: str, candidate: str, modules: Path) -> Any:
     return getattr(emitted, emitted.__all__[0])()
 
 
-def _compiled(module: Any, device: Any, *, trains: bool) -> Any:
-    """torch.compile with frozen weights for inference, and with CUDA graphs."""
+def _compiled(module: Any, device: Any) -> Any:
+    """torch.compile, with CUDA graphs on CUDA; it compiles when it first runs."""
     import torch
 
-    options: dict[str, Any] = {"freezing": not trains}
-    if device.type == "cuda":
-        options["triton.cudagraphs"] = True
-    return torch.compile(module, options=options)
+    return torch.compile(module, options={"triton.cudagraphs": device.type == "cuda"})
 
 
 def _forward(module: Any, images: Any, dtype: Any, compiles: bool, device: Any) -> Task:
     import torch
 
     module, images = module.to(dtype).eval(), images.to(dtype)
-    run = _compiled(module, device, trains=False) if compiles else module
+    run = _compiled(module, device) if compiles else module
 
     def task() -> None:
         with torch.no_grad():
             run(images)
 
+    if compiles:  # freezing makes constants of weights; it has to hold while torch traces
+        from torch._inductor import config
+
+        with config.patch(freezing=True):
+            task()
     return task
 
 
@@ -193,7 +195,7 @@ def _training_step(module: Any, images: Any, dtype: Any, compiles: bool, device:
     import torch
     import torch.nn.functional as F
 
-    run = _compiled(module.train(), device, trains=True) if compiles else module.train()
+    run = _compiled(module.train(), device) if compiles else module.train()
     optimizer = torch.optim.SGD(module.parameters(), lr=1e-4, momentum=0.9)
     targets = torch.arange(len(images), device=device) % 1000
 

@@ -23,9 +23,10 @@ import torch.nn.functional as F
 from peers import TORCHVISION, Task, interleaved, speed, torchvision_models
 from report import machine, process, table, write_section
 from torch import Tensor, nn
+from torch._inductor import config
 
 import archc
-from archc.bench.timing import peak_memory
+from archc.bench.timing import measure_rates, peak_memory
 
 BATCH, ROUNDS = 8, 8
 PEER = "torchvision, eager"
@@ -60,7 +61,9 @@ def _intro() -> str:
         f"`benchmarks/modules.py` on {machine()}, {torch.get_num_threads()} threads, torch "
         f"{torch.__version__}, batch {BATCH}, 3x224x224. Ratios are taken in one run in which all "
         f"take turns: the median over {ROUNDS} rounds of the peer's time over ours, so that more "
-        f"than 1 is quicker. Weights are the same; `{TORCHVISION}` names torchvision's folder."
+        f"than 1 is quicker. The limit is the multiply-adds at the best rate of a matrix product or "
+        "a 3x3 convolution of 256 channels in the same run. "
+        f"Weights are the same; `{TORCHVISION}` names torchvision's folder."
     )
 
 
@@ -72,12 +75,16 @@ def _beside_torchvision(models: ModuleType) -> str:
         state = theirs.state_dict()
         with tempfile.TemporaryDirectory() as folder:
             forwards = dict(_forwards(name, theirs.eval(), state, Path(folder)))
+            before = _limits(name)
             times = interleaved(forwards, ROUNDS)
+            after = _limits(name)
         steps = {
             PEER: _training_step(theirs),
             "archc, eager": _training_step(archc.module(f"torchvision/{name}", weights=state)),
         }
         training = interleaved(steps, ROUNDS, runs=1)
+        for limit in before:
+            times[limit] = [min(before[limit], after[limit])] * ROUNDS
         for label, measured in (("forward", times), ("training step", training)):
             for candidate in measured:
                 cells = [
@@ -89,6 +96,17 @@ def _beside_torchvision(models: ModuleType) -> str:
     for name in NETWORKS:
         heading += [name, "times torchvision"]
     return table(heading, [[label, *cells] for label, cells in rows.items()])
+
+
+def _limits(name: str) -> dict[str, float]:
+    """Seconds that the multiply-adds alone take, at the best rate that the machine shows now."""
+    device, multiply_adds = torch.device("cpu"), archc.load(f"torchvision/{name}").multiply_adds
+    return {
+        f"the limit in {dtype}": BATCH
+        * multiply_adds
+        / measure_rates(device, getattr(torch, dtype)).multiply_adds
+        for dtype in ("float32", "bfloat16")
+    }
 
 
 @torch.no_grad()
@@ -124,17 +142,20 @@ def _forwards(
     )
     yield (
         "archc, deploy, channels_last, compiled",
-        _forward(_compiled(deployed(memory_format=last)), _images(memory_format=last)),
+        _frozen(deployed(memory_format=last), _images(memory_format=last)),
     )
     half = {"memory_format": last, "dtype": torch.bfloat16}
     yield (
         "archc, deploy, channels_last, compiled, bfloat16",
-        _forward(_compiled(deployed(**half)), _images(**half)),
+        _frozen(deployed(**half), _images(**half)),
     )
     file = folder / f"{name}.onnx"
     file.write_bytes(archc.export(spec, weights=state, deploy=True))
     array = images.numpy()
     yield "archc, deploy, ONNX in onnxruntime", _in_onnxruntime(file, array)
+    exported = folder / "torchvision.onnx"
+    torch.onnx.export(theirs, (images,), exported, input_names=["input"], dynamo=False)
+    yield "torchvision, torch.onnx.export in onnxruntime", _in_onnxruntime(exported, array)
     if importlib.util.find_spec("openvino"):
         for precision in ("f32", "bf16"):
             run = _in_openvino(file, array, precision)
@@ -149,10 +170,13 @@ def _forward(module: Callable[[Tensor], Tensor], images: Tensor) -> Task:
     return task
 
 
-def _compiled(module: nn.Module, **options: Any) -> Callable[[Tensor], Tensor]:
+def _frozen(module: nn.Module, images: Tensor) -> Task:
+    """A forward compiled with its weights as constants, which is asked for while it traces."""
     torch.compiler.reset()
-    options.setdefault("freezing", True)
-    return torch.compile(module, options=options)
+    task = _forward(torch.compile(module), images)
+    with config.patch(freezing=True):
+        task()
+    return task
 
 
 def _in_onnxruntime(file: Path, images: np.ndarray[Any, Any]) -> Task:
@@ -217,7 +241,8 @@ def _shortcut_row(
         module = archc.module(archc.load(spec, with_={"shortcut": option})).train()
         module.to(memory_format=layout)  # type: ignore[call-overload]
         optimizer = torch.optim.SGD(module.parameters(), lr=1e-4, momentum=0.9)
-        run = _compiled(module, freezing=False) if compiles else module
+        torch.compiler.reset()
+        run = torch.compile(module) if compiles else module
         steps[option] = _step(run, optimizer, images.to(memory_format=layout), classes)
     times = interleaved(steps, ROUNDS, runs=1)
     device = torch.device("cpu")

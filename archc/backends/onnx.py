@@ -39,8 +39,8 @@ INPUT, OUTPUT, BATCH = "input", "logits", "batch"
 OPSET, IR_VERSION = 18, 8
 """ONNX 1.13, of December 2022: what these ops need, and what every runtime since then reads."""
 
-MAX_BYTES = 2**31 - 1
-"""What protobuf allows a message."""
+MAX_BYTES = 2**31 - 2**22
+"""What protobuf allows a message, less ample room for all but the weights."""
 
 
 class OnnxError(Exception):

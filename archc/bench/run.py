@@ -127,7 +127,7 @@ def _measure(
     images = torch.randn(batch, *network.input_shape, device=device)
     step = _step(module, images, options, device)
     if options.compile:
-        _try_compiled(step)
+        _try_compiled(step, freezing=not options.train)
     times = time_step(step, device, options.seconds)
     held = sum(t.nbytes for t in (*module.parameters(), *module.buffers(), images))
     least = work(deploy_form(network) if options.deploy else network, training=options.train)
@@ -157,10 +157,17 @@ def _measure(
     )
 
 
-def _try_compiled(step: Step) -> None:
-    """Run a compiled step for the first time, which compiles it; raises `RunError`."""
+def _try_compiled(step: Step, *, freezing: bool) -> None:
+    """Run a compiled step for the first time, which compiles it; raises `RunError`.
+
+    Freezing, by which weights become constants that are laid out for their convolutions, is a
+    setting that must hold while torch traces: given as an option of torch.compile, it is too late.
+    """
+    from torch._inductor import config
+
     try:
-        step()
+        with config.patch(freezing=freezing):
+            step()
     except torch.OutOfMemoryError:
         raise
     except Exception as error:
@@ -209,7 +216,7 @@ def _step(module: nn.Module, images: Tensor, options: BenchOptions, device: torc
     images = images.to(DTYPES[options.dtype])
     run: Callable[[Tensor], Tensor] = module
     if options.compile:
-        run = _compiled(module, options, device)
+        run = _compiled(module, device)
     grad = torch.no_grad if options.compile else torch.inference_mode
 
     def forward() -> None:
@@ -225,7 +232,7 @@ def _training_step(
     """Forward, cross-entropy, backward, SGD with momentum; smaller types by autocast."""
     run: Callable[[Tensor], Tensor] = module
     if options.compile:
-        run = _compiled(module, options, device)
+        run = _compiled(module, device)
     optimizer = torch.optim.SGD(module.parameters(), lr=1e-4, momentum=0.9)
     dtype = DTYPES[options.dtype]
     with torch.no_grad():
@@ -243,12 +250,7 @@ def _training_step(
     return step
 
 
-def _compiled(
-    module: nn.Module, options: BenchOptions, device: torch.device
-) -> Callable[[Tensor], Tensor]:
-    """torch.compile as it is quickest: weights frozen for inference, CUDA graphs on CUDA."""
+def _compiled(module: nn.Module, device: torch.device) -> Callable[[Tensor], Tensor]:
+    """torch.compile, with CUDA graphs on CUDA; it compiles when it first runs."""
     torch.compiler.reset()
-    choices: dict[str, str | int | bool | Any] = {"freezing": not options.train}
-    if device.type == "cuda":
-        choices["triton.cudagraphs"] = True
-    return torch.compile(module, options=choices)
+    return torch.compile(module, options={"triton.cudagraphs": device.type == "cuda"})

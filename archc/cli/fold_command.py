@@ -40,5 +40,5 @@ def command(
     from archc.weights.files import to_safetensors
 
     folded = fold(network, weights)
-    tell_foldings(network)
     put_out(to_safetensors(folded), output)
+    tell_foldings(network)

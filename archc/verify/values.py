@@ -47,6 +47,8 @@ def follow(
         try:
             with watch:
                 output = module(own)
+        except torch.OutOfMemoryError:
+            raise
         except Exception as error:
             return None, [*watch.culprits(), Fault(trail.end, in_words(error))][:1]
     faults = watch.culprits(at_the_end=True)

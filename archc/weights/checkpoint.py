@@ -113,7 +113,10 @@ def _read_pickled(file: str) -> object:
             what = f"holds more than tensors: loading it would call `{quote_name(refused[1])}`"
             raise WeightsError(file, f"{what}; nothing was executed", SAVE_HINT) from None
         if "Unsupported operand" in str(error):
-            what = "is damaged, or no pickle of protocol 2, which torch.save writes"
+            what = (
+                "is damaged, or no pickle of protocol 2, which torch.save writes; nothing was "
+                "executed"
+            )
             raise WeightsError(file, what, SAVE_HINT) from None
         raise WeightsError(file, DAMAGED) from None
     except Exception:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from archc.backends.numbers import shape as in_words
@@ -16,16 +16,20 @@ _AROUND = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_m
 OPTIONAL = "num_batches_tracked"
 """Counters that torch kept only from version 0.4.1 on; nothing computed depends on them."""
 
+_AVERAGED = "n_averaged"
+"""How many models `torch.optim.swa_utils.AveragedModel` has averaged: a counter of its own."""
+
 
 @dataclass(frozen=True)
 class Fit:
     """How the tensors of a checkpoint match those of a network.
 
-    ``keys`` has the checkpoint's key of each tensor of the network that it holds. ``prefixes``
-    are the parts of the checkpoint's keys that belong to wrappers and were left out
-    (``module.``). ``misshapen`` has the shape found and the shape needed.
+    ``needed`` are the network's own keys, and ``keys`` has the checkpoint's key of each of them
+    that it holds. ``prefixes`` are the parts of the checkpoint's keys that belong to wrappers and
+    were left out (``module.``). ``misshapen`` has the shape found and the shape needed.
     """
 
+    needed: tuple[str, ...]
     keys: Mapping[str, str]
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
@@ -56,36 +60,44 @@ class Fit:
         return ", ".join(words)
 
     def by_block(self) -> dict[str, list[str]]:
-        """What is wrong, a line each, by the block that it belongs to."""
-        blocks: dict[str, list[str]] = {}
-        for what, keys in (("missing", self.missing), ("unexpected", self.unexpected)):
-            grouped: dict[str, list[str]] = {}
-            for key in keys:
-                block, name = _split(key)
-                grouped.setdefault(block, []).append(name)
-            for block, names in grouped.items():
-                blocks.setdefault(block, []).append(f"{what}: {', '.join(names)}")
-        for key, (found, needed) in self.misshapen.items():
+        """What is wrong, a line each, by the block that it belongs to: the network's come first."""
+        needed = _grouped(self.needed)
+        missing, unexpected = _grouped(self.missing), _grouped(self.unexpected)
+        blocks: dict[str, list[str]] = {block: [] for block in [*needed, *unexpected]}
+        for block, names in missing.items():
+            lacks_all = names == needed[block] and len(names) > 1
+            what = f"all {len(names)} tensors" if lacks_all else ", ".join(names)
+            blocks[block].append(f"missing: {what}")
+        for block, names in unexpected.items():
+            blocks[block].append(f"unexpected: {', '.join(names)}")
+        for key, (found, shape) in self.misshapen.items():
             block, name = _split(key)
-            words = f"{name} is {_in_words(found)}, not {_in_words(needed)}"
-            blocks.setdefault(block, []).append(words)
-        return blocks
+            blocks[block].append(f"{name} is {_in_words(found)}, not {_in_words(shape)}")
+        return {block: faults for block, faults in blocks.items() if faults}
+
+
+def _grouped(keys: Iterable[str]) -> dict[str, list[str]]:
+    """The keys of each block, without its path."""
+    blocks: dict[str, list[str]] = {}
+    for key in keys:
+        block, name = _split(key)
+        blocks.setdefault(block, []).append(name)
+    return blocks
 
 
 def fit(network: Network, shapes: Mapping[str, Shape]) -> Fit:
     """Match the tensors of a checkpoint, given their shapes, with those of a network."""
     keys, prefixes = _unwrapped(network, list(shapes))
-    missing = [
-        key for key in network.state if key not in keys and key.rpartition(".")[2] != OPTIONAL
-    ]
+    needed = [key for key in network.state if key.rpartition(".")[2] != OPTIONAL]
     misshapen = {}
     for key, theirs in keys.items():
         if key in network.state and shapes[theirs] != network.state[key]:
             misshapen[key] = (shapes[theirs], network.state[key])
     return Fit(
+        needed=tuple(needed),
         keys={key: theirs for key, theirs in keys.items() if key in network.state},
-        missing=tuple(missing),
-        unexpected=tuple(key for key in keys if key not in network.state),
+        missing=tuple(key for key in needed if key not in keys),
+        unexpected=tuple(key for key in keys if key not in network.state and key != _AVERAGED),
         misshapen=misshapen,
         prefixes=prefixes,
     )

@@ -221,7 +221,7 @@ def test_an_output_that_cannot_be_written_is_told(folder: Path) -> None:
     assert_refused(
         folder,
         ["fold", "tiny.yaml", "tiny.pth", "-o", "tiny.pth/x.safetensors"],
-        f"{FOLDED}{taken}a file stands where its folder should be\n",
+        f"{taken}a file stands where its folder should be\n",
     )
     (folder / "folder.py").mkdir()
     assert_refused(

@@ -220,12 +220,12 @@ REFUSED: dict[str, tuple[bytes, str, str | None]] = {
     ),
     "protocol4.pth": (
         pickled(STATE, pickle_protocol=4),
-        "is damaged, or no pickle of protocol 2, which torch.save writes",
+        "is damaged, or no pickle of protocol 2, which torch.save writes; nothing was executed",
         SAVE_HINT,
     ),
     "plain_pickle.pth": (
         pickle.dumps(STATE["fc.bias"].float().numpy()),
-        "is damaged, or no pickle of protocol 2, which torch.save writes",
+        "is damaged, or no pickle of protocol 2, which torch.save writes; nothing was executed",
         SAVE_HINT,
     ),
 }

@@ -150,10 +150,7 @@ def test_just_what_was_changed_is_found(data: st.DataObject) -> None:
 # What is told
 
 
-BLOCK = (
-    "missing: conv1.weight, bn1.weight, bn1.bias, bn1.running_mean, bn1.running_var, "
-    "conv2.weight, bn2.weight, bn2.bias, bn2.running_mean, bn2.running_var"
-)
+BLOCK = "missing: all 10 tensors"
 
 
 def test_a_checkpoint_of_another_network_is_told_by_block_with_the_spec_that_it_fits() -> None:
@@ -183,13 +180,13 @@ def test_every_kind_of_misfit_stands_beside_its_block() -> None:
         "net.pth: error: does not fit torchvision/resnet18 --with depth=1: "
         "3 tensors missing, 2 unexpected, 4 of another shape\n"
         "  conv1     missing: weight\n"
+        "  bn1       num_batches_tracked is 1, not a single number\n"
         "  layer2.0  missing: downsample.1.weight, downsample.1.bias\n"
         "            unexpected: se.fc1.weight\n"
         "            conv1.weight is 128x64x1x1, not 128x64x3x3\n"
-        "  head      unexpected: weight\n"
-        "  bn1       num_batches_tracked is 1, not a single number\n"
         "  fc        weight is 10x512, not 1000x512\n"
-        "            bias is 10, not 1000"
+        "            bias is 10, not 1000\n"
+        "  head      unexpected: weight"
     )
     assert hint is None
 
@@ -222,7 +219,7 @@ def test_what_was_folded_already_is_known_by_its_keys() -> None:
     message, hint = misfit(RESNET20, deploy_form(RESNET20).state)
     assert message.startswith(
         "net.pth: error: does not fit cifar10/resnet20: 76 tensors missing, 19 unexpected\n"
-        "  bn1       missing: weight, bias, running_mean, running_var\n"
+        "  conv1     unexpected: bias\n  bn1       missing: all 4 tensors\n"
     )
     assert hint == "it fits the network's deploy form: `--deploy`"
 
@@ -242,7 +239,7 @@ def test_a_spec_of_ones_own_is_called_by_its_file() -> None:
     assert message == (
         "net.pth: error: does not fit random.yaml: 5 tensors missing\n"
         "  conv1  missing: weight\n"
-        "  bn1    missing: weight, bias, running_mean, running_var"
+        "  bn1    missing: all 4 tensors"
     )
     assert hint is None
 
@@ -279,6 +276,13 @@ def test_weights_that_are_no_floating_point_numbers_are_refused(dtype: torch.dty
             "the state dict: error: `layer1.0.conv1.weight` holds "
             f"{kind}, not floating-point numbers"
         )
+
+
+def test_the_counter_of_averaged_models_is_none_of_the_network() -> None:
+    averaged = {f"module.{key}": shape for key, shape in RESNET20.state.items()}
+    found = fit(RESNET20, {"n_averaged": (), **averaged})
+    assert found.fits
+    assert found.prefixes == ("module.",)
 
 
 def test_a_prefix_is_left_out_only_where_more_fits_without_it() -> None:
