@@ -61,8 +61,8 @@ def _intro() -> str:
         f"`benchmarks/modules.py` on {machine()}, {torch.get_num_threads()} threads, torch "
         f"{torch.__version__}, batch {BATCH}, 3x224x224. Ratios are taken in one run in which all "
         f"take turns: the median over {ROUNDS} rounds of the peer's time over ours, so that more "
-        f"than 1 is quicker. The limit is the multiply-adds at the best rate of a matrix product or "
-        "a 3x3 convolution of 256 channels in the same run. "
+        f"than 1 is quicker. The limit is the multiply-adds at the best rate of a matrix product "
+        "or a 3x3 convolution of 256 channels in the same run. "
         f"Weights are the same; `{TORCHVISION}` names torchvision's folder."
     )
 
