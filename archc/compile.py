@@ -39,7 +39,7 @@ def compile_spec(spec: Spec) -> Network:
         _add_stage(network, stage, number, spec, names)
     if spec.style.pre_activation and spec.stages:
         origin = _origin(spec.entries["pre_activation"].key)
-        network.append(_final_activation(network.shape, spec.style), names.head, origin=origin)
+        network.append(final_activation(network.shape, spec.style), names.head, origin=origin)
     for layer in spec.head:
         _add_layer(network, layer, spec, names.head)
     return lint(
@@ -108,7 +108,7 @@ def _input_note(spec: Spec, place: Place) -> list[Note]:
     return [Note(entry.key, "the image's size is given here")]
 
 
-def _final_activation(x: Shape, style: Style) -> Fragment:
+def final_activation(x: Shape, style: Style) -> Fragment:
     """What ends a pre-activation network's stages (He et al. 2016, appendix)."""
     piece = FragmentBuilder(x)
     if style.norm:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any, Literal, TypeAlias
 
+from archc.analysis.conventions import CONVENTIONS, DEFAULT, flops_of, tally
 from archc.graph import Network, Node, Shape
 
 Level: TypeAlias = Literal["network", "stage", "block", "layer"]
 LEVELS: tuple[Level, ...] = ("network", "stage", "block", "layer")
-
-CONVENTIONS: dict[str, Callable[[Node], int]] = {
-    "multiply-adds": lambda node: node.multiply_adds,
-}
-"""What an op counts as FLOPs, by convention. The paper's: multiply-adds of convolutions and
-linear layers (He et al. 2015, section 3.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +34,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """The counts of a network for one image of shape ``input``, and of its parts."""
+    """The counts of a network for one image of shape ``input``, and of its parts.
+
+    ``flops`` is the total that ``tool`` prints, in its own unit; ``not_counted`` says how many ops
+    of which kinds its convention says nothing about.
+    """
 
     name: str
     input: Shape
@@ -48,6 +47,8 @@ class Count:
     multiply_adds: int
     flops: int
     convention: str
+    tool: str
+    not_counted: dict[str, int]
     rows: tuple[Row, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -55,11 +56,11 @@ class Count:
         return asdict(self)
 
 
-def count(network: Network, by: Level = "stage", convention: str = "multiply-adds") -> Count:
+def count(network: Network, by: Level = "stage", convention: str = DEFAULT) -> Count:
     """Count a network's parameters and multiply-adds for one image.
 
-    ``by`` says which parts the rows are; by layer, a row is an op that holds or computes
-    something. Raises ValueError for an unknown level or convention.
+    ``by`` says which parts the rows are; by layer, a row is an op that holds or counts something.
+    ``convention`` is one of `CONVENTIONS`. Raises ValueError for an unknown level or convention.
     """
     if by not in LEVELS:
         raise ValueError(f"`by` must be one of {', '.join(LEVELS)}, not {by!r}")
@@ -67,27 +68,33 @@ def count(network: Network, by: Level = "stage", convention: str = "multiply-add
         raise ValueError(
             f"`convention` must be one of {', '.join(CONVENTIONS)}, not {convention!r}"
         )
-    flops = CONVENTIONS[convention]
+    chosen = CONVENTIONS[convention]
+    flops = {node.id: flops_of(network, node, chosen) for node in network.nodes.values()}
     main = frozenset(network.main_path)
-    rows = tuple(_row(name, list(nodes), main, flops, by) for name, nodes in _parts(network, by))
+    parts = _parts(network, by, flops)
+    total = tally(network, chosen)
     return Count(
         name=network.name,
         input=network.input_shape,
         layers=network.layers,
         params=network.params,
         multiply_adds=network.multiply_adds,
-        flops=sum(flops(node) for node in network.nodes.values()),
+        flops=total.total,
         convention=convention,
-        rows=rows,
+        tool=chosen.tool,
+        not_counted=total.not_counted,
+        rows=tuple(_row(name, list(nodes), main, flops, by) for name, nodes in parts),
     )
 
 
-def _parts(network: Network, by: Level) -> Iterable[tuple[str, Iterable[Node]]]:
+def _parts(
+    network: Network, by: Level, flops: Mapping[str, int]
+) -> Iterable[tuple[str, Iterable[Node]]]:
     nodes = list(network.nodes.values())
     if by == "network":
         return [(network.name, nodes)]
     if by == "layer":
-        return [(node.id, [node]) for node in nodes if node.params or node.multiply_adds]
+        return [(node.id, [node]) for node in nodes if node.params or flops[node.id]]
     stages = [i for i, node in enumerate(nodes) if node.stage is not None]
 
     def part(item: tuple[int, Node]) -> str:
@@ -108,7 +115,7 @@ def _row(
     name: str,
     nodes: list[Node],
     main: frozenset[str],
-    flops: Callable[[Node], int],
+    flops: Mapping[str, int],
     by: Level,
 ) -> Row:
     last = nodes[-1]
@@ -121,5 +128,5 @@ def _row(
         layers=sum(node.id in main and node.is_layer for node in nodes),
         params=sum(node.params for node in nodes),
         multiply_adds=sum(node.multiply_adds for node in nodes),
-        flops=sum(map(flops, nodes)),
+        flops=sum(flops[node.id] for node in nodes),
     )

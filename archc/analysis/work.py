@@ -44,7 +44,7 @@ def work(network: Network, *, training: bool = False) -> Work:
         learns_below = not learned.isdisjoint(node.inputs)
         if learns_below or node.params:
             learned.add(node.id)
-        one = _work_of(network, node, training, learns_below)
+        one = work_of(network, node, training, learns_below)
         total = Work(
             total.multiply_adds + one.multiply_adds,
             total.activations + one.activations,
@@ -55,7 +55,10 @@ def work(network: Network, *, training: bool = False) -> Work:
     return total
 
 
-def _work_of(network: Network, node: Node, training: bool, learns_below: bool) -> Work:
+def work_of(
+    network: Network, node: Node, training: bool = False, learns_below: bool = False
+) -> Work:
+    """The least work of one op; ``learns_below`` if what it reads depends on something learned."""
     reads = [math.prod(network.nodes[source].output_shape) for source in node.inputs]
     if isinstance(node.op, Input):
         return Work(0, 0, 0)

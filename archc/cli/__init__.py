@@ -18,6 +18,8 @@ COMMANDS = {
     "check": "Check specs and explain what is wrong with them.",
     "show": "Print the resolved spec, each value with its origin.",
     "count": "Count parameters and multiply-adds.",
+    "diff": "Compare two specs, and what the difference costs.",
+    "sweep": "Count the variants of a spec, find the best.",
     "graph": "Print the graph as node-link JSON or GraphML.",
     "emit": "Print the PyTorch module.",
     "verify": "Prove the emitted module equal to its graph.",

@@ -47,16 +47,17 @@ class SpecArgument(_ParamType):
 def specs(command: Command) -> Command:
     """One or more SPEC, with ``--with`` and ``--input``."""
     return click.argument("specs", metavar="SPEC...", type=SpecArgument(), nargs=-1, required=True)(
-        _options(command)
+        spec_options(command)
     )
 
 
 def spec(command: Command) -> Command:
     """One SPEC, with ``--with`` and ``--input``."""
-    return click.argument("spec", metavar="SPEC", type=SpecArgument())(_options(command))
+    return click.argument("spec", metavar="SPEC", type=SpecArgument())(spec_options(command))
 
 
-def _options(command: Command) -> Command:
+def spec_options(command: Command) -> Command:
+    """``--with`` and ``--input``."""
     command = click.option(
         "--input",
         "input_",
@@ -201,3 +202,34 @@ def _with_bar(items: Sequence[Item], done: int, total: int, label: str) -> Itera
         for item in items:
             yield item
             progress.advance(task)
+
+
+def progress_bar(items: Iterable[Item], total: int, label: str) -> Iterator[Item]:
+    """A stream of items, with a progress bar on a terminal once it takes more than a second."""
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    started = time.monotonic()
+    shown: Progress | None = None
+    try:
+        for index, item in enumerate(items):
+            if index % 256 == 0 and time.monotonic() - started > 1:
+                if shown is None:
+                    shown = Progress(*columns, console=Console(stderr=True), transient=True)
+                    shown.start()
+                    task = shown.add_task(label, total=total)
+                shown.update(task, completed=index)
+            yield item
+    finally:
+        if shown is not None:
+            shown.stop()

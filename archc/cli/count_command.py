@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
-from archc.analysis import CONVENTIONS, LEVELS, Level, count
-from archc.cli.common import load_networks, output, print_table, put_out, specs
+from archc.analysis import CONVENTIONS, DTYPES, LEVELS, Level
+from archc.cli.common import load_networks, output, specs
+
+_TAKES = {
+    "--by": (None, "--memory"),
+    "--batch": ("--memory", "--roofline"),
+    "--dtype": ("--memory",),
+    "--devices": ("--roofline",),
+    "--convention": (None,),
+}
+"""Which views an option is for; None is the counts themselves."""
 
 
 @click.command("count")
@@ -30,8 +40,28 @@ from archc.cli.common import load_networks, output, print_table, put_out, specs
     type=click.Choice(list(CONVENTIONS)),
     default="multiply-adds",
     show_default=True,
-    help="What counts as FLOPs.",
+    help="Whose FLOPs: the paper's, or what a tool prints for the same network.",
 )
+@click.option("--explain", is_flag=True, help="All conventions: what each adds, by op kind.")
+@click.option("--memory", is_flag=True, help="Parameters, activations, gradients in bytes.")
+@click.option("--receptive-field", is_flag=True, help="What each layer's outputs see.")
+@click.option(
+    "--roofline",
+    metavar="DEVICE",
+    help="The least time of each layer on a device: h200-bf16, a100-tf32, ...",
+)
+@click.option(
+    "--devices",
+    metavar="FILE",
+    type=click.Path(),
+    help="A YAML table of more devices for --roofline.",
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(1, 2**20),
+    help="Images at once, for --memory and --roofline. [default: 1]",
+)
+@click.option("--dtype", type=click.Choice(list(DTYPES)), help="For --memory. [default: float32]")
 @output
 def command(
     specs: tuple[str, ...],
@@ -40,46 +70,69 @@ def command(
     format_: str,
     by: Level | None,
     convention: str,
+    explain: bool,
+    memory: bool,
+    receptive_field: bool,
+    roofline: str | None,
+    devices: str | None,
+    batch: int | None,
+    dtype: str | None,
     output: Path | None,
 ) -> None:
-    """Count parameters and multiply-adds, for one image.
+    """Count parameters and multiply-adds, for one image, and what follows from them.
 
     The paper's FLOPs are multiply-adds of convolutions and linear layers.
 
     \b
     Examples:
       archc count imagenet/resnet34 imagenet/vgg19
-      archc count imagenet/resnet50 --by layer
-      archc count imagenet/resnet50 --with depth=3,4,11,3 --format json
+      archc count imagenet/resnet50 --by layer --convention fvcore
+      archc count torchvision/resnet50 --explain
+      archc count imagenet/resnet50 --memory --batch 32 --by layer
+      archc count imagenet/resnet50 --roofline h200-bf16 --batch 256
     """
-    by = by or ("stage" if len(specs) == 1 else "network")
+    view = _one_of(
+        {
+            "--explain": explain,
+            "--memory": memory,
+            "--receptive-field": receptive_field,
+            "--roofline": roofline is not None,
+        }
+    )
+    _check_options(
+        view, {"--by": by, "--batch": batch, "--dtype": dtype, "--devices": devices}, convention
+    )
     networks = load_networks(specs, with_, input_)
-    counts = [count(network, by, convention) for network in networks]
-    if format_ == "json":
-        from archc.backends.jsontext import to_text
+    from archc.cli import views
 
-        records = [
-            {"name": one.name, "spec": spec, **one.as_dict()}
-            for spec, one in zip(specs, counts, strict=True)
-        ]
-        put_out(to_text(records), output)
-        return
-    from archc import tables
-    from archc.spec.diagnostics import quote_name
+    if view == "--explain":
+        found: views.View = views.Explained(networks)
+    elif view == "--memory":
+        found = views.Memories(networks, batch or 1, dtype or "float32", by == "layer")
+    elif view == "--receptive-field":
+        found = views.ReceptiveFields(networks)
+    elif roofline is not None:
+        found = views.Rooflines(networks, roofline, devices, batch or 1)
+    else:
+        level = by or ("stage" if len(specs) == 1 else "network")
+        found = views.Counts(networks, level, convention)
+    views.put_out_view(found, specs, format_, output)
 
-    shown = [quote_name(spec) for spec in specs]
-    if format_ == "csv":
-        tabulate = tables.networks if by == "network" else tables.all_parts
-        put_out(tabulate(shown, counts).csv(), output)
-        return
-    if by == "network":
-        shown_tables = [tables.compared(shown, counts)]
-    else:
-        shown_tables = [tables.parts(one) for one in counts]
-    if format_ == "table" and output is None:
-        for index, table in enumerate(shown_tables):
-            click.echo("\n" * (index > 0), nl=False)
-            print_table(table)
-    else:
-        texts = [t.markdown() if format_ == "markdown" else t.text() for t in shown_tables]
-        put_out("\n".join(texts), output)
+
+def _one_of(asked: Mapping[str, bool]) -> str | None:
+    """The view that is asked for; a command line that asks for two is wrong."""
+    views = [name for name, is_asked in asked.items() if is_asked]
+    if len(views) > 1:
+        raise click.UsageError(f"{views[0]} and {views[1]} are two commands: give one at a time")
+    return views[0] if views else None
+
+
+def _check_options(view: str | None, given: Mapping[str, object], convention: str) -> None:
+    """Refuse options that a view would not heed."""
+    options = {**given, "--convention": None if convention == "multiply-adds" else convention}
+    for name, value in options.items():
+        if value is None or view in _TAKES[name]:
+            continue
+        if view is not None:
+            raise click.UsageError(f"{name} goes not with {view}")
+        raise click.UsageError(f"{name} is for {' and '.join(v for v in _TAKES[name] if v)}")

@@ -10,6 +10,7 @@ from archc.build import ConflictError
 from archc.devices import DeviceError, RunError
 from archc.files import OutputError, reason
 from archc.spec import SpecError
+from archc.sweeps import SweepError
 from archc.weights import WeightsError
 
 
@@ -19,6 +20,9 @@ def explain(error: Exception) -> Iterator[str]:
         yield from (diagnostic.render() for diagnostic in error.diagnostics)
     elif isinstance(error, ConflictError):
         yield from (f"archc: error: {words}" for words in error.reasons)
+        yield f"hint: {error.hint}"
+    elif isinstance(error, SweepError):
+        yield f"archc: error: {error}"
         yield f"hint: {error.hint}"
     elif isinstance(error, WeightsError):
         yield str(error)

@@ -53,14 +53,15 @@ _SYNONYMS = {
 class Source:
     """A text that was read: a file, standard input, or an option of the command line.
 
-    ``name`` is how diagnostics call it, ``path`` where it lies (None for what is no file), and
-    ``via`` the place of the ``extends`` that led to it.
+    ``name`` is how diagnostics call it, ``path`` where it lies (None for what is no file),
+    ``via`` the place of the ``extends`` that led to it, and ``kind`` what such a text is.
     """
 
     name: str
     text: str = ""
     path: str | None = None
     via: Place | None = None
+    kind: str = "spec"
 
     @cached_property
     def lines(self) -> list[str]:

@@ -20,7 +20,6 @@ SUFFIX = ".yaml"
 PIPE_WAIT = 500
 """How long, in milliseconds, a pipe that nobody writes to is waited for."""
 
-_BINARY = ("this is a binary file, not a spec", "a spec is text in UTF-8")
 
 # Characters that YAML 1.2 does not allow, the three that end a line in YAML 1.1 alone, and a byte
 # order mark that is not the first character.
@@ -66,6 +65,13 @@ def open_spec(spec: str) -> Source:
     if not os.path.lexists(spec) and shipped is not None:
         source.path = str(shipped)
     _fill(source, _read(source, source.start(), spec))
+    return source
+
+
+def open_text(path: str, kind: str) -> Source:
+    """Read a file of another kind that archc takes (``device table``), as a spec is read."""
+    source = Source(quote_name(path), path=path, kind=kind)
+    _fill(source, _read(source, source.start(), path))
     return source
 
 
@@ -125,13 +131,15 @@ def _read(source: Source, place: Place, spec: str) -> bytes:
     assert path is not None
     try:
         if os.path.isdir(path):
-            fail(place, f"{quote(spec)} is a folder, not a spec")
+            fail(place, f"{quote(spec)} is a folder, not a {source.kind}")
         with open(path, "rb", opener=_open_without_waiting) as file:
             is_pipe = _await_writer(file.fileno())
             raw = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         if os.path.lexists(path):
             fail(place, f"{quote(spec)} is a link to a file that does not exist")
+        if source.kind != "spec":
+            fail(place, f"there is no file {quote(spec)}")
         hint = _suggest(spec, path, place.source.path)
         fail(place, f"there is no file or shipped spec {quote(spec)}", hint)
     except OSError as error:
@@ -206,16 +214,18 @@ def _shipped_alike(spec: str) -> list[str]:
 
 
 def _fill(source: Source, raw: bytes) -> None:
-    """Decode a text into its source; refuse what cannot be a spec."""
+    """Decode a text into its source; refuse what cannot be a spec, or what else it should be."""
+    binary = (f"this is a binary file, not a {source.kind}", f"a {source.kind} is text in UTF-8")
     if len(raw) > MAX_BYTES:
-        fail(source.start(), f"a spec may have at most {MAX_BYTES:,} bytes; this has more")
+        most = f"at most {MAX_BYTES:,} bytes"
+        fail(source.start(), f"a {source.kind} may have {most}; this has more")
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         fail(source.start(), "this is UTF-16, not UTF-8", "save it as UTF-8")
     try:
         source.text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         if b"\0" in raw:
-            fail(source.start(), *_BINARY)
+            fail(source.start(), *binary)
         source.text = raw.decode("utf-8-sig", errors="replace")
         before = raw[: error.start].decode("utf-8-sig", errors="replace")
         fail(_place_after(source, before), "this is not UTF-8", "save it as UTF-8")
@@ -223,8 +233,8 @@ def _fill(source: Source, raw: bytes) -> None:
     if refused:
         place = _place_after(source, source.text[: refused.start()])
         if refused[0] == "\0":
-            fail(place, *_BINARY)
-        what = f"the character U+{ord(refused[0]):04X} is not allowed in a spec"
+            fail(place, *binary)
+        what = f"the character U+{ord(refused[0]):04X} is not allowed in a {source.kind}"
         fail(place, what, "delete it: editors may not show it")
 
 

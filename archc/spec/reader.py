@@ -102,6 +102,7 @@ class _Reader:
     def __init__(self, source: Source, findings: Findings):
         self.source = source
         self.findings = findings
+        self.kind = source.kind
         self.values = 0
 
     def document(self) -> Value:
@@ -110,14 +111,16 @@ class _Reader:
         next(events)  # the stream's start
         event = next(events)
         if not isinstance(event, yaml.DocumentStartEvent):
-            fail(self.source.start(), "the spec is empty", "a spec begins with `name:`")
+            hint = "a spec begins with `name:`" if self.kind == "spec" else None
+            fail(self.source.start(), f"the {self.kind} is empty", hint)
         if event.tags or event.version not in (None, (1, 2)):
             fail(self._place(event), DIRECTIVES)
         value = self._value(next(events), events, 1)
         next(events)  # the document's end
         event = next(events)
         if not isinstance(event, yaml.StreamEndEvent):
-            fail(self._place(event), "a spec is one YAML document; a second one begins here")
+            what = f"a {self.kind} is one YAML document; a second one begins here"
+            fail(self._place(event), what)
         return value
 
     def _events(self) -> Iterator[yaml.Event]:
@@ -125,8 +128,8 @@ class _Reader:
             for event in yaml.parse(self.source.text, Loader=yaml.CSafeLoader):
                 self.values += isinstance(event, yaml.NodeEvent)
                 if self.values > MAX_VALUES:
-                    what = f"a spec has at most {MAX_VALUES:,} keys and values; this is one more"
-                    fail(self._place(event), what)
+                    most = f"at most {MAX_VALUES:,} keys and values"
+                    fail(self._place(event), f"a {self.kind} has {most}; this is one more")
                 yield event
         except yaml.YAMLError as error:
             raise SpecError([explain(error, self.source)]) from None
@@ -156,11 +159,11 @@ class _Reader:
         anchor, tag = getattr(event, "anchor", None), getattr(event, "tag", None)
         kind, mark = ("alias", "*") if isinstance(event, yaml.AliasEvent) else ("anchor", "&")
         if anchor is not None:
-            what = f"the {kind} {quote(mark + anchor)} is not part of a spec's YAML"
+            what = f"the {kind} {quote(mark + anchor)} is not part of a {self.kind}'s YAML"
             self.findings.error(place, what, SHARING)
         if tag is not None:
             short = tag.replace("tag:yaml.org,2002:", "!!")
-            what = f"the tag {quote(short)} is not part of a spec's YAML"
+            what = f"the tag {quote(short)} is not part of a {self.kind}'s YAML"
             self.findings.error(place, what, "write the value alone")
         return kind == "alias" or tag is not None
 
@@ -209,7 +212,8 @@ class _Reader:
             if not refused:
                 self.findings.error(place, "a key is a word, not a list or a mapping")
         elif event.value == "<<" and event.style in (None, ""):
-            self.findings.error(place, "the merge key `<<` is not part of a spec's YAML", SHARING)
+            what = f"the merge key `<<` is not part of a {self.kind}'s YAML"
+            self.findings.error(place, what, SHARING)
         elif not event.value:
             self.findings.error(place, "a key is missing before this `:`")
         else:

@@ -63,7 +63,8 @@ def explain(error: yaml.YAMLError, source: Source) -> Diagnostic:
     for words, rule in _RULES:
         if words in problem or words in context:
             return rule(stumble)
-    return Diagnostic(here, "this is not YAML", "a spec is a mapping that begins with `name:`")
+    hint = "a spec is a mapping that begins with `name:`" if source.kind == "spec" else None
+    return Diagnostic(here, "this is not YAML", hint)
 
 
 def _here(message: str, hint: str | None = None) -> Callable[[_Stumble], Diagnostic]:

@@ -23,7 +23,7 @@ def variant(name: str, parent: str, path: Path) -> str:
     _check_name(name)
     spec = load_spec(parent)
     depths = [stage.model.depth for stage in spec.stages]
-    lines = [f"extends: {_reference(parent, path)}", f"name: {name}"]
+    lines = [f"extends: {reference(parent, path)}", f"name: {name}"]
     if depths:
         lines.append(f"with: {{depth: {json.dumps(depths)}}}")
     notes = [
@@ -44,7 +44,7 @@ def _check_name(name: str) -> None:
     findings.check()
 
 
-def _reference(parent: str, path: Path) -> str:
+def reference(parent: str, path: Path) -> str:
     """How a file at ``path`` calls its parent."""
     if not os.path.lexists(parent) and parent.removesuffix(".yaml") in shipped_names():
         return parent

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from archc.analysis import Count, Row
-from archc.backends.numbers import exactly, in_short, percent, shape
+from archc.analysis import CONVENTIONS, Count, Explanation, Row
+from archc.analysis.conventions import DEFAULT
+from archc.backends.numbers import counted, exactly, in_short, percent, shape
 from archc.backends.table import Cell, Column, Table
 from archc.words import summary
 
-_SPEC = Column("spec", "spec")
+SPEC = Column("spec", "spec")
 _PARAMS = Column("parameters", "params", exactly)
 _MULTIPLY_ADDS = Column("multiply-adds", "multiply_adds", exactly)
 _SHARE = Column("of all", "share", percent)
@@ -25,51 +26,144 @@ _PART = (
 
 def networks(specs: Sequence[str], counts: Sequence[Count]) -> Table:
     """A row for each network, as its spec is called, with its exact counts."""
+    flops = _flops(counts[0])
     columns = (
-        _SPEC,
+        SPEC,
         Column("input", "input", shape),
         Column("layers", "layers"),
         _PARAMS,
         _MULTIPLY_ADDS,
+        *flops,
     )
-    rows = tuple(
-        (spec, one.input, one.layers, one.params, one.multiply_adds)
+    rows: list[tuple[Cell, ...]] = [
+        (spec, one.input, one.layers, one.params, one.multiply_adds, *[one.flops for _ in flops])
         for spec, one in zip(specs, counts, strict=True)
-    )
-    return Table(columns, rows)
+    ]
+    return Table(columns, tuple(rows))
 
 
 def compared(specs: Sequence[str], counts: Sequence[Count]) -> Table:
-    """`networks`, with the multiply-adds in short and beside the largest of them."""
+    """`networks`, with the FLOPs in short and beside the largest of them."""
     plain = networks(specs, counts)
-    most = max(one.multiply_adds for one in counts)
+    most = max(one.flops for one in counts)
     columns = (*plain.columns, Column("in short", "in_short"))
-    rows = [
-        (*row, in_short(one.multiply_adds)) for row, one in zip(plain.rows, counts, strict=True)
-    ]
+    rows = [(*row, in_short(one.flops)) for row, one in zip(plain.rows, counts, strict=True)]
     if len(counts) > 1 and most:
         columns = (*columns, Column("of largest", "of_largest", percent))
-        rows = [(*row, one.multiply_adds / most) for row, one in zip(rows, counts, strict=True)]
+        rows = [(*row, one.flops / most) for row, one in zip(rows, counts, strict=True)]
     return Table(columns, tuple(rows))
 
 
 def parts(one: Count) -> Table:
-    """The parts of a network with their shares of its multiply-adds, totals in the title."""
+    """The parts of a network with their shares of its FLOPs, totals in the title."""
+    flops = _flops(one)
     columns, rows = _without_empty(
-        (*_PART, _SHARE), [(*_cells(row), _share(row, one)) for row in one.rows]
+        (*_PART, *flops, _SHARE),
+        [(*_cells(row), *[row.flops for _ in flops], _share(row, one)) for row in one.rows],
     )
-    return Table(columns, rows, f"{one.name}: {summary(one)} (one {shape(one.input)} image)")
+    title = f"{one.name}: {summary(one)} (one {shape(one.input)} image)"
+    if flops:
+        title += f"; {exactly(one.flops)} {flops[0].heading}"
+    return Table(columns, rows, title)
 
 
 def all_parts(specs: Sequence[str], counts: Sequence[Count]) -> Table:
     """The parts of several networks in one table."""
-    columns = (_SPEC, Column("stage", "stage"), Column("block", "block"), *_PART)
+    flops = _flops(counts[0])
+    columns = (SPEC, Column("stage", "stage"), Column("block", "block"), *_PART, *flops)
     rows = tuple(
-        (spec, row.stage, row.block, *_cells(row))
+        (spec, row.stage, row.block, *_cells(row), *[row.flops for _ in flops])
         for spec, one in zip(specs, counts, strict=True)
         for row in one.rows
     )
     return Table(columns, rows)
+
+
+def silences(specs: Sequence[str], counts: Iterable[Count]) -> list[str]:
+    """What counters say nothing about, a line each."""
+    return [
+        f"{spec}: {one.tool} says nothing about "
+        f"{_ops(one.not_counted)}: not in its {CONVENTIONS[one.convention].unit}"
+        for spec, one in zip(specs, counts, strict=True)
+        if one.not_counted
+    ]
+
+
+def explained(one: Explanation) -> Table:
+    """A row for each convention: what it adds to the multiply-adds, by op kind, and its total."""
+    kinds = dict.fromkeys(_heading(kind) for c in one.conventions for kind in c.adds)
+    columns = (
+        Column("convention", "convention"),
+        *(Column(kind, kind, _more) for kind in kinds),
+        Column("total", "flops", exactly),
+    )
+    rows = []
+    for c in one.conventions:
+        adds = dict.fromkeys(kinds, 0)
+        for kind, more in c.adds.items():
+            adds[_heading(kind)] += more
+        rows.append((c.convention, *(more or None for more in adds.values()), c.flops))
+    title = (
+        f"{one.name}: {exactly(one.multiply_adds)} multiply-adds (one {shape(one.input)} image), "
+        "and what others add"
+    )
+    return Table(columns, tuple(rows), title)
+
+
+def _heading(kind: str) -> str:
+    return "pooling" if "pool" in kind else _HEADINGS.get(kind, kind)
+
+
+def notes(found: Sequence[Explanation]) -> list[str]:
+    """A line for each convention: the tool with its version, and how it counts."""
+    width = max(len(c.convention) for c in found[0].conventions)
+    lines = []
+    for index, c in enumerate(found[0].conventions):
+        lines.append(f"{c.convention:<{width}}  {c.tool} ({c.unit}): {c.note}")
+        for one in found:
+            if missing := one.conventions[index].not_counted:
+                where = f" of {one.name}" if len(found) > 1 else ""
+                lines.append(f"{'':<{width}}  says nothing about {_ops(missing)}{where}")
+    return lines
+
+
+def all_explained(specs: Sequence[str], explanations: Sequence[Explanation]) -> Table:
+    """What each convention adds for each network by op kind, a row each."""
+    columns = (
+        SPEC,
+        Column("convention", "convention"),
+        Column("tool", "tool"),
+        Column("unit", "unit"),
+        Column("op", "op"),
+        Column("FLOPs", "flops", exactly),
+    )
+    rows: list[tuple[Cell, ...]] = []
+    for spec, one in zip(specs, explanations, strict=True):
+        for c in one.conventions:
+            head = (spec, c.convention, c.tool, c.unit)
+            rows.append((*head, "multiply-adds", one.multiply_adds))
+            rows += [(*head, kind, more) for kind, more in c.adds.items()]
+            rows.append((*head, "total", c.flops))
+    return Table(columns, tuple(rows))
+
+
+_HEADINGS = {"conv2d": "conv", "batch_norm2d": "norm"}
+
+
+def _flops(one: Count) -> tuple[Column, ...]:
+    """A column for the convention's number, where that is another than multiply-adds."""
+    if one.convention == DEFAULT:
+        return ()
+    heading = f"{one.convention} {CONVENTIONS[one.convention].unit}"
+    return (Column(heading, "flops", exactly),)
+
+
+def _ops(kinds: dict[str, int]) -> str:
+    return ", ".join(counted(count, f"{kind} op") for kind, count in kinds.items())
+
+
+def _more(number: int) -> str:
+    return f"{number:+,}"
 
 
 def _cells(row: Row) -> tuple[Cell, ...]:
@@ -77,7 +171,7 @@ def _cells(row: Row) -> tuple[Cell, ...]:
 
 
 def _share(row: Row, one: Count) -> float | None:
-    return row.multiply_adds / one.multiply_adds if one.multiply_adds else None
+    return row.flops / one.flops if one.flops else None
 
 
 def _without_empty(

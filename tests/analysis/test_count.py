@@ -196,5 +196,7 @@ def test_an_unknown_level_or_convention_is_refused() -> None:
     network = compile_data(SMALL)
     with pytest.raises(ValueError, match="`by` must be one of network, stage, block, layer"):
         count(network, "op")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="`convention` must be one of multiply-adds, not"):
+    with pytest.raises(
+        ValueError, match="`convention` must be one of multiply-adds, torch, fvcore, "
+    ):
         count(network, convention="flips")

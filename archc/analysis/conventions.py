@@ -1,0 +1,294 @@
+"""How FLOP counters count: for each, one formula per op, from which every total follows.
+
+Read in the counters' sources and compared with what they print for torchvision's modules, in eval
+mode, for one image. Their numbers differ because they count different things: multiply-adds or
+operations, biases or none, norms, relus, poolings. The softmax is left out, since a module returns
+the logits before it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, TypeAlias
+
+from archc.graph import Network, Node, Shape
+from archc.graph.ops import (
+    AdaptiveAvgPool2d,
+    Add,
+    AvgPool2d,
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    Flatten,
+    Input,
+    Linear,
+    MaxPool2d,
+    Op,
+    ReLU,
+    Softmax,
+    ZeroPadShortcut,
+)
+
+DEFAULT = "multiply-adds"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An op with the shape it reads (of several the first) and the shape it puts out."""
+
+    op: Op
+    input: Shape
+    output: Shape
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiply-adds without the bias."""
+        return self.op.multiply_adds(self.output)
+
+    @property
+    def bias_adds(self) -> int:
+        """One addition for each output element of a layer that has a bias."""
+        return math.prod(self.output) if getattr(self.op, "bias", False) else 0
+
+
+Formula: TypeAlias = Callable[[Call], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Convention:
+    """A counter: its ``tool`` with the version whose source was read, what it calls its number.
+
+    ``note`` says in a line what it does differently from counting multiply-adds. An op without
+    a formula is one that the counter says nothing about.
+    """
+
+    name: str
+    tool: str
+    unit: str
+    note: str
+    formulas: Mapping[type[Op], Formula]
+
+    def flops(self, call: Call) -> int | None:
+        """What an op counts; None where the counter says nothing about such an op."""
+        formula = self.formulas.get(type(call.op))
+        return None if formula is None else formula(call)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """A network in a convention: its total, and how many ops of which kinds are not in it."""
+
+    total: int
+    not_counted: dict[str, int]
+
+
+def tally(network: Network, convention: Convention) -> Tally:
+    """The total that a convention's tool prints for a network's module, for one image."""
+    by_kind, not_counted = _by_kind(network, convention)
+    return Tally(sum(by_kind.values()), not_counted)
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A convention's total, and what each kind of op adds in it to its multiply-adds."""
+
+    convention: str
+    tool: str
+    unit: str
+    note: str
+    adds: dict[str, int]
+    flops: int
+    not_counted: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A network's FLOPs in every convention, for one image of shape ``input``."""
+
+    name: str
+    input: Shape
+    multiply_adds: int
+    conventions: tuple[Explained, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The explanation as plain data."""
+        return asdict(self)
+
+
+def explain(network: Network) -> Explanation:
+    """Every convention's total, split into multiply-adds and what each kind of op adds to them."""
+    plain, _ = _by_kind(network, CONVENTIONS[DEFAULT])
+    explained = []
+    for one in CONVENTIONS.values():
+        counted, not_counted = _by_kind(network, one)
+        adds = {kind: flops - plain[kind] for kind, flops in counted.items()}
+        explained.append(
+            Explained(
+                convention=one.name,
+                tool=one.tool,
+                unit=one.unit,
+                note=one.note,
+                adds={kind: more for kind, more in adds.items() if more},
+                flops=sum(counted.values()),
+                not_counted=not_counted,
+            )
+        )
+    return Explanation(network.name, network.input_shape, network.multiply_adds, tuple(explained))
+
+
+def flops_of(network: Network, node: Node, convention: Convention) -> int:
+    """What a node counts; nothing where the convention says nothing about it."""
+    return convention.flops(_call(network, node)) or 0
+
+
+def _by_kind(network: Network, convention: Convention) -> tuple[dict[str, int], dict[str, int]]:
+    """What the ops of each kind count together, and how many of a kind have no formula."""
+    counted: Counter[str] = Counter()
+    not_counted: Counter[str] = Counter()
+    for node in network.nodes.values():
+        flops = convention.flops(_call(network, node))
+        counted[node.op.kind] += flops or 0
+        if flops is None:
+            not_counted[node.op.kind] += 1
+    return dict(counted), dict(not_counted)
+
+
+def _call(network: Network, node: Node) -> Call:
+    read = network.nodes[node.inputs[0]].output_shape if node.inputs else ()
+    return Call(node.op, read, node.output_shape)
+
+
+# Formulas
+
+
+def _multiply_adds(call: Call) -> int:
+    return call.multiply_adds
+
+
+def _multiply_adds_and_bias(call: Call) -> int:
+    return call.multiply_adds + call.bias_adds
+
+
+def _operations(call: Call) -> int:
+    return 2 * call.multiply_adds
+
+
+def _operations_and_bias(call: Call) -> int:
+    return 2 * call.multiply_adds + call.bias_adds
+
+
+def _elements(times: int) -> Formula:
+    return lambda call: times * math.prod(call.input)
+
+
+def _outputs(call: Call) -> int:
+    return math.prod(call.output)
+
+
+def _params(call: Call) -> int:
+    return call.op.params
+
+
+def _params_at_positions(call: Call) -> int:
+    return call.op.params * math.prod(call.output[1:])
+
+
+def _window_sums(call: Call) -> int:
+    """The additions of a window's elements and a division, the windows being of equal size."""
+    area = math.prod(i / o for i, o in zip(call.input[1:], call.output[1:], strict=True))
+    return int((area + 1) * math.prod(call.output))
+
+
+def _nothing(call: Call) -> int:
+    return 0
+
+
+_POOLS = (MaxPool2d, AvgPool2d, AdaptiveAvgPool2d)
+_FREE: dict[type[Op], Formula] = dict.fromkeys(
+    (Input, Add, ZeroPadShortcut, Flatten, Dropout, Softmax), _nothing
+)
+"""What no counter counts: nothing is computed, `+` is no module and no function that a counter
+sees, and the softmax stands behind the logits."""
+
+
+def _convention(
+    name: str, tool: str, unit: str, note: str, formulas: Mapping[type[Op], Formula]
+) -> Convention:
+    return Convention(name, tool, unit, note, {**_FREE, **formulas})
+
+
+CONVENTIONS: dict[str, Convention] = {
+    one.name: one
+    for one in (
+        Convention(
+            DEFAULT,
+            "He et al. 2015",
+            "FLOPs",
+            "convolutions and linear layers, no biases",
+            {**_FREE, **dict.fromkeys((Conv2d, Linear), _multiply_adds)}
+            | dict.fromkeys((BatchNorm2d, ReLU, *_POOLS), _nothing),
+        ),
+        _convention(
+            "torch",
+            "torch 2.13, FlopCounterMode",
+            "FLOPs",
+            "a multiply-add is two operations",
+            dict.fromkeys((Conv2d, Linear), _operations)
+            | dict.fromkeys((BatchNorm2d, ReLU, *_POOLS), _nothing),
+        ),
+        _convention(
+            "fvcore",
+            "fvcore 0.1.5.post20221221",
+            "flops",
+            "norms 2 an element, adaptive pooling 1 an element",
+            dict.fromkeys((Conv2d, Linear), _multiply_adds)
+            | {BatchNorm2d: _elements(2), AdaptiveAvgPool2d: _elements(1)}
+            | dict.fromkeys((ReLU, MaxPool2d, AvgPool2d), _nothing),
+        ),
+        _convention(
+            "ptflops",
+            "ptflops 0.7.5, PyTorch backend",
+            "MACs",
+            "biases; norms 2 an element; relus and poolings 2, as module and as function",
+            dict.fromkeys((Conv2d, Linear), _multiply_adds_and_bias)
+            | dict.fromkeys((BatchNorm2d, ReLU, *_POOLS), _elements(2)),
+        ),
+        _convention(
+            "thop",
+            "thop 0.1.1.post2209072238",
+            "MACs",
+            "norms 4 an element; average pooling the sums of its windows",
+            dict.fromkeys((Conv2d, Linear), _multiply_adds)
+            | {BatchNorm2d: _elements(4), AvgPool2d: _outputs, AdaptiveAvgPool2d: _window_sums}
+            | dict.fromkeys((ReLU, MaxPool2d), _nothing),
+        ),
+        _convention(
+            "torchinfo",
+            "torchinfo 1.8.0",
+            "mult-adds",
+            "biases; norms their parameters, whatever the size of the map",
+            {Conv2d: _params_at_positions, Linear: _params, BatchNorm2d: _params}
+            | dict.fromkeys((ReLU, *_POOLS), _nothing),
+        ),
+        _convention(
+            "calflops",
+            "calflops 0.3.2",
+            "FLOPs",
+            "a multiply-add is two; biases of convolutions; norms 2 an element, relus, poolings 1",
+            {Conv2d: _operations_and_bias, Linear: _operations, BatchNorm2d: _elements(2)}
+            | dict.fromkeys((ReLU, *_POOLS), _elements(1)),
+        ),
+        _convention(
+            "pycls",
+            "pycls 5719de6",
+            "flops",
+            "biases",
+            dict.fromkeys((Conv2d, Linear), _multiply_adds_and_bias)
+            | dict.fromkeys((BatchNorm2d, ReLU, MaxPool2d, AdaptiveAvgPool2d), _nothing),
+        ),
+    )
+}
+"""Every convention by its name, archc's own and the paper's first."""

@@ -1,0 +1,361 @@
+"""How much memory a network takes: its tensors, a forward's activations, a training step's."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, TypeAlias
+
+from archc.graph import Network, Node
+from archc.graph.ops import (
+    AdaptiveAvgPool2d,
+    Add,
+    AvgPool2d,
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    Flatten,
+    Input,
+    Linear,
+    MaxPool2d,
+    Op,
+    ReLU,
+    Softmax,
+    ZeroPadShortcut,
+)
+
+DTYPES: dict[str, int] = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
+"""Bytes of an element, by dtype."""
+
+_COUNTER, _INDEX = "int64", 8
+"""What counts batches, and what points to the maximum of a window."""
+
+OPTIMIZERS: dict[str, int] = {"sgd": 0, "momentum": 1, "adam": 2}
+"""How many tensors the size of the parameters an optimizer keeps between steps: SGD none, with
+momentum its velocity, Adam the averages of gradients and of their squares (Kingma and Ba 2014)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerMemory:
+    """An op's memory in bytes: what it puts out, what is alive while it runs, what it keeps.
+
+    ``output`` is 0 for an op that writes over what it reads, or only looks at it otherwise;
+    ``kept`` is what a training step holds for its gradient and no earlier op holds already.
+    """
+
+    name: str
+    op: str
+    stage: int | None
+    block: int | None
+    output: int
+    alive: int
+    kept: int
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """The memory of a network in bytes, for a batch of images of shape ``input``.
+
+    ``params`` and ``buffers`` are by dtype. ``inference`` is the most that images and activations
+    take at once in a forward without gradients, ``inference_at`` the op at which they do;
+    ``training`` is what a training step keeps of images and activations for its gradients.
+    ``gradients`` are as large as the parameters, and ``optimizer`` says what each keeps besides.
+    """
+
+    name: str
+    input: tuple[int, ...]
+    batch: int
+    dtype: str
+    params: dict[str, int]
+    buffers: dict[str, int]
+    inference: int
+    inference_at: str
+    training: int
+    gradients: int
+    optimizer: dict[str, int]
+    rows: tuple[LayerMemory, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The memory as plain data; integers are exact bytes."""
+        return asdict(self)
+
+
+def memory(network: Network, batch: int = 1, dtype: str = "float32") -> Memory:
+    """The memory that a network needs, its tensors and images being of one dtype.
+
+    Activations are the values of the graph in its order, each alive until its last reader has
+    run, and, as in Python, until the module returns whose argument it is and the line is done
+    that gives its variable the next value. Relus and sums write over a value that nothing else
+    reads, as in the emitted module; the images stay, being the caller's. What the kernels of a
+    library borrow for a while is not in it. Raises ValueError for a batch below 1 or an unknown
+    dtype.
+    """
+    if batch < 1:
+        raise ValueError(f"`batch` must be at least 1, not {batch}")
+    if dtype not in DTYPES:
+        raise ValueError(f"`dtype` must be one of {', '.join(DTYPES)}, not {dtype!r}")
+    values = _Values(network, batch, dtype)
+    alive = values.alive()
+    kept = values.kept()
+    most = max(alive, key=alive.__getitem__)
+    params, buffers = _state(network, dtype)
+    learned = sum(params.values())
+    tensors = sum(len(_learned(node.op)) for node in network.nodes.values())
+    return Memory(
+        name=network.name,
+        input=network.input_shape,
+        batch=batch,
+        dtype=dtype,
+        params=params,
+        buffers=buffers,
+        inference=alive[most],
+        inference_at=most,
+        training=sum(kept.values()),
+        gradients=learned,
+        # Adam counts its steps, for each tensor in a float32 of its own.
+        optimizer={
+            name: times * learned + (4 * tensors if name == "adam" else 0)
+            for name, times in OPTIMIZERS.items()
+        },
+        rows=tuple(
+            LayerMemory(
+                name=id,
+                op=node.op.kind,
+                stage=node.stage,
+                block=node.block,
+                output=values.output(node),
+                alive=alive[id],
+                kept=kept[id],
+            )
+            for id, node in network.nodes.items()
+            if id in alive
+        ),
+    )
+
+
+def _learned(op: Op) -> list[str]:
+    return [name for name in op.state if name not in op.buffers]
+
+
+def _state(network: Network, dtype: str) -> tuple[dict[str, int], dict[str, int]]:
+    """Bytes of parameters and of buffers, by dtype."""
+    params: Counter[str] = Counter({dtype: 0})
+    buffers: Counter[str] = Counter()
+    for node in network.nodes.values():
+        for name, shape in node.op.state.items():
+            if name not in node.op.buffers:
+                params[dtype] += DTYPES[dtype] * math.prod(shape)
+            elif shape:
+                buffers[dtype] += DTYPES[dtype] * math.prod(shape)
+            else:
+                buffers[_COUNTER] += _INDEX
+    return dict(params), dict(buffers)
+
+
+_LINE_ENDS = (ReLU, Add, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d)
+
+
+class _Values:
+    """The values of a forward up to the logits: what holds each, how large, how long."""
+
+    def __init__(self, network: Network, batch: int, dtype: str):
+        self.size = DTYPES[dtype]
+        self.batch = batch
+        ids = list(network.nodes)
+        self.nodes: list[Node] = [network.nodes[id] for id in ids[: ids.index(network.logits) + 1]]
+        self.nodes_by_id = {node.id: node for node in self.nodes}
+        self.shapes = {node.id: node.output_shape for node in self.nodes}
+        self.reads = Counter(source for node in self.nodes for source in node.inputs)
+        self.learns = _learning(self.nodes)
+        self.own = self._overwritable()
+        self.holder: dict[str, str] = {}
+        for node in self.nodes:
+            self.holder[node.id] = self._held_by(node)
+        self.ends = _ends_of_modules(self.nodes)
+        self.line_ends = self._line_ends()
+
+    def bytes(self, id: str) -> int:
+        """The bytes of a value."""
+        return self.batch * math.prod(self.shapes[id]) * self.size
+
+    def output(self, node: Node) -> int:
+        """The bytes that an op asks for to put its value into."""
+        return self.bytes(node.id) if self.holder[node.id] == node.id else 0
+
+    def alive(self) -> dict[str, int]:
+        """The bytes alive while each op runs."""
+        last: dict[str, int] = {}
+        for index, node in enumerate(self.nodes):
+            for id in (*node.inputs, node.id):
+                holder = self.holder[id]
+                until = self._line_done(index) if id in self.line_ends else index
+                last[holder] = max(last.get(holder, 0), until, self._returns(id, node.id))
+        last[self.nodes[0].id] = len(self.nodes)
+        ends: dict[int, list[str]] = {}
+        for id, index in last.items():
+            ends.setdefault(index, []).append(id)
+        now, alive = 0, {}
+        for index, node in enumerate(self.nodes):
+            now += self.output(node)
+            alive[node.id] = now + self.places(node)
+            now -= sum(self.bytes(id) for id in ends.get(index, ()))
+        return alive
+
+    def places(self, node: Node) -> int:
+        """The bytes of the places of maxima, which torch finds whether it needs them or not."""
+        if not isinstance(node.op, MaxPool2d):
+            return 0
+        return self.batch * math.prod(node.output_shape) * _INDEX
+
+    def kept(self) -> dict[str, int]:
+        """The bytes that each op keeps for gradients, besides what earlier ones keep already."""
+        held: set[str] = set()
+        kept = {}
+        for node in self.nodes:
+            rule = _KEEPS[type(node.op)]
+            values, more = rule(node, self) if node.id in self.learns else ((), 0)
+            new = {self._held_in_training(id) for id in values} - held
+            held |= new
+            kept[node.id] = more + sum(map(self.bytes, new))
+        return kept
+
+    def _held_in_training(self, id: str) -> str:
+        """Like ``holder``, for training, where a dropout puts out a value of its own."""
+        node = self.nodes_by_id[id]
+        if isinstance(node.op, Dropout) and node.op.p:
+            return id
+        if isinstance(node.op, (Dropout, Flatten)):
+            return self._held_in_training(node.inputs[0])
+        return self.holder[id]
+
+    def _line_ends(self) -> set[str]:
+        """The values that a variable holds: those of relus, poolings, sums and modules.
+
+        A variable holds its value until the line is done that gives it the next one.
+        """
+        found = {self.nodes[index].id for index in self.ends.values()}
+        for node in self.nodes:
+            if isinstance(node.op, _LINE_ENDS) or node.id.rpartition(".")[2].isdigit():
+                found.add(node.id)
+            if isinstance(node.op, Add) and node.inputs[0] in self.own:
+                found.add(node.inputs[0])
+        return found
+
+    def _line_done(self, index: int) -> int:
+        """The op that ends the line in which an op stands."""
+        while index + 1 < len(self.nodes) and self.nodes[index].id not in self.line_ends:
+            index += 1
+        return index
+
+    def _returns(self, value: str, reader: str) -> int:
+        """When the outermost module returns that reads a value as its argument."""
+        inside = reader.split(".")[:-1]
+        outside = value.split(".")[:-1]
+        depth = next(
+            (i for i, (a, b) in enumerate(zip(inside, outside, strict=False)) if a != b),
+            min(len(inside), len(outside)),
+        )
+        return self.ends.get(".".join(inside[: depth + 1]), 0) if depth < len(inside) else 0
+
+    def _held_by(self, node: Node) -> str:
+        """The value whose memory has this one: its own, or that of a value it is written over."""
+        if isinstance(node.op, (Flatten, Dropout)):
+            return self.holder[node.inputs[0]]
+        if isinstance(node.op, (ReLU, Add)):
+            for source in node.inputs:
+                if source in self.own:
+                    return self.holder[source]
+        return node.id
+
+    def _overwritable(self) -> set[str]:
+        """Values that one op reads and their own gradient does not.
+
+        A norm's output counts only behind such a value: without the norm it is what it reads.
+        """
+        own: set[str] = set()
+        for node in self.nodes:
+            fresh = isinstance(node.op, (Conv2d, Linear, Add)) or (
+                isinstance(node.op, BatchNorm2d) and node.inputs[0] in own
+            )
+            if fresh and self.reads[node.id] == 1:
+                own.add(node.id)
+        return own
+
+
+def _ends_of_modules(nodes: list[Node]) -> dict[str, int]:
+    """The last op of each module that has others in it, by the module's path."""
+    ends: dict[str, int] = {}
+    for index, node in enumerate(nodes):
+        parts = node.id.split(".")
+        for depth in range(1, len(parts)):
+            ends[".".join(parts[:depth])] = index
+    return ends
+
+
+def _learning(nodes: list[Node]) -> set[str]:
+    """The values that depend on something learned."""
+    learns: set[str] = set()
+    for node in nodes:
+        if node.params or not learns.isdisjoint(node.inputs):
+            learns.add(node.id)
+    return learns
+
+
+_Keeps: TypeAlias = Callable[[Node, _Values], tuple[tuple[str, ...], int]]
+
+
+def _below(node: Node, values: _Values) -> bool:
+    return not values.learns.isdisjoint(node.inputs)
+
+
+def _nothing(node: Node, values: _Values) -> tuple[tuple[str, ...], int]:
+    return (), 0
+
+
+def _its_input(node: Node, values: _Values) -> tuple[tuple[str, ...], int]:
+    return node.inputs, 0
+
+
+def _its_output(node: Node, values: _Values) -> tuple[tuple[str, ...], int]:
+    return (node.id,), 0
+
+
+def _input_and_statistics(node: Node, values: _Values) -> tuple[tuple[str, ...], int]:
+    # Mean and deviation of each channel; half precision is averaged in float32.
+    return node.inputs, 2 * node.output_shape[0] * max(values.size, DTYPES["float32"])
+
+
+def _input_and_places(node: Node, values: _Values) -> tuple[tuple[str, ...], int]:
+    return node.inputs, values.places(node)
+
+
+def _input_unless_global(node: Node, values: _Values) -> tuple[tuple[str, ...], int]:
+    # A mean over everything has the same gradient everywhere, whatever it read.
+    assert isinstance(node.op, AdaptiveAvgPool2d)
+    return (() if node.op.output_size == 1 else node.inputs), 0
+
+
+def _mask(node: Node, values: _Values) -> tuple[tuple[str, ...], int]:
+    # On a CPU the factors, of the dtype of the values; on CUDA a byte for each.
+    assert isinstance(node.op, Dropout)
+    return (), values.bytes(node.id) if node.op.p else 0
+
+
+_KEEPS: Mapping[type[Op], _Keeps] = {
+    Input: _nothing,
+    Conv2d: _its_input,
+    Linear: _its_input,
+    BatchNorm2d: _input_and_statistics,
+    ReLU: _its_output,
+    MaxPool2d: _input_and_places,
+    AvgPool2d: _its_input,
+    AdaptiveAvgPool2d: _input_unless_global,
+    ZeroPadShortcut: _nothing,
+    Add: _nothing,
+    Flatten: _nothing,
+    Dropout: _mask,
+    Softmax: _nothing,
+}
+"""What autograd saves for the gradient of an op: values of the graph, and bytes besides."""

@@ -1,0 +1,260 @@
+"""``archc sweep``."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import click
+
+from archc.cli.common import print_table, progress_bar, put_out, spec
+
+if TYPE_CHECKING:
+    from archc.backends.table import Table
+    from archc.sweeps import Outcome, Plan
+
+LIMIT = 1_000_000
+_REASONS = 5
+"""Of how many reasons why variants cannot be built a sweep tells."""
+
+
+@click.command("sweep")
+@spec
+@click.option(
+    "--vary",
+    metavar="NAME=VALUES",
+    multiple=True,
+    required=True,
+    help="A stage attribute and its values: depth=2..8:2, depth[3]=4,6,23, width=x0.5..x2:0.25.",
+)
+@click.option("--max", "most", metavar="NAME=N", multiple=True, help="multiply_adds=4G, ...")
+@click.option("--min", "least", metavar="NAME=N", multiple=True, help="params=20M, layers=50, ...")
+@click.option(
+    "--sort",
+    metavar="NAME|-NAME",
+    help="layers, params or multiply_adds; -params is most first. [default: multiply_adds]",
+)
+@click.option(
+    "--top", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many to show."
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=LIMIT,
+    show_default=True,
+    help="The most variants to go through.",
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE.csv|FILE.json",
+    type=click.Path(path_type=Path),
+    help="Every variant within the bounds, as they come, or in the order of --sort.",
+)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["table", "json", "csv", "markdown"]),
+    default="table",
+    show_default=True,
+    help="How the best few are shown.",
+)
+@click.option(
+    "--plot",
+    metavar="FILE.svg|png|pdf",
+    type=click.Path(path_type=Path),
+    help="Parameters against multiply-adds, the Pareto front marked.",
+)
+@click.option(
+    "--write",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Write the best few as specs that extend SPEC.",
+)
+@click.option("--force", is_flag=True, help="Let --write overwrite specs.")
+def command(
+    spec: str,
+    with_: tuple[str, ...],
+    input_: str | None,
+    vary: tuple[str, ...],
+    most: tuple[str, ...],
+    least: tuple[str, ...],
+    sort: str | None,
+    top: int,
+    limit: int,
+    output: Path | None,
+    format_: str,
+    plot: Path | None,
+    write: Path | None,
+    force: bool,
+) -> int:
+    """Count every variant of a spec along some attributes, and show the best few.
+
+    VALUES are a list (4,6,23), a range (2..8:2), multiples of what the spec says (x0.5, x1..x2:0.5)
+    or words (A,B,C), for all stages or for one: depth[3]. Ctrl-C leaves what was counted so far.
+
+    \b
+    Examples:
+      archc sweep imagenet/resnet50 --vary depth[3]=4..36:2 --vary width=x0.5..x2:0.25
+      archc sweep imagenet/resnet50 --vary depth=2..6 --max multiply_adds=4G --sort -params
+      archc sweep cifar10/resnet20 --vary depth=1..200 -o depths.csv --plot depths.svg
+      archc sweep imagenet/resnet34 --vary shortcut=A,B,C --write variants
+    """
+    _check_names(spec, output, plot, write)
+    from archc.spec.files import open_spec
+    from archc.sweeps import Plan, RowsFile, parse_axes, parse_bounds, parse_order, run
+    from archc.sweeps.plot import require_matplotlib
+
+    source = open_spec(spec)
+    plan = Plan(source, (), with_, input_)
+    plan = Plan(source, parse_axes(vary, plan.spec), with_, input_)
+    bounds, order = parse_bounds(least, most), parse_order(sort or "multiply_adds")
+    _check_count(plan, limit)
+    if plot is not None:
+        require_matplotlib()
+    rows = None if output is None else RowsFile(output, plan.axes)
+    with _terminated_as_interrupted():
+        variants = progress_bar(plan.variants(), plan.count, "variants")
+        outcome = run(variants, bounds, order, top, rows, sort_rows=sort is not None)
+    _tell(plan, outcome, output)
+    if outcome.kept:
+        _show(_table(plan, outcome, sort or "multiply_adds"), format_)
+    if plot is not None and outcome.kept:
+        _plot(plan, outcome, plot)
+    if write is not None and outcome.best:
+        _write(plan, outcome, spec, write, force)
+    if outcome.interrupted:
+        return 130
+    return 1 if outcome.unbuildable == outcome.seen else 0
+
+
+def _check_names(spec: str, output: Path | None, plot: Path | None, write: Path | None) -> None:
+    from archc.sweeps import plot as plots
+    from archc.sweeps import rows
+
+    for option, path, suffixes in (
+        ("'-o'", output, rows.SUFFIXES),
+        ("'--plot'", plot, plots.SUFFIXES),
+    ):
+        if path is not None and path.suffix.lower() not in suffixes:
+            ends = f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
+            message = f"{str(path)!r} does not end in {ends}"
+            raise click.BadParameter(message, param_hint=option)
+    if write is not None and spec == "-":
+        raise click.BadParameter("nothing can extend standard input", param_hint="'--write'")
+
+
+def _check_count(plan: Plan, limit: int) -> None:
+    from archc.sweeps import SweepError
+
+    if plan.count > limit:
+        ways = " x ".join(f"{len(axis.values):,} of {axis.name}" for axis in plan.axes)
+        raise SweepError(
+            f"this is a sweep of {plan.count:,} variants ({ways}), more than {limit:,}",
+            "narrow it, or allow more with `--limit`",
+        )
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM ends a sweep as Ctrl-C does: with everything in order."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _tell(plan: Plan, outcome: Outcome, output: Path | None) -> None:
+    """Say on stderr what came of it."""
+    words = [f"{outcome.seen:,} of {plan.count:,} variants counted"]
+    if not outcome.interrupted:
+        words = [f"{plan.count:,} variant{'s' * (plan.count != 1)}"]
+    built = outcome.seen - outcome.unbuildable
+    if outcome.kept != built:
+        words.append(f"{outcome.kept:,} within the bounds")
+    if outcome.unbuildable:
+        words.append(f"{outcome.unbuildable:,} cannot be built")
+    if output is not None:
+        words.append(f"{outcome.kept:,} in {output}")
+    click.echo(f"archc: {'interrupted: ' * outcome.interrupted}{', '.join(words)}", err=True)
+    reasons = sorted(outcome.faults.items(), key=lambda item: -item[1][0])
+    for reason, (count, settings) in reasons[:_REASONS]:
+        first = " ".join(f"{a.name}={c}" for a, c in zip(plan.axes, settings, strict=True))
+        click.echo(f"  {count:,}: {reason} (first with {first})", err=True)
+    if len(reasons) > _REASONS:
+        click.echo(f"  and for {len(reasons) - _REASONS:,} more reasons", err=True)
+
+
+def _table(plan: Plan, outcome: Outcome, sort: str) -> Table:
+    from archc.backends.numbers import exactly, in_short
+    from archc.backends.table import Column, Table
+    from archc.sweeps.plan import METRICS
+    from archc.sweeps.rows import plain
+
+    name = sort.removeprefix("-").replace("_", "-").replace("params", "parameters")
+    shown = len(outcome.best)
+    which = f"the {shown} of {outcome.kept:,} with the {'most' if sort[0] == '-' else 'fewest'}"
+    title = f"{plan.spec.header.name}: {which} {name}"
+    columns = (
+        *(Column(axis.name, axis.name) for axis in plan.axes),
+        Column("layers", METRICS[0]),
+        Column("parameters", METRICS[1], exactly),
+        Column("multiply-adds", METRICS[2], exactly),
+        Column("in short", "in_short"),
+    )
+    rows = tuple(
+        (*map(plain, one.settings), *one.numbers, in_short(one.numbers[2])) for one in outcome.best
+    )
+    return Table(columns, rows, title)
+
+
+def _show(table: Table, format_: str) -> None:
+    if format_ == "json":
+        from archc.backends.jsontext import to_text
+
+        keys = [column.key for column in table.columns[:-1]]
+        put_out(to_text([dict(zip(keys, row, strict=False)) for row in table.rows]), None)
+    elif format_ == "csv":
+        put_out(table.csv(), None)
+    elif format_ == "markdown":
+        put_out(table.markdown(), None)
+    else:
+        print_table(table)
+
+
+def _plot(plan: Plan, outcome: Outcome, path: Path) -> None:
+    from archc.files import write
+    from archc.sweeps import Variant
+    from archc.sweeps.plot import Points, plot, plot_format
+
+    own = next(Plan(plan.source, (), plan.with_, plan.input_).variants())
+    base = (own.numbers[1], own.numbers[2]) if isinstance(own, Variant) else None
+    points = Points(plan.spec.header.name, *outcome.points, base)
+    write(path, plot(points, plot_format(path)))
+
+
+def _write(plan: Plan, outcome: Outcome, spec: str, folder: Path, force: bool) -> None:
+    from archc.build import ConflictError
+    from archc.files import write_all
+    from archc.sweeps.specs import variant_specs
+
+    texts = variant_specs(plan, outcome.best, spec, folder)
+    contents = {path: text.encode() for path, text in texts.items()}
+    taken = [p for p, raw in contents.items() if p.exists() and p.read_bytes() != raw]
+    if taken and not force:
+        reasons = [f"{str(path)!r} is there already, and is another" for path in taken]
+        raise ConflictError(reasons, "`--force` overwrites it")
+    write_all(contents)
+    first = next(iter(contents))
+    more = f" and {len(contents) - 1} more" if len(contents) > 1 else ""
+    click.echo(f"archc: wrote {first}{more}; `archc count {shlex.quote(str(first))}`", err=True)

@@ -1,0 +1,212 @@
+"""What ``archc count`` shows: for each view its JSON, its tables and its CSV."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from archc.analysis import (
+    Level,
+    count,
+    explain,
+    memory,
+    receptive_fields,
+    roofline,
+)
+from archc.backends.jsontext import to_text
+from archc.backends.table import Table
+from archc.cli.common import print_table, put_out
+from archc.graph import Network
+from archc.hardware import find_device
+from archc.spec.diagnostics import quote_name
+from archc.tables import counts as count_tables
+from archc.tables import views as tables
+
+
+class View(ABC):
+    """The results for several networks, in every format."""
+
+    @abstractmethod
+    def records(self) -> list[dict[str, Any]]:
+        """The results as plain data, one for each network."""
+
+    @abstractmethod
+    def tables(self, names: Sequence[str]) -> list[Table]:
+        """The tables that people read."""
+
+    @abstractmethod
+    def csv(self, names: Sequence[str]) -> Table:
+        """Everything in one table."""
+
+    def notes(self, names: Sequence[str]) -> list[str]:
+        """Lines that stand below the tables."""
+        return []
+
+    def warnings(self, names: Sequence[str]) -> list[str]:
+        """Lines for stderr, whatever the format."""
+        return []
+
+
+def put_out_view(view: View, specs: Sequence[str], format_: str, output: Path | None) -> None:
+    """Print a view, or write it to a file."""
+    names = [quote_name(spec) for spec in specs]
+    for line in view.warnings(names):
+        click.echo(f"archc: {line}", err=True)
+    if format_ == "json":
+        records = [
+            {"name": record["name"], "spec": spec, **record}
+            for spec, record in zip(specs, view.records(), strict=True)
+        ]
+        put_out(to_text(records), output)
+    elif format_ == "csv":
+        put_out(view.csv(names).csv(), output)
+    elif format_ == "table" and output is None:
+        for index, table in enumerate(view.tables(names)):
+            click.echo("\n" * (index > 0), nl=False)
+            print_table(table)
+        if notes := view.notes(names):
+            put_out("\n" + "\n".join(notes) + "\n", None)
+    else:
+        markdown = format_ == "markdown"
+        texts = [t.markdown() if markdown else t.text() for t in view.tables(names)]
+        notes = view.notes(names)
+        if notes:
+            texts.append("".join(f"- {n.strip()}\n" if markdown else f"{n}\n" for n in notes))
+        put_out("\n".join(texts), output)
+
+
+@dataclass
+class Counts(View):
+    """Parameters and FLOPs."""
+
+    networks: Sequence[Network]
+    by: Level
+    convention: str
+
+    def __post_init__(self) -> None:
+        self.found = [count(one, self.by, self.convention) for one in self.networks]
+
+    def records(self) -> list[dict[str, Any]]:
+        """The counts."""
+        return [one.as_dict() for one in self.found]
+
+    def tables(self, names: Sequence[str]) -> list[Table]:
+        """One table by network; otherwise one for each network."""
+        if self.by == "network":
+            return [count_tables.compared(names, self.found)]
+        return [count_tables.parts(one) for one in self.found]
+
+    def csv(self, names: Sequence[str]) -> Table:
+        """A row for each network or part."""
+        if self.by == "network":
+            return count_tables.networks(names, self.found)
+        return count_tables.all_parts(names, self.found)
+
+    def warnings(self, names: Sequence[str]) -> list[str]:
+        """What the convention says nothing about."""
+        return count_tables.silences(names, self.found)
+
+
+@dataclass
+class Explained(View):
+    """All conventions side by side."""
+
+    networks: Sequence[Network]
+
+    def __post_init__(self) -> None:
+        self.found = [explain(one) for one in self.networks]
+
+    def records(self) -> list[dict[str, Any]]:
+        """The explanations."""
+        return [one.as_dict() for one in self.found]
+
+    def tables(self, names: Sequence[str]) -> list[Table]:
+        """One for each network."""
+        return [count_tables.explained(one) for one in self.found]
+
+    def csv(self, names: Sequence[str]) -> Table:
+        """A row for each addition."""
+        return count_tables.all_explained(names, self.found)
+
+    def notes(self, names: Sequence[str]) -> list[str]:
+        """The tools and how they count; of several networks, once."""
+        return count_tables.notes(self.found)
+
+
+@dataclass
+class Memories(View):
+    """Memory in bytes."""
+
+    networks: Sequence[Network]
+    batch: int
+    dtype: str
+    by_layer: bool
+
+    def __post_init__(self) -> None:
+        self.found = [memory(one, self.batch, self.dtype) for one in self.networks]
+
+    def records(self) -> list[dict[str, Any]]:
+        """The memory, with every layer's."""
+        return [one.as_dict() for one in self.found]
+
+    def tables(self, names: Sequence[str]) -> list[Table]:
+        """One for each network."""
+        make = tables.memory_by_layer if self.by_layer else tables.memory_summary
+        return [make(one) for one in self.found]
+
+    def csv(self, names: Sequence[str]) -> Table:
+        """All in one."""
+        return tables.all_memory(names, self.found, self.by_layer)
+
+
+@dataclass
+class ReceptiveFields(View):
+    """Receptive fields, layer by layer."""
+
+    networks: Sequence[Network]
+
+    def __post_init__(self) -> None:
+        self.found = [receptive_fields(one) for one in self.networks]
+
+    def records(self) -> list[dict[str, Any]]:
+        """The fields."""
+        return [one.as_dict() for one in self.found]
+
+    def tables(self, names: Sequence[str]) -> list[Table]:
+        """One for each network."""
+        return [tables.fields(one) for one in self.found]
+
+    def csv(self, names: Sequence[str]) -> Table:
+        """All in one."""
+        return tables.all_fields(names, self.found)
+
+
+@dataclass
+class Rooflines(View):
+    """The least time on a device, layer by layer."""
+
+    networks: Sequence[Network]
+    device: str
+    devices: str | None
+    batch: int
+
+    def __post_init__(self) -> None:
+        device = find_device(self.device, self.devices)
+        self.found = [roofline(one, device, self.batch) for one in self.networks]
+
+    def records(self) -> list[dict[str, Any]]:
+        """The bounds."""
+        return [one.as_dict() for one in self.found]
+
+    def tables(self, names: Sequence[str]) -> list[Table]:
+        """One for each network."""
+        return [tables.roofline(one) for one in self.found]
+
+    def csv(self, names: Sequence[str]) -> Table:
+        """All in one."""
+        return tables.all_rooflines(names, self.found)

@@ -1,0 +1,91 @@
+"""Tables of devices: YAML files, checked and complained of as specs are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, JsonValue
+
+from archc.analysis import Device
+from archc.blocks import Record
+from archc.spec.diagnostics import Findings, Source, fail, listing, nearest, quote
+from archc.spec.files import open_text
+from archc.spec.reader import Entry, read
+from archc.spec.validate import describe, tainted, unknown, validate
+
+_POSITIVE: dict[str, JsonValue] = {"errorMessage": "a number above 0"}
+
+
+class _Row(Record):
+    """A device as a table has it."""
+
+    title: str = Field(min_length=1, description="What people call the device.")
+    dtype: Literal["float32", "bfloat16", "float16", "float64"] = Field(
+        description="The dtype of the tensors."
+    )
+    tflops: float = Field(
+        gt=0,
+        description="10^12 operations a second, a multiply-add being two.",
+        json_schema_extra=_POSITIVE,
+    )
+    gb_per_s: float = Field(gt=0, description="10^9 bytes a second.", json_schema_extra=_POSITIVE)
+    source: str = Field(min_length=1, description="Where the figures come from.")
+
+
+def device_names(path: str | None = None) -> list[str]:
+    """The devices of the shipped table and of a file besides."""
+    return list(_devices(path))
+
+
+def find_device(name: str, path: str | None = None) -> Device:
+    """The device of this name, from a file if that has it, otherwise from the shipped table.
+
+    Raises `SpecError` for a name that is in neither, and for a file that is no such table.
+    """
+    devices = _devices(path)
+    if name not in devices:
+        near = nearest(name, devices)
+        hint = f"did you mean `{near}`?" if near else f"choose among {listing(devices, 'and')}"
+        fail(Source("--roofline", name).start(), f"there is no device {quote(name)}", hint)
+    return devices[name]
+
+
+def _devices(path: str | None) -> dict[str, Device]:
+    shipped = _read(str(Path(__file__).with_name("devices.yaml")))
+    return shipped if path is None else shipped | _read(path)
+
+
+def _read(path: str) -> dict[str, Device]:
+    source, findings = open_text(path, "device table"), Findings()
+    root = read(source, findings)
+    devices: dict[str, Device] = {}
+    if isinstance(root.data, dict):
+        for name, entry in root.data.items():
+            device = _device(name, entry, findings)
+            if device is not None:
+                devices[name] = device
+    elif not tainted(root):
+        message = f"a device table is a mapping, not {describe(root)}"
+        findings.error(root.place, message, "for example `mine: {title: My GPU, dtype: ...}`")
+    findings.check()
+    return devices
+
+
+def _device(name: str, entry: Entry, findings: Findings) -> Device | None:
+    value = entry.value
+    if not isinstance(value.data, dict):
+        if not tainted(value):
+            fields = listing([f"`{field}`" for field in _Row.model_fields], "and")
+            message = f"a device is a mapping, not {describe(value)}"
+            findings.error(value.place, message, f"it has {fields}")
+        return None
+    rows: Mapping[str, Entry] = value.data
+    for key, one in rows.items():
+        if key not in _Row.model_fields:
+            unknown(key, one.key, "a device has no key", _Row.model_fields, findings)
+    row = validate(_Row, rows, entry.key, quote(name), findings)
+    if row is None:
+        return None
+    return Device(name, row.title, row.dtype, row.tflops * 1e12, row.gb_per_s * 1e9, row.source)

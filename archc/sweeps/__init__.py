@@ -1,0 +1,32 @@
+"""Sweeps over the variants of a spec: their numbers, exactly, by the thousand."""
+
+from archc.sweeps.axes import Axis, Factor, parse_axes
+from archc.sweeps.bounds import Bounds, parse_bounds, parse_order
+from archc.sweeps.plan import METRICS, Plan, Unbuildable, Variant
+from archc.sweeps.rows import RowsFile
+from archc.sweeps.run import Outcome, run
+
+__all__ = [
+    "METRICS",
+    "Axis",
+    "Bounds",
+    "Factor",
+    "Outcome",
+    "Plan",
+    "RowsFile",
+    "SweepError",
+    "Unbuildable",
+    "Variant",
+    "parse_axes",
+    "parse_bounds",
+    "parse_order",
+    "run",
+]
+
+
+class SweepError(Exception):
+    """A sweep cannot be made; ``hint`` says what to do about it."""
+
+    def __init__(self, message: str, hint: str):
+        super().__init__(message)
+        self.hint = hint

@@ -1,0 +1,184 @@
+"""What a sweep varies: ``depth[2]=2..40:2``, ``width=x0.5..x2:0.25``, ``shortcut=A,B,C``."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import accumulate
+from typing import TypeAlias
+
+from archc.spec import Place, Source, Spec
+from archc.spec.diagnostics import Findings, quote
+from archc.spec.reader import MAX_DIGITS, scalar
+from archc.spec.stages import stage_attributes
+from archc.spec.validate import unknown
+
+EXAMPLE = "for example depth=2..8:2, depth[3]=4,6,23 or width=x0.5..x2:0.25"
+
+_NUMBER = r"[0-9]+(?:\.[0-9]+)?"
+_RANGE = re.compile(
+    rf"(?P<times>x?)(?P<first>{_NUMBER})\.\.x?(?P<last>{_NUMBER})(?::(?P<step>{_NUMBER}))?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """A multiple of what the spec says: ``x0.5``."""
+
+    times: Fraction
+
+    def of(self, value: int) -> int:
+        """The nearest whole number, at least 1; halves are rounded up."""
+        return max(1, int(value * self.times + Fraction(1, 2)))
+
+    def __str__(self) -> str:
+        return f"x{float(self.times):g}"
+
+
+Choice: TypeAlias = int | str | bool | float | Factor | None
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An attribute of one stage, or of all where ``stage`` is None, and the values it takes."""
+
+    attribute: str
+    stage: int | None
+    values: Sequence[Choice]
+    place: Place
+
+    @property
+    def name(self) -> str:
+        """``depth[2]``, or ``depth`` for all stages."""
+        return self.attribute if self.stage is None else f"{self.attribute}[{self.stage}]"
+
+    def concerns(self, stage: int) -> bool:
+        """Whether it varies the stage of this number, counted from 1."""
+        return self.stage in (None, stage)
+
+
+def parse_axes(texts: Iterable[str], spec: Spec) -> tuple[Axis, ...]:
+    """The axes that the options of a command line describe.
+
+    Ranges are never spelt out. Raises `SpecError` with every mistake.
+    """
+    findings = Findings()
+    axes: list[Axis] = []
+    for text in texts:
+        axis = _parse(re.sub(r"[\r\n]", " ", text), spec, findings)
+        if axis is None:
+            continue
+        for other in axes:
+            if axis.attribute == other.attribute and (
+                None in (axis.stage, other.stage) or axis.stage == other.stage
+            ):
+                message = f"`{axis.name}` is varied already, by `--vary {other.place.source.text}`"
+                findings.error(axis.place, message)
+        axes.append(axis)
+    findings.check()
+    return tuple(axes)
+
+
+def _parse(text: str, spec: Spec, findings: Findings) -> Axis | None:
+    source = Source("--vary", text)
+    form = re.fullmatch(r"\s*(\w+)\s*(?:\[\s*(\w*)\s*\])?\s*=(.*)", text)
+    if form is None:
+        message = f"`--vary` takes NAME=VALUES, not {quote(text)}"
+        findings.error(source.start(), message, EXAMPLE)
+        return None
+    name, stage = form[1], form[2]
+    place = Place(source, 1, form.start(1) + 1)
+    if name not in stage_attributes():
+        unknown(name, place, "stages have no attribute", stage_attributes(), findings)
+        return None
+    count = len(spec.stages)
+    if stage is not None and not (stage.isdecimal() and 1 <= int(stage) <= count):
+        where = Place(source, 1, form.start(2) + 1)
+        has = f"{spec.header.name} has " + ("no stages" if not count else f"stages 1 to {count}")
+        findings.error(where, f"there is no stage {quote(stage)}", has)
+        return None
+    before = len(findings.found)
+    segments = list(_segments(source, form[3], form.start(3) + 1, findings))
+    if len(findings.found) > before:
+        return None
+    return Axis(name, int(stage) if stage else None, _Joined(segments), place)
+
+
+def _segments(
+    source: Source, text: str, column: int, findings: Findings
+) -> Iterator[Sequence[Choice]]:
+    for piece in text.split(","):
+        item = piece.strip()
+        place = Place(source, 1, column + len(piece) - len(piece.lstrip()))
+        column += len(piece) + 1
+        if not item:
+            findings.error(place, "a value is missing here", EXAMPLE)
+        elif span := _RANGE.fullmatch(item):
+            yield from _range(span, item, place, findings)
+        elif ".." in item:
+            message = f"{quote(item)} is no range"
+            findings.error(place, message, "a range is FIRST..LAST or FIRST..LAST:STEP")
+        elif re.fullmatch(rf"x{_NUMBER}", item):
+            yield (Factor(Fraction(item[1:])),)
+        else:
+            value = scalar(item, place, findings)
+            data = value.data
+            assert data is None or isinstance(data, (str, int, float)) or findings.found
+            yield (data,)  # type: ignore[misc]
+
+
+def _range(
+    span: re.Match[str], item: str, place: Place, findings: Findings
+) -> Iterator[Sequence[Choice]]:
+    first, last = Fraction(span["first"]), Fraction(span["last"])
+    step = Fraction(span["step"] or 1)
+    if max(map(len, (span["first"], span["last"]))) > MAX_DIGITS:
+        findings.error(place, f"a number may have at most {MAX_DIGITS} digits")
+    elif step == 0:
+        findings.error(place, f"the range {quote(item)} has a step of 0", "a step is above 0")
+    elif last < first:
+        times = span["times"]
+        hint = f"write {times}{span['last']}..{times}{span['first']}"
+        findings.error(place, f"the range {quote(item)} is empty: it runs backwards", hint)
+    elif span["times"]:
+        yield _Factors(first, step, int((last - first) / step) + 1)
+    elif first.denominator * last.denominator * step.denominator != 1:
+        hint = f"multiples of what the spec says are written x{span['first']}..x{span['last']}"
+        findings.error(place, f"the range {quote(item)} is not of whole numbers", hint)
+    else:
+        yield range(int(first), int(last) + 1, int(step))
+
+
+@dataclass(frozen=True)
+class _Factors(Sequence[Choice]):
+    first: Fraction
+    step: Fraction
+    length: int
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> Choice:  # type: ignore[override]
+        if not 0 <= index < self.length:
+            raise IndexError(index)
+        return Factor(self.first + index * self.step)
+
+
+class _Joined(Sequence[Choice]):
+    """Sequences one behind the other, none of them spelt out."""
+
+    def __init__(self, segments: Sequence[Sequence[Choice]]):
+        self._segments = segments
+        self._ends = list(accumulate(map(len, segments)))
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def __getitem__(self, index: int) -> Choice:  # type: ignore[override]
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        which = bisect_right(self._ends, index)
+        return self._segments[which][index - (self._ends[which - 1] if which else 0)]

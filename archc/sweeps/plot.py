@@ -1,0 +1,117 @@
+"""A sweep as a picture: parameters against multiply-adds, the Pareto front marked."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from archc.backends.numbers import exactly
+
+SUFFIXES = (".svg", ".png", ".pdf")
+
+_MANY = 3000
+"""From how many points on an SVG holds them as one image instead of a shape each."""
+
+_BLUE, _ORANGE, _GREY = "#0072b2", "#d55e00", "#5f6b76"
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """Variants as points: their parameters and their multiply-adds; ``base`` is the spec's own."""
+
+    title: str
+    params: Sequence[float]
+    multiply_adds: Sequence[float]
+    base: tuple[int, int] | None = None
+
+
+def require_matplotlib() -> None:
+    """Raise ModuleNotFoundError, saying what to install, where matplotlib is missing."""
+    from importlib.util import find_spec
+
+    if find_spec("matplotlib") is None:
+        raise ModuleNotFoundError(
+            "a plot needs matplotlib: pip install 'archc[plot]'", name="matplotlib"
+        )
+
+
+def front(points: Points) -> list[int]:
+    """The places of the Pareto front, fewest multiply-adds first.
+
+    On it are the variants that no other one has at least as many parameters as for at most as
+    many multiply-adds: the most capacity for what they compute.
+    """
+    places = sorted(
+        range(len(points.params)), key=lambda i: (points.multiply_adds[i], -points.params[i])
+    )
+    most, found = -1.0, []
+    for place in places:
+        if points.params[place] > most:
+            most = points.params[place]
+            found.append(place)
+    return found
+
+
+def plot(points: Points, format: str) -> bytes:
+    """The picture; ``format`` is svg, png or pdf. The same points give the same bytes."""
+    require_matplotlib()
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import EngFormatter
+
+    marked = front(points)
+    with mpl.rc_context({"svg.hashsalt": "archc", "font.size": 10, "svg.fonttype": "path"}):
+        figure = Figure(figsize=(7.2, 4.8), layout="constrained")
+        axes = figure.subplots()
+        axes.scatter(
+            points.multiply_adds,
+            points.params,
+            s=14 if len(points.params) < _MANY else 5,
+            color=_BLUE,
+            alpha=0.55,
+            linewidths=0,
+            rasterized=len(points.params) > _MANY,
+            label=f"{exactly(len(points.params))} variants",
+        )
+        axes.plot(
+            [points.multiply_adds[i] for i in marked],
+            [points.params[i] for i in marked],
+            color=_ORANGE,
+            linewidth=1.2,
+            marker="o",
+            markersize=4.5 if len(marked) < 60 else 2.5,
+            label="Pareto front: most parameters for their multiply-adds",
+        )
+        if points.base is not None:
+            params, multiply_adds = points.base
+            axes.plot(
+                [multiply_adds],
+                [params],
+                linestyle="none",
+                marker="*",
+                markersize=13,
+                color="black",
+                markeredgecolor="white",
+                label=points.title,
+            )
+        axes.set_title(points.title)
+        axes.set_xlabel("multiply-adds for one image")
+        axes.set_ylabel("parameters")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(EngFormatter(sep="\N{THIN SPACE}"))
+        axes.set_xlim(left=0)
+        axes.set_ylim(bottom=0)
+        axes.grid(color=_GREY, alpha=0.2)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False, loc="best")
+        out = io.BytesIO()
+        metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
+        figure.savefig(out, format=format, dpi=200, metadata=metadata[format])
+    return out.getvalue()
+
+
+def plot_format(path: Path) -> str:
+    """The format that a file's name asks for."""
+    return path.suffix.lower().removeprefix(".")

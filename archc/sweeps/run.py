@@ -1,0 +1,86 @@
+"""Going through the variants of a plan: which are kept, which are best, which cannot be built."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from archc.sweeps.axes import Choice
+from archc.sweeps.bounds import Bounds
+from archc.sweeps.plan import METRICS, Numbers, Unbuildable, Variant
+from archc.sweeps.rows import RowsFile
+
+_SPARE = 1024
+"""How many variants more than asked for are held before the worse ones are let go."""
+
+
+@dataclass
+class Outcome:
+    """What came of a sweep.
+
+    ``best`` are the first few in the order asked for, ``faults`` the reasons why variants could
+    not be built, each with how many there were and the settings of the first. ``points`` has
+    parameters and multiply-adds of all that were kept.
+    """
+
+    seen: int = 0
+    kept: int = 0
+    best: list[Variant] = field(default_factory=list)
+    faults: dict[str, tuple[int, tuple[Choice, ...]]] = field(default_factory=dict)
+    points: tuple[array[float], array[float]] = field(
+        default_factory=lambda: (array("d"), array("d"))
+    )
+    interrupted: bool = False
+
+    @property
+    def unbuildable(self) -> int:
+        """How many variants could not be built."""
+        return sum(count for count, _ in self.faults.values())
+
+
+def run(
+    variants: Iterable[Variant | Unbuildable],
+    bounds: Bounds,
+    order: Callable[[Numbers], int],
+    top: int,
+    rows: RowsFile | None = None,
+    *,
+    sort_rows: bool = False,
+) -> Outcome:
+    """Go through variants; what is kept goes into ``rows``.
+
+    Ctrl-C ends it early, with everything in order that was seen till then.
+    """
+    outcome = Outcome()
+    keys: list[int] = []
+    parameters, multiply_adds = METRICS.index("params"), METRICS.index("multiply_adds")
+
+    def rank(variant: Variant) -> tuple[int, int]:
+        return order(variant.numbers), variant.index
+
+    try:
+        for variant in variants:
+            outcome.seen += 1
+            if isinstance(variant, Unbuildable):
+                count, first = outcome.faults.get(variant.reason, (0, variant.settings))
+                outcome.faults[variant.reason] = (count + 1, first)
+            elif bounds.admit(variant.numbers):
+                outcome.kept += 1
+                outcome.points[0].append(variant.numbers[parameters])
+                outcome.points[1].append(variant.numbers[multiply_adds])
+                outcome.best.append(variant)
+                if len(outcome.best) > top + _SPARE:
+                    outcome.best = sorted(outcome.best, key=rank)[:top]
+                if rows is not None:
+                    rows.add(variant)
+                    if sort_rows:
+                        keys.append(order(variant.numbers))
+    except KeyboardInterrupt:
+        outcome.interrupted = True
+    outcome.best = sorted(outcome.best, key=rank)[:top]
+    if rows is not None:
+        if sort_rows:
+            rows.sort(sorted(range(len(keys)), key=keys.__getitem__))
+        rows.finish()
+    return outcome

@@ -1,0 +1,79 @@
+"""Chosen variants as small specs that extend the one they are variants of."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from archc.blocks import Stage
+from archc.spec import resolve
+from archc.spec.variant import reference
+from archc.sweeps.plan import Plan, Variant
+from archc.sweeps.rows import plain
+
+MAX_NAME = 64
+
+
+def variant_specs(
+    plan: Plan, variants: Sequence[Variant], parent: str, folder: Path
+) -> dict[Path, str]:
+    """The text of a spec for each variant, by the path where it will lie.
+
+    ``parent`` is the spec as the user calls it: a path or a shipped name.
+    """
+    base = [stage.model for stage in resolve(plan.source).stages]
+    texts = {}
+    for variant in variants:
+        name = _name(plan, variant)
+        path = folder / f"{name}.yaml"
+        layers, params, multiply_adds = variant.numbers
+        lines = [
+            f"# {layers:,} layers, {params:,} parameters, {multiply_adds:,} multiply-adds",
+            f"extends: {reference(parent, path)}",
+            f"name: {name}",
+        ]
+        if plan.input_ is not None:
+            lines.append(f"input: {list(plan.spec.header.input)}")
+        changed = _changed(base, plan.stages(variant.settings))
+        if changed:
+            pairs = [f"{key}: {_flow(values)}" for key, values in changed.items()]
+            lines.append(f"with: {{{', '.join(pairs)}}}")
+        texts[path] = "\n".join(lines) + "\n"
+    return texts
+
+
+def _name(plan: Plan, variant: Variant) -> str:
+    """``resnet50-depth2_6-width_x0.5``, or, where that is too long, with the variant's number."""
+    words = [
+        f"{axis.attribute}{axis.stage or ''}_{plain(choice)}"
+        for axis, choice in zip(plan.axes, variant.settings, strict=True)
+    ]
+    own = plan.spec.header.name
+    name = re.sub(r"[^A-Za-z0-9_.-]", "", "-".join([own, *words]))
+    if len(name) <= MAX_NAME:
+        return name
+    number = f"-{variant.index:0{len(str(plan.count - 1))}d}"
+    return own[: MAX_NAME - len(number)] + number
+
+
+def _changed(base: Sequence[Stage], stages: Sequence[Stage]) -> dict[str, list[object]]:
+    """The attributes that differ from the parent's, stage by stage; None where one does not."""
+    names = dict.fromkeys(name for stage in stages for name in type(stage).model_fields)
+    changed = {}
+    for name in names:
+        pairs = [
+            (getattr(a, name, None), getattr(b, name, None))
+            for a, b in zip(base, stages, strict=True)
+        ]
+        if any(before != after for before, after in pairs):
+            changed[name] = [None if before == after else after for before, after in pairs]
+    return changed
+
+
+def _flow(values: list[object]) -> str:
+    """One value for all stages where it is the same, otherwise one per stage."""
+    if len(set(map(repr, values))) == 1:
+        return json.dumps(values[0])
+    return f"[{', '.join(map(json.dumps, values))}]"
