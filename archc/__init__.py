@@ -6,13 +6,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from archc.api import compare as compare
     from archc.api import count as count
     from archc.api import draw as draw
     from archc.api import emit as emit
+    from archc.api import explain as explain
     from archc.api import export as export
     from archc.api import fold as fold
     from archc.api import load as load
+    from archc.api import memory as memory
     from archc.api import module as module
+    from archc.api import receptive_fields as receptive_fields
+    from archc.api import roofline as roofline
+    from archc.api import sweep as sweep
     from archc.devices import DeviceError as DeviceError
     from archc.graph import Network as Network
     from archc.spec import SpecError as SpecError
@@ -24,13 +30,19 @@ __all__ = [
     "Network",
     "SpecError",
     "WeightsError",
+    "compare",
     "count",
     "draw",
     "emit",
+    "explain",
     "export",
     "fold",
     "load",
+    "memory",
     "module",
+    "receptive_fields",
+    "roofline",
+    "sweep",
 ]
 
 _HOMES = {

@@ -7,11 +7,10 @@ A spec is the path of a YAML file, the name of a shipped spec (``imagenet/resnet
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from archc.analysis.count import Count, Level
-from archc.analysis.count import count as _count
+from archc import analysis
 from archc.compile import compile_spec
 from archc.graph import Network, deploy_form
 from archc.spec import load_spec
@@ -19,7 +18,18 @@ from archc.spec import load_spec
 if TYPE_CHECKING:
     import torch
 
+    from archc.analysis import (
+        Comparison,
+        Count,
+        Device,
+        Explanation,
+        Fields,
+        Level,
+        Memory,
+        Roofline,
+    )
     from archc.exporting import ExportFormat
+    from archc.sweeps import Unbuildable, Variant
     from archc.verify import Options, Report
     from archc.weights import Checkpoint
 
@@ -50,13 +60,101 @@ def load(
 
 
 def count(spec: SpecLike, by: Level = "stage", convention: str = "multiply-adds") -> Count:
-    """Parameters and multiply-adds for one image, with rows by network, stage, block or layer.
+    """Parameters and FLOPs for one image, with rows by network, stage, block or layer.
+
+    ``convention`` says whose FLOPs: multiply-adds, or what torch, fvcore, ptflops, thop, torchinfo,
+    calflops or pycls counts. Raises ValueError for an unknown level or convention.
 
     >>> import archc
     >>> archc.count("imagenet/resnet34").multiply_adds
     3644493824
     """
-    return _count(_network(spec), by, convention)
+    return analysis.count(_network(spec), by, convention)
+
+
+def explain(spec: SpecLike) -> Explanation:
+    """The FLOPs of every convention, and what each adds to the multiply-adds, by op kind.
+
+    >>> import archc
+    >>> {one.convention: one.flops for one in archc.explain("torchvision/resnet50").conventions}
+    ... # doctest: +ELLIPSIS
+    {'multiply-adds': 4089184256, 'torch': 8178368512, 'fvcore': 4111512576, ...}
+    """
+    return analysis.explain(_network(spec))
+
+
+def memory(spec: SpecLike, batch: int = 1, dtype: str = "float32") -> Memory:
+    """Bytes of parameters, buffers, activations, gradients and optimizer state.
+
+    Raises ValueError for a batch below 1 or an unknown dtype.
+
+    >>> import archc
+    >>> archc.memory("imagenet/resnet50", batch=32).training  # kept for the gradients
+    2614443520
+    """
+    return analysis.memory(_network(spec), batch, dtype)
+
+
+def receptive_fields(spec: SpecLike) -> Fields:
+    """The receptive field of every op's outputs: size, stride and centre in pixels.
+
+    >>> import archc
+    >>> rows = archc.receptive_fields("torchvision/vgg16").rows
+    >>> {row.name: row.size for row in rows}["features.30"]
+    (212, 212)
+    """
+    return analysis.receptive_fields(_network(spec))
+
+
+def roofline(
+    spec: SpecLike, device: str | Device, batch: int = 1, *, devices: str | None = None
+) -> Roofline:
+    """The least time of each layer on a device, by its peak rate and its memory's bandwidth.
+
+    ``device`` is one of the shipped table (``h200-bf16``), of the YAML file ``devices``, or a
+    `Device`. Raises ValueError for a batch below 1.
+    """
+    if isinstance(device, str):
+        from archc.hardware import find_device
+
+        device = find_device(device, devices)
+    return analysis.roofline(_network(spec), device, batch)
+
+
+def compare(a: SpecLike, b: SpecLike) -> Comparison:
+    """Two networks op by op: added, removed, changed, and the totals of both.
+
+    >>> import archc
+    >>> archc.compare("imagenet/plain34", "imagenet/plain34").same
+    True
+    """
+    return analysis.compare(_network(a), _network(b))
+
+
+def sweep(
+    spec: str | os.PathLike[str],
+    vary: Sequence[str],
+    *,
+    with_: Sequence[str] = (),
+    input: Sequence[int] | None = None,
+) -> Iterator[Variant | Unbuildable]:
+    """Every variant of a spec along some axes with its numbers, or why it cannot be built.
+
+    ``vary`` has the axes as the command line writes them.
+
+    >>> import archc
+    >>> for one in archc.sweep("imagenet/resnet50", ["depth[3]=6,23"]):
+    ...     print(one.settings, one.numbers)  # layers, parameters, multiply-adds
+    (6,) (50, 25557032, 3857973248)
+    (23,) (101, 44549160, 7570194432)
+    """
+    from archc.spec.files import open_spec
+    from archc.sweeps import Plan, parse_axes
+
+    size = None if input is None else ",".join(map(str, input))
+    source = open_spec(os.fsdecode(spec))
+    axes = parse_axes(vary, Plan(source, (), with_, size).spec)
+    return Plan(source, axes, with_, size).variants()
 
 
 def emit(spec: SpecLike, *, deploy: bool = False) -> str:

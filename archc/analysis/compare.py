@@ -129,8 +129,9 @@ def _totals(network: Network) -> Totals:
     )
 
 
-_Role: TypeAlias = tuple[str, int | None, str]
-"""A part, a block, and the op's place in it."""
+_Role: TypeAlias = tuple[str, int | None, str, int]
+"""A part, a block, the op's place in it, and how many convolutions the block has in a row: blocks
+of two and of three have no ops in common."""
 
 
 class _Roles:
@@ -142,12 +143,18 @@ class _Roles:
         self.parts: dict[str, list[Node]] = {}
         self.ends: dict[tuple[str, int | None], str] = {}
         used: Counter[tuple[str, int | None, str]] = Counter()
-        for part, node in _with_parts(network):
+        placed = list(_with_parts(network))
+        in_a_row: Counter[tuple[str, int | None]] = Counter(
+            (part, node.block)
+            for part, node in placed
+            if node.block is not None and re.search(r"\.conv\d+$", node.id)
+        )
+        for part, node in placed:
             name = _local_name(node)
             if name is None:
                 used[part, node.block, node.op.kind] += 1
                 name = f"{node.op.kind} {used[part, node.block, node.op.kind]}"
-            role = (part, node.block, name)
+            role = (part, node.block, name, in_a_row[part, node.block])
             self.roles[node.id] = role
             self.nodes[role] = node
             self.parts.setdefault(part, []).append(node)
@@ -155,10 +162,10 @@ class _Roles:
 
     def reads(self, node: Node) -> list[str]:
         """What an op reads, by role; the output of what stands before its block is just that."""
-        part, block, _ = self.roles[node.id]
+        part, block, *_ = self.roles[node.id]
         names = []
         for source in node.inputs:
-            from_part, from_block, name = self.roles[source]
+            from_part, from_block, name, _ = self.roles[source]
             if (from_part, from_block) == (part, block):
                 names.append(name)
             elif self.ends[from_part, from_block] == source:
@@ -214,7 +221,7 @@ def _changes(first: _Roles, second: _Roles) -> Iterator[LayerChange]:
             other = second.nodes.get(role)
             if other is None:
                 yield _one_sided("removed", node, role)
-            elif what := _differences(node, other, first, second):
+            elif what := tuple(_differences(node, other, first, second)):
                 yield LayerChange(
                     change="changed",
                     a=node.id,
@@ -223,7 +230,7 @@ def _changes(first: _Roles, second: _Roles) -> Iterator[LayerChange]:
                     part=part,
                     block=node.block,
                     role=role[2],
-                    what=tuple(what),
+                    what=what,
                     params=other.params - node.params,
                     multiply_adds=other.multiply_adds - node.multiply_adds,
                 )

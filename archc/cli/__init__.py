@@ -30,7 +30,7 @@ COMMANDS = {
     "build": "Write module, counts and figure of many specs.",
     "list": "List the shipped networks.",
     "new": "Write a variant of a spec to start from.",
-    "schema": "Print the JSON Schema of specs, for editors.",
+    "schema": "Print the JSON Schema of specs, or of results.",
     "completion": "Print the shell completion script.",
 }
 

@@ -9,11 +9,17 @@ import click
 
 from archc.cli.common import output, put_out
 
+_NAMES = ("spec", "count", "explain", "memory", "receptive-field", "roofline", "diff", "sweep")
+
 
 @click.command("schema")
+@click.argument("name", metavar="[NAME]", type=click.Choice(_NAMES), default="spec")
 @output
-def command(output: Path | None) -> None:
-    """Print the JSON Schema of specs, for editors.
+def command(name: str, output: Path | None) -> None:
+    """Print the JSON Schema of specs, for editors, or of what a command prints.
+
+    NAME is spec, which is the default, count, explain, memory, receptive-field, roofline, diff or
+    sweep.
 
     An editor with a YAML language server completes and checks a spec whose first line is
     "# yaml-language-server: $schema=FILE".
@@ -21,7 +27,8 @@ def command(output: Path | None) -> None:
     \b
     Examples:
       archc schema -o archc.schema.json
+      archc schema memory
     """
-    from archc.spec.schema import json_schema
+    from archc.schemas import schema
 
-    put_out(json.dumps(json_schema(), indent=1) + "\n", output)
+    put_out(json.dumps(schema(name), indent=1) + "\n", output)

@@ -234,7 +234,7 @@ def _show(table: Table, format_: str) -> None:
 
 def _plot(plan: Plan, outcome: Outcome, path: Path) -> None:
     from archc.files import write
-    from archc.sweeps import Variant
+    from archc.sweeps import Plan, Variant
     from archc.sweeps.plot import Points, plot, plot_format
 
     own = next(Plan(plan.source, (), plan.with_, plan.input_).variants())

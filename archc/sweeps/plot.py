@@ -14,6 +14,9 @@ SUFFIXES = (".svg", ".png", ".pdf")
 _MANY = 3000
 """From how many points on an SVG holds them as one image instead of a shape each."""
 
+_WIDE = 50
+"""From which ratio of the largest to the smallest on axes are logarithmic."""
+
 _BLUE, _ORANGE, _GREY = "#0072b2", "#d55e00", "#5f6b76"
 
 
@@ -79,9 +82,9 @@ def plot(points: Points, format: str) -> bytes:
             [points.multiply_adds[i] for i in marked],
             [points.params[i] for i in marked],
             color=_ORANGE,
-            linewidth=1.2,
+            linewidth=1.2 if len(marked) < 60 else 0.7,
             marker="o",
-            markersize=4.5 if len(marked) < 60 else 2.5,
+            markersize=4.5 if len(marked) < 60 else 1.5,
             label="Pareto front: most parameters for their multiply-adds",
         )
         if points.base is not None:
@@ -96,13 +99,17 @@ def plot(points: Points, format: str) -> bytes:
                 markeredgecolor="white",
                 label=points.title,
             )
-        axes.set_title(points.title)
+        axes.set_title(f"Variants of {points.title}")
         axes.set_xlabel("multiply-adds for one image")
         axes.set_ylabel("parameters")
+        if _spread(points.params) > _WIDE or _spread(points.multiply_adds) > _WIDE:
+            axes.set_xscale("log")
+            axes.set_yscale("log")
+        else:
+            axes.set_xlim(left=0)
+            axes.set_ylim(bottom=0)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(EngFormatter(sep="\N{THIN SPACE}"))
-        axes.set_xlim(left=0)
-        axes.set_ylim(bottom=0)
         axes.grid(color=_GREY, alpha=0.2)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, loc="best")
@@ -110,6 +117,11 @@ def plot(points: Points, format: str) -> bytes:
         metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
         figure.savefig(out, format=format, dpi=200, metadata=metadata[format])
     return out.getvalue()
+
+
+def _spread(numbers: Sequence[float]) -> float:
+    least = min(numbers, default=1)
+    return max(numbers, default=1) / least if least > 0 else 1.0
 
 
 def plot_format(path: Path) -> str:

@@ -141,11 +141,9 @@ def _groups(found: tuple[LayerChange, ...]) -> list[_Group]:
         last: dict[tuple[str, str], _Group] = {}
         by_block: dict[tuple[int | None, str, str], list[LayerChange]] = {}
         for one in rows:
-            # What is changed is told op by op, what is added or removed block by block.
-            told = f"{one.role}: {', '.join(one.what)}" if one.change == "changed" else ""
-            by_block.setdefault((one.block, one.change, told), []).append(one)
+            by_block.setdefault((one.block, one.change, ", ".join(one.what)), []).append(one)
         for (block, change, told), members in by_block.items():
-            what = told or _roles(members)
+            what = f"{_roles(members)}: {told}" if told else _roles(members)
             group = last.get((change, what))
             follows = group is not None and block is not None and group.blocks[-1] == block - 1
             if group is None or not follows:
@@ -158,4 +156,4 @@ def _groups(found: tuple[LayerChange, ...]) -> list[_Group]:
 
 def _roles(members: list[LayerChange]) -> str:
     names = [member.role for member in members]
-    return ", ".join(names) if len(names) <= 4 else f"{', '.join(names[:3])} ... {names[-1]}"
+    return ", ".join(names) if len(names) <= 5 else f"{', '.join(names[:3])} ... {names[-1]}"

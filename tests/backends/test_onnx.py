@@ -333,7 +333,7 @@ def test_more_than_two_gigabytes_are_refused() -> None:
     with pytest.raises(OnnxError) as caught:
         to_onnx(network, weights)
     assert str(caught.value) == (
-        "an ONNX file holds at most 2.15 GB, and the weights of huge take 2.40 GB"
+        "an ONNX file holds at most 2.14 GB, and the weights of huge take 2.40 GB"
     )
 
 

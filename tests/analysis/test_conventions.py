@@ -1,0 +1,126 @@
+"""FLOPs as other tools count them, against what these tools printed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from strategies import compile_data, specs
+
+import archc
+from archc.analysis import CONVENTIONS, Convention, count, explain
+from archc.analysis.conventions import tally
+from archc.graph.ops import OPS, Conv2d
+from archc.spec import SpecError
+
+# Printed by the tools for torchvision's modules: tests/data/make_counters.py.
+COUNTED = json.loads((Path(__file__).parents[1] / "data" / "counters.json").read_text())
+
+# The figures of the published table of counters, and pycls's own for its ResNets.
+TABLE = {
+    "multiply-adds": (1814073344, 3663761408, 4089184256, 11513626624, 19632062464),
+    "torchinfo": (1814083944, 3663779432, 4089238376, 11513779048, 19646923752),
+    "fvcore": (1819065856, 3671262720, 4111512576, 11558835200, 19632087552),
+    "thop": (1824033792, 3678739456, 4133742592, 11603945472, 19632112640),
+    "ptflops": (1825313768, 3680019432, 4132436968, 11602639848, 19688937448),
+    "calflops": (3636250112, 7339389440, 8211108352, 23094313472, 39299983872),
+}
+NETWORKS = ("resnet18", "resnet34", "resnet50", "resnet152", "vgg19")
+
+ODD = {
+    "name": "odd",
+    "input": [3, 44, 60],
+    "classes": 10,
+    "stem": [
+        {"conv": {"width": 8, "kernel": 3, "stride": 2, "norm": "none"}},
+        {"avg_pool": {"kernel": 3, "stride": 2, "padding": 1}},
+        {"conv": {"width": 12, "kernel": 3, "groups": 4}},
+        {"max_pool": {"kernel": 2}},
+        {"adaptive_avg_pool": 3},
+    ],
+    "head": ["flatten", {"dropout": 0.5}, "linear", "softmax"],
+}
+"""Biases, groups, both poolings, windows of uneven size; counted by the tools as they are here."""
+ODD_COUNTED = {
+    "torch": 358560,
+    "fvcore": 183660,
+    "ptflops": 218410,
+    "thop": 189048,
+    "torchinfo": 184594,
+    "calflops": 382740,
+}
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_every_tool_s_total_of_every_torchvision_network_is_exact(name: str) -> None:
+    network = archc.load(f"torchvision/{name}")
+    ours = {tool: count(network, convention=tool).flops for tool in COUNTED[name]}
+    assert ours == COUNTED[name]
+
+
+def test_every_torchvision_spec_is_compared() -> None:
+    folder = Path(__file__).parents[2] / "specs" / "torchvision"
+    assert set(COUNTED) == {path.stem for path in folder.glob("*.yaml")}
+
+
+@pytest.mark.parametrize("convention", TABLE)
+def test_totals_are_those_of_the_published_table(convention: str) -> None:
+    found = [archc.count(f"torchvision/{n}", convention=convention).flops for n in NETWORKS]
+    assert tuple(found) == TABLE[convention]
+
+
+@pytest.mark.parametrize(("name", "total"), [("resnet50", 4089185256), ("resnet152", 11513627624)])
+def test_pycls_prints_its_own_figures(name: str, total: int) -> None:
+    assert archc.count(f"torchvision/{name}", convention="pycls").flops == total
+
+
+@pytest.mark.parametrize(("name", "total"), [("resnet50", 3857974248), ("resnet152", 11282416616)])
+def test_pycls_s_figures_with_the_stride_on_the_1x1(name: str, total: int) -> None:
+    network = archc.load(f"imagenet/{name}", with_={"shortcut": "B", "stride_at": "1x1"})
+    assert archc.count(network, convention="pycls").flops == total
+
+
+def test_ops_that_torchvision_s_networks_do_not_have_are_counted_as_the_tools_do() -> None:
+    network = compile_data(ODD)
+    assert {tool: count(network, convention=tool).flops for tool in ODD_COUNTED} == ODD_COUNTED
+
+
+def test_what_a_convention_says_nothing_about_is_named() -> None:
+    found = count(compile_data(ODD), convention="pycls")
+    assert (found.not_counted, found.tool) == ({"avg_pool2d": 1}, "pycls 5719de6")
+
+
+def test_every_op_has_a_formula_or_is_left_out_on_purpose() -> None:
+    silent = {
+        (name, kind)
+        for name, convention in CONVENTIONS.items()
+        for kind, op in OPS.items()
+        if op not in convention.formulas
+    }
+    assert silent == {("pycls", "avg_pool2d")}
+
+
+def test_an_op_without_a_formula_is_not_taken_as_zero() -> None:
+    network = archc.load("imagenet/resnet18")
+    convs = Convention("convs", "a tool", "FLOPs", "", {Conv2d: lambda call: call.multiply_adds})
+    found = tally(network, convs)
+    assert found.total == network.multiply_adds - 512_000
+    assert found.not_counted["linear"] == 1
+    assert found.not_counted["batch_norm2d"] == 17
+
+
+@given(specs())
+def test_what_is_explained_adds_up_to_each_total(data: dict[str, object]) -> None:
+    try:
+        network = compile_data(data)
+    except SpecError:
+        return
+    found = explain(network)
+    for one in found.conventions:
+        assert found.multiply_adds + sum(one.adds.values()) == one.flops
+        assert one.flops == count(network, "layer", one.convention).flops
+        rows = count(network, "layer", one.convention).rows
+        assert sum(row.flops for row in rows) == one.flops
+    assert found.conventions[0].flops == network.multiply_adds
