@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import shlex
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -118,9 +116,17 @@ def command(
     if plot is not None:
         require_matplotlib()
     rows = None if output is None else RowsFile(output, plan.axes)
-    with _terminated_as_interrupted():
-        variants = progress_bar(plan.variants(), plan.count, "variants")
-        outcome = run(variants, bounds, order, top, rows, sort_rows=sort is not None)
+    variants = progress_bar(plan.variants(), plan.count, "variants")
+    with _Signals() as signals:
+        outcome = run(
+            variants,
+            bounds,
+            order,
+            top,
+            rows,
+            sort_rows=sort is not None,
+            stopped=lambda: signals.came,
+        )
     _tell(plan, outcome, output)
     if outcome.kept:
         _show(_table(plan, outcome, sort or "multiply_adds"), format_)
@@ -160,18 +166,29 @@ def _check_count(plan: Plan, limit: int) -> None:
         )
 
 
-@contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM ends a sweep as Ctrl-C does: with everything in order."""
+class _Signals:
+    """While it is entered, Ctrl-C and SIGTERM are noted instead of breaking in anywhere.
 
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+    A second Ctrl-C breaks in.
+    """
 
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    def __init__(self) -> None:
+        self.came = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> _Signals:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        if self.came:
+            raise KeyboardInterrupt
+        self.came = True
 
 
 def _tell(plan: Plan, outcome: Outcome, output: Path | None) -> None:

@@ -35,7 +35,7 @@ class Factor:
         return max(1, int(value * self.times + Fraction(1, 2)))
 
     def __str__(self) -> str:
-        return f"x{float(self.times):g}"
+        return f"x{float(self.times):.15g}"
 
 
 Choice: TypeAlias = int | str | bool | float | Factor | None

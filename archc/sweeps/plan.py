@@ -165,7 +165,7 @@ class Plan:
         self, index: int, spec: Spec, base: tuple[Choice, ...], choices: tuple[Choice, ...]
     ) -> _Stage:
         """The stage at an index with these settings, checked as the spec's own are."""
-        key = (index, base, choices)
+        key = (index, base, choices, tuple(map(type, choices)))  # true is another than 1
         found = self._stages.get(key)
         if found is None:
             found = self._stages[key] = self._checked(index, spec, choices)

@@ -117,6 +117,8 @@ class RowsFile:
             view = view[self._file.write(view) :]
 
     def _failure(self, error: OSError) -> OutputError:
+        with suppress(OSError):
+            self._file.close()
         kept = f"the {self.rows:,} variants so far are in {str(self.partial)!r}"
         return OutputError(self.path, f"{reason(error)}; {kept}")
 

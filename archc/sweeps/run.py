@@ -47,10 +47,12 @@ def run(
     rows: RowsFile | None = None,
     *,
     sort_rows: bool = False,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Outcome:
     """Go through variants; what is kept goes into ``rows``.
 
-    Ctrl-C ends it early, with everything in order that was seen till then.
+    It ends early once ``stopped`` says so, or at a KeyboardInterrupt of ``variants``, with
+    everything in order that was seen till then.
     """
     outcome = Outcome()
     keys: list[int] = []
@@ -61,6 +63,9 @@ def run(
 
     try:
         for variant in variants:
+            if stopped():
+                outcome.interrupted = True
+                break
             outcome.seen += 1
             if isinstance(variant, Unbuildable):
                 count, first = outcome.faults.get(variant.reason, (0, variant.settings))

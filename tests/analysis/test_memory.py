@@ -44,11 +44,11 @@ def saved_by_autograd(network: Network, batch: int) -> int:
     return sum(storage.nbytes() for storage in saved.values())
 
 
-class Allocations(TorchDispatchMode):
+class Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Follows the storages that ops allocate, and how many bytes of them are alive at most."""
 
     def __init__(self, known: Sequence[Tensor]):
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.alive = {tensor.untyped_storage()._cdata: 0 for tensor in known}
         self.now = self.most = sum(tensor.nbytes for tensor in known[-1:])
 
@@ -83,7 +83,7 @@ def most_alive(network: Network, batch: int) -> int:
     known = [*module.parameters(), *module.buffers(), images]
     with torch.no_grad(), Allocations(known) as allocations:
         module(images)
-    return allocations.most
+    return int(allocations.most)
 
 
 @pytest.mark.parametrize("structure", STRUCTURES)

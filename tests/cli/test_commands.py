@@ -11,25 +11,11 @@ from pathlib import Path
 
 import networkx
 import pytest
+from shell import archc
 
 from archc.cli import COMMANDS
 
 ROOT = Path(__file__).parents[2]
-
-
-def archc(
-    *arguments: str, cwd: Path | None = None, stdin: str | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run the command line as a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "archc", *arguments],
-        cwd=cwd,
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
 
 
 @pytest.fixture

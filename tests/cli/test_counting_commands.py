@@ -1,0 +1,331 @@
+"""The commands that count, as a shell sees them: formats, schemas, exit codes, messages."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from shell import archc
+
+from archc.schemas import SCHEMAS, schema
+
+VIEWS: dict[str, tuple[str, ...]] = {
+    "count": (),
+    "explain": ("--explain",),
+    "memory": ("--memory", "--batch", "4", "--dtype", "bfloat16"),
+    "receptive-field": ("--receptive-field",),
+    "roofline": ("--roofline", "h200-bf16", "--batch", "8"),
+}
+SPECS = ("cifar10/resnet20", "torchvision/vgg11_bn", "torchvision/resnext50_32x4d")
+
+
+def record_of(name: str, text: str) -> Any:
+    """The JSON of a command, checked against its schema."""
+    value = json.loads(text)
+    form = schema(name)
+    jsonschema.Draft202012Validator.check_schema(form)
+    jsonschema.validate(value, form)
+    return value
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("by", ["network", "layer"])
+def test_json_is_as_its_schema_says(view: str, by: str) -> None:
+    if view not in ("count", "memory") and by == "layer":
+        return
+    extra = ("--by", "layer") if by == "layer" else ()
+    result = archc("count", *SPECS, *VIEWS[view], *extra, "--format", "json")
+    assert (result.returncode, result.stderr) == (0, "")
+    records = record_of(view, result.stdout)
+    assert [record["spec"] for record in records] == list(SPECS)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_schema_refuses_what_is_missing_or_unknown(view: str) -> None:
+    result = archc("count", "cifar10/resnet20", *VIEWS[view], "--format", "json")
+    (record,) = json.loads(result.stdout)
+    for broken in ({**record, "more": 1}, {k: v for k, v in record.items() if k != "name"}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate([broken], schema(view))
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_every_schema_is_printed(name: str) -> None:
+    result = archc("schema", name)
+    assert json.loads(result.stdout) == json.loads(json.dumps(schema(name)))
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("format", ["csv", "markdown", "table"])
+def test_every_view_has_every_format(view: str, format: str, tmp_path: Path) -> None:
+    command = ("count", *SPECS, *VIEWS[view], "--format", format)
+    result = archc(*command)
+    assert (result.returncode, result.stderr) == (0, "")
+    if format == "csv":
+        rows = list(csv.DictReader(io.StringIO(result.stdout)))
+        assert {row["spec"] for row in rows} == set(SPECS)
+        assert all(None not in row and None not in row.values() for row in rows)
+    elif format == "markdown":
+        lines = [line for line in result.stdout.splitlines() if line.startswith("|")]
+        assert len({line.count("|") for line in lines[:3]}) == 1
+    path = tmp_path / "out"
+    written = archc(*command, "-o", str(path))
+    assert (written.returncode, written.stdout) == (0, "")
+    assert path.read_text() == result.stdout
+
+
+def test_all_conventions_fit_on_one_screen() -> None:
+    text = archc("count", "torchvision/resnet50", "--explain").stdout
+    lines = text.splitlines()
+    assert len(lines) <= 24
+    table = lines[:11]
+    assert max(map(len, table)) <= 100
+    assert lines[6].split() == [
+        *("ptflops", "+1,000", "+22,227,968", "+1,806,336", "+19,217,408", "4,132,436,968")
+    ]
+    assert "ptflops        ptflops 0.7.5, PyTorch backend (MACs): biases; norms 2 an" in text
+
+
+def test_a_convention_names_its_tool_and_what_it_does_not_count(tmp_path: Path) -> None:
+    (tmp_path / "odd.yaml").write_text(
+        "name: odd\ninput: [1, 8, 8]\nstem: [conv: {width: 2, kernel: 3}, avg_pool: {kernel: 2}]\n"
+    )
+    result = archc("count", "odd.yaml", "--convention", "pycls", cwd=tmp_path)
+    assert result.stderr == (
+        "archc: odd.yaml: pycls 5719de6 says nothing about 1 avg_pool2d op: not in its flops\n"
+    )
+    assert result.returncode == 0
+    (record,) = record_of(
+        "count",
+        archc(
+            "count", "odd.yaml", "--convention", "pycls", "--format", "json", cwd=tmp_path
+        ).stdout,
+    )
+    assert (record["tool"], record["not_counted"]) == ("pycls 5719de6", {"avg_pool2d": 1})
+    explained = archc("count", "odd.yaml", "--explain", cwd=tmp_path).stdout
+    assert explained.endswith("says nothing about 1 avg_pool2d op\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--explain", "--memory"), "--explain and --memory are two commands"),
+        (("--batch", "3"), "--batch is for --memory and --roofline"),
+        (("--explain", "--batch", "3"), "--batch goes not with --explain"),
+        (("--roofline", "h200-bf16", "--dtype", "float16"), "--dtype goes not with --roofline"),
+        (("--devices", "x.yaml"), "--devices is for --roofline"),
+        (("--memory", "--convention", "thop"), "--convention goes not with --memory"),
+        (("--memory", "--batch", "0"), "Invalid value for '--batch'"),
+        (("--convention", "deepspeed"), "Invalid value for '--convention'"),
+    ],
+)
+def test_options_that_go_not_together_are_refused(arguments: tuple[str, ...], words: str) -> None:
+    result = archc("count", "cifar10/resnet20", *arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert words in result.stderr
+
+
+def test_an_unknown_device_is_told() -> None:
+    result = archc("count", "cifar10/resnet20", "--roofline", "h300-bf16")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == (
+        "--roofline:1:1: error: there is no device `h300-bf16`\n  h300-bf16\n  ^\n"
+        "hint: did you mean `h200-bf16`?\n"
+    )
+
+
+# diff
+
+
+def test_specs_that_compile_to_the_same_exit_with_0(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "extends: imagenet/resnet50\nname: mine\nwith: {depth: [3, 4, 23, 3]}\n"
+    )
+    result = archc("diff", "mine.yaml", "imagenet/resnet101", cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("mine.yaml and imagenet/resnet101: the same graph\n")
+
+
+@pytest.mark.parametrize("format", ["table", "json", "csv", "markdown"])
+def test_specs_that_differ_exit_with_1(format: str, tmp_path: Path) -> None:
+    pair = ("imagenet/plain34", "imagenet/resnet34")
+    result = archc("diff", *pair, "--format", format)
+    assert (result.returncode, result.stderr) == (1, "")
+    if format == "json":
+        record = record_of("diff", result.stdout)
+        assert (record["spec_a"], record["spec_b"], record["same"]) == (*pair, False)
+    if format == "csv":
+        rows = list(csv.DictReader(io.StringIO(result.stdout)))
+        assert {row["change"] for row in rows} == {"added", "changed"}
+    written = archc("diff", *pair, "--format", format, "-o", str(tmp_path / "out"))
+    assert (written.returncode, written.stdout) == (1, "")
+    assert (tmp_path / "out").read_text() == result.stdout
+
+
+def test_a_difference_as_people_read_it() -> None:
+    result = archc("diff", "imagenet/resnet50", "torchvision/resnet50")
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert ["multiply-adds", "3,857,973,248", "4,089,184,256", "+231,211,008", "1.060"] in lines
+    assert "stage 2   0        changed     1   conv2: stride 1 → 2" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("imagenet/resnet50", "nope.yaml"), "nope.yaml:1:1: error: there is no file"),
+        (("imagenet/resnet50",) * 2 + ("-o", "x/../no\0"), "error: cannot write"),
+        (("imagenet/resnet50",) * 2 + ("--with", "depth=0"), "--with:1:7: error: `depth`"),
+        (("imagenet/resnet50",), "Missing argument 'B'"),
+        (("-", "-"), "standard input can be read only once"),
+    ],
+)
+def test_trouble_exits_with_2(arguments: tuple[str, ...], words: str, tmp_path: Path) -> None:
+    if any("\0" in one for one in arguments):
+        (tmp_path / "file").write_text("")
+        arguments = (*arguments[:-1], "file/x")
+    result = archc("diff", *arguments, cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert words in result.stderr
+
+
+def test_quiet_says_it_with_the_exit_code() -> None:
+    result = archc("diff", "-q", "imagenet/resnet18", "imagenet/resnet34")
+    assert (result.returncode, result.stdout, result.stderr) == (1, "", "")
+
+
+# sweep
+
+
+def test_a_sweep_shows_the_best_within_the_bounds(tmp_path: Path) -> None:
+    vary = ("--vary", "depth[3]=4..36:2", "--vary", "width=x0.5..x2:0.25")
+    limits = ("--max", "multiply_adds=4G", "--min", "params=20M", "--sort", "-params")
+    result = archc(
+        *("sweep", "imagenet/resnet50", *vary, *limits, "--top", "2"),
+        *("-o", "rows.csv", "--plot", "plot.svg", "--write", "specs"),
+        cwd=tmp_path,
+    )
+    assert result.returncode == 0
+    assert result.stdout == (
+        "resnet50: the 2 of 5 with the most parameters\n"
+        "depth[3]   width   layers   parameters   multiply-adds   in short\n"
+        "─────────────────────────────────────────────────────────────────\n"
+        "       6   x1          50   25,557,032   3,857,973,248   3.86 G\n"
+        "      20   x0.75       92   23,584,104   3,953,799,168   3.95 G\n"
+    )
+    first = "specs/resnet50-depth3_6-width_x1.yaml"
+    assert result.stderr == (
+        "archc: 119 variants, 5 within the bounds, 5 in rows.csv\n"
+        f"archc: wrote {first} and 1 more; `archc count {first}`\n"
+    )
+    assert len((tmp_path / "rows.csv").read_text().splitlines()) == 6
+    assert (tmp_path / "plot.svg").read_text().startswith("<?xml")
+    assert archc("diff", first, "imagenet/resnet50", cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize("format", ["json", "csv", "markdown"])
+def test_the_best_in_every_format(format: str) -> None:
+    result = archc("sweep", "cifar10/resnet20", "--vary", "depth=2,3", "--format", format)
+    assert (result.returncode, result.stderr) == (0, "archc: 2 variants\n")
+    if format == "json":
+        rows = record_of("sweep", result.stdout)
+        assert [row["depth"] for row in rows] == [2, 3]
+        assert rows[1] == {"depth": 3, "layers": 20, "params": 269722, "multiply_adds": 40551040}
+    elif format == "csv":
+        assert result.stdout.splitlines()[0] == "depth,layers,params,multiply_adds,in_short"
+    else:
+        assert result.stdout.startswith("**resnet20: the 2 of 2 with the fewest multiply-adds**")
+
+
+def test_written_json_is_as_its_schema_says(tmp_path: Path) -> None:
+    vary = ("--vary", "depth=1..50", "--vary", "shortcut=A,B")
+    assert (
+        archc("sweep", "cifar10/resnet20", *vary, "-o", "rows.json", cwd=tmp_path).returncode == 0
+    )
+    assert len(record_of("sweep", (tmp_path / "rows.json").read_text())) == 100
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (
+            ("--vary", "depth=1..10000", "--vary", "width=1..10000", "--vary", "stride=1..10000"),
+            1,
+            "archc: error: this is a sweep of 1,000,000,000,000 variants (10,000 of depth x 10,000 "
+            "of width x 10,000 of stride), more than 1,000,000\n"
+            "hint: narrow it, or allow more with `--limit`\n",
+        ),
+        (
+            ("--vary", "depth=8..2"),
+            1,
+            "--vary:1:7: error: the range `8..2` is empty: it runs backwards\n  depth=8..2\n"
+            "        ^\nhint: write 2..8\n",
+        ),
+        (
+            ("--vary", "depth=2", "--max", "flops=4G"),
+            1,
+            "--max:1:1: error: `--max` knows layers, params and multiply_adds, not `flops`\n"
+            "  flops=4G\n  ^\nhint: did you mean `multiply_adds`?\n",
+        ),
+        (
+            ("--vary", "depth=2", "--min", "params=many"),
+            1,
+            "--min:1:8: error: `many` is no number\n  params=many\n         ^\n"
+            "hint: for example 4G, 2.5M or 4000000000\n",
+        ),
+        (
+            ("--vary", "depth=2", "--sort", "-size"),
+            1,
+            "--sort:1:2: error: `--sort` takes layers, params or multiply_adds, not `size`\n"
+            "  -size\n   ^\n",
+        ),
+        (
+            ("--vary", "depth=0"),
+            1,
+            "archc: 1 variant, 1 cannot be built\n"
+            "  1: stage 1: `depth` must be an integer from 1 to 10,000, not `0` "
+            "(first with depth=0)\n",
+        ),
+    ],
+)
+def test_a_sweep_that_cannot_be_made_says_why(
+    arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    result = archc("sweep", "imagenet/resnet34", *arguments)
+    assert (result.returncode, result.stdout, result.stderr) == (code, "", words)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("-o", "rows.xlsx"),
+        ("--plot", "plot.gif"),
+        ("--top", "0"),
+    ],
+)
+def test_a_sweep_s_wrong_command_lines(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    result = archc("sweep", "imagenet/resnet34", "--vary", "depth=2", *arguments, cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_specs_are_not_overwritten_unless_asked(tmp_path: Path) -> None:
+    command = ("sweep", "cifar10/resnet20", "--vary", "depth=2", "--write", "d")
+    assert archc(*command, cwd=tmp_path).returncode == 0
+    path = tmp_path / "d" / "resnet20-depth_2.yaml"
+    written = path.read_text()
+    assert archc(*command, cwd=tmp_path).returncode == 0
+    path.write_text("mine")
+    result = archc(*command, cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[1:] == [
+        "archc: error: 'd/resnet20-depth_2.yaml' is there already, and is another",
+        "hint: `--force` overwrites it",
+    ]
+    assert path.read_text() == "mine"
+    assert archc(*command, "--force", cwd=tmp_path).returncode == 0
+    assert path.read_text() == written

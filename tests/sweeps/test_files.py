@@ -1,0 +1,254 @@
+"""What a sweep leaves: files that are whole whenever it stops, specs that compile, plots."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import archc
+from archc.files import OutputError
+from archc.spec import Source, resolve
+from archc.sweeps import Plan, RowsFile, Variant, parse_axes, parse_bounds, parse_order, run
+from archc.sweeps.plan import Unbuildable
+from archc.sweeps.plot import Points, front, plot
+from archc.sweeps.specs import variant_specs
+
+SOURCE = Source("x", "extends: cifar10/resnet20\nname: x")
+EVERYTHING = parse_bounds([], [])
+BY_SIZE = parse_order("multiply_adds")
+
+
+def plan(*vary: str) -> Plan:
+    return Plan(SOURCE, parse_axes(vary, resolve(SOURCE)))
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    if path.suffix == ".json":
+        rows: list[dict[str, Any]] = json.loads(path.read_text())
+        return rows
+    with path.open(newline="") as file:
+        return [
+            {key: int(v) if v.isdecimal() else v for key, v in row.items()}
+            for row in csv.DictReader(file)
+        ]
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.json"])
+@pytest.mark.parametrize("vary", [("depth=1..40", "width=x0.5,x1,x1.5"), ("depth=3",)])
+def test_a_file_has_every_variant_in_order(
+    name: str, vary: tuple[str, ...], tmp_path: Path
+) -> None:
+    sweep = plan(*vary)
+    run(sweep.variants(), EVERYTHING, BY_SIZE, 3, RowsFile(tmp_path / name, sweep.axes))
+    expected = [
+        {
+            **{
+                a.name: str(s) if "x" in str(s) else s
+                for a, s in zip(sweep.axes, v.settings, strict=True)
+            },
+            **dict(zip(("layers", "params", "multiply_adds"), v.numbers, strict=True)),
+        }
+        for v in sweep.variants()
+        if isinstance(v, Variant)
+    ]
+    assert rows_of(tmp_path / name) == expected
+    assert os.listdir(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.json"])
+def test_a_file_is_sorted_on_demand(name: str, tmp_path: Path) -> None:
+    sweep, order = plan("depth=1..30", "width=x1,x2"), parse_order("-params")
+    rows = RowsFile(tmp_path / name, sweep.axes)
+    outcome = run(sweep.variants(), EVERYTHING, order, 5, rows, sort_rows=True)
+    params = [row["params"] for row in rows_of(tmp_path / name)]
+    assert params == sorted(params, reverse=True)
+    assert len(params) == 60
+    assert [one.numbers[1] for one in outcome.best] == params[:5]
+    assert os.listdir(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.json"])
+def test_no_variant_at_all_is_a_file_without_rows(name: str, tmp_path: Path) -> None:
+    sweep = plan("depth=1..3")
+    bounds = parse_bounds(["layers=1000"], [])
+    outcome = run(sweep.variants(), bounds, BY_SIZE, 3, RowsFile(tmp_path / name, sweep.axes))
+    assert (outcome.seen, outcome.kept, outcome.best) == (3, 0, [])
+    assert rows_of(tmp_path / name) == []
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.json"])
+@pytest.mark.parametrize("sort_rows", [False, True])
+def test_an_interrupted_sweep_leaves_what_it_has_seen(
+    name: str, sort_rows: bool, tmp_path: Path
+) -> None:
+    sweep = plan("depth=1..2000")
+
+    def interrupted() -> Iterator[Variant | Unbuildable]:
+        for one in sweep.variants():
+            if one.index == 1234:
+                raise KeyboardInterrupt
+            yield one
+
+    rows = RowsFile(tmp_path / name, sweep.axes)
+    outcome = run(interrupted(), EVERYTHING, BY_SIZE, 3, rows, sort_rows=sort_rows)
+    assert (outcome.interrupted, outcome.seen) == (True, 1234)
+    assert len(rows_of(tmp_path / name)) == 1234
+    assert os.listdir(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.json"])
+def test_a_full_disk_keeps_the_variants_so_far_and_the_old_file(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / name
+    path.write_text("old")
+    sweep = plan("depth=1..9000")
+    rows = RowsFile(path, sweep.axes)
+    put, calls = rows._put, 0
+
+    def full(content: bytes) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            put(content[: len(content) // 2])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        put(content)
+
+    monkeypatch.setattr(rows, "_put", full)
+    with pytest.raises(OutputError) as caught:
+        run(sweep.variants(), EVERYTHING, BY_SIZE, 3, rows)
+    kept = len(rows_of(path.with_name(f"{name}.partial").rename(tmp_path / f"kept{path.suffix}")))
+    assert kept > 500
+    assert str(caught.value) == (
+        f"cannot write {str(path)!r}: no space left on device; the {kept:,} variants so far are "
+        f"in {str(path) + '.partial'!r}"
+    )
+    assert path.read_text() == "old"
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)]
+)
+def test_a_killed_sweep_leaves_whole_rows(number: int, code: int, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "archc", "sweep", "cifar10/resnet20", "-o", "rows.json"]
+    vary = ["--vary", "depth=1..1000", "--vary", "width=x1..x1000"]
+    process = subprocess.Popen(
+        [*command, *vary], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    partial = tmp_path / "rows.json.partial"
+    while not partial.exists() or partial.stat().st_size < 200_000:
+        time.sleep(0.01)
+        assert process.poll() is None
+    process.send_signal(number)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == code
+    if number == signal.SIGKILL:
+        assert rows_of(partial.rename(tmp_path / "kept.json"))
+        return
+    rows = rows_of(tmp_path / "rows.json")
+    words = f"archc: interrupted: {len(rows):,} of 1,000,000 variants counted"
+    assert told.decode().startswith(words)
+
+
+@pytest.mark.parametrize("name", ["rows.csv/x.csv", "folder.csv"])
+def test_a_file_that_cannot_be_written_is_told_before_anything_is_counted(
+    name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "rows.csv").write_text("old")
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(OutputError, match="cannot write"):
+        RowsFile(tmp_path / name, plan("depth=1").axes)
+    assert (tmp_path / "rows.csv").read_text() == "old"
+    assert sorted(os.listdir(tmp_path)) == ["folder.csv", "rows.csv"]
+
+
+# Specs
+
+
+@pytest.mark.parametrize(
+    ("parent", "vary"),
+    [
+        ("imagenet/resnet50", ["depth[3]=2..8:3", "width=x0.5..x1.5:0.5", "shortcut=A,B"]),
+        ("torchvision/vgg16_bn", ["depth=1..2", "width[4]=64", "pool[1]=2,none", "bias=true"]),
+        ("imagenet/resnet34", ["block[4]=basic,bottleneck", "depth=x2"]),
+        ("torchvision/resnext50_32x4d", ["groups=1,32", "stride_at=1x1"]),
+        ("mine.yaml", ["depth=1,4", "width[2]=20"]),
+    ],
+)
+def test_written_specs_compile_to_just_their_numbers(
+    parent: str, vary: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text(
+        "extends: cifar10/resnet20\nname: mine\nwith: {depth: [1, 2, null], shortcut: B}\n"
+    )
+    source = Source("x", f"extends: {parent}\nname: x", path="x.yaml")
+    sweep = Plan(source, parse_axes(vary, resolve(source)), (), "3,64,96")
+    found = [one for one in sweep.variants() if isinstance(one, Variant)]
+    texts = variant_specs(sweep, found, parent, Path("variants"))
+    assert len(texts) == len(found) == sweep.count
+    Path("variants").mkdir()
+    for (path, text), variant in zip(texts.items(), found, strict=True):
+        path.write_text(text)
+        network = archc.load(path)
+        numbers = (network.layers, network.params, network.multiply_adds)
+        assert numbers == variant.numbers
+        assert network.input_shape == (3, 64, 96)
+        assert len(text.splitlines()) <= 5
+
+
+def test_a_name_that_would_be_too_long_has_the_variant_s_number() -> None:
+    vary = [
+        f"{n}[{stage}]={v}"
+        for n, v in (("depth", "1,2"), ("shortcut", "A,B"), ("stride", "1,2"))
+        for stage in (1, 2, 3)
+    ]
+    sweep = plan(*vary)
+    found = [one for one in sweep.variants() if isinstance(one, Variant)]
+    names = [path.stem for path in variant_specs(sweep, found, "cifar10/resnet20", Path("d"))]
+    assert names[:2] == ["x-000", "x-001"]
+    assert len(set(names)) == len(found)
+
+
+# Plots
+
+
+def test_the_front_has_the_most_parameters_for_their_multiply_adds() -> None:
+    points = Points("x", params=[5, 3, 9, 9, 1], multiply_adds=[2, 1, 4, 5, 2])
+    assert front(points) == [1, 0, 2]
+
+
+def test_the_front_of_a_sweep_is_not_dominated() -> None:
+    found = [
+        one.numbers
+        for one in archc.sweep("imagenet/resnet50", ["depth=1..4", "width=x0.5,x1"])
+        if isinstance(one, Variant)
+    ]
+    points = Points("x", [n[1] for n in found], [n[2] for n in found])
+    chosen = set(front(points))
+    for place, (_, params, work) in enumerate(found):
+        better = [n for n in found if n[1] >= params and n[2] <= work and n[1:] != (params, work)]
+        assert (place in chosen) == (not better)
+
+
+@pytest.mark.parametrize("format", ["svg", "png", "pdf"])
+def test_a_plot_is_the_same_byte_for_byte(format: str) -> None:
+    points = Points("x", [1e6, 2e6, 4e6], [1e9, 3e9, 2e9], (2_000_000, 3_000_000_000))
+    assert plot(points, format) == plot(points, format)
+
+
+def test_a_plot_names_what_it_shows() -> None:
+    picture = plot(Points("resnet50", [1e6, 2e6], [1e9, 3e9], (1, 1)), "svg").decode()
+    for words in ("Variants of resnet50", "2 variants", "multiply-adds for one image"):
+        assert f"<!-- {words} -->" in picture
