@@ -33,16 +33,24 @@ def process(command: Sequence[str], times: int = 5) -> Run:
     )
 
 
+_TIMER = """
+import os, subprocess, sys, time
+started = time.perf_counter()
+child = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+_, status, usage = os.wait4(child.pid, 0)
+print(time.perf_counter() - started, usage.ru_maxrss, os.waitstatus_to_exitcode(status))
+"""
+
+
 def _once(command: Sequence[str]) -> Run:
-    started = time.perf_counter()
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
+    # From a small process of its own: a child's peak begins at that of the process it comes from.
+    told = subprocess.check_output([sys.executable, "-S", "-c", _TIMER, *command], text=True)
+    seconds, peak, code = map(float, told.split())
+    if code:
         raise SystemExit(f"{' '.join(command)} failed")
     # ru_maxrss counts kilobytes on Linux, bytes on macOS.
     unit = 1024 if sys.platform == "darwin" else 1
-    return Run(time.perf_counter() - started, usage.ru_maxrss / unit / 1024)
+    return Run(seconds, peak / unit / 1024)
 
 
 def milliseconds(task: Callable[[], object], times: int = 20) -> float:
