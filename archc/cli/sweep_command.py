@@ -98,7 +98,7 @@ def command(
 
     \b
     Examples:
-      archc sweep imagenet/resnet50 --vary depth[3]=4..36:2 --vary width=x0.5..x2:0.25
+      archc sweep imagenet/resnet50 --vary 'depth[3]=4..36:2' --vary width=x0.5..x2:0.25
       archc sweep imagenet/resnet50 --vary depth=2..6 --max multiply_adds=4G --sort -params
       archc sweep cifar10/resnet20 --vary depth=1..200 -o depths.csv --plot depths.svg
       archc sweep imagenet/resnet34 --vary shortcut=A,B,C --write variants
