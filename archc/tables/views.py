@@ -114,9 +114,9 @@ _ELEMENT_WISE = ("batch_norm2d", "relu", "dropout", "softmax")
 
 _FIELD = (
     Column("output", "output_shape", shape),
-    Column("field", "size", shape),
-    Column("stride", "stride"),
-    Column("first centre", "centre"),
+    Column("field px", "size", shape),
+    Column("stride px", "stride"),
+    Column("first centre px", "centre"),
 )
 
 
