@@ -168,11 +168,18 @@ def emit(spec: SpecLike, *, deploy: bool = False) -> str:
     return emit(deploy_form(network) if deploy else network)
 
 
-def draw(*specs: SpecLike, format: str = "svg") -> bytes:
-    """A figure of the networks side by side; ``format`` is svg, png, pdf or dot."""
-    from archc.backends.figure import draw
+def draw(
+    *specs: SpecLike, format: str = "svg", fold: bool = False, theme: str = "light", dpi: int = 144
+) -> bytes:
+    """A figure of the networks side by side; ``format`` is svg, png, pdf or dot.
 
-    return draw([_network(spec) for spec in specs], format)
+    With ``fold`` equal blocks in a row are drawn once. ``theme`` is light or dark, ``dpi`` the
+    pixels per inch of a PNG. Raises `FigureError` where a format cannot carry the figure.
+    """
+    from archc.backends.figure import DrawOptions, draw
+
+    options = DrawOptions(fold, theme, dpi)
+    return draw([_network(spec) for spec in specs], format, options)
 
 
 def module(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from archc.backends.figure import FORMATS, draw
+from archc.backends.figure import DPI, FORMATS, THEMES, DrawOptions, draw
 from archc.cli.common import load_networks, put_out, specs
 
 
@@ -21,12 +21,22 @@ from archc.cli.common import load_networks, put_out, specs
     help="FILE.svg, .png, .pdf or .dot; - with --format is standard output.",
 )
 @click.option("--format", "format_", type=click.Choice(FORMATS), help="[default: by extension]")
+@click.option("--fold", is_flag=True, help="Draw equal blocks in a row once, with their number.")
+@click.option("--theme", type=click.Choice(list(THEMES)), default="light", show_default=True)
+@click.option(
+    "--dpi",
+    type=click.IntRange(18, 1200),
+    help=f"Pixels per inch of a PNG. [default: {DPI}]",
+)
 def command(
     specs: tuple[str, ...],
     with_: tuple[str, ...],
     input_: str | None,
     output: Path,
     format_: str | None,
+    fold: bool,
+    theme: str,
+    dpi: int | None,
 ) -> None:
     """Draw networks side by side, as Figure 3 of the ResNet paper does.
 
@@ -34,6 +44,7 @@ def command(
     Examples:
       archc draw imagenet/resnet34 -o resnet34.svg
       archc draw imagenet/vgg19 imagenet/plain34 imagenet/resnet34 -o figure3.pdf
+      archc draw imagenet/resnet152 --fold --theme dark -o resnet152.png --dpi 300
     """
     format_ = format_ or output.suffix.lower().lstrip(".")
     if format_ not in FORMATS:
@@ -41,5 +52,7 @@ def command(
             f"{str(output)!r} does not end in .svg, .png, .pdf or .dot; --format says which it is",
             param_hint="'-o'",
         )
+    if dpi is not None and format_ != "png":
+        raise click.UsageError("--dpi is for PNG: the other formats have no pixels")
     networks = load_networks(specs, with_, input_)
-    put_out(draw(networks, format_), output)
+    put_out(draw(networks, format_, DrawOptions(fold, theme, dpi or DPI)), output)

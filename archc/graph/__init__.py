@@ -12,9 +12,11 @@ from archc.graph.network import (
     Step,
 )
 from archc.graph.ops import OPS, Op, Shape, ShapeError
+from archc.graph.repeats import Folded, fold_repeats
 
 __all__ = [
     "OPS",
+    "Folded",
     "Foldings",
     "Fragment",
     "FragmentBuilder",
@@ -28,6 +30,7 @@ __all__ = [
     "ShapeError",
     "Step",
     "deploy_form",
+    "fold_repeats",
     "foldings",
     "lint",
 ]

@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import archc
-from archc.backends.figure import FORMATS, FigureError, bands, draw
-from archc.backends.figure.columns import column
+from archc.backends.figure import FORMATS, THEMES, DrawOptions, FigureError, bands, draw
+from archc.backends.figure.columns import column, folded_column
 from archc.backends.figure.curves import lanes
 from archc.backends.figure.font import text_width
 from archc.backends.figure.layout import lay_out
@@ -109,6 +109,10 @@ SCENES = [
     *[pytest.param(scene(*names), id=" ".join(names)) for names in SHIPPED],
     *[pytest.param(lay_out([column(one)]), id=name) for name, one in ODD.items()],
     pytest.param(lay_out([column(one) for one in ODD.values()]), id="all odd ones"),
+    *[
+        pytest.param(lay_out([folded_column(load(name)) for name in names]), id=f"folded {names}")
+        for names in [*SHIPPED, ("imagenet/resnet152", "cifar10/resnet1202", "torchvision/vgg19")]
+    ],
 ]
 
 
@@ -679,6 +683,78 @@ def test_png_is_two_pixels_a_point() -> None:
     assert (width / 2, height / 2) == pytest.approx(
         (scene(*PAPER).width, scene(*PAPER).height), abs=1
     )
+
+
+def test_pixels_follow_the_dpi() -> None:
+    sizes = []
+    for dpi in (72, 216):
+        png = draw([load("cifar10/resnet20")], "png", DrawOptions(dpi=dpi))
+        sizes.append(int.from_bytes(png[16:20], "big"))
+    assert abs(sizes[1] - 3 * sizes[0]) <= 3
+
+
+def test_folded_blocks_are_bracketed_with_their_number() -> None:
+    laid = lay_out([folded_column(load("cifar10/resnet1202"))])
+    brackets = [curve for curve in laid.curves if curve.role == "repeat"]
+    boxes = {box.id: box for box in laid.boxes}
+    assert [one.mark.text for one in brackets if one.mark] == ["× 200", "× 199", "× 199"]
+    for bracket in brackets:
+        first, last = boxes[bracket.tail], boxes[bracket.head]
+        ys = [point.y for point in bracket.points]
+        assert (min(ys), max(ys)) == (first.top, last.bottom)
+        left = min(box.centre.x - box.width / 2 for box in laid.boxes)
+        assert max(point.x for point in bracket.points) < left
+    assert brackets[1].tooltip == "stage 2: blocks 1 to 199 are equal"
+    assert "equal blocks in a row" in [text.text for text in laid.texts]
+
+
+def test_a_folded_figure_has_the_totals_and_the_words_of_the_whole() -> None:
+    networks = [load("imagenet/resnet152")]
+    whole, folded = (
+        ElementTree.fromstring(draw(networks, "svg", DrawOptions(fold=fold)))
+        for fold in (False, True)
+    )
+    for words in ("11.28 G multiply-adds", "60.19 M parameters"):
+        assert words in texts(folded)
+    descriptions = [root.findtext(f"{SVG}desc") for root in (whole, folded)]
+    assert descriptions[0] == descriptions[1]
+    assert len(groups(folded, "conv")) == 25
+    assert len(groups(folded, "shortcut")) == 8
+
+
+def test_resnet152_folded_fits_a_page() -> None:
+    """A4 in portrait, type of at least 6 points."""
+    laid = lay_out([folded_column(load("imagenet/resnet152"))])
+    scale = min(595 / laid.width, 842 / laid.height)
+    assert scale * 11 > 6
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_a_theme_s_text_stands_out_from_everything_below_it(theme: str) -> None:
+    """By the contrast that WCAG 2.1 asks of text, 4.5 to 1."""
+    colours = THEMES[theme]
+    for ground in (colours.paper, colours.stripe, *colours.fills):
+        assert contrast(colours.ink, ground) >= 4.5
+    for fill in colours.fills:
+        assert contrast(colours.outline, fill) > 1.3
+    root = ElementTree.fromstring(
+        draw([load("imagenet/resnet34")], "svg", DrawOptions(theme=theme))
+    )
+    polygons = [one.get("fill") for one in root.iter(f"{SVG}polygon")]
+    assert colours.paper in polygons
+    assert {one.get("fill") for one in root.iter(f"{SVG}text")} <= {colours.ink, None}
+
+
+def contrast(first: str, second: str) -> float:
+    """The contrast of two colours as WCAG 2.1 defines it."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    high, low = sorted((luminance(first), luminance(second)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
 
 
 def test_too_large_for_png_and_pdf() -> None:

@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from archc.backends.figure.columns import column
-from archc.backends.figure.dot import to_dot
+from archc.backends.figure.columns import column, folded_column
+from archc.backends.figure.dot import THEMES, to_dot
 from archc.backends.figure.layout import lay_out
 from archc.backends.figure.render import run_graphviz
 from archc.backends.figure.scene import Scene
 from archc.backends.figure.svg import finish
 from archc.graph import Network
 
-__all__ = ["FORMATS", "FigureError", "draw"]
+__all__ = ["FORMATS", "THEMES", "DrawOptions", "FigureError", "draw"]
 
 FORMATS = ("svg", "png", "pdf", "dot")
 """What `draw` writes."""
 
-_DPI = 144
-"""Pixels per inch of a PNG: two for a point, which stays legible on paper."""
+DPI = 144
+"""Pixels per inch of a PNG, unless it is told: two for a point, which stays legible on paper."""
 _MOST_PIXELS, _MOST_AREA = 32_767, 2**28
 """What Cairo draws: pixels on a side, and pixels in all, of 4 bytes each (here 1 GiB)."""
 _MOST_POINTS = 14_400
@@ -34,41 +35,61 @@ class FigureError(ValueError):
     """A figure cannot be drawn as asked; the message says why and what can be done."""
 
 
-def draw(networks: Sequence[Network], format: str = "svg") -> bytes:
+@dataclass(frozen=True, slots=True)
+class DrawOptions:
+    """How a figure is drawn: ``fold`` draws equal blocks in a row once, with their number.
+
+    ``theme`` is one of `THEMES`, ``dpi`` the pixels per inch of a PNG.
+    """
+
+    fold: bool = False
+    theme: str = "light"
+    dpi: int = DPI
+
+
+def draw(
+    networks: Sequence[Network], format: str = "svg", options: DrawOptions = DrawOptions()
+) -> bytes:
     """Draw networks side by side, in this order, as a file of the format: one of `FORMATS`.
 
-    The same networks give the same bytes. Raises `FigureError` where there is no network or no
-    such format, and where the figure is larger than the format carries.
+    The same networks give the same bytes. Raises `FigureError` where there is no network, no such
+    format or theme, and where the figure is larger than the format carries.
     """
     if format not in FORMATS:
         raise FigureError(f"cannot draw as {format!r}: use one of {', '.join(FORMATS)}")
+    if options.theme not in THEMES:
+        raise FigureError(f"there is no theme {options.theme!r}: use one of {', '.join(THEMES)}")
     if not networks:
         raise FigureError("there is no network to draw")
-    scene = lay_out([column(network) for network in networks])
-    _check_size(scene, format)
-    dot = to_dot(scene, dpi=_DPI if format == "png" else None)
+    whole = [column(network) for network in networks]
+    shown = [folded_column(network) for network in networks] if options.fold else whole
+    scene = lay_out(shown, described=whole)
+    _check_size(scene, format, options)
+    dot = to_dot(scene, options.dpi if format == "png" else None, THEMES[options.theme])
     if format == "dot":
         return dot.encode()
     drawn = run_graphviz(dot, format)
     return finish(drawn, scene.title, scene.description) if format == "svg" else drawn
 
 
-def _check_size(scene: Scene, format: str) -> None:
+def _check_size(scene: Scene, format: str, options: DrawOptions) -> None:
     """Raise `FigureError` where a format cannot carry a page of this size."""
+    instead = "draw it as SVG" if options.fold else "fold it, or draw it as SVG"
     if format == "png":
-        width, height = (math.ceil(side * _DPI / 72) + 1 for side in (scene.width, scene.height))
+        sides = (scene.width, scene.height)
+        width, height = (math.ceil(side * options.dpi / 72) + 1 for side in sides)
         if max(width, height) > _MOST_PIXELS:
             limit = f"the {_MOST_PIXELS:,} a PNG can have on a side"
         elif width * height > _MOST_AREA:
             limit = f"the {_MOST_AREA:,} in all that can be drawn at once"
         else:
             return
-        raise _too_large(f"{width:,} x {height:,} pixels", limit)
+        raise _too_large(f"{width:,} x {height:,} pixels", limit, instead)
     width, height = math.ceil(scene.width), math.ceil(scene.height)
     if format == "pdf" and max(width, height) > _MOST_POINTS:
         limit = f"the {_MOST_POINTS:,} that PDF readers show on a side"
-        raise _too_large(f"{width:,} x {height:,} points", limit)
+        raise _too_large(f"{width:,} x {height:,} points", limit, instead)
 
 
-def _too_large(size: str, limit: str) -> FigureError:
-    return FigureError(f"the figure is {size}, more than {limit}: draw it as SVG")
+def _too_large(size: str, limit: str, instead: str) -> FigureError:
+    return FigureError(f"the figure is {size}, more than {limit}: {instead}")

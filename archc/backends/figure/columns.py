@@ -7,14 +7,14 @@ path on another way is a shortcut.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeAlias
 
 from archc.backends.figure.text import one_line
 from archc.backends.numbers import exactly, in_short
 from archc.backends.numbers import shape as _shape
-from archc.graph import Network, Node, Shape
+from archc.graph import Folded, Network, Node, Shape, fold_repeats
 
 Size: TypeAlias = tuple[int, int]
 """Height and width of a feature map in pixels; a vector counts as one pixel."""
@@ -66,6 +66,16 @@ class Shortcut:
 
 
 @dataclass(frozen=True, slots=True)
+class Repeat:
+    """A block that stands for ``count`` equal ones, its boxes being those from first to last."""
+
+    first: int
+    last: int
+    count: int
+    tooltip: str
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """A network as the figure shows it, from the image downwards."""
 
@@ -74,6 +84,18 @@ class Column:
     totals: tuple[str, ...]
     boxes: tuple[Box, ...]
     shortcuts: tuple[Shortcut, ...]
+    repeats: tuple[Repeat, ...] = ()
+
+
+def folded_column(network: Network) -> Column:
+    """What the figure shows of a network, equal blocks in a row being drawn once."""
+    folded = fold_repeats(network)
+    shown = column(folded.network)
+    return replace(
+        shown,
+        totals=_totals(network),
+        repeats=tuple(_repeats(shown.boxes, folded)),
+    )
 
 
 def column(network: Network) -> Column:
@@ -83,13 +105,29 @@ def column(network: Network) -> Column:
     return Column(
         title=one_line(network.title) or one_line(network.name) or "network",
         description=one_line(network.description),
-        totals=(
-            f"{in_short(network.multiply_adds)} multiply-adds",
-            f"{in_short(network.params)} parameters",
-        ),
+        totals=_totals(network),
         boxes=tuple([_box(network, path[rank]) for rank in shown]),
         shortcuts=tuple(_shortcuts(network, path, shown)),
     )
+
+
+def _totals(network: Network) -> tuple[str, ...]:
+    return (
+        f"{in_short(network.multiply_adds)} multiply-adds",
+        f"{in_short(network.params)} parameters",
+    )
+
+
+def _repeats(boxes: Sequence[Box], folded: Folded) -> Iterator[Repeat]:
+    for (stage, block), last in folded.runs.items():
+        places = [
+            place
+            for place, box in enumerate(boxes)
+            if (node := folded.network.nodes[box.id]).stage == stage and node.block == block
+        ]
+        if places:
+            told = f"stage {stage}: blocks {block} to {last} are equal"
+            yield Repeat(places[0], places[-1], last - block + 1, told)
 
 
 # Boxes

@@ -6,6 +6,7 @@ DOT measures from the bottom left corner, positions in points and sizes in inche
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from archc.backends.figure.font import FALLBACKS
@@ -14,51 +15,96 @@ from archc.backends.figure.scene import Curve, Point, Rect, Scene, Text
 if TYPE_CHECKING:
     import graphviz
 
-PAPER, STRIPE, INK, OUTLINE = "#ffffff", "#f3f4f6", "#1c1c1c", "#4d4d4d"
-PASTELS = (
-    "#ddd3ee",
-    "#cfe8c6",
-    "#f9d2cd",
-    "#cbe0f5",
-    "#fde3bd",
-    "#c5e8e3",
-    "#f6d3e8",
-    "#e6e4a9",
-    "#dccfc2",
-    "#d5dae3",
-)
-"""Fill colours of stage widths, narrowest first; wider ones than there are begin again."""
+
+@dataclass(frozen=True, slots=True)
+class Theme:
+    """Colours; ``fills`` are those of stage widths, narrowest first, and begin again after all."""
+
+    paper: str
+    stripe: str
+    ink: str
+    outline: str
+    fills: tuple[str, ...]
+
+
+THEMES: dict[str, Theme] = {
+    "light": Theme(
+        paper="#ffffff",
+        stripe="#f3f4f6",
+        ink="#1c1c1c",
+        outline="#4d4d4d",
+        fills=(
+            "#ddd3ee",
+            "#cfe8c6",
+            "#f9d2cd",
+            "#cbe0f5",
+            "#fde3bd",
+            "#c5e8e3",
+            "#f6d3e8",
+            "#e6e4a9",
+            "#dccfc2",
+            "#d5dae3",
+        ),
+    ),
+    "dark": Theme(
+        paper="#16181d",
+        stripe="#1e2128",
+        ink="#e8e8ea",
+        outline="#9aa0ab",
+        fills=(
+            "#4a3d6b",
+            "#33562c",
+            "#6e352e",
+            "#2b4d73",
+            "#6b4a18",
+            "#1f5650",
+            "#6a3357",
+            "#55521c",
+            "#57473a",
+            "#424a59",
+        ),
+    ),
+}
+"""Backgrounds and colours by name."""
+
 _FONT = ",".join(FALLBACKS)
-_NODE = {
-    "shape": "box",
-    "fixedsize": "shape",
-    "margin": "0",
-    "fontname": _FONT,
-    "fontsize": "11",
-    "fontcolor": INK,
-    "color": OUTLINE,
-    "penwidth": "0.7",
-}
-_EDGE = {
-    "color": INK,
-    "penwidth": "0.9",
-    "arrowsize": "0.35",
-    "fontname": _FONT,
-    "fontcolor": INK,
-}
 
 
-def to_dot(scene: Scene, dpi: int | None = None) -> str:
+def _node_style(theme: Theme) -> dict[str, str]:
+    return {
+        "shape": "box",
+        "fixedsize": "shape",
+        "margin": "0",
+        "fontname": _FONT,
+        "fontsize": "11",
+        "fontcolor": theme.ink,
+        "color": theme.outline,
+        "penwidth": "0.7",
+    }
+
+
+def _edge_style(theme: Theme) -> dict[str, str]:
+    return {
+        "color": theme.ink,
+        "penwidth": "0.9",
+        "arrowsize": "0.35",
+        "fontname": _FONT,
+        "fontcolor": theme.ink,
+    }
+
+
+def to_dot(scene: Scene, dpi: int | None = None, theme: Theme = THEMES["light"]) -> str:
     """The scene as DOT; ``dpi`` is the pixels per inch of bitmaps made from it."""
     import graphviz
 
-    graph = graphviz.Digraph("figure", graph_attr=_page(scene, dpi), node_attr=_NODE)
-    graph.attr("edge", **_EDGE)
+    page = _page(theme, dpi)
+    graph = graphviz.Digraph("figure", graph_attr=page, node_attr=_node_style(theme))
+    graph.attr("edge", **_edge_style(theme))
     _add_rect(graph, scene, _whole_page(scene), style="invis")
     for stripe in scene.stripes:
-        _add_rect(graph, scene, stripe, style="filled", color=STRIPE, fillcolor=STRIPE)
+        _add_rect(graph, scene, stripe, style="filled", color=theme.stripe, fillcolor=theme.stripe)
     for box in scene.boxes:
-        fill = PAPER if box.shade is None else PASTELS[box.shade % len(PASTELS)]
+        fill = theme.paper if box.shade is None else theme.fills[box.shade % len(theme.fills)]
         _add_rect(graph, scene, box, style="filled", fillcolor=fill)
     for text in scene.texts:
         _add_text(graph, scene, text)
@@ -67,11 +113,11 @@ def to_dot(scene: Scene, dpi: int | None = None) -> str:
     return str(graph.source)
 
 
-def _page(scene: Scene, dpi: int | None) -> dict[str, str]:
+def _page(theme: Theme, dpi: int | None) -> dict[str, str]:
     attributes = {
         "charset": "UTF-8",
         "layout": "nop2",
-        "bgcolor": PAPER,
+        "bgcolor": theme.paper,
         "pad": "0",
         "margin": "0",
         "outputorder": "nodesfirst",

@@ -48,6 +48,10 @@ HEAD = 3.5
 MARK_GAP, MARK_WIDTH = 4.0, 48.0
 """From a shortcut to its mark; the most that a mark is wide."""
 LEGEND_DASH, LEGEND_GAP = 26.0, 20.0
+REPEAT = 11.0
+"""Size of type of how often a block is repeated."""
+BRACKET, BRACKET_GAP, BRACKET_TICK = 9.0, 4.0, 4.0
+"""From boxes to the bracket of a repeated block, from there to its text; length of its ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +111,8 @@ class Placed:
     right: float
 
 
-def lay_out(columns: Sequence[Column]) -> Scene:
-    """Put columns side by side onto one page."""
+def lay_out(columns: Sequence[Column], described: Sequence[Column] | None = None) -> Scene:
+    """Put columns side by side onto one page; what is ``described`` in words may be longer."""
     grid = _grid(columns)
     placed: list[Placed] = []
     left = MARGIN + grid.gutter
@@ -123,7 +127,7 @@ def lay_out(columns: Sequence[Column]) -> Scene:
         width=width,
         height=max([bottom, *[text.at.y + LEGEND_LINE / 2 for text in legend.texts]]) + MARGIN / 2,
         title=headline(columns),
-        description=describe(columns),
+        description=describe(described or columns),
         stripes=tuple(_stripes(grid, width)),
         curves=(*[curve for one in placed for curve in one.curves], *legend.curves),
         boxes=tuple([box for one in placed for box in one.boxes]),
@@ -183,7 +187,7 @@ def _gutter(grid: Grid) -> Iterator[Text]:
 
 
 def _place(column: Column, prefix: str, left: float, grid: Grid) -> Placed:
-    x = left + grid.box_width / 2
+    x = left + _repeat_room(column) + grid.box_width / 2
     boxes = tuple(_boxes(column, prefix, x, grid))
     head = tuple(_head(column, prefix, x, grid))
     stops = [_stop(head[-1]), *[Stop(box.id, box.top, box.bottom) for box in boxes]]
@@ -191,8 +195,9 @@ def _place(column: Column, prefix: str, left: float, grid: Grid) -> Placed:
     stops += [_stop(text) for text in foot]
     arrows = tuple(_arrows(prefix, x, stops))
     shortcuts = tuple(_shortcuts(column, prefix, x, grid, stops))
+    brackets = tuple(_brackets(column, prefix, boxes))
     right = max([x + grid.box_width / 2, *[_right(curve) for curve in shortcuts]])
-    return Placed(head + foot, boxes, arrows + shortcuts, right)
+    return Placed(head + foot, boxes, arrows + shortcuts + brackets, right)
 
 
 def _stop(text: Text) -> Stop:
@@ -268,6 +273,43 @@ def _shortcuts(
         )
 
 
+def _repeat_words(count: int) -> str:
+    return f"\N{MULTIPLICATION SIGN} {count:,}"
+
+
+def _repeat_room(column: Column) -> float:
+    """What brackets take on the left of a column."""
+    if not column.repeats:
+        return 0.0
+    widest = max(text_width(_repeat_words(one.count), REPEAT) for one in column.repeats)
+    return BRACKET + BRACKET_GAP + widest
+
+
+def _brackets(column: Column, prefix: str, boxes: Sequence[Rect]) -> Iterator[Curve]:
+    """A bracket on the left of each block that stands for several, with their number."""
+    for repeat in column.repeats:
+        first, last = boxes[repeat.first], boxes[repeat.last]
+        x = first.centre.x - first.width / 2 - BRACKET
+        corners = [
+            Point(x + BRACKET_TICK, first.top),
+            Point(x, first.top),
+            Point(x, last.bottom),
+            Point(x + BRACKET_TICK, last.bottom),
+        ]
+        pieces = [line(start, end) for start, end in pairwise(corners)]
+        words = _repeat_words(repeat.count)
+        at = Point(x - BRACKET_GAP - text_width(words, REPEAT), (first.top + last.bottom) / 2)
+        yield Curve(
+            id=f"{first.id}-repeat",
+            role="repeat",
+            points=(*pieces[0], *pieces[1][1:], *pieces[2][1:]),
+            tail=first.id,
+            head=last.id,
+            mark=Text(f"{first.id}-repeat-mark", "mark", words, at, REPEAT, left=True),
+            tooltip=repeat.tooltip,
+        )
+
+
 def _mark(shortcut: Shortcut, name: str, at: Point) -> Text | None:
     text = shorten(shortcut.mark, MARK, MARK_WIDTH)
     return Text(f"{name}-mark", "mark", text, at, MARK, left=True) if text else None
@@ -315,6 +357,8 @@ def _legend_items(columns: Sequence[Column]) -> list[LegendItem]:
         items.append(LegendItem("dotted", "", "shortcut, shape changes"))
     if any(shortcut.mark == "1x1" for shortcut in shortcuts):
         items.append(LegendItem("", "1x1", "projection"))
+    if any(column.repeats for column in columns):
+        items.append(LegendItem("", "\N{MULTIPLICATION SIGN}", "equal blocks in a row"))
     return items
 
 

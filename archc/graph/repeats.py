@@ -1,0 +1,67 @@
+"""Equal blocks in a row, each run as one block: what a figure of a deep network needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import TypeAlias
+
+from archc.graph.lint import lint
+from archc.graph.network import Network, Node
+
+BlockKey: TypeAlias = tuple[int, int]
+"""A stage, from 1, and a block in it, from 0."""
+
+
+@dataclass(frozen=True)
+class Folded:
+    """A network in which the first of each run of equal blocks stands for all of them.
+
+    ``runs`` has for each block that stands for several the last one of its run.
+    """
+
+    network: Network
+    runs: Mapping[BlockKey, int]
+
+
+def fold_repeats(network: Network) -> Folded:
+    """Keep of each run of equal blocks of a stage the first one.
+
+    Blocks are equal whose ops, shapes and wiring are, all that they read from outside being the
+    output of the block before. Such a block's input and output have the same shape, so that the
+    rest of the network holds together without it. The ids of what stays are not changed.
+    """
+    nodes: dict[str, Node] = {}
+    runs: dict[BlockKey, int] = {}
+    stands_for: dict[str, str] = {}
+    kept: tuple[BlockKey, object] | None = None
+    before = ""
+    for key, group in groupby(network.nodes.values(), lambda node: (node.stage, node.block)):
+        stage, block = key
+        members = list(group)
+        form = None if stage is None or block is None else _form(members, before)
+        if form is not None and kept is not None and kept[0][0] == stage and kept[1] == form:
+            runs[kept[0]] = block
+            stands_for[members[-1].id] = stands_for.get(before, before)
+        else:
+            for node in members:
+                inputs = tuple([stands_for.get(source, source) for source in node.inputs])
+                nodes[node.id] = replace(node, inputs=inputs)
+            kept = None if form is None else ((stage, block), form)
+        before = members[-1].id
+    return Folded(lint(replace(network, nodes=nodes)), runs)
+
+
+def _form(members: list[Node], before: str) -> object | None:
+    """What equal blocks have in common; None for one that reads more than the block before."""
+    places = {node.id: place for place, node in enumerate(members)}
+    places[before] = -1
+    if any(source not in places for node in members for source in node.inputs):
+        return None
+    return tuple(
+        [
+            (node.op, node.output_shape, tuple([places[source] for source in node.inputs]))
+            for node in members
+        ]
+    )
