@@ -169,16 +169,22 @@ def emit(spec: SpecLike, *, deploy: bool = False) -> str:
 
 
 def draw(
-    *specs: SpecLike, format: str = "svg", fold: bool = False, theme: str = "light", dpi: int = 144
+    *specs: SpecLike,
+    format: str = "svg",
+    fold: bool = False,
+    blocks: bool = False,
+    theme: str = "light",
+    dpi: int = 144,
 ) -> bytes:
     """A figure of the networks side by side; ``format`` is svg, png, pdf or dot.
 
-    With ``fold`` equal blocks in a row are drawn once. ``theme`` is light or dark, ``dpi`` the
-    pixels per inch of a PNG. Raises `FigureError` where a format cannot carry the figure.
+    With ``fold`` equal blocks in a row are drawn once, with ``blocks`` the distinct blocks large.
+    ``theme`` is light or dark, ``dpi`` the pixels per inch of a PNG. Raises `FigureError` where a
+    format cannot carry the figure.
     """
     from archc.backends.figure import DrawOptions, draw
 
-    options = DrawOptions(fold, theme, dpi)
+    options = DrawOptions(fold, blocks, theme, dpi)
     return draw([_network(spec) for spec in specs], format, options)
 
 

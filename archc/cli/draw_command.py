@@ -22,6 +22,7 @@ from archc.cli.common import load_networks, put_out, specs
 )
 @click.option("--format", "format_", type=click.Choice(FORMATS), help="[default: by extension]")
 @click.option("--fold", is_flag=True, help="Draw equal blocks in a row once, with their number.")
+@click.option("--blocks", is_flag=True, help="Draw the distinct blocks large, as Figure 5 does.")
 @click.option("--theme", type=click.Choice(list(THEMES)), default="light", show_default=True)
 @click.option(
     "--dpi",
@@ -35,16 +36,20 @@ def command(
     output: Path,
     format_: str | None,
     fold: bool,
+    blocks: bool,
     theme: str,
     dpi: int | None,
 ) -> None:
     """Draw networks side by side, as Figure 3 of the ResNet paper does.
+
+    With --blocks their distinct blocks, as Figure 5 does.
 
     \b
     Examples:
       archc draw imagenet/resnet34 -o resnet34.svg
       archc draw imagenet/vgg19 imagenet/plain34 imagenet/resnet34 -o figure3.pdf
       archc draw imagenet/resnet152 --fold --theme dark -o resnet152.png --dpi 300
+      archc draw imagenet/resnet34 imagenet/resnet50 --blocks -o figure5.svg
     """
     format_ = format_ or output.suffix.lower().lstrip(".")
     if format_ not in FORMATS:
@@ -54,5 +59,7 @@ def command(
         )
     if dpi is not None and format_ != "png":
         raise click.UsageError("--dpi is for PNG: the other formats have no pixels")
+    if fold and blocks:
+        raise click.UsageError("--fold goes not with --blocks, which draws each block once anyway")
     networks = load_networks(specs, with_, input_)
-    put_out(draw(networks, format_, DrawOptions(fold, theme, dpi or DPI)), output)
+    put_out(draw(networks, format_, DrawOptions(fold, blocks, theme, dpi or DPI)), output)

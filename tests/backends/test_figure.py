@@ -11,23 +11,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import combinations, pairwise
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from strategies import compile_data, specs
 
 import archc
 from archc.backends.figure import FORMATS, THEMES, DrawOptions, FigureError, bands, draw
-from archc.backends.figure.columns import column, folded_column
+from archc.backends.figure.blocks import Block, distinct_blocks, lay_out_blocks
+from archc.backends.figure.columns import _is_shown, column, folded_column
 from archc.backends.figure.curves import lanes
 from archc.backends.figure.font import text_width
 from archc.backends.figure.layout import lay_out
 from archc.backends.figure.scene import Curve, Point, Rect, Scene
 from archc.backends.figure.text import one_line, shorten
 from archc.backends.numbers import in_short
-from archc.graph import Network, Op, ops
+from archc.graph import Network, Op, fold_repeats, ops
 from archc.graph.network import FragmentBuilder, NetworkBuilder
+from archc.spec import SpecError
+from archc.spec.files import shipped_names
 
 PAPER = ("imagenet/vgg19", "imagenet/plain34", "imagenet/resnet34")
 SVG = "{http://www.w3.org/2000/svg}"
@@ -46,6 +51,10 @@ def scene(*names: str) -> Scene:
 @cache
 def svg(*names: str) -> ElementTree.Element:
     return ElementTree.fromstring(draw([load(name) for name in names]))
+
+
+def blocks(*names: str) -> list[Block]:
+    return [block for name in names for block in distinct_blocks(load(name))]
 
 
 def groups(root: ElementTree.Element, role: str) -> list[ElementTree.Element]:
@@ -113,6 +122,10 @@ SCENES = [
         pytest.param(lay_out([folded_column(load(name)) for name in names]), id=f"folded {names}")
         for names in [*SHIPPED, ("imagenet/resnet152", "cifar10/resnet1202", "torchvision/vgg19")]
     ],
+]
+BLOCKS = [
+    pytest.param(lay_out_blocks(blocks(*names)), id=f"blocks {names}")
+    for names in [*SHIPPED, ("imagenet/resnet34", "imagenet/resnet50")]
 ]
 
 
@@ -306,7 +319,7 @@ def test_sizes_that_are_not_square() -> None:
 # Geometry
 
 
-@pytest.mark.parametrize("laid", SCENES)
+@pytest.mark.parametrize("laid", [*SCENES, *BLOCKS])
 def test_boxes_do_not_overlap(laid: Scene) -> None:
     for box, other in combinations(laid.boxes, 2):
         apart_x = abs(box.centre.x - other.centre.x) - (box.width + other.width) / 2
@@ -314,14 +327,14 @@ def test_boxes_do_not_overlap(laid: Scene) -> None:
         assert max(apart_x, apart_y) > 5
 
 
-@pytest.mark.parametrize("laid", SCENES)
+@pytest.mark.parametrize("laid", [*SCENES, *BLOCKS])
 def test_everything_is_on_the_page(laid: Scene) -> None:
     for box in (*laid.boxes, *laid.stripes):
         assert box.centre.x - box.width / 2 >= 0
         assert box.right <= laid.width
         assert 0 <= box.top < box.bottom <= laid.height
     for text in laid.texts:
-        assert 0 <= text.centre.x - text.width / 2 < text.centre.x + text.width / 2 <= laid.width
+        assert 0 <= text.centre.x - text.width / 2 <= text.centre.x + text.width / 2 <= laid.width
         assert text.size / 2 <= text.at.y <= laid.height - text.size / 2
     for curve in laid.curves:
         for point in curve.points:
@@ -329,22 +342,23 @@ def test_everything_is_on_the_page(laid: Scene) -> None:
             assert 0 <= point.y <= laid.height
 
 
-@pytest.mark.parametrize("laid", SCENES)
+@pytest.mark.parametrize("laid", [*SCENES, *BLOCKS])
 def test_labels_fit_their_boxes(laid: Scene) -> None:
     for box in laid.boxes:
-        assert text_width(box.label, 11) <= box.width - 12
+        assert text_width(box.label, box.size) <= box.width - 8
 
 
-@pytest.mark.parametrize("laid", SCENES)
+@pytest.mark.parametrize("laid", [*SCENES, *BLOCKS])
 def test_texts_do_not_overlap(laid: Scene) -> None:
     marks = [curve.mark for curve in laid.curves if curve.mark]
-    for text, other in combinations([*laid.texts, *marks], 2):
+    seen = [text for text in (*laid.texts, *marks) if text.text]
+    for text, other in combinations(seen, 2):
         apart_x = abs(text.centre.x - other.centre.x) - (text.width + other.width) / 2
         apart_y = abs(text.at.y - other.at.y) - (text.size + other.size) / 2
         assert max(apart_x, apart_y) > 0, (text, other)
 
 
-@pytest.mark.parametrize("laid", SCENES)
+@pytest.mark.parametrize("laid", [*SCENES, *BLOCKS])
 def test_ids_are_unique_and_ends_exist(laid: Scene) -> None:
     things = [box.id for box in (*laid.boxes, *laid.stripes)] + [text.id for text in laid.texts]
     assert len({*things, *[curve.id for curve in laid.curves]}) == len(things) + len(laid.curves)
@@ -396,20 +410,23 @@ def inside(point: Point, box: Rect, margin: float) -> bool:
     )
 
 
-@pytest.mark.parametrize("laid", SCENES)
+@pytest.mark.parametrize("laid", [*SCENES, *BLOCKS])
 def test_shortcuts_touch_no_box_and_no_text(laid: Scene) -> None:
     images = [
         Rect(text.id, text.role, text.centre, text.width, text.size)
         for text in (*laid.texts, *[curve.mark for curve in laid.curves if curve.mark])
+        if text.text
     ]
     for curve in laid.curves:
         if "shortcut" in curve.role:
             for point in sampled(curve):
-                assert not any(inside(point, box, margin=1) for box in laid.boxes), curve.id
+                met = [box.id for box in laid.boxes if inside(point, box, margin=1)]
+                # Of a block drawn large, a shortcut ends at the circle of its sum.
+                assert all("plus" in box.role for box in laid.boxes if box.id in met), curve.id
                 assert not any(inside(point, text, margin=0.5) for text in images), curve.id
 
 
-@pytest.mark.parametrize("laid", SCENES)
+@pytest.mark.parametrize("laid", [*SCENES, *BLOCKS])
 def test_arrows_run_from_edge_to_edge(laid: Scene) -> None:
     for curve in laid.curves:
         if curve.role == "arrow":
@@ -420,7 +437,7 @@ def test_arrows_run_from_edge_to_edge(laid: Scene) -> None:
                 assert not any(inside(point, box, margin=-0.1) for box in laid.boxes)
 
 
-@pytest.mark.parametrize("laid", SCENES)
+@pytest.mark.parametrize("laid", [*SCENES, *BLOCKS])
 def test_shortcuts_keep_apart(laid: Scene) -> None:
     shortcuts = [(curve, sampled(curve)) for curve in laid.curves if "shortcut" in curve.role]
     for (curve, points), (other, others) in combinations(shortcuts, 2):
@@ -468,6 +485,69 @@ def test_shortcuts_meet_arrows_at_distinct_points(laid: Scene) -> None:
 def on(point: Point, arrow: Curve) -> bool:
     """Whether a point is on the line of an arrow, outside its head."""
     return arrow.points[0].x == point.x and arrow.points[0].y < point.y < arrow.points[-1].y
+
+
+GEOMETRY = (
+    test_boxes_do_not_overlap,
+    test_everything_is_on_the_page,
+    test_labels_fit_their_boxes,
+    test_texts_do_not_overlap,
+    test_ids_are_unique_and_ends_exist,
+    test_shortcuts_touch_no_box_and_no_text,
+    test_arrows_run_from_edge_to_edge,
+    test_shortcuts_keep_apart,
+)
+
+
+@pytest.mark.parametrize("name", [n for n in shipped_names() if "1202" not in n])
+@pytest.mark.parametrize("fold", [False, True])
+def test_the_geometry_of_every_shipped_network(name: str, fold: bool) -> None:
+    shown = folded_column(load(name)) if fold else column(load(name))
+    laid = lay_out([shown])
+    for check in GEOMETRY:
+        check(laid)
+    assert_counts(laid, load(name) if not fold else fold_repeats(load(name)).network)
+
+
+@given(st.lists(specs(), min_size=1, max_size=3), st.booleans())
+@settings(max_examples=60)
+def test_the_geometry_of_any_networks_side_by_side(many: list[dict[str, Any]], fold: bool) -> None:
+    networks = []
+    for data in many:
+        try:
+            networks.append(compile_data(data))
+        except SpecError:
+            continue
+    if not networks:
+        return
+    laid = lay_out([(folded_column if fold else column)(one) for one in networks])
+    for check in GEOMETRY:
+        check(laid)
+    shown = [fold_repeats(one).network if fold else one for one in networks]
+    assert_counts(laid, *shown)
+    found = [block for one in networks for block in distinct_blocks(one)]
+    if found:
+        drawn = lay_out_blocks(found)
+        for check in GEOMETRY:
+            check(drawn)
+
+
+def assert_counts(laid: Scene, *networks: Network) -> None:
+    """As many boxes and curves as the graphs have layers, poolings and ways around."""
+    kinds = Counter(
+        {"conv2d": "conv", "linear": "fc"}.get(network.nodes[one].op.kind, "pool")
+        for network in networks
+        for one in network.main_path
+        if _is_shown(network, network.nodes[one])
+    )
+    assert Counter(box.role for box in laid.boxes) == kinds
+    sums = [
+        len(network.nodes[one].inputs) - 1
+        for network in networks
+        for one in network.main_path
+        if isinstance(network.nodes[one].op, ops.Add)
+    ]
+    assert sum("shortcut" in curve.role for curve in laid.curves) == sum(sums)
 
 
 def test_shortcuts_leave_above_the_block_and_arrive_below() -> None:
@@ -755,6 +835,67 @@ def contrast(first: str, second: str) -> float:
 
     high, low = sorted((luminance(first), luminance(second)), reverse=True)
     return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("imagenet/resnet34", ["identity", "zero pad, /2"]),
+        ("imagenet/resnet50", ["1x1, 256", "identity", "1x1, 512, /2"]),
+        ("imagenet/resnet34-c", ["1x1, 64", "1x1, 128, /2"]),
+        ("cifar10/preresnet164", ["1x1, 64", "identity", "1x1, 128, /2"]),
+        ("imagenet/plain34", [None, None]),
+        ("torchvision/vgg16_bn", [None]),
+    ],
+)
+def test_distinct_blocks_and_what_goes_around_them(name: str, found: list[str | None]) -> None:
+    marks = []
+    for block in blocks(name):
+        laid = lay_out_blocks([block])
+        (mark, *more) = [c.mark for c in laid.curves if "shortcut" in c.role] or [None]
+        assert not more
+        marks.append(mark.text if mark else None)
+    assert marks == found
+
+
+def test_a_block_drawn_large_is_that_of_the_paper() -> None:
+    """Figure 5, right: 256-d into 1x1, 64, relu, 3x3, 64, relu, 1x1, 256, sum, relu."""
+    (block,) = [
+        one for one in blocks("imagenet/resnet50") if one.place.startswith("stage 1, blocks")
+    ]
+    laid = lay_out_blocks([block])
+    words = [text.text for text in laid.texts if text.role in ("entry", "relu")]
+    assert words == ["256-d", "relu", "relu", "relu"]
+    assert [box.label for box in laid.boxes] == ["1x1, 64", "3x3, 64", "1x1, 256", "+"]
+    assert block.place == "stage 1, blocks 1-2; stage 2, blocks 1-3; stage 3, blocks 1-5; " + (
+        "stage 4, blocks 1-2"
+    )
+    assert laid.description == (
+        f"50-layer residual, {block.place}: on 256 channels 1x1 conv, 64, then 3x3 conv, 64, then "
+        "1x1 conv, 256; around them a shortcut: identity."
+    )
+
+
+def test_blocks_that_differ_in_width_alone_are_drawn_once() -> None:
+    assert len(blocks("imagenet/resnet152")) == len(blocks("imagenet/resnet50")) == 3
+    assert [one.label for one in blocks("imagenet/resnet50")] == ["Bottleneck"] * 3
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_blocks_come_in_every_format(format: str) -> None:
+    networks = [load("imagenet/resnet34"), load("imagenet/resnet50")]
+    drawn = draw(networks, format, DrawOptions(blocks=True))
+    assert drawn == draw(networks, format, DrawOptions(blocks=True))
+    if format == "svg":
+        root = ElementTree.fromstring(drawn)
+        assert len(groups(root, "plus")) == 5
+        assert len(list(root.iter(f"{SVG}ellipse"))) == 5
+
+
+def test_a_network_without_stages_has_no_blocks() -> None:
+    odd = ODD["one pixel"]
+    with pytest.raises(FigureError, match="there is no block to draw: odd has no stages"):
+        draw([odd], "svg", DrawOptions(blocks=True))
 
 
 def test_too_large_for_png_and_pdf() -> None:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from archc.backends.figure.blocks import distinct_blocks, lay_out_blocks
 from archc.backends.figure.columns import column, folded_column
 from archc.backends.figure.dot import THEMES, to_dot
 from archc.backends.figure.layout import lay_out
@@ -39,10 +40,13 @@ class FigureError(ValueError):
 class DrawOptions:
     """How a figure is drawn: ``fold`` draws equal blocks in a row once, with their number.
 
-    ``theme`` is one of `THEMES`, ``dpi`` the pixels per inch of a PNG.
+    With ``blocks`` it shows the distinct blocks of the networks, drawn large (He et al. 2015,
+    Figure 5), instead of the networks. ``theme`` is one of `THEMES`, ``dpi`` the pixels per inch
+    of a PNG.
     """
 
     fold: bool = False
+    blocks: bool = False
     theme: str = "light"
     dpi: int = DPI
 
@@ -61,15 +65,27 @@ def draw(
         raise FigureError(f"there is no theme {options.theme!r}: use one of {', '.join(THEMES)}")
     if not networks:
         raise FigureError("there is no network to draw")
-    whole = [column(network) for network in networks]
-    shown = [folded_column(network) for network in networks] if options.fold else whole
-    scene = lay_out(shown, described=whole)
+    scene = _block_scene(networks) if options.blocks else _column_scene(networks, options.fold)
     _check_size(scene, format, options)
     dot = to_dot(scene, options.dpi if format == "png" else None, THEMES[options.theme])
     if format == "dot":
         return dot.encode()
     drawn = run_graphviz(dot, format)
     return finish(drawn, scene.title, scene.description) if format == "svg" else drawn
+
+
+def _column_scene(networks: Sequence[Network], fold: bool) -> Scene:
+    whole = [column(network) for network in networks]
+    shown = [folded_column(network) for network in networks] if fold else whole
+    return lay_out(shown, described=whole)
+
+
+def _block_scene(networks: Sequence[Network]) -> Scene:
+    blocks = [block for network in networks for block in distinct_blocks(network)]
+    if not blocks:
+        names = ", ".join(network.name for network in networks)
+        raise FigureError(f"there is no block to draw: {names} has no stages")
+    return lay_out_blocks(blocks)
 
 
 def _check_size(scene: Scene, format: str, options: DrawOptions) -> None:

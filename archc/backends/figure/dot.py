@@ -68,6 +68,8 @@ THEMES: dict[str, Theme] = {
 """Backgrounds and colours by name."""
 
 _FONT = ",".join(FALLBACKS)
+_SIZE = 11.0
+"""Of a label's type, unless its rectangle has another."""
 
 
 def _node_style(theme: Theme) -> dict[str, str]:
@@ -76,7 +78,7 @@ def _node_style(theme: Theme) -> dict[str, str]:
         "fixedsize": "shape",
         "margin": "0",
         "fontname": _FONT,
-        "fontsize": "11",
+        "fontsize": _number(_SIZE).removesuffix(".00"),
         "fontcolor": theme.ink,
         "color": theme.outline,
         "penwidth": "0.7",
@@ -134,6 +136,10 @@ def _whole_page(scene: Scene) -> Rect:
 
 
 def _add_rect(graph: graphviz.Digraph, scene: Scene, rect: Rect, **style: str) -> None:
+    if rect.role == "plus":
+        style["shape"] = "circle"
+    if rect.size != _SIZE:
+        style["fontsize"] = _number(rect.size)
     graph.node(
         rect.id,
         label=_literal(rect.label),

@@ -44,7 +44,10 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Rect:
-    """A rectangle around ``centre``; ``shade`` counts the fill colours, None is the plain one."""
+    """A rectangle around ``centre``, or, where its role is ``plus``, a circle.
+
+    ``shade`` counts the fill colours, None is the plain one; ``size`` is that of the label's type.
+    """
 
     id: str
     role: str
@@ -54,6 +57,7 @@ class Rect:
     shade: int | None = None
     label: str = ""
     tooltip: str = ""
+    size: float = 11.0
 
     @property
     def top(self) -> float:

@@ -1,0 +1,315 @@
+"""The distinct blocks of networks drawn large, in the manner of Figure 5 of He et al. 2015.
+
+A block is taken out of its network as a small network of its own, so that its boxes and shortcuts
+are those of a column; the relus between boxes and the sums are drawn besides.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby, pairwise
+from typing import NamedTuple
+
+from archc.backends.figure.columns import Box, column
+from archc.backends.figure.curves import around, lanes, line
+from archc.backends.figure.font import text_width
+from archc.backends.figure.scene import Curve, Point, Rect, Scene, Text
+from archc.backends.figure.text import one_line, shorten
+from archc.graph import Network, Node
+from archc.graph.ops import Add, Input, ReLU, ZeroPadShortcut
+
+TITLE, PLACE, LABEL, RELU, ENTRY = 15.0, 11.0, 15.0, 13.0, 13.0
+"""Sizes of type."""
+MARGIN, COLUMN_GAP = 22.0, 46.0
+BOX_WIDTH, BOX_HEIGHT, BOX_PADDING = 132.0, 27.0, 12.0
+PLUS = 20.0
+"""Diameter of a sum's circle."""
+GAP, RELU_GAP = 26.0, 40.0
+"""From stop to stop: an arrow, and one with a relu beside it."""
+SPLIT = 7.0
+"""How far below the upper end of an arrow, or above its lower end, a shortcut leaves it."""
+REACH, LANE = 30.0, 16.0
+"""How far a shortcut goes beyond the boxes; how much farther for each that it goes around."""
+HEAD = 4.5
+BESIDE = 6.0
+"""From a line to the text beside it."""
+MOST_TITLE = 240.0
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block as a network of its own, what it is called, and where it and its like stand."""
+
+    title: str
+    label: str
+    place: str
+    network: Network
+
+
+def distinct_blocks(network: Network) -> list[Block]:
+    """The blocks of a network that differ in more than their widths and sizes of maps.
+
+    Of those alike the first is taken.
+    """
+    found: dict[object, list[list[Node]]] = {}
+    before = ""
+    for (_, block), group in groupby(network.nodes.values(), lambda n: (n.stage, n.block)):
+        members = list(group)
+        if block is not None:
+            found.setdefault(_structure(network, members, before), []).append(members)
+        before = members[-1].id
+    title = one_line(network.title) or network.name
+    return [
+        Block(title, run[0][0].block_label or "block", _place(run), _alone(network, run[0]))
+        for run in found.values()
+    ]
+
+
+def _structure(network: Network, members: list[Node], before: str) -> object:
+    """What blocks that look alike have in common: ops, kernels, strides, wiring."""
+    places = {node.id: place for place, node in enumerate(members)}
+    changes = network.nodes[before].output_shape != members[-1].output_shape
+
+    def numbers(node: Node) -> tuple[object, ...]:
+        keys = ("kernel_size", "stride", "groups")
+        return tuple([node.op.numbers.get(key) for key in keys])
+
+    return changes and any(isinstance(node.op, Add) for node in members), tuple(
+        [
+            (node.op.kind, numbers(node), tuple([places.get(one, -1) for one in node.inputs]))
+            for node in members
+        ]
+    )
+
+
+def _place(run: list[list[Node]]) -> str:
+    """``stage 1, blocks 1-2; stage 2, blocks 1-7``, shortened where there are many."""
+    words = []
+    for stage, members in groupby(run, lambda members: members[0].stage):
+        numbers = [one[0].block for one in members]
+        first, last = numbers[0], numbers[-1]
+        blocks = f"block {first}" if first == last else f"blocks {first}-{last}"
+        words.append(f"stage {stage}, {blocks}")
+    return "; ".join(words)
+
+
+def _alone(network: Network, members: list[Node]) -> Network:
+    """A block as a network: what it reads from outside is its image."""
+    inside = {node.id for node in members}
+    (source,) = {one for node in members for one in node.inputs if one not in inside}
+    image = Node("input", Input(), (), network.nodes[source].output_shape)
+    nodes = {"input": image}
+    for node in members:
+        inputs = tuple(["input" if one == source else one for one in node.inputs])
+        nodes[node.id] = replace(node, inputs=inputs)
+    return replace(network, nodes=nodes)
+
+
+# Layout
+
+
+class _Stop(NamedTuple):
+    """A box, a sum, or one of the ends, on the main path: its rank there, and its edges."""
+
+    id: str
+    rank: int
+    top: float
+    bottom: float
+
+
+def lay_out_blocks(blocks: Sequence[Block]) -> Scene:
+    """Put blocks side by side onto one page."""
+    top = MARGIN + max(sum(size * 1.4 for _, size in _titles(block)) for block in blocks)
+    left, drawn = MARGIN, []
+    for number, block in enumerate(blocks, start=1):
+        drawn.append(_Drawing(block, f"b{number}", left, top))
+        left = drawn[-1].right + COLUMN_GAP
+    names = list(dict.fromkeys(block.title for block in blocks))
+    return Scene(
+        width=drawn[-1].right + MARGIN,
+        height=max(one.bottom for one in drawn) + MARGIN,
+        title=f"Building blocks of {', '.join(names)}",
+        description=" ".join([one.words for one in drawn]),
+        stripes=(),
+        curves=tuple([curve for one in drawn for curve in one.curves]),
+        boxes=tuple([box for one in drawn for box in one.boxes]),
+        texts=tuple([text for one in drawn for text in one.texts]),
+    )
+
+
+def _titles(block: Block) -> list[tuple[str, float]]:
+    """The lines above a block with their sizes of type: its network's title, where it stands."""
+    lines = [(block.title, TITLE), *((one, PLACE) for one in block.place.split("; "))]
+    if len(lines) > 5:
+        lines = [*lines[:4], (f"and {len(lines) - 4} more stages", PLACE)]
+    return [(shorten(text, size, MOST_TITLE), size) for text, size in lines]
+
+
+class _Drawing:
+    """One block in its place."""
+
+    def __init__(self, block: Block, prefix: str, left: float, top: float):
+        self.block, self.prefix, self.top = block, prefix, top
+        self.network, self.shown = block.network, column(block.network)
+        self.path = [self.network.nodes[one] for one in self.network.main_path]
+        labels = [text_width(box.label, LABEL) + 2 * BOX_PADDING for box in self.shown.boxes]
+        self.box_width = max([BOX_WIDTH, *labels])
+        self.titles = _titles(block)
+        texts = max(text_width(text, size) for text, size in self.titles)
+        self.x = left + max(self.box_width, texts) / 2
+        self.boxes: list[Rect] = []
+        self.curves: list[Curve] = []
+        self.texts: list[Text] = []
+        self.stops: list[_Stop] = []
+        self._put_titles()
+        self._put_path()
+        self._put_shortcuts()
+        self.bottom = self.stops[-1].bottom
+        reached = [point.x for curve in self.curves for point in curve.points]
+        marks = [curve.mark.at.x + curve.mark.width for curve in self.curves if curve.mark]
+        own = [text.centre.x + text.width / 2 for text in self.texts]
+        self.right = max([self.x + self.box_width / 2, *reached, *marks, *own])
+
+    def _put_titles(self) -> None:
+        y = MARGIN
+        for number, (text, size) in enumerate(self.titles):
+            y += size * 0.7
+            role = "title" if number == 0 else "total"
+            at = Point(self.x, y)
+            self.texts.append(Text(f"{self.prefix}-title-{number}", role, text, at, size))
+            y += size * 0.7
+
+    # The main path
+
+    def _put_path(self) -> None:
+        boxes = {box.id: box for box in self.shown.boxes}
+        y = self.top
+        self.stops.append(_Stop(f"{self.prefix}-entry", 0, y, y))
+        self._put_end("entry", y)
+        relus: list[int] = []
+        for rank, node in enumerate(self.path[1:], start=1):
+            if isinstance(node.op, ReLU):
+                relus.append(rank)
+            elif node.id in boxes or isinstance(node.op, Add):
+                height = PLUS if isinstance(node.op, Add) else BOX_HEIGHT
+                y = self._put_arrow(relus, height, rank, self._id(node.id))
+                self._put_stop(node, boxes.get(node.id), y)
+                relus = []
+        end = f"{self.prefix}-exit"
+        self._put_arrow(relus, 0.0, len(self.path), end)
+        self._put_end("exit", self.stops[-1].bottom)
+
+    def _put_end(self, name: str, y: float) -> None:
+        """An unseen thing for an arrow to begin or to end at."""
+        self.texts.append(Text(f"{self.prefix}-{name}", "end", "", Point(self.x, y), RELU))
+
+    def _put_stop(self, node: Node, box: Box | None, middle: float) -> None:
+        centre = Point(self.x, middle)
+        if box is None:
+            tooltip = f"{node.id}\nsum of {len(node.inputs)}"
+            plus = Rect(
+                self._id(node.id), "plus", centre, PLUS, PLUS, None, "+", tooltip, size=LABEL
+            )
+            self.boxes.append(plus)
+            return
+        label = box.label.replace(" conv", "")
+        self.boxes.append(
+            Rect(
+                id=self._id(node.id),
+                role=box.kind,
+                centre=centre,
+                width=self.box_width,
+                height=BOX_HEIGHT,
+                label=label,
+                tooltip=box.tooltip,
+                size=LABEL,
+            )
+        )
+
+    def _put_arrow(self, relus: list[int], height: float, rank: int, head: str) -> float:
+        """The arrow down to the next stop, its relus beside it; the middle of that stop."""
+        above = self.stops[-1]
+        start = above.bottom
+        end = start + (RELU_GAP if relus else GAP) + (8.0 if not self.boxes else 0.0)
+        points = line(Point(self.x, start), Point(self.x, end - HEAD))
+        name = f"{self.prefix}-arrow-{len(self.stops)}"
+        self.curves.append(Curve(name, "arrow", points, above.id, head, Point(self.x, end)))
+        middle = (start + end) / 2
+        if relus:
+            words = "relu" if len(relus) == 1 else f"relu x {len(relus)}"
+            at = Point(self.x + BESIDE, middle)
+            self.texts.append(Text(f"{name}-relu", "relu", words, at, RELU, left=True))
+        if not self.boxes:
+            words = f"{self.path[0].output_shape[0]}-d"
+            at = Point(self.x - BESIDE - text_width(words, ENTRY), middle)
+            self.texts.append(Text(f"{name}-channels", "entry", words, at, ENTRY, left=True))
+        self.stops.append(_Stop(head, rank, end, end + height))
+        return end + height / 2
+
+    # Shortcuts
+
+    def _put_shortcuts(self) -> None:
+        edge = self.x + self.box_width / 2
+        for shortcut, lane in zip(self.shown.shortcuts, lanes(self.shown.shortcuts), strict=True):
+            start = self._leaves(shortcut.leaves.rank)
+            sum_ = next(stop for stop in self.stops if stop.rank == shortcut.arrives.rank)
+            y, radius = (sum_.top + sum_.bottom) / 2, PLUS / 2
+            reach = REACH + LANE * lane
+            points = around(Point(self.x, start), Point(self.x + radius + HEAD, y), edge, reach)
+            words = self._words(shortcut.arrives.rank, shortcut.mark)
+            name = f"{self._id(shortcut.id)}-shortcut"
+            at = Point(edge + reach + BESIDE, (start + y) / 2)
+            tail = max(
+                (s for s in self.stops if s.rank <= shortcut.leaves.rank), key=lambda s: s.rank
+            )
+            self.curves.append(
+                Curve(
+                    id=name,
+                    role="shortcut dotted" if shortcut.dotted else "shortcut",
+                    points=points,
+                    tail=tail.id,
+                    head=sum_.id,
+                    tip=Point(self.x + radius, y),
+                    mark=Text(f"{name}-mark", "mark", words, at, RELU, left=True),
+                    tooltip=shortcut.tooltip,
+                )
+            )
+
+    def _leaves(self, rank: int) -> float:
+        """Where on its arrow a shortcut leaves that starts at a node: behind its relu, if any."""
+        for above, below in pairwise(self.stops):
+            if above.rank <= rank < below.rank:
+                relus = [n for n in self.path[above.rank + 1 : rank + 1] if isinstance(n.op, ReLU)]
+                return below.top - HEAD - SPLIT if relus else above.bottom + SPLIT
+        raise AssertionError("a shortcut that starts nowhere on the main path")
+
+    def _words(self, rank: int, mark: str) -> str:
+        """What a shortcut computes: ``identity``, ``1x1, 256, /2``, ``zero pad, /2``."""
+        main = {node.id for node in self.path}
+        sources = [one for one in self.path[rank].inputs if one not in main]
+        ops = []
+        while sources and sources[0] not in main:
+            node = self.network.nodes[sources[0]]
+            if isinstance(node.op, ZeroPadShortcut):
+                ops.append("zero pad" + (f", /{node.op.stride}" if node.op.stride > 1 else ""))
+            elif node.op.kind == "conv2d":
+                numbers = node.op.numbers
+                stride = f", /{numbers['stride']}" if int(numbers["stride"]) > 1 else ""
+                kernel = numbers["kernel_size"]
+                ops.append(f"{kernel}x{kernel}, {numbers['out_channels']}{stride}")
+            sources = list(node.inputs)
+        return ", ".join(reversed(ops)) or mark or "identity"
+
+    def _id(self, name: str) -> str:
+        return f"{self.prefix}-{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}"
+
+    @property
+    def words(self) -> str:
+        """The block for those who cannot see it."""
+        boxes = ", then ".join(box.label for box in self.shown.boxes)
+        ways = [self._words(one.arrives.rank, one.mark) for one in self.shown.shortcuts]
+        around_ = f"; around them a shortcut: {', '.join(ways)}" if ways else ""
+        channels = self.path[0].output_shape[0]
+        return f"{self.block.title}, {self.block.place}: on {channels} channels {boxes}{around_}."
