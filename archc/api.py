@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from archc import analysis
 from archc.compile import compile_spec
-from archc.graph import Network, deploy_form
+from archc.graph import NOTEBOOK_VIEWS, Network, deploy_form
 from archc.spec import load_spec
 
 if TYPE_CHECKING:
@@ -32,6 +33,19 @@ if TYPE_CHECKING:
     from archc.sweeps import Unbuildable, Variant
     from archc.verify import Options, Report
     from archc.weights import Checkpoint
+
+
+def _in_notebook(view: str, network: Network) -> str:
+    from archc import notebook
+
+    shown: str = getattr(notebook, view)(network)
+    return shown
+
+
+NOTEBOOK_VIEWS |= {
+    "text/html": partial(_in_notebook, "html"),
+    "image/svg+xml": partial(_in_notebook, "svg"),
+}
 
 SpecLike: TypeAlias = "str | os.PathLike[str] | Network"
 WeightsLike: TypeAlias = "str | os.PathLike[str] | Mapping[str, torch.Tensor]"

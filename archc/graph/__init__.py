@@ -3,6 +3,7 @@
 from archc.graph.deploy import Foldings, deploy_form, foldings
 from archc.graph.lint import LintError, lint
 from archc.graph.network import (
+    NOTEBOOK_VIEWS,
     Fragment,
     FragmentBuilder,
     Network,
@@ -15,6 +16,7 @@ from archc.graph.ops import OPS, Op, Shape, ShapeError
 from archc.graph.repeats import Folded, fold_repeats
 
 __all__ = [
+    "NOTEBOOK_VIEWS",
     "OPS",
     "Folded",
     "Foldings",

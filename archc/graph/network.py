@@ -80,6 +80,11 @@ class Node:
         }
 
 
+NOTEBOOK_VIEWS: dict[str, Callable[[Network], str]] = {}
+"""How notebooks show a network, by MIME type. Whoever can draw one enters it here; the graph itself
+knows no pictures."""
+
+
 @dataclass(frozen=True)
 class Network:
     """A network as a graph: what every count, figure and module of archc is made from.
@@ -158,6 +163,16 @@ class Network:
     def main_input(self, node: Node) -> str:
         """Of a node's inputs the one with the most layers above it, the first of equals."""
         return max(node.inputs, key=self.depths.__getitem__)
+
+    def _repr_html_(self) -> str | None:
+        """What a notebook shows."""
+        show = NOTEBOOK_VIEWS.get("text/html")
+        return None if show is None else show(self)
+
+    def _repr_svg_(self) -> str | None:
+        """What a notebook that takes no HTML shows."""
+        show = NOTEBOOK_VIEWS.get("image/svg+xml")
+        return None if show is None else show(self)
 
     @cached_property
     def graph(self) -> networkx.DiGraph[str]:

@@ -1,0 +1,37 @@
+"""What notebooks show."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+from strategies import compile_data
+
+import archc
+
+
+def test_a_network_shows_its_figure_and_totals() -> None:
+    network = archc.load("imagenet/resnet34")
+    shown = network._repr_html_()
+    assert shown is not None
+    root = ElementTree.fromstring(shown)
+    assert root.findtext("p/strong") == "34-layer residual"
+    told = "".join(root.find("p").itertext())  # type: ignore[union-attr]
+    assert "34 layers, 21.62 M parameters, 3.64 G multiply-adds (one 3x224x224 image)" in told
+    svg = network._repr_svg_()
+    assert svg is not None
+    assert svg.startswith("<svg")
+    assert svg in shown
+
+
+def test_a_deep_network_is_folded() -> None:
+    shown = archc.load("cifar10/resnet1202")._repr_svg_()
+    assert shown is not None
+    assert "× 200" in shown
+    assert len(shown) < 50_000
+
+
+def test_a_hostile_title_is_text() -> None:
+    data = {"name": "x", "title": "<script>alert(1)</script>", "head": ["relu"]}
+    shown = compile_data(data)._repr_html_()
+    assert shown is not None
+    assert "<script" not in shown
