@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+import pytest
+from chromium import find_chromium
 from hypothesis import settings
 
 # Tests run in as many processes as there are cores; torch must not take all cores in each.
@@ -13,3 +15,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("gate", derandomize=True, print_blob=True)
 settings.register_profile("search", max_examples=5000, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say at the end what was not tested for want of a browser."""
+    if find_chromium() is None:
+        terminalreporter.write_line(
+            "No Chromium is installed: the tests of pages in it (tests/browser) were skipped."
+        )

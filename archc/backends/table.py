@@ -49,8 +49,8 @@ class Table:
     def markdown(self) -> str:
         """A Markdown table under its title, numbers to the right."""
         lines = [[column.heading for column in self.columns]]
-        lines += [self._texts(row) for row in self.rows]
-        marks = ["---:" if self._is_number(i) else "---" for i in range(len(self.columns))]
+        lines += [self.texts(row) for row in self.rows]
+        marks = ["---:" if self.is_number(i) else "---" for i in range(len(self.columns))]
         lines.insert(1, marks)
         title = f"**{_markdown(self.title)}**\n\n" if self.title else ""
         return title + "".join(f"| {' | '.join(map(_markdown, line))} |\n" for line in lines)
@@ -73,16 +73,18 @@ class Table:
 
         table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
         for index, column in enumerate(self.columns):
-            justify: Literal["left", "right"] = "right" if self._is_number(index) else "left"
+            justify: Literal["left", "right"] = "right" if self.is_number(index) else "left"
             table.add_column(Text(column.heading), justify=justify, no_wrap=True)
         for row in self.rows:
-            table.add_row(*[Text(text) for text in self._texts(row)])
+            table.add_row(*[Text(text) for text in self.texts(row)])
         return table
 
-    def _texts(self, row: tuple[Cell, ...]) -> list[str]:
+    def texts(self, row: tuple[Cell, ...]) -> list[str]:
+        """The cells of a row as people read them."""
         return [column.text(cell) for column, cell in zip(self.columns, row, strict=True)]
 
-    def _is_number(self, index: int) -> bool:
+    def is_number(self, index: int) -> bool:
+        """Whether a column holds numbers alone, which stand to the right."""
         cells = [row[index] for row in self.rows if row[index] is not None]
         return bool(cells) and all(isinstance(cell, (int, float)) for cell in cells)
 

@@ -27,6 +27,7 @@ COMMANDS = {
     "export": "Write an ONNX file or a torch exported program.",
     "bench": "Time the module beside the hardware's limit.",
     "draw": "Draw networks side by side, as SVG, PNG, PDF or DOT.",
+    "report": "Write figure, tables and source as one HTML file.",
     "build": "Write module, counts and figure of many specs.",
     "list": "List the shipped networks.",
     "new": "Write a variant of a spec to start from.",

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 from archc.backends.figure.blocks import distinct_blocks, lay_out_blocks
 from archc.backends.figure.columns import column, folded_column
-from archc.backends.figure.dot import THEMES, to_dot
+from archc.backends.figure.dot import THEMES, Theme, to_dot
 from archc.backends.figure.layout import lay_out
 from archc.backends.figure.render import run_graphviz
 from archc.backends.figure.scene import Scene
 from archc.backends.figure.svg import finish
 from archc.graph import Network
 
-__all__ = ["FORMATS", "THEMES", "DrawOptions", "FigureError", "draw"]
+__all__ = ["FORMATS", "THEMES", "DrawOptions", "FigureError", "Theme", "draw"]
 
 FORMATS = ("svg", "png", "pdf", "dot")
 """What `draw` writes."""

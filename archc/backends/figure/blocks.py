@@ -6,7 +6,6 @@ are those of a column; the relus between boxes and the sums are drawn besides.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
@@ -15,6 +14,7 @@ from typing import NamedTuple
 from archc.backends.figure.columns import Box, column
 from archc.backends.figure.curves import around, lanes, line
 from archc.backends.figure.font import text_width
+from archc.backends.figure.layout import element_id
 from archc.backends.figure.scene import Curve, Point, Rect, Scene, Text
 from archc.backends.figure.text import one_line, shorten
 from archc.graph import Network, Node
@@ -194,7 +194,7 @@ class _Drawing:
                 relus.append(rank)
             elif node.id in boxes or isinstance(node.op, Add):
                 height = PLUS if isinstance(node.op, Add) else BOX_HEIGHT
-                y = self._put_arrow(relus, height, rank, self._id(node.id))
+                y = self._put_arrow(relus, height, rank, element_id(self.prefix, node.id))
                 self._put_stop(node, boxes.get(node.id), y)
                 relus = []
         end = f"{self.prefix}-exit"
@@ -209,15 +209,14 @@ class _Drawing:
         centre = Point(self.x, middle)
         if box is None:
             tooltip = f"{node.id}\nsum of {len(node.inputs)}"
-            plus = Rect(
-                self._id(node.id), "plus", centre, PLUS, PLUS, None, "+", tooltip, size=LABEL
-            )
+            name = element_id(self.prefix, node.id)
+            plus = Rect(name, "plus", centre, PLUS, PLUS, None, "+", tooltip, size=LABEL)
             self.boxes.append(plus)
             return
         label = box.label.replace(" conv", "")
         self.boxes.append(
             Rect(
-                id=self._id(node.id),
+                id=element_id(self.prefix, node.id),
                 role=box.kind,
                 centre=centre,
                 width=self.box_width,
@@ -259,7 +258,7 @@ class _Drawing:
             reach = REACH + LANE * lane
             points = around(Point(self.x, start), Point(self.x + radius + HEAD, y), edge, reach)
             words = self._words(shortcut.arrives.rank, shortcut.mark)
-            name = f"{self._id(shortcut.id)}-shortcut"
+            name = f"{element_id(self.prefix, shortcut.id)}-shortcut"
             at = Point(edge + reach + BESIDE, (start + y) / 2)
             tail = max(
                 (s for s in self.stops if s.rank <= shortcut.leaves.rank), key=lambda s: s.rank
@@ -301,9 +300,6 @@ class _Drawing:
                 ops.append(f"{kernel}x{kernel}, {numbers['out_channels']}{stride}")
             sources = list(node.inputs)
         return ", ".join(reversed(ops)) or mark or "identity"
-
-    def _id(self, name: str) -> str:
-        return f"{self.prefix}-{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}"
 
     @property
     def words(self) -> str:

@@ -6,7 +6,7 @@ DOT measures from the bottom left corner, positions in points and sizes in inche
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from archc.backends.figure.font import FALLBACKS
@@ -106,8 +106,10 @@ def to_dot(scene: Scene, dpi: int | None = None, theme: Theme = THEMES["light"])
     for stripe in scene.stripes:
         _add_rect(graph, scene, stripe, style="filled", color=theme.stripe, fillcolor=theme.stripe)
     for box in scene.boxes:
-        fill = theme.paper if box.shade is None else theme.fills[box.shade % len(theme.fills)]
-        _add_rect(graph, scene, box, style="filled", fillcolor=fill)
+        shade = None if box.shade is None else box.shade % len(theme.fills)
+        fill = theme.paper if shade is None else theme.fills[shade]
+        role = box.role if shade is None else f"{box.role} shade-{shade}"
+        _add_rect(graph, scene, replace(box, role=role), style="filled", fillcolor=fill)
     for text in scene.texts:
         _add_text(graph, scene, text)
     for curve in scene.curves:

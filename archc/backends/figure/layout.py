@@ -230,7 +230,7 @@ def _boxes(column: Column, prefix: str, x: float, grid: Grid) -> Iterator[Rect]:
     taken: Counter[int] = Counter()
     for box, band in zip(column.boxes, places, strict=True):
         yield Rect(
-            id=_id(prefix, box.id),
+            id=element_id(prefix, box.id),
             role=box.kind,
             centre=Point(x, grid.bands[band].middle(taken[band])),
             width=grid.box_width,
@@ -258,7 +258,7 @@ def _shortcuts(
     for shortcut, (start, end), reach in zip(column.shortcuts, meets, reaches, strict=True):
         beside_boxes = shortcut.leaves.arrow < shortcut.arrives.arrow
         edge = x + (grid.box_width / 2 if beside_boxes else GAP)
-        name = _id(prefix, shortcut.id)
+        name = element_id(prefix, shortcut.id)
         points = around(Point(x, start), Point(x + HEAD, end), edge, reach)
         at = Point(edge + reach + MARK_GAP, (start + end) / 2)
         yield Curve(
@@ -320,8 +320,11 @@ def _right(curve: Curve) -> float:
     return max(mark, *[point.x for point in curve.points])
 
 
-def _id(prefix: str, name: str) -> str:
-    """An id without characters that mean something to DOT, to XML or to CSS tools."""
+def element_id(prefix: str, name: str) -> str:
+    """What a box or a shortcut is called in a file.
+
+    Without characters that mean something to DOT, to XML or to CSS tools.
+    """
     return f"{prefix}-{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}"
 
 

@@ -1,0 +1,49 @@
+"""``archc report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from archc.cli.common import load_networks, put_out, specs
+
+
+@click.command("report")
+@specs
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE.html",
+    type=click.Path(path_type=Path, allow_dash=True),
+    required=True,
+    help="The file, written whole or not at all; - is standard output.",
+)
+@click.option(
+    "--fold/--no-fold",
+    default=None,
+    help="Draw equal blocks in a row once. [default: where a network has more than 60 layers]",
+)
+def command(
+    specs: tuple[str, ...],
+    with_: tuple[str, ...],
+    input_: str | None,
+    output: Path,
+    fold: bool | None,
+) -> None:
+    """Write a report: figure, tables and source in one HTML file that needs nothing else.
+
+    Several specs stand side by side in the figure and are compared with the first.
+
+    \b
+    Examples:
+      archc report imagenet/resnet34 -o resnet34.html
+      archc report imagenet/plain34 imagenet/resnet34 -o residual.html
+    """
+    if output.suffix.lower() not in (".html", ".htm") and str(output) != "-":
+        raise click.BadParameter(f"{str(output)!r} does not end in .html", param_hint="'-o'")
+    networks = load_networks(specs, with_, input_)
+    from archc.report import report
+    from archc.spec.diagnostics import quote_name
+
+    put_out(report(networks, [quote_name(spec) for spec in specs], fold=fold), output)

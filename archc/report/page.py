@@ -1,0 +1,272 @@
+"""From networks to the page: what the template shows, in the order in which it does."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from archc import analysis
+from archc.analysis import Count
+from archc.backends.figure import THEMES, DrawOptions, Theme, draw
+from archc.backends.figure.columns import Column, column, folded_column
+from archc.backends.figure.layout import element_id
+from archc.backends.numbers import exactly, percent, shape
+from archc.backends.pytorch import emit
+from archc.backends.table import Table
+from archc.graph import Network, Node
+from archc.tables import diff as diff_tables
+from archc.tables import views
+from archc.words import summary
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from markupsafe import Markup
+
+MOST_LAYERS = 60
+"""Up to how many layers a network is drawn whole; of deeper ones equal blocks are drawn once."""
+
+_STYLES = ("default", "github-dark")
+"""pygments' styles of the source, light and dark."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A row of a network's table: an op, with the id of its box in the figure if it has one."""
+
+    row: str
+    box: str | None
+    name: str
+    op: str
+    input: str
+    output: str
+    field: str
+    params: str
+    multiply_adds: str
+    share: float
+    kept: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A row of the table of stages, with shares of the whole for its bars."""
+
+    name: str
+    output: str
+    layers: int
+    params: str
+    params_share: float
+    multiply_adds: str
+    multiply_adds_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What the report says of one network."""
+
+    anchor: str
+    spec: str
+    title: str
+    description: str
+    totals: str
+    stages: tuple[Stage, ...]
+    layers: tuple[Layer, ...]
+    memory: Table
+    source: Markup
+    lines: int
+
+
+def report(networks: Sequence[Network], specs: Sequence[str], *, fold: bool | None = None) -> str:
+    """The report as one HTML document; ``specs`` are how the networks' specs are called.
+
+    With ``fold`` equal blocks in a row are drawn once; by default where a network has more than
+    `MOST_LAYERS` layers. The same networks give the same text. Raises ValueError for no network.
+    """
+    if not networks:
+        raise ValueError("there is no network to report on")
+    if fold is None:
+        fold = any(network.layers > MOST_LAYERS for network in networks)
+    columns = [(folded_column if fold else column)(network) for network in networks]
+    sections = [
+        _section(number, network, spec, shown)
+        for number, (network, spec, shown) in enumerate(
+            zip(networks, specs, columns, strict=True), start=1
+        )
+    ]
+    style, script = _resource("report.css") + _figure_css() + _source_css(), _resource("report.js")
+    text: str = (
+        _template()
+        .get_template("report.html")
+        .render(
+            title=" and ".join(section.title for section in sections),
+            sections=sections,
+            figure=_figure(networks, fold),
+            folded=fold,
+            comparison=_comparison(networks, specs),
+            style=style,
+            script=script,
+            style_hash=_hash(style),
+            script_hash=_hash(script),
+        )
+    )
+    return text
+
+
+@cache
+def _resource(name: str) -> str:
+    return resources.files("archc.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _template() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    made = Environment(
+        loader=PackageLoader("archc.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["percent"] = percent
+    return made
+
+
+def _hash(text: str) -> str:
+    """What a Content-Security-Policy calls an inline style or script."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+# The figure
+
+
+def _figure(networks: Sequence[Network], fold: bool) -> Markup:
+    """The figure as an element; its colours come from the page's style, light or dark."""
+    from markupsafe import Markup
+
+    text = draw(networks, "svg", DrawOptions(fold=fold)).decode()
+    text = re.sub(r"^<\?xml[^>]*\?>\s*", "", text)
+    text = text.replace('role="img" ', 'role="group" ', 1)
+    return Markup(text)
+
+
+def _figure_css() -> str:
+    """The figure's colours in the dark, which its own attributes do not have."""
+    light, dark = (_colours(THEMES[name]) for name in ("light", "dark"))
+    shades = range(len(THEMES["light"].fills))
+    return "\n".join(
+        [
+            f":root {{ {light} }}",
+            f"@media (prefers-color-scheme: dark) {{ :root:not([data-theme=light]) {{ {dark} }} }}",
+            f":root[data-theme=dark] {{ {dark} }}",
+            *[f"#figure .shade-{i} polygon {{ fill: var(--shade-{i}); }}" for i in shades],
+            "",
+        ]
+    )
+
+
+def _colours(theme: Theme) -> str:
+    """A theme as the variables that the style of the page uses."""
+    named = {name: getattr(theme, name) for name in ("paper", "ink", "stripe", "outline")}
+    named |= {f"shade-{number}": fill for number, fill in enumerate(theme.fills)}
+    return " ".join(f"--{name}: {colour};" for name, colour in named.items())
+
+
+def _source_css() -> str:
+    """pygments' colours: light, and dark where the page is."""
+    from pygments.formatters import HtmlFormatter
+
+    light, dark = (HtmlFormatter(style=style) for style in _STYLES)
+    rules = light.get_style_defs(".source")
+    prefixes = (
+        ("@media (prefers-color-scheme: dark) {", ":root:not([data-theme=light]) .source", "}"),
+        ("", ":root[data-theme=dark] .source", ""),
+    )
+    for opening, prefix, closing in prefixes:
+        rules += f"\n{opening}\n{dark.get_style_defs(prefix)}\n{closing}"
+    # Where pygments frames what it takes for an error, the page has none.
+    return re.sub(r"(?m)^pre \{.*$|^td\.linenos.*$|^span\.linenos.*$", "", rules) + "\n"
+
+
+# Sections
+
+
+def _section(number: int, network: Network, spec: str, shown: Column) -> Section:
+    stages = analysis.count(network, "stage")
+    source = emit(network)
+    return Section(
+        anchor=f"network-{number}",
+        spec=spec,
+        title=shown.title,
+        description=shown.description,
+        totals=f"{summary(network)}, for one {shape(network.input_shape)} image",
+        stages=tuple(_stages(stages)),
+        layers=tuple(_layers(number, network, shown)),
+        memory=views.memory_summary(analysis.memory(network)),
+        source=_highlighted(source),
+        lines=source.count("\n"),
+    )
+
+
+def _stages(one: Count) -> list[Stage]:
+    return [
+        Stage(
+            name=row.name,
+            output=shape(row.output_shape),
+            layers=row.layers,
+            params=exactly(row.params),
+            params_share=row.params / one.params if one.params else 0.0,
+            multiply_adds=exactly(row.multiply_adds),
+            multiply_adds_share=row.multiply_adds / one.multiply_adds if one.multiply_adds else 0.0,
+        )
+        for row in one.rows
+    ]
+
+
+def _layers(number: int, network: Network, shown: Column) -> list[Layer]:
+    boxes = {box.id for box in shown.boxes}
+    fields = {row.name: row for row in analysis.receptive_fields(network).rows}
+    kept = {row.name: row.kept for row in analysis.memory(network).rows}
+    whole = network.multiply_adds or 1
+
+    def layer(node: Node) -> Layer:
+        field = fields.get(node.id)
+        return Layer(
+            row=f"row-{element_id(f'c{number}', node.id)}",
+            box=element_id(f"c{number}", node.id) if node.id in boxes else None,
+            name=node.id,
+            op=node.op.kind,
+            input=", ".join(shape(network.nodes[one].output_shape) for one in node.inputs),
+            output=shape(node.output_shape),
+            field="" if field is None else shape(field.size),
+            params=exactly(node.params) if node.params else "",
+            multiply_adds=exactly(node.multiply_adds) if node.multiply_adds else "",
+            share=node.multiply_adds / whole,
+            kept=exactly(kept[node.id]) if kept.get(node.id) else "",
+        )
+
+    return [layer(node) for node in list(network.nodes.values())[1:]]
+
+
+def _highlighted(source: str) -> Markup:
+    from markupsafe import Markup
+    from pygments import highlight
+    from pygments.formatters import HtmlFormatter
+    from pygments.lexers import PythonLexer
+
+    return Markup(highlight(source, PythonLexer(), HtmlFormatter(nowrap=True)))
+
+
+def _comparison(networks: Sequence[Network], specs: Sequence[str]) -> list[Table]:
+    """The networks beside the first one, table by table."""
+    tables = []
+    for other, name in zip(networks[1:], specs[1:], strict=True):
+        found = analysis.compare(networks[0], other)
+        tables.append(diff_tables.totals(found, specs[0], name))
+        if not found.same:
+            tables.append(diff_tables.parts(found, specs[0], name))
+    return tables
