@@ -73,7 +73,7 @@ def test_its_numbers_are_the_library_s() -> None:
     for number in ("25.56 M parameters", "102,228,128", "427x427", "4.09 G multiply-adds"):
         assert number in text
     assert text.count("<tr id=") == len(archc.load("torchvision/resnet50").nodes) - 1
-    assert "class</span> <span" in text
+    assert '<span class="nc">ResNet50</span>' in text
 
 
 def test_several_networks_are_compared_with_the_first() -> None:
