@@ -15,6 +15,7 @@ from archc import analysis
 from archc.compile import compile_spec
 from archc.graph import NOTEBOOK_VIEWS, Network, deploy_form
 from archc.spec import load_spec
+from archc.spec.overrides import Override
 
 if TYPE_CHECKING:
     import torch
@@ -66,11 +67,7 @@ def load(
     >>> archc.load("imagenet/resnet50", with_={"depth": [3, 4, 11, 3]}).layers
     65
     """
-    if isinstance(with_, str):
-        raise TypeError("`with_` is a mapping, or a list of NAME=VALUE")
-    overrides = list(with_.items()) if isinstance(with_, Mapping) else list(with_)
-    size = None if input is None else ",".join(map(str, input))
-    return compile_spec(load_spec(os.fsdecode(spec), overrides, size))
+    return compile_spec(load_spec(os.fsdecode(spec), _overrides(with_), _size(input)))
 
 
 def count(spec: SpecLike, by: Level = "stage", convention: str = "multiply-adds") -> Count:
@@ -149,7 +146,7 @@ def sweep(
     spec: str | os.PathLike[str],
     vary: Sequence[str],
     *,
-    with_: Sequence[str] = (),
+    with_: Mapping[str, object] | Sequence[str] = (),
     input: Sequence[int] | None = None,
 ) -> Iterator[Variant | Unbuildable]:
     """Every variant of a spec along some axes with its numbers, or why it cannot be built.
@@ -165,10 +162,12 @@ def sweep(
     from archc.spec.files import open_spec
     from archc.sweeps import Plan, parse_axes
 
-    size = None if input is None else ",".join(map(str, input))
+    if isinstance(vary, str):
+        raise TypeError("`vary` is a list of NAME=VALUES")
+    overrides, size = _overrides(with_), _size(input)
     source = open_spec(os.fsdecode(spec))
-    axes = parse_axes(vary, Plan(source, (), with_, size).spec)
-    return Plan(source, axes, with_, size).variants()
+    axes = parse_axes(vary, Plan(source, (), overrides, size).spec)
+    return Plan(source, axes, overrides, size).variants()
 
 
 def emit(spec: SpecLike, *, deploy: bool = False) -> str:
@@ -282,3 +281,13 @@ def _checkpoint(weights: WeightsLike | None) -> Checkpoint | None:
 
 def _network(spec: SpecLike) -> Network:
     return spec if isinstance(spec, Network) else load(spec)
+
+
+def _overrides(with_: Mapping[str, object] | Sequence[str]) -> list[Override]:
+    if isinstance(with_, str):
+        raise TypeError("`with_` is a mapping, or a list of NAME=VALUE")
+    return list(with_.items()) if isinstance(with_, Mapping) else list(with_)
+
+
+def _size(input: Sequence[int] | None) -> str | None:
+    return None if input is None else ",".join(map(str, input))

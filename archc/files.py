@@ -63,22 +63,32 @@ def _stage(path: Path, content: bytes) -> str:
     if path.is_dir():
         raise OSError(None, "it is a folder")
     path = path.resolve()  # a link stays a link
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise OSError(None, "a file stands where its folder should be") from error
+    make_folder(path.parent)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
+        os.chmod(temporary, mode_of(path))
     except BaseException:
         with suppress(OSError):
             os.unlink(temporary)
         raise
     return temporary
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those around it; raises OSError in words where that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise OSError(None, "a file stands where its folder should be") from error
+
+
+def mode_of(path: Path) -> int:
+    """The permissions of a file: those that it has, or those that a new one gets."""
+    return path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
 
 
 def _umask() -> int:

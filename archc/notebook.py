@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from html import escape
 
 from archc.backends.figure import DrawOptions, draw
+from archc.backends.figure.pages import figure_element
 from archc.backends.numbers import shape
 from archc.graph import Network
 from archc.words import summary
@@ -17,8 +17,7 @@ MOST_LAYERS = 50
 def svg(network: Network) -> str:
     """The figure as an SVG element, without what stands before it in a file."""
     options = DrawOptions(fold=network.layers > MOST_LAYERS)
-    text = draw([network], "svg", options).decode()
-    return re.sub(r"^<\?xml[^>]*\?>\s*", "", text)
+    return figure_element(draw([network], "svg", options))
 
 
 def html(network: Network) -> str:

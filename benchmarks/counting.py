@@ -26,7 +26,7 @@ from archc.analysis import CONVENTIONS
 
 FOLDER = "ARCHC_COUNTERS"
 SPEC, SIZE = "torchvision/resnet50", (3, 224, 224)
-VARY = ("depth[2]=1..25", "depth[3]=1..100", "width=x0.5..x2.45:0.05")
+VARY = ("width=1..1000", "depth=1..100")
 ROUNDS = 7
 ON_META = ("torch", "thop", "torchinfo")
 """The counters that work on the meta device; the others trace, or read values."""

@@ -93,13 +93,15 @@ def compare(a: Network, b: Network) -> Comparison:
     they and their parts are called.
     """
     first, second = _Roles(a), _Roles(b)
-    changes = tuple(_changes(first, second))
+    same = _graph(a) == _graph(b)
+    # However the same ops are divided into stages, nothing has changed.
+    changes = () if same else tuple(_changes(first, second))
     pairs = [
         (first.nodes[role], second.nodes[role]) for role in first.nodes if role in second.nodes
     ]
-    renamed = sum(one.id != other.id for one, other in pairs)
+    renamed = 0 if same else sum(one.id != other.id for one, other in pairs)
     return Comparison(
-        same=_graph(a) == _graph(b),
+        same=same,
         a=a.name,
         b=b.name,
         totals_a=_totals(a),
@@ -190,11 +192,12 @@ class _Roles:
 
 
 def _with_parts(network: Network) -> Iterator[tuple[str, Node]]:
-    part = "stem"
+    has_stages = any(node.stage is not None for node in network.nodes.values())
+    part = "stem" if has_stages else "stem and head"
     for node in network.nodes.values():
         if node.stage is not None:
             part = f"stage {node.stage}"
-        elif part != "stem":
+        elif part.startswith("stage"):
             part = "head"
         yield part, node
 
@@ -211,7 +214,7 @@ def _local_name(node: Node) -> str | None:
 def _merged(first: Mapping[str, object], second: Mapping[str, object]) -> list[str]:
     """The parts of both networks in order: the head last."""
     names = list(dict.fromkeys([*first, *second]))
-    return sorted(names, key=lambda name: (name == "head", name != "stem", len(name), name))
+    return sorted(names, key=lambda name: ("head" in name, name != "stem", len(name), name))
 
 
 def _changes(first: _Roles, second: _Roles) -> Iterator[LayerChange]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
-from archc.graph import Network, Node
+from archc.graph import Network, Node, overwritable, overwrites
 from archc.graph.ops import (
     AdaptiveAvgPool2d,
     Add,
@@ -167,9 +167,8 @@ class _Values:
         self.nodes: list[Node] = [network.nodes[id] for id in ids[: ids.index(network.logits) + 1]]
         self.nodes_by_id = {node.id: node for node in self.nodes}
         self.shapes = {node.id: node.output_shape for node in self.nodes}
-        self.reads = Counter(source for node in self.nodes for source in node.inputs)
         self.learns = _learning(self.nodes)
-        self.own = self._overwritable()
+        self.own = overwritable(network)
         self.holder: dict[str, str] = {}
         for node in self.nodes:
             self.holder[node.id] = self._held_by(node)
@@ -239,8 +238,8 @@ class _Values:
         for node in self.nodes:
             if isinstance(node.op, _LINE_ENDS) or node.id.rpartition(".")[2].isdigit():
                 found.add(node.id)
-            if isinstance(node.op, Add) and node.inputs[0] in self.own:
-                found.add(node.inputs[0])
+            if isinstance(node.op, Add) and (over := overwrites(node, self.own)):
+                found.add(over)
         return found
 
     def _line_done(self, index: int) -> int:
@@ -263,25 +262,8 @@ class _Values:
         """The value whose memory has this one: its own, or that of a value it is written over."""
         if isinstance(node.op, (Flatten, Dropout)):
             return self.holder[node.inputs[0]]
-        if isinstance(node.op, (ReLU, Add)):
-            for source in node.inputs:
-                if source in self.own:
-                    return self.holder[source]
-        return node.id
-
-    def _overwritable(self) -> set[str]:
-        """Values that one op reads and their own gradient does not.
-
-        A norm's output counts only behind such a value: without the norm it is what it reads.
-        """
-        own: set[str] = set()
-        for node in self.nodes:
-            fresh = isinstance(node.op, (Conv2d, Linear, Add)) or (
-                isinstance(node.op, BatchNorm2d) and node.inputs[0] in own
-            )
-            if fresh and self.reads[node.id] == 1:
-                own.add(node.id)
-        return own
+        over = overwrites(node, self.own)
+        return node.id if over is None else self.holder[over]
 
 
 def _ends_of_modules(nodes: list[Node]) -> dict[str, int]:
@@ -304,10 +286,6 @@ def _learning(nodes: list[Node]) -> set[str]:
 
 
 _Keeps: TypeAlias = Callable[[Node, _Values], tuple[tuple[str, ...], int]]
-
-
-def _below(node: Node, values: _Values) -> bool:
-    return not values.learns.isdisjoint(node.inputs)
 
 
 def _nothing(node: Node, values: _Values) -> tuple[tuple[str, ...], int]:

@@ -28,6 +28,7 @@ COMMANDS = {
     "bench": "Time the module beside the hardware's limit.",
     "draw": "Draw networks side by side, as SVG, PNG, PDF or DOT.",
     "report": "Write figure, tables and source as one HTML file.",
+    "watch": "Show a figure on a local page that follows every save.",
     "build": "Write module, counts and figure of many specs.",
     "list": "List the shipped networks.",
     "new": "Write a variant of a spec to start from.",
@@ -115,8 +116,9 @@ def _report(error: Exception) -> int:
         error.show()
         return error.exit_code
     if isinstance(error, BrokenPipeError):
-        # Whoever read the output has closed it; Python would complain again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        from archc.cli.common import close_stdout
+
+        close_stdout()
         return 1
     from archc.cli.errors import explain
 

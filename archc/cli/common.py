@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -146,7 +147,8 @@ def _each(names: Sequence[str], load: Callable[[str], Item]) -> list[Item]:
         try:
             done.append(load(name))
         except SpecError as error:
-            faults += error.diagnostics
+            told = {fault.render() for fault in faults}  # what an option says is said of each spec
+            faults += [fault for fault in error.diagnostics if fault.render() not in told]
     if faults:
         raise SpecError(faults)
     return done
@@ -170,8 +172,16 @@ def put_out(content: str | bytes, path: Path | None) -> None:
         write(path, raw)
 
 
+def close_stdout() -> None:
+    """Have what is still to be printed go nowhere, whoever read it having closed the pipe.
+
+    Python would complain again when it exits.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def print_table(table: Table) -> None:
-    """Print a table, in a terminal's width on a terminal."""
+    """Print a table, on a terminal with its lines and colours; no cell is ever cut."""
     if sys.stdout is None or not sys.stdout.isatty():
         put_out(table.text(), None)
         return
@@ -179,7 +189,10 @@ def print_table(table: Table) -> None:
 
     if table.title:
         click.secho(table.title, bold=True)
-    Console(highlight=False).print(table.rich())
+    width = max(map(len, table.text().splitlines()))
+    console = Console(highlight=False)
+    console.width = max(console.width, width + 2)
+    console.print(table.rich(), soft_wrap=True)
 
 
 def with_progress(items: Iterable[Item], label: str) -> Iterator[Item]:
@@ -187,7 +200,7 @@ def with_progress(items: Iterable[Item], label: str) -> Iterator[Item]:
     rows = list(items)
     started = time.monotonic()
     for index, item in enumerate(rows):
-        if time.monotonic() - started > 1 and sys.stderr.isatty():
+        if time.monotonic() - started > 1 and sys.stderr is not None and sys.stderr.isatty():
             yield from _with_bar(rows[index:], index, len(rows), label)
             return
         yield item
@@ -206,7 +219,7 @@ def _with_bar(items: Sequence[Item], done: int, total: int, label: str) -> Itera
 
 def progress_bar(items: Iterable[Item], total: int, label: str) -> Iterator[Item]:
     """A stream of items, with a progress bar on a terminal once it takes more than a second."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield from items
         return
     from rich.console import Console

@@ -129,6 +129,8 @@ def _one_of(asked: Mapping[str, bool]) -> str | None:
 
 def _check_options(view: str | None, given: Mapping[str, object], convention: str) -> None:
     """Refuse options that a view would not heed."""
+    if view == "--memory" and given["--by"] not in (None, "network", "layer"):
+        raise click.UsageError("--memory goes by network or by layer")
     options = {**given, "--convention": None if convention == "multiply-adds" else convention}
     for name, value in options.items():
         if value is None or view in _TAKES[name]:

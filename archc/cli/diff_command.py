@@ -8,6 +8,7 @@ import click
 
 from archc.cli.common import (
     SpecArgument,
+    close_stdout,
     load_networks,
     output,
     print_table,
@@ -51,11 +52,16 @@ def command(
       archc diff imagenet/resnet50 imagenet/resnet101
       archc diff imagenet/resnet50 torchvision/resnet50 --format markdown
     """
+    if quiet and output is not None:
+        raise click.UsageError("--quiet goes not with -o: it prints nothing")
     try:
         return _compare(a, b, with_, input_, format_, quiet, output)
     except Exception as error:
-        if isinstance(error, (click.ClickException, BrokenPipeError)):
+        if isinstance(error, click.ClickException):
             raise
+        if isinstance(error, BrokenPipeError):
+            close_stdout()
+            return TROUBLE
         from archc.cli.errors import explain
 
         for line in explain(error):

@@ -11,7 +11,19 @@ from archc.devices import DeviceError, RunError
 from archc.files import OutputError, reason
 from archc.spec import SpecError
 from archc.sweeps import SweepError
+from archc.watch import WatchError
 from archc.weights import WeightsError
+
+_PLAIN = (
+    OutputError,
+    FigureError,
+    ModuleNotFoundError,
+    DeviceError,
+    RunError,
+    OnnxError,
+    WatchError,
+)
+"""Errors whose message says it all."""
 
 
 def explain(error: Exception) -> Iterator[str]:
@@ -29,7 +41,16 @@ def explain(error: Exception) -> Iterator[str]:
         if error.hint:
             yield f"hint: {error.hint}"
     elif isinstance(
-        error, (OutputError, FigureError, ModuleNotFoundError, DeviceError, RunError, OnnxError)
+        error,
+        (
+            OutputError,
+            FigureError,
+            ModuleNotFoundError,
+            DeviceError,
+            RunError,
+            OnnxError,
+            WatchError,
+        ),
     ):
         yield f"archc: error: {error}"
     elif isinstance(error, OSError):

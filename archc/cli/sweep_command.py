@@ -13,8 +13,10 @@ import click
 from archc.cli.common import print_table, progress_bar, put_out, spec
 
 if TYPE_CHECKING:
-    from archc.backends.table import Table
+    from archc.backends.table import Cell, Table
+    from archc.spec import Source
     from archc.sweeps import Outcome, Plan
+    from archc.sweeps.axes import Choice
 
 LIMIT = 1_000_000
 _REASONS = 5
@@ -103,12 +105,15 @@ def command(
       archc sweep cifar10/resnet20 --vary depth=1..200 -o depths.csv --plot depths.svg
       archc sweep imagenet/resnet34 --vary shortcut=A,B,C --write variants
     """
-    _check_names(spec, output, plot, write)
+    _check_names(output, plot)
+    if force and write is None:
+        raise click.UsageError("--force is for --write")
     from archc.spec.files import open_spec
     from archc.sweeps import Plan, RowsFile, parse_axes, parse_bounds, parse_order, run
     from archc.sweeps.plot import require_matplotlib
 
     source = open_spec(spec)
+    _check_targets(source, plot, write)
     plan = Plan(source, (), with_, input_)
     plan = Plan(source, parse_axes(vary, plan.spec), with_, input_)
     bounds, order = parse_bounds(least, most), parse_order(sort or "multiply_adds")
@@ -128,8 +133,8 @@ def command(
             stopped=lambda: signals.came,
         )
     _tell(plan, outcome, output)
-    if outcome.kept:
-        _show(_table(plan, outcome, sort or "multiply_adds"), format_)
+    if outcome.kept or format_ != "table":
+        _show(plan, outcome, sort or "multiply_adds", format_)
     if plot is not None and outcome.kept:
         _plot(plan, outcome, plot)
     if write is not None and outcome.best:
@@ -139,7 +144,8 @@ def command(
     return 1 if outcome.unbuildable == outcome.seen else 0
 
 
-def _check_names(spec: str, output: Path | None, plot: Path | None, write: Path | None) -> None:
+def _check_names(output: Path | None, plot: Path | None) -> None:
+    """Refuse files whose names do not say what they are to hold."""
     from archc.sweeps import plot as plots
     from archc.sweeps import rows
 
@@ -151,15 +157,26 @@ def _check_names(spec: str, output: Path | None, plot: Path | None, write: Path 
             ends = f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
             message = f"{str(path)!r} does not end in {ends}"
             raise click.BadParameter(message, param_hint=option)
-    if write is not None and spec == "-":
-        raise click.BadParameter("nothing can extend standard input", param_hint="'--write'")
+
+
+def _check_targets(source: Source, plot: Path | None, write: Path | None) -> None:
+    """Find out before the sweep what can be known of what comes after it."""
+    from archc.files import OutputError
+
+    if write is not None and (source.path is None or not Path(source.path).is_file()):
+        raise click.BadParameter("only a file can be extended", param_hint="'--write'")
+    for folder in (write, None if plot is None else plot.parent):
+        if folder is not None and folder.exists() and not folder.is_dir():
+            raise OutputError(folder, "it is no folder")
+    if plot is not None and plot.is_dir():
+        raise OutputError(plot, "it is a folder")
 
 
 def _check_count(plan: Plan, limit: int) -> None:
     from archc.sweeps import SweepError
 
     if plan.count > limit:
-        ways = " x ".join(f"{len(axis.values):,} of {axis.name}" for axis in plan.axes)
+        ways = " x ".join(f"{axis.values.count:,} of {axis.name}" for axis in plan.axes)
         raise SweepError(
             f"this is a sweep of {plan.count:,} variants ({ways}), more than {limit:,}",
             "narrow it, or allow more with `--limit`",
@@ -193,6 +210,8 @@ class _Signals:
 
 def _tell(plan: Plan, outcome: Outcome, output: Path | None) -> None:
     """Say on stderr what came of it."""
+    from archc.sweeps.axes import shown
+
     words = [f"{outcome.seen:,} of {plan.count:,} variants counted"]
     if not outcome.interrupted:
         words = [f"{plan.count:,} variant{'s' * (plan.count != 1)}"]
@@ -204,10 +223,11 @@ def _tell(plan: Plan, outcome: Outcome, output: Path | None) -> None:
     if output is not None:
         words.append(f"{outcome.kept:,} in {output}")
     click.echo(f"archc: {'interrupted: ' * outcome.interrupted}{', '.join(words)}", err=True)
-    reasons = sorted(outcome.faults.items(), key=lambda item: -item[1][0])
-    for reason, (count, settings) in reasons[:_REASONS]:
-        first = " ".join(f"{a.name}={c}" for a, c in zip(plan.axes, settings, strict=True))
-        click.echo(f"  {count:,}: {reason} (first with {first})", err=True)
+    reasons = sorted(outcome.faults.values(), key=lambda fault: -fault[0])
+    for count, first in reasons[:_REASONS]:
+        pairs = zip(plan.axes, first.settings, strict=True)
+        settings = " ".join(f"{axis.name}={shown(choice)}" for axis, choice in pairs)
+        click.echo(f"  {count:,}: {first.reason} (first with {settings})", err=True)
     if len(reasons) > _REASONS:
         click.echo(f"  and for {len(reasons) - _REASONS:,} more reasons", err=True)
 
@@ -216,7 +236,6 @@ def _table(plan: Plan, outcome: Outcome, sort: str) -> Table:
     from archc.backends.numbers import exactly, in_short
     from archc.backends.table import Column, Table
     from archc.sweeps.plan import METRICS
-    from archc.sweeps.rows import plain
 
     name = sort.removeprefix("-").replace("_", "-").replace("params", "parameters")
     shown = len(outcome.best)
@@ -230,18 +249,30 @@ def _table(plan: Plan, outcome: Outcome, sort: str) -> Table:
         Column("in short", "in_short"),
     )
     rows = tuple(
-        (*map(plain, one.settings), *one.numbers, in_short(one.numbers[2])) for one in outcome.best
+        (*map(_cell, one.settings), *one.numbers, in_short(one.numbers[2])) for one in outcome.best
     )
     return Table(columns, rows, title)
 
 
-def _show(table: Table, format_: str) -> None:
+def _cell(choice: Choice) -> Cell:
+    """A setting as a cell: a number as one, everything else as it is written."""
+    from archc.sweeps.axes import shown
+
+    return choice if type(choice) is int else shown(choice)
+
+
+def _show(plan: Plan, outcome: Outcome, sort: str, format_: str) -> None:
     if format_ == "json":
         from archc.backends.jsontext import to_text
+        from archc.sweeps.plan import METRICS
+        from archc.sweeps.rows import plain
 
-        keys = [column.key for column in table.columns[:-1]]
-        put_out(to_text([dict(zip(keys, row, strict=False)) for row in table.rows]), None)
-    elif format_ == "csv":
+        keys = [*(axis.name for axis in plan.axes), *METRICS]
+        rows = [[*map(plain, one.settings), *one.numbers] for one in outcome.best]
+        put_out(to_text([dict(zip(keys, row, strict=True)) for row in rows]), None)
+        return
+    table = _table(plan, outcome, sort)
+    if format_ == "csv":
         put_out(table.csv(), None)
     elif format_ == "markdown":
         put_out(table.markdown(), None)
@@ -258,6 +289,7 @@ def _plot(plan: Plan, outcome: Outcome, path: Path) -> None:
     base = (own.numbers[1], own.numbers[2]) if isinstance(own, Variant) else None
     points = Points(plan.spec.header.name, *outcome.points, base)
     write(path, plot(points, plot_format(path)))
+    click.echo(f"archc: plotted {outcome.kept:,} variants in {path}", err=True)
 
 
 def _write(plan: Plan, outcome: Outcome, spec: str, folder: Path, force: bool) -> None:
@@ -267,7 +299,7 @@ def _write(plan: Plan, outcome: Outcome, spec: str, folder: Path, force: bool) -
 
     texts = variant_specs(plan, outcome.best, spec, folder)
     contents = {path: text.encode() for path, text in texts.items()}
-    taken = [p for p, raw in contents.items() if p.exists() and p.read_bytes() != raw]
+    taken = [p for p, raw in contents.items() if p.is_file() and p.read_bytes() != raw]
     if taken and not force:
         reasons = [f"{str(path)!r} is there already, and is another" for path in taken]
         raise ConflictError(reasons, "`--force` overwrites it")

@@ -1,6 +1,7 @@
 """What is computed: ops, the network of them, and its invariants. Knows no YAML and no torch."""
 
 from archc.graph.deploy import Foldings, deploy_form, foldings
+from archc.graph.inplace import overwritable, overwrites
 from archc.graph.lint import LintError, lint
 from archc.graph.network import (
     NOTEBOOK_VIEWS,
@@ -35,4 +36,6 @@ __all__ = [
     "fold_repeats",
     "foldings",
     "lint",
+    "overwritable",
+    "overwrites",
 ]

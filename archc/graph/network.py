@@ -106,12 +106,12 @@ class Network:
         """``(channels, height, width)`` of the image."""
         return next(iter(self.nodes.values())).output_shape
 
-    @property
+    @cached_property
     def output(self) -> str:
         """The id of the output."""
         return list(self.nodes)[-1]
 
-    @property
+    @cached_property
     def logits(self) -> str:
         """The id of what a module returns: the output, or what a final softmax takes."""
         last = self.nodes[self.output]

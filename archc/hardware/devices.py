@@ -15,23 +15,37 @@ from archc.spec.files import open_text
 from archc.spec.reader import Entry, read
 from archc.spec.validate import describe, tainted, unknown, validate
 
-_POSITIVE: dict[str, JsonValue] = {"errorMessage": "a number above 0"}
+_LEAST, _MOST = 1e-6, 1e9
+_RATE: dict[str, JsonValue] = {"errorMessage": "a number from 0.000001 to 1,000,000,000"}
+_WORDS: dict[str, JsonValue] = {"errorMessage": "text on one line, without control characters"}
+_PRINTABLE = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]+$"
 
 
 class _Row(Record):
     """A device as a table has it."""
 
-    title: str = Field(min_length=1, description="What people call the device.")
+    title: str = Field(
+        pattern=_PRINTABLE,
+        description="What people call the device.",
+        json_schema_extra=_WORDS,
+    )
     dtype: Literal["float32", "bfloat16", "float16", "float64"] = Field(
         description="The dtype of the tensors."
     )
     tflops: float = Field(
-        gt=0,
+        ge=_LEAST,
+        le=_MOST,
         description="10^12 operations a second, a multiply-add being two.",
-        json_schema_extra=_POSITIVE,
+        json_schema_extra=_RATE,
     )
-    gb_per_s: float = Field(gt=0, description="10^9 bytes a second.", json_schema_extra=_POSITIVE)
-    source: str = Field(min_length=1, description="Where the figures come from.")
+    gb_per_s: float = Field(
+        ge=_LEAST, le=_MOST, description="10^9 bytes a second.", json_schema_extra=_RATE
+    )
+    source: str = Field(
+        pattern=_PRINTABLE,
+        description="Where the figures come from.",
+        json_schema_extra=_WORDS,
+    )
 
 
 def device_names(path: str | None = None) -> list[str]:
@@ -46,8 +60,12 @@ def find_device(name: str, path: str | None = None) -> Device:
     """
     devices = _devices(path)
     if name not in devices:
-        near = nearest(name, devices)
-        hint = f"did you mean `{near}`?" if near else f"choose among {listing(devices, 'and')}"
+        alike = [one for one in devices if name and one.startswith(name)]
+        if not alike and (near := nearest(name, devices)):
+            alike = [near]
+        hint = f"choose among {listing(devices, 'and')}"
+        if alike:
+            hint = f"did you mean {listing(f'`{one}`' for one in alike)}?"
         fail(Source("--roofline", name).start(), f"there is no device {quote(name)}", hint)
     return devices[name]
 

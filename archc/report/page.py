@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from archc import analysis
 from archc.analysis import Count
-from archc.backends.figure import THEMES, DrawOptions, Theme, draw
+from archc.backends.figure import DrawOptions, draw
 from archc.backends.figure.columns import Column, column, folded_column
 from archc.backends.figure.layout import element_id
+from archc.backends.figure.pages import figure_css, figure_element
 from archc.backends.numbers import exactly, percent, shape
 from archc.backends.pytorch import emit
 from archc.backends.table import Table
@@ -98,7 +99,8 @@ def report(networks: Sequence[Network], specs: Sequence[str], *, fold: bool | No
             zip(networks, specs, columns, strict=True), start=1
         )
     ]
-    style, script = _resource("report.css") + _figure_css() + _source_css(), _resource("report.js")
+    style = figure_css() + _resource("report.css") + _source_css()
+    script = _resource("report.js")
     text: str = (
         _template()
         .get_template("report.html")
@@ -148,32 +150,7 @@ def _figure(networks: Sequence[Network], fold: bool) -> Markup:
     """The figure as an element; its colours come from the page's style, light or dark."""
     from markupsafe import Markup
 
-    text = draw(networks, "svg", DrawOptions(fold=fold)).decode()
-    text = re.sub(r"^<\?xml[^>]*\?>\s*", "", text)
-    text = text.replace('role="img" ', 'role="group" ', 1)
-    return Markup(text)
-
-
-def _figure_css() -> str:
-    """The figure's colours in the dark, which its own attributes do not have."""
-    light, dark = (_colours(THEMES[name]) for name in ("light", "dark"))
-    shades = range(len(THEMES["light"].fills))
-    return "\n".join(
-        [
-            f":root {{ {light} }}",
-            f"@media (prefers-color-scheme: dark) {{ :root:not([data-theme=light]) {{ {dark} }} }}",
-            f":root[data-theme=dark] {{ {dark} }}",
-            *[f"#figure .shade-{i} polygon {{ fill: var(--shade-{i}); }}" for i in shades],
-            "",
-        ]
-    )
-
-
-def _colours(theme: Theme) -> str:
-    """A theme as the variables that the style of the page uses."""
-    named = {name: getattr(theme, name) for name in ("paper", "ink", "stripe", "outline")}
-    named |= {f"shade-{number}": fill for number, fill in enumerate(theme.fills)}
-    return " ".join(f"--{name}: {colour};" for name, colour in named.items())
+    return Markup(figure_element(draw(networks, "svg", DrawOptions(fold=fold))))
 
 
 def _source_css() -> str:

@@ -218,6 +218,28 @@ def _lay_over(draft: _Draft, entries: dict[str, Entry], place: Place) -> None:
         draft.whole = False
 
 
+def spec_files(spec: str) -> list[Path]:
+    """The files that a spec is made of: its own, then what it extends, as far as they can be read.
+
+    A file that is missing is among them, as the last.
+    """
+    paths = [Path(spec)]
+    try:
+        source = open_spec(spec)
+        while source.path is not None and len(paths) <= MAX_ANCESTORS:
+            paths[-1] = Path(source.path)
+            root = read(source, Findings())
+            entry = root.data.get("extends") if isinstance(root.data, dict) else None
+            if entry is None or not isinstance(entry.value.data, str):
+                break
+            beside = os.path.join(os.path.dirname(source.path), entry.value.data)
+            paths.append(Path(os.path.normpath(beside)))
+            source = open_parent(entry.value.data, entry.value.place)
+    except SpecError:
+        pass
+    return paths
+
+
 def _finish(draft: _Draft, label: str, group: str, findings: Findings) -> Spec | None:
     """Check a draft as a whole."""
     top = dict(draft.top)

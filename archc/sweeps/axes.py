@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import accumulate
-from typing import TypeAlias
+from itertools import chain, repeat
+from typing import Protocol, TypeAlias
 
 from archc.spec import Place, Source, Spec
 from archc.spec.diagnostics import Findings, quote
@@ -19,8 +19,10 @@ from archc.spec.validate import unknown
 EXAMPLE = "for example depth=2..8:2, depth[3]=4,6,23 or width=x0.5..x2:0.25"
 
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
+_LONGEST = MAX_DIGITS
+"""Characters of a number, its point among them."""
 _RANGE = re.compile(
-    rf"(?P<times>x?)(?P<first>{_NUMBER})\.\.x?(?P<last>{_NUMBER})(?::(?P<step>{_NUMBER}))?"
+    rf"(?P<times>x?)(?P<first>{_NUMBER})\.\.(?P=times)(?P<last>{_NUMBER})(?::(?P<step>{_NUMBER}))?"
 )
 
 
@@ -38,7 +40,23 @@ class Factor:
         return f"x{float(self.times):.15g}"
 
 
-Choice: TypeAlias = int | str | bool | float | Factor | None
+Choice: TypeAlias = int | str | bool | float | Factor
+
+
+class Values(Protocol):
+    """Values in order, not necessarily spelt out, and perhaps more than a list can have."""
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+
+    def __iter__(self) -> Iterator[Choice]:
+        """Each of them."""
+
+
+def shown(choice: Choice) -> str:
+    """A setting as specs and command lines write it."""
+    return str(choice).lower() if isinstance(choice, bool) else str(choice)
 
 
 @dataclass(frozen=True)
@@ -47,7 +65,7 @@ class Axis:
 
     attribute: str
     stage: int | None
-    values: Sequence[Choice]
+    values: Values
     place: Place
 
     @property
@@ -95,90 +113,101 @@ def _parse(text: str, spec: Spec, findings: Findings) -> Axis | None:
         unknown(name, place, "stages have no attribute", stage_attributes(), findings)
         return None
     count = len(spec.stages)
+    if not count:
+        findings.error(place, f"{spec.header.name} has no stages to vary")
+        return None
+    if stage == "":
+        where = Place(source, 1, form.start(2))
+        findings.error(where, "the number of a stage is missing here", f"for example {name}[1]=...")
+        return None
     if stage is not None and not (stage.isdecimal() and 1 <= int(stage) <= count):
         where = Place(source, 1, form.start(2) + 1)
-        has = f"{spec.header.name} has " + ("no stages" if not count else f"stages 1 to {count}")
+        has = f"{spec.header.name} has stages 1 to {count}"
         findings.error(where, f"there is no stage {quote(stage)}", has)
         return None
     before = len(findings.found)
     segments = list(_segments(source, form[3], form.start(3) + 1, findings))
     if len(findings.found) > before:
         return None
-    return Axis(name, int(stage) if stage else None, _Joined(segments), place)
+    return Axis(name, int(stage) if stage else None, _Joined(tuple(segments)), place)
 
 
-def _segments(
-    source: Source, text: str, column: int, findings: Findings
-) -> Iterator[Sequence[Choice]]:
+def _segments(source: Source, text: str, column: int, findings: Findings) -> Iterator[Values]:
     for piece in text.split(","):
         item = piece.strip()
         place = Place(source, 1, column + len(piece) - len(piece.lstrip()))
         column += len(piece) + 1
         if not item:
             findings.error(place, "a value is missing here", EXAMPLE)
+        elif any(len(number) > _LONGEST for number in re.findall(_NUMBER, item)):
+            findings.error(place, f"a number may have at most {MAX_DIGITS} digits")
         elif span := _RANGE.fullmatch(item):
             yield from _range(span, item, place, findings)
         elif ".." in item:
             message = f"{quote(item)} is no range"
             findings.error(place, message, "a range is FIRST..LAST or FIRST..LAST:STEP")
         elif re.fullmatch(rf"x{_NUMBER}", item):
-            yield (Factor(Fraction(item[1:])),)
+            yield _Words((Factor(Fraction(item[1:])),))
         else:
-            value = scalar(item, place, findings)
-            data = value.data
-            assert data is None or isinstance(data, (str, int, float)) or findings.found
-            yield (data,)  # type: ignore[misc]
+            data = scalar(item, place, findings).data
+            if data is None:
+                message = f"{quote(item)} leaves a stage alone: it is no value"
+                findings.error(place, message, "x1 stands for the spec's own number")
+            elif isinstance(data, (str, int, float)):
+                yield _Words((data,))
 
 
-def _range(
-    span: re.Match[str], item: str, place: Place, findings: Findings
-) -> Iterator[Sequence[Choice]]:
+def _range(span: re.Match[str], item: str, place: Place, findings: Findings) -> Iterator[Values]:
     first, last = Fraction(span["first"]), Fraction(span["last"])
     step = Fraction(span["step"] or 1)
-    if max(map(len, (span["first"], span["last"]))) > MAX_DIGITS:
-        findings.error(place, f"a number may have at most {MAX_DIGITS} digits")
-    elif step == 0:
+    if step == 0:
         findings.error(place, f"the range {quote(item)} has a step of 0", "a step is above 0")
     elif last < first:
         times = span["times"]
         hint = f"write {times}{span['last']}..{times}{span['first']}"
         findings.error(place, f"the range {quote(item)} is empty: it runs backwards", hint)
     elif span["times"]:
-        yield _Factors(first, step, int((last - first) / step) + 1)
+        yield _Steps(first, step, int((last - first) / step) + 1, Factor)
     elif first.denominator * last.denominator * step.denominator != 1:
         hint = f"multiples of what the spec says are written x{span['first']}..x{span['last']}"
         findings.error(place, f"the range {quote(item)} is not of whole numbers", hint)
     else:
-        yield range(int(first), int(last) + 1, int(step))
+        yield _Steps(first, step, int((last - first) / step) + 1, int)
 
 
 @dataclass(frozen=True)
-class _Factors(Sequence[Choice]):
+class _Words:
+    words: tuple[Choice, ...]
+
+    @property
+    def count(self) -> int:
+        return len(self.words)
+
+    def __iter__(self) -> Iterator[Choice]:
+        return iter(self.words)
+
+
+@dataclass(frozen=True)
+class _Steps:
     first: Fraction
     step: Fraction
-    length: int
+    count: int
+    make: Callable[[Fraction], Choice]
 
-    def __len__(self) -> int:
-        return self.length
-
-    def __getitem__(self, index: int) -> Choice:  # type: ignore[override]
-        if not 0 <= index < self.length:
-            raise IndexError(index)
-        return Factor(self.first + index * self.step)
+    def __iter__(self) -> Iterator[Choice]:
+        value = self.first
+        for _ in range(self.count) if self.count < sys.maxsize else repeat(None):
+            yield self.make(value)
+            value += self.step
 
 
-class _Joined(Sequence[Choice]):
-    """Sequences one behind the other, none of them spelt out."""
+@dataclass(frozen=True)
+class _Joined:
+    segments: tuple[Values, ...]
 
-    def __init__(self, segments: Sequence[Sequence[Choice]]):
-        self._segments = segments
-        self._ends = list(accumulate(map(len, segments)))
+    @property
+    def count(self) -> int:
+        return sum(segment.count for segment in self.segments)
 
-    def __len__(self) -> int:
-        return self._ends[-1] if self._ends else 0
-
-    def __getitem__(self, index: int) -> Choice:  # type: ignore[override]
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        which = bisect_right(self._ends, index)
-        return self._segments[which][index - (self._ends[which - 1] if which else 0)]
+    def __iter__(self) -> Iterator[Choice]:
+        return chain.from_iterable(self.segments)

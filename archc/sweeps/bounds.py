@@ -50,7 +50,8 @@ def parse_order(text: str) -> Callable[[Numbers], int]:
     name = text.removeprefix("-")
     if name not in METRICS:
         place = Place(Source("--sort", text), 1, 1 + descends)
-        fail(place, f"`--sort` takes {listing(METRICS)}, not {quote(name)}", _meant(name))
+        given = quote(name) if name else "nothing"
+        fail(place, f"`--sort` takes {listing(METRICS)}, not {given}", _meant(name))
     index, sign = METRICS.index(name), -1 if descends else 1
     return lambda numbers: sign * numbers[index]
 
@@ -65,7 +66,8 @@ def _parse(option: str, texts: Iterable[str], findings: Findings) -> dict[str, F
             findings.error(source.start(), message, "for example multiply_adds=4G")
             continue
         name, amount = form[1], form[2]
-        number = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?(?:[eE][0-9]{1,2})?) ?([kKMGBTP]?)", amount)
+        form_ = r"([0-9]{1,18}(?:\.[0-9]{1,18})?(?:[eE][0-9]{1,2})?) ?([kKMGBTP]?)"
+        number = re.fullmatch(form_, amount)
         if name not in METRICS:
             message = f"`{option}` knows {listing(METRICS, 'and')}, not {quote(name)}"
             findings.error(Place(source, 1, form.start(1) + 1), message, _meant(name))

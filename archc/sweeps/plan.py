@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import product
 from math import prod
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -20,7 +20,9 @@ from archc.compile import final_activation
 from archc.graph import Fragment, Shape, ShapeError
 from archc.graph.ops import Conv2d, Linear
 from archc.spec import Source, Spec, SpecError, resolve
-from archc.spec.overrides import Override
+from archc.spec.diagnostics import Findings
+from archc.spec.overrides import Override, locate_with
+from archc.spec.validate import validate
 from archc.sweeps.axes import Axis, Choice, Factor
 
 METRICS = ("layers", "params", "multiply_adds")
@@ -50,13 +52,28 @@ class Unbuildable:
     reason: str
 
 
+_MOST_STAGES, _MOST_COSTS = 20_000, 50_000
+"""How many are remembered; then all are forgotten, which costs time, not memory."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Stage:
-    """A stage of a variant; stages that differ in depth alone share a ``kind``."""
+    """A stage whatever its depth; those that lower alike share a ``kind``."""
 
     model: Stage
-    depth: int
     kind: int
+
+
+@dataclass
+class _Run:
+    """The blocks of a stage on one input, as far as they have been counted.
+
+    ``totals`` has the numbers of the first block, of the first two, ..., each with the shape that
+    they put out. Once a block puts out the shape that it takes, all that follow cost ``each``.
+    """
+
+    totals: list[tuple[Numbers, Shape]]
+    each: Numbers | None = None
 
 
 @dataclass
@@ -75,6 +92,7 @@ class Plan:
     _kinds: dict[Stage, int] = field(default_factory=dict, init=False)
     _bases: dict[tuple[Choice, ...], Spec | str] = field(default_factory=dict, init=False)
     _stages: dict[object, _Stage | str] = field(default_factory=dict, init=False)
+    _runs: dict[tuple[int, Shape], _Run] = field(default_factory=dict, init=False)
     _costs: dict[object, tuple[Numbers, Shape] | str] = field(default_factory=dict, init=False)
 
     @cached_property
@@ -85,16 +103,13 @@ class Plan:
     @property
     def count(self) -> int:
         """How many variants there are."""
-        return prod(len(axis.values) for axis in self.axes)
+        return prod(axis.values.count for axis in self.axes)
 
     def variants(self) -> Iterator[Variant | Unbuildable]:
         """Every variant with its numbers, or with the reason why it cannot be built."""
-        picks = [self._picker(number) for number in range(1, len(self.spec.stages) + 1)]
-        base = [i for i, axis in enumerate(self.axes) if axis.attribute == "block"]
-        for index, settings in enumerate(product(*(axis.values for axis in self.axes))):
+        for index, settings in enumerate(_product(self.axes)):
             try:
-                key = tuple([settings[i] for i in base])
-                numbers = self._numbers(self._base(key), key, settings, picks)
+                numbers = self._numbers(settings)
             except _CannotBuild as error:
                 yield Unbuildable(index, settings, str(error))
             else:
@@ -102,32 +117,46 @@ class Plan:
 
     def stages(self, settings: tuple[Choice, ...]) -> list[Stage]:
         """The stages of a variant that can be built."""
-        base = tuple(
-            setting
-            for axis, setting in zip(self.axes, settings, strict=True)
-            if axis.attribute == "block"
-        )
+        base = self._blocks_of.of(settings)
         spec = self._base(base)
-        picks = [self._picker(number) for number in range(1, len(spec.stages) + 1)]
-        return [self._stage(i, spec, base, pick(settings)).model for i, pick in enumerate(picks)]
+        found = []
+        for index, picker in enumerate(self._pickers):
+            stage = self._stage(index, spec, base, picker.others.of(settings))
+            depth = self._depth(index, spec, picker.depth.of(settings))
+            found.append(stage.model.model_copy(update={"depth": depth}))
+        return found
 
-    def _picker(self, number: int) -> _Picker:
-        """What takes the settings of a stage from those of a variant."""
-        return _Picker(tuple([i for i, axis in enumerate(self.axes) if axis.concerns(number)]))
+    @cached_property
+    def _blocks_of(self) -> _Picker:
+        """What takes the block types from a variant's settings."""
+        return _Picker(tuple(i for i, axis in enumerate(self.axes) if axis.attribute == "block"))
 
-    def _numbers(
-        self,
-        spec: Spec,
-        base: tuple[Choice, ...],
-        settings: tuple[Choice, ...],
-        picks: Sequence[_Picker],
-    ) -> Numbers:
+    @cached_property
+    def _pickers(self) -> list[_Pickers]:
+        """For each stage what takes its settings from a variant's."""
+        pickers = []
+        for number in range(1, len(self.spec.stages) + 1):
+            mine = [i for i, axis in enumerate(self.axes) if axis.concerns(number)]
+            depths = tuple(i for i in mine if self.axes[i].attribute == "depth")
+            others = tuple(i for i in mine if self.axes[i].attribute != "depth")
+            pickers.append(_Pickers(_Picker(depths), _Picker(others)))
+        return pickers
+
+    def _numbers(self, settings: tuple[Choice, ...]) -> Numbers:
+        if len(self._stages) > _MOST_STAGES or len(self._costs) > _MOST_COSTS:
+            self._forget()
+        base = self._blocks_of.of(settings)
+        spec = self._base(base)
         (layers, params, multiply_adds), shape = self._cost_of_stem(spec, base)
         blocks = 0
-        for index, pick in enumerate(picks):
-            stage = self._stage(index, spec, base, pick(settings))
-            blocks += stage.depth
-            more, shape = self._cost_of_stage(index, stage, shape, spec)
+        for index, picker in enumerate(self._pickers):
+            stage = self._stage(index, spec, base, picker.others.of(settings))
+            depth = self._depth(index, spec, picker.depth.of(settings))
+            blocks += depth
+            try:
+                more, shape = self._cost_of_stage(stage, depth, shape, spec)
+            except ShapeError as error:
+                raise _CannotBuild(f"stage {index + 1}: {error.message}") from None
             layers += more[0]
             params += more[1]
             multiply_adds += more[2]
@@ -136,6 +165,10 @@ class Plan:
         more, _ = self._cost_of_head(spec, base, shape)
         return layers + more[0], params + more[1], multiply_adds + more[2]
 
+    def _forget(self) -> None:
+        for memory in (self._kinds, self._stages, self._runs, self._costs):
+            memory.clear()
+
     # What is varied
 
     def _base(self, blocks: tuple[Choice, ...]) -> Spec:
@@ -143,14 +176,14 @@ class Plan:
         found = self._bases.get(blocks)
         if found is None:
             axes = [axis for axis in self.axes if axis.attribute == "block"]
-            found = self._bases[blocks] = self._resolved(dict(zip(axes, blocks, strict=True)))
+            found = self._bases[blocks] = self._resolved(list(zip(axes, blocks, strict=True)))
         if isinstance(found, str):
             raise _CannotBuild(found)
         return found
 
-    def _resolved(self, settings: Mapping[Axis, Choice]) -> Spec | str:
+    def _resolved(self, settings: Sequence[tuple[Axis, Choice]]) -> Spec | str:
         """The spec with some settings, or what is wrong with them."""
-        overrides = [self._override(axis, choice) for axis, choice in settings.items()]
+        overrides = [self._override(axis, choice) for axis, choice in settings]
         try:
             return resolve(self.source, [*self.with_, *overrides], self.input_)
         except SpecError as error:
@@ -160,6 +193,16 @@ class Plan:
         stages = len(self.spec.stages)
         values = [choice if axis.concerns(number) else None for number in range(1, stages + 1)]
         return axis.attribute, choice if axis.stage is None else values
+
+    def _depth(self, index: int, spec: Spec, choices: tuple[Choice, ...]) -> int:
+        own = spec.stages[index].model.depth
+        if not choices:
+            return own
+        (choice,) = choices
+        depth = choice.of(own) if isinstance(choice, Factor) else choice
+        if type(depth) is not int or not 1 <= depth <= MAX_BLOCKS:
+            raise _CannotBuild(_complaint(spec, index, {"depth": depth}))
+        return depth
 
     def _stage(
         self, index: int, spec: Spec, base: tuple[Choice, ...], choices: tuple[Choice, ...]
@@ -175,42 +218,24 @@ class Plan:
 
     def _checked(self, index: int, spec: Spec, choices: tuple[Choice, ...]) -> _Stage | str:
         own = spec.stages[index].model
-        axes = [axis for axis in self.axes if axis.concerns(index + 1)]
-        values = {name: getattr(own, name) for name in type(own).model_fields}
-        for axis, choice in zip(axes, choices, strict=True):
-            if axis.attribute == "block":
+        settings = dict(zip(self._pickers[index].others.places, choices, strict=True))
+        changed: dict[str, object] = {}
+        for place, choice in settings.items():
+            name = self.axes[place].attribute
+            if name == "block":
                 continue
-            before = values.get(axis.attribute)
+            changed[name] = choice
             if isinstance(choice, Factor):
+                before = getattr(own, name, None)
                 if not isinstance(before, int) or isinstance(before, bool):
-                    return f"`{axis.attribute}` of stage {index + 1} is no number to multiply"
-                choice = choice.of(before)
-            values[axis.attribute] = choice
+                    return f"`{name}` of stage {index + 1} is no number to multiply"
+                changed[name] = choice.of(before)
+        values = {name: getattr(own, name) for name in type(own).model_fields}
         try:
-            model = type(own).model_validate(values)
+            model = type(own).model_validate({**values, **changed, "depth": 1})
         except ValidationError:
-            return self._complaint(index, spec, axes, values)
-        # Stages of every depth are made of the same blocks.
-        kind = self._kinds.setdefault(model.model_copy(update={"depth": 1}), len(self._kinds))
-        return _Stage(model, model.depth, kind)
-
-    def _complaint(
-        self, index: int, spec: Spec, axes: Sequence[Axis], values: Mapping[str, object]
-    ) -> str:
-        """What archc says of a stage that is not valid, as if it were written in a spec."""
-        stages = len(spec.stages)
-        overrides: list[Override] = [
-            (
-                axis.attribute,
-                [values[axis.attribute] if i == index else None for i in range(stages)],
-            )
-            for axis in axes
-        ]
-        try:
-            resolve(self.source, [*self.with_, *overrides], self.input_)
-        except SpecError as error:
-            return f"stage {index + 1}: {error.diagnostics[0].message}"
-        raise AssertionError("a stage that pydantic refuses is a mistake in a spec")
+            return _complaint(spec, index, changed)
+        return _Stage(model, self._kinds.setdefault(model, len(self._kinds)))
 
     # What it costs
 
@@ -221,21 +246,6 @@ class Plan:
         self, spec: Spec, base: tuple[Choice, ...], shape: Shape
     ) -> tuple[Numbers, Shape]:
         return self._cached(("head", base, shape), lambda: self._head(spec, shape))
-
-    def _cost_of_stage(
-        self, index: int, stage: _Stage, shape: Shape, spec: Spec
-    ) -> tuple[Numbers, Shape]:
-        key = (stage.kind, stage.depth, shape)
-        found = self._costs.get(key)
-        if found is None:
-            try:
-                found = self._blocks(stage, shape, spec)
-            except ShapeError as error:
-                found = f"stage {index + 1}: {error.message}"
-            self._costs[key] = found
-        if isinstance(found, str):
-            raise _CannotBuild(found)
-        return found
 
     def _cached(
         self, key: object, compute: Callable[[], tuple[Numbers, Shape]]
@@ -251,24 +261,40 @@ class Plan:
             raise _CannotBuild(found)
         return found
 
-    def _blocks(self, stage: _Stage, shape: Shape, spec: Spec) -> tuple[Numbers, Shape]:
-        """The blocks of a stage, one behind the other, and what ends it."""
-        total, model = _NONE, stage.model
-        for index in range(stage.depth):
-            more, after = self._block(stage, shape, model.stride if index == 0 else 1, spec)
-            if index and after == shape:  # so will all that follow
-                total = _sum(total, _times(more, stage.depth - index))
-                break
-            total, shape = _sum(total, more), after
-        end = model.finish(shape)
-        return (total, shape) if end is None else (_sum(total, _cost(end)), end.output_shape)
+    def _cost_of_stage(
+        self, stage: _Stage, depth: int, shape: Shape, spec: Spec
+    ) -> tuple[Numbers, Shape]:
+        """The blocks of a stage, one behind the other, and what ends it; raises `ShapeError`."""
+        run = self._runs.get((stage.kind, shape))
+        if run is None:
+            run = self._runs[stage.kind, shape] = _Run([(_NONE, shape)])
+        while run.each is None and len(run.totals) <= depth:
+            self._count_block(run, stage.model, spec)
+        if depth < len(run.totals):
+            total, shape = run.totals[depth]
+        else:
+            assert run.each is not None
+            total, shape = run.totals[-1]
+            total = _sum(total, _times(run.each, depth - len(run.totals) + 1))
+        more, shape = self._end(stage, shape)
+        return _sum(total, more), shape
 
-    def _block(self, stage: _Stage, shape: Shape, stride: int, spec: Spec) -> tuple[Numbers, Shape]:
-        key = ("block", stage.kind, shape, stride)
-        found = self._costs.get(key)
-        if found is None:
-            piece = stage.model.lower(shape, stride, spec.style)
-            found = self._costs[key] = (_cost(piece), piece.output_shape)
+    def _count_block(self, run: _Run, model: Stage, spec: Spec) -> None:
+        """Count one block more, or find that all that follow are equal."""
+        total, shape = run.totals[-1]
+        first = len(run.totals) == 1
+        piece = model.lower(shape, model.stride if first else 1, spec.style)
+        cost = _cost(piece)
+        run.totals.append((_sum(total, cost), piece.output_shape))
+        if not first and piece.output_shape == shape:
+            run.each = cost
+
+    def _end(self, stage: _Stage, shape: Shape) -> tuple[Numbers, Shape]:
+        key = (stage.kind, shape)
+        if key not in self._costs:
+            end = stage.model.finish(shape)
+            self._costs[key] = (_NONE, shape) if end is None else (_cost(end), end.output_shape)
+        found = self._costs[key]
         assert not isinstance(found, str)
         return found
 
@@ -291,6 +317,32 @@ class Plan:
         return total, shape
 
 
+def _product(axes: Sequence[Axis]) -> Iterator[tuple[Choice, ...]]:
+    """Every combination of settings, no axis being spelt out."""
+    if not axes:
+        yield ()
+        return
+    first, *rest = axes
+    for choice in first.values:
+        for others in _product(rest):
+            yield (choice, *others)
+
+
+def _complaint(spec: Spec, index: int, changed: Mapping[str, object]) -> str:
+    """What archc says of a stage with settings that are not valid, as if a spec had them."""
+    model = type(spec.stages[index].model)
+    for name in changed:
+        if name not in model.model_fields:
+            block = spec.stages[index].model.block
+            return f"stage {index + 1}: `{name}` means nothing to `{block}` stages"
+    findings = Findings()
+    entries = {name: locate_with(name, data)[1] for name, data in changed.items()}
+    own = spec.stages[index].attributes
+    validate(model, {**own, **entries}, spec.place, f"stage {index + 1}", findings)
+    (first, *_) = findings.found.values()
+    return f"stage {index + 1}: {first.message}"
+
+
 class _CannotBuild(Exception):
     """A variant that no network can have."""
 
@@ -301,8 +353,14 @@ class _Picker:
 
     places: tuple[int, ...]
 
-    def __call__(self, row: tuple[Choice, ...]) -> tuple[Choice, ...]:
+    def of(self, row: tuple[Choice, ...]) -> tuple[Choice, ...]:
+        """The items."""
         return tuple([row[place] for place in self.places])
+
+
+class _Pickers(NamedTuple):
+    depth: _Picker
+    others: _Picker
 
 
 def _cost(piece: Fragment) -> Numbers:

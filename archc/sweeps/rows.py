@@ -6,17 +6,22 @@ import csv
 import io
 import json
 import os
+import shutil
+import tempfile
 from array import array
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
-from archc.files import OutputError, reason
-from archc.sweeps.axes import Axis, Choice, Factor
+from archc.files import OutputError, make_folder, mode_of, reason
+from archc.sweeps.axes import Axis, Choice, Factor, shown
 from archc.sweeps.plan import METRICS, Variant
 
 SUFFIXES = (".csv", ".json")
+PARTIAL = "partial"
+"""What the name of a file ends with that is not finished."""
 
 _CHUNK = 1 << 16
 
@@ -29,8 +34,7 @@ class RowsFile:
     """
 
     def __init__(self, path: Path, axes: Sequence[Axis]):
-        self.path = path.resolve()
-        self.partial = self.path.with_name(f"{self.path.name}.partial")
+        self.path = path
         self.rows = 0
         self._names = [*(axis.name for axis in axes), *METRICS]
         self._is_json = path.suffix.lower() == ".json"
@@ -42,13 +46,13 @@ class RowsFile:
         self._starts, self._lengths = array("q"), array("q")  # of each row, in bytes
         self._written = len(self._head + self._end)
         try:
-            if self.path.is_dir():
-                raise OSError(None, "it is a folder")
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: BinaryIO = open(self.partial, "w+b", buffering=0)  # noqa: SIM115
-            self._put(self._head + self._end)
+            self.partial, self._file = _beside(path)
         except OSError as error:
             raise OutputError(path, reason(error)) from error
+        try:
+            self._put(self._head + self._end)
+        except OSError as error:
+            raise self._failure(error) from error
 
     def add(self, variant: Variant) -> None:
         """Append a variant; raises `OutputError` where the disk is full."""
@@ -59,19 +63,26 @@ class RowsFile:
             self._flush()
 
     def finish(self) -> None:
-        """Put the file at its place."""
+        """Put the file at its place; what is no regular file there is written to as it is."""
         self._flush()
         try:
             os.fsync(self._file.fileno())
             self._file.close()
-            os.replace(self.partial, self.path)
+            place = self.path.resolve()
+            if _is_special(place):
+                with open(self.partial, "rb") as rows, open(place, "wb") as out:
+                    shutil.copyfileobj(rows, out)
+                self.partial.unlink()
+            else:
+                os.chmod(self.partial, mode_of(place))
+                os.replace(self.partial, place)
         except OSError as error:
-            raise OutputError(self.path, reason(error)) from error
+            raise self._failure(error) from error
 
     def sort(self, order: Sequence[int]) -> None:
         """Bring the rows into another order, given as the places they have now."""
         self._flush()
-        sorted_rows = self.partial.with_name(f"{self.path.name}.sorted")
+        sorted_rows = self.partial.with_name(f"{self.partial.name}.sorted")
         try:
             with open(sorted_rows, "wb") as file:
                 file.write(self._head)
@@ -119,20 +130,46 @@ class RowsFile:
     def _failure(self, error: OSError) -> OutputError:
         with suppress(OSError):
             self._file.close()
+        if not self.rows:
+            with suppress(OSError):
+                self.partial.unlink()
+            return OutputError(self.path, reason(error))
         kept = f"the {self.rows:,} variants so far are in {str(self.partial)!r}"
         return OutputError(self.path, f"{reason(error)}; {kept}")
 
     def _line(self, variant: Variant) -> bytes:
-        cells = [*map(plain, variant.settings), *variant.numbers]
         if self._is_json:
+            cells = [*map(plain, variant.settings), *variant.numbers]
             row = dict(zip(self._names, cells, strict=True))
             return json.dumps(row, separators=(", ", ": ")).encode()
-        return _csv_line(cells)
+        return _csv_line([*map(shown, variant.settings), *variant.numbers])
 
 
-def plain(choice: Choice) -> int | float | str | bool | None:
-    """A setting as a cell has it."""
+def plain(choice: Choice) -> int | float | str | bool:
+    """A setting as JSON has it."""
     return str(choice) if isinstance(choice, Factor) else choice
+
+
+def _beside(path: Path) -> tuple[Path, BinaryIO]:
+    """A new file beside the place where rows will stand, or elsewhere where that is a device."""
+    if path.is_dir():
+        raise OSError(None, "it is a folder")
+    place = path.resolve()  # a link stays a link
+    if _is_special(place):
+        handle, name = tempfile.mkstemp(prefix="archc-", suffix=f".{PARTIAL}")
+        return Path(name), os.fdopen(handle, "w+b", buffering=0)
+    make_folder(place.parent)
+    for number in count(1):
+        suffix = PARTIAL if number == 1 else f"{PARTIAL}-{number}"
+        with suppress(FileExistsError):  # another sweep's, or what one has left
+            partial = place.with_name(f"{place.name}.{suffix}")
+            return partial, open(partial, "x+b", buffering=0)
+    raise AssertionError("numbers do not end")
+
+
+def _is_special(place: Path) -> bool:
+    """Whether something stands there that is no regular file: a pipe, a terminal, a device."""
+    return place.exists() and not place.is_file()
 
 
 def _csv_line(cells: Sequence[object]) -> bytes:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from archc.sweeps.axes import Choice
 from archc.sweeps.bounds import Bounds
 from archc.sweeps.plan import METRICS, Numbers, Unbuildable, Variant
 from archc.sweeps.rows import RowsFile
@@ -19,15 +19,15 @@ _SPARE = 1024
 class Outcome:
     """What came of a sweep.
 
-    ``best`` are the first few in the order asked for, ``faults`` the reasons why variants could
-    not be built, each with how many there were and the settings of the first. ``points`` has
-    parameters and multiply-adds of all that were kept.
+    ``best`` are the first few in the order asked for, ``faults`` the first of the variants that
+    could not be built for each reason, with how many there were; reasons that differ in numbers
+    alone are one. ``points`` has parameters and multiply-adds of all that were kept.
     """
 
     seen: int = 0
     kept: int = 0
     best: list[Variant] = field(default_factory=list)
-    faults: dict[str, tuple[int, tuple[Choice, ...]]] = field(default_factory=dict)
+    faults: dict[str, tuple[int, Unbuildable]] = field(default_factory=dict)
     points: tuple[array[float], array[float]] = field(
         default_factory=lambda: (array("d"), array("d"))
     )
@@ -37,6 +37,12 @@ class Outcome:
     def unbuildable(self) -> int:
         """How many variants could not be built."""
         return sum(count for count, _ in self.faults.values())
+
+    def note(self, variant: Unbuildable) -> None:
+        """Count a variant that cannot be built."""
+        alike = re.sub(r"(?<!stage )\d[\d,.]*", "#", variant.reason)
+        count, first = self.faults.get(alike, (0, variant))
+        self.faults[alike] = (count + 1, first)
 
 
 def run(
@@ -68,8 +74,7 @@ def run(
                 break
             outcome.seen += 1
             if isinstance(variant, Unbuildable):
-                count, first = outcome.faults.get(variant.reason, (0, variant.settings))
-                outcome.faults[variant.reason] = (count + 1, first)
+                outcome.note(variant)
             elif bounds.admit(variant.numbers):
                 outcome.kept += 1
                 outcome.points[0].append(variant.numbers[parameters])

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from archc.blocks import Stage
-from archc.spec import resolve
+from archc.spec import SpecError, resolve
 from archc.spec.variant import reference
+from archc.sweeps.axes import shown
 from archc.sweeps.plan import Plan, Variant
-from archc.sweeps.rows import plain
 
 MAX_NAME = 64
 
@@ -23,7 +23,7 @@ def variant_specs(
 
     ``parent`` is the spec as the user calls it: a path or a shipped name.
     """
-    base = [stage.model for stage in resolve(plan.source).stages]
+    base = _stages_of(plan)
     texts = {}
     for variant in variants:
         name = _name(plan, variant)
@@ -47,7 +47,7 @@ def variant_specs(
 def _name(plan: Plan, variant: Variant) -> str:
     """``resnet50-depth2_6-width_x0.5``, or, where that is too long, with the variant's number."""
     words = [
-        f"{axis.attribute}{axis.stage or ''}_{plain(choice)}"
+        f"{axis.attribute}{axis.stage or ''}_{shown(choice)}"
         for axis, choice in zip(plan.axes, variant.settings, strict=True)
     ]
     own = plan.spec.header.name
@@ -58,7 +58,15 @@ def _name(plan: Plan, variant: Variant) -> str:
     return own[: MAX_NAME - len(number)] + number
 
 
-def _changed(base: Sequence[Stage], stages: Sequence[Stage]) -> dict[str, list[object]]:
+def _stages_of(plan: Plan) -> Sequence[Stage | None]:
+    """The parent's own stages; none where the parent is not whole without what is set."""
+    try:
+        return [stage.model for stage in resolve(plan.source).stages]
+    except SpecError:
+        return [None] * len(plan.spec.stages)
+
+
+def _changed(base: Sequence[Stage | None], stages: Sequence[Stage]) -> dict[str, list[object]]:
     """The attributes that differ from the parent's, stage by stage; None where one does not."""
     names = dict.fromkeys(name for stage in stages for name in type(stage).model_fields)
     changed = {}

@@ -102,12 +102,18 @@ def all_fields(specs: Sequence[str], found: Sequence[Fields]) -> Table:
     rows = tuple(
         (
             *(spec, row.stage, row.block, row.name, row.op),
-            *(row.output_shape, row.size, _pair(row.stride), _pair(row.centre)),
+            *(row.output_shape, *row.size, *row.stride, *row.centre),
         )
         for spec, one in zip(specs, found, strict=True)
         for row in one.rows
     )
-    return Table((SPEC, *_WHERE, *_LAYER, *_FIELD), rows)
+    sides = [
+        Column(f"{name} {side} px", f"{name}_{side}")
+        for name in ("field", "stride", "centre")
+        for side in ("height", "width")
+    ]
+    output = Column("output", "output_shape", shape)
+    return Table((SPEC, *_WHERE, *_LAYER, output, *sides), rows)
 
 
 _ELEMENT_WISE = ("batch_norm2d", "relu", "dropout", "softmax")
@@ -165,7 +171,10 @@ def all_rooflines(specs: Sequence[str], found: Sequence[Roofline]) -> Table:
 
 
 def _microseconds(seconds: float) -> str:
-    return f"{1e6 * seconds:,.3g}" if seconds < 1e-4 else f"{1e6 * seconds:,.0f}"
+    number = 1e6 * seconds
+    return (
+        f"{number:,.0f}" if number >= 100 else f"{number:.2f}" if number >= 1 else f"{number:.4f}"
+    )
 
 
 _BOUND = (

@@ -121,6 +121,18 @@ def test_inference_has_as_much_alive_as_the_module_allocates(structure: str) -> 
     assert memory(network, BATCH).inference == pytest.approx(most, rel=0.02)
 
 
+@given(specs())
+@settings(max_examples=120)
+def test_inference_of_any_network_has_as_much_alive_as_the_module_allocates(
+    data: dict[str, Any],
+) -> None:
+    network = _trainable(data)
+    numbers = max(
+        [n.params for n in network.nodes.values() if isinstance(n.op, BatchNorm2d)], default=0
+    )
+    assert abs(memory(network, 2).inference - most_alive(network, 2)) <= 4 * numbers
+
+
 @pytest.mark.parametrize(
     "name", ["imagenet/resnet34", "torchvision/resnet50", "torchvision/vgg11", "cifar10/resnet110"]
 )

@@ -51,6 +51,18 @@ def test_pointing_at_a_box_shows_its_layer_and_marks_its_row(watched: Watched, p
     page.hover(box(page, "c1-conv1"))
     expect(row).to_have_attribute("data-box", "c1-conv1")
     expect(page.locator("#figure .marked")).to_have_count(1)
+    widths = [
+        page.locator(f"{box(page, name)} polygon").evaluate(
+            "one => getComputedStyle(one).strokeWidth"
+        )
+        for name in ("c1-conv1", "c2-conv1")
+    ]
+    assert widths == ["2.4px", "0.7px"]
+    strokes = [
+        page.locator(f"{box(page, name)} polygon").evaluate("one => getComputedStyle(one).stroke")
+        for name in ("c1-conv1", "c2-conv1")
+    ]
+    assert strokes[0] != strokes[1]
 
 
 def test_every_box_has_its_row(watched: Watched, path: Path) -> None:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +224,7 @@ def test_a_sweep_shows_the_best_within_the_bounds(tmp_path: Path) -> None:
     first = "specs/resnet50-depth3_6-width_x1.yaml"
     assert result.stderr == (
         "archc: 119 variants, 5 within the bounds, 5 in rows.csv\n"
+        "archc: plotted 5 variants in plot.svg\n"
         f"archc: wrote {first} and 1 more; `archc count {first}`\n"
     )
     assert len((tmp_path / "rows.csv").read_text().splitlines()) == 6
@@ -311,6 +316,79 @@ def test_a_sweep_s_wrong_command_lines(arguments: tuple[str, ...], tmp_path: Pat
     result = archc("sweep", "imagenet/resnet34", "--vary", "depth=2", *arguments, cwd=tmp_path)
     assert (result.returncode, result.stdout) == (2, "")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("format", "printed"), [("json", "[]\n"), ("csv", "depth,layers,params")])
+def test_no_variant_within_the_bounds_is_still_json_and_csv(format: str, printed: str) -> None:
+    vary = ("--vary", "depth=1", "--max", "params=1", "--format", format)
+    result = archc("sweep", "cifar10/resnet20", *vary)
+    assert (result.returncode, result.stdout[: len(printed)]) == (0, printed)
+
+
+def test_settings_are_shown_as_specs_write_them(tmp_path: Path) -> None:
+    vary = ("--vary", "bias=true,false", "--write", "d")
+    result = archc("sweep", "torchvision/vgg11", *vary, "--format", "csv", cwd=tmp_path)
+    assert [line.split(",")[0] for line in result.stdout.splitlines()] == ["bias", "true", "false"]
+    names = sorted(path.name for path in (tmp_path / "d").iterdir())
+    assert names == ["vgg11-bias_false.yaml", "vgg11-bias_true.yaml"]
+
+
+def test_reasons_that_differ_in_numbers_alone_are_one() -> None:
+    result = archc("sweep", "imagenet/resnet34", "--vary", "width[1]=1..9", "--vary", "width[2]=64")
+    assert result.stderr == (
+        "archc: 9 variants, 9 cannot be built\n"
+        "  9: stage 1: option A cannot shrink 64 channels to 1 "
+        "(first with width[1]=1 width[2]=64)\n"
+    )
+
+
+def test_what_is_no_file_cannot_be_extended(tmp_path: Path) -> None:
+    for spec in ("-", "/dev/stdin"):
+        result = archc(
+            *("sweep", spec, "--vary", "depth=1", "--write", "d"),
+            cwd=tmp_path,
+            stdin="extends: cifar10/resnet20\nname: x\n",
+        )
+        assert result.returncode == 2
+        assert "only a file can be extended" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_target_that_cannot_be_is_told_before_the_sweep(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for option in (("--write", "file"), ("--plot", "file/x.svg"), ("-o", "file/x.csv")):
+        result = archc("sweep", "cifar10/resnet20", "--vary", "depth=1", *option, cwd=tmp_path)
+        assert (result.returncode, result.stdout) == (1, "")
+        assert result.stderr.startswith("archc: error: cannot write 'file")
+
+
+def test_a_closed_stderr_is_no_trouble() -> None:
+    command = [sys.executable, "-m", "archc", "sweep", "cifar10/resnet20", "--vary", "depth=1..3"]
+    result = subprocess.run(
+        ["sh", "-c", f"{shlex.join(command)} 2>&-"], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0
+    assert "the 3 of 3" in result.stdout
+
+
+def test_a_closed_pipe_is_trouble_for_a_comparison() -> None:
+    command = shlex.join([sys.executable, "-m", "archc", "diff", *["cifar10/resnet1202"] * 2])
+    script = f"{{ {command} --format json; echo $? >&2; }} | true"
+    result = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    assert result.stderr in ("2\n", "0\n")  # it may have been done before
+
+
+@pytest.mark.skipif(shutil.which("script") is None, reason="there is no script(1)")
+def test_nothing_is_cut_on_a_narrow_terminal() -> None:
+    command = shlex.join(
+        [sys.executable, "-m", "archc", "count", "torchvision/resnet50", "--explain"]
+    )
+    typed = f"stty cols 60; {command}"
+    result = subprocess.run(
+        ["script", "-qec", typed, "/dev/null"], capture_output=True, text=True, check=False
+    )
+    assert "4,132,436,968" in result.stdout
+    assert "…" not in result.stdout
 
 
 def test_specs_are_not_overwritten_unless_asked(tmp_path: Path) -> None:

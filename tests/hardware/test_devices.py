@@ -40,7 +40,7 @@ BROKEN = {
         "FILE:1:1: error: `mine` needs `tflops`\n"
         "  mine: {title: My GPU, dtype: float16, tflop: 10, gb_per_s: 500, source: measured}\n"
         "  ^\n"
-        "hint: `tflops` is a number above 0\n"
+        "hint: `tflops` is a number from 0.000001 to 1,000,000,000\n"
         "FILE:1:39: error: a device has no key `tflop`\n"
         "  mine: {title: My GPU, dtype: float16, tflop: 10, gb_per_s: 500, source: measured}\n"
         "                                        ^\n"
@@ -48,7 +48,7 @@ BROKEN = {
     ),
     "below zero": (
         MINE.replace("500", "-5"),
-        "FILE:1:61: error: `gb_per_s` must be a number above 0, not `-5`\n"
+        "FILE:1:61: error: `gb_per_s` must be a number from 0.000001 to 1,000,000,000, not `-5`\n"
         "  mine: {title: My GPU, dtype: float16, tflops: 10, gb_per_s: -5, source: measured}\n"
         "                                                              ^",
     ),
@@ -104,3 +104,23 @@ def test_an_unknown_device_is_answered_with_the_closest() -> None:
         "--roofline:1:1: error: there is no device `h200-bfloat16`\n"
         "  h200-bfloat16\n  ^\nhint: did you mean `h200-bf16`?"
     )
+
+
+def test_the_beginning_of_a_name_is_answered_with_all_that_begin_so() -> None:
+    with pytest.raises(SpecError, match="did you mean `h200-bf16`, `h200-tf32` or `h200-fp32`"):
+        find_device("h200")
+
+
+@pytest.mark.parametrize("number", ["1e308", "1e-320", "0"])
+def test_figures_beyond_reason_are_refused(number: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(MINE.replace("10", number))
+    with pytest.raises(SpecError, match="`tflops` must be a number from"):
+        find_device("mine", str(path))
+
+
+def test_titles_reach_terminals_as_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(MINE.replace("My GPU", '"a\\e[31m\\nb"'))
+    with pytest.raises(SpecError, match="`title` must be text on one line"):
+        find_device("mine", str(path))

@@ -19,6 +19,7 @@ import pytest
 import archc
 from archc.files import OutputError
 from archc.spec import Source, resolve
+from archc.spec.files import open_spec
 from archc.sweeps import Plan, RowsFile, Variant, parse_axes, parse_bounds, parse_order, run
 from archc.sweeps.plan import Unbuildable
 from archc.sweeps.plot import Points, front, plot
@@ -173,6 +174,51 @@ def test_a_file_that_cannot_be_written_is_told_before_anything_is_counted(
     assert sorted(os.listdir(tmp_path)) == ["folder.csv", "rows.csv"]
 
 
+def swept(path: Path) -> None:
+    """A small sweep into a file."""
+    sweep = plan("depth=1..3")
+    run(sweep.variants(), EVERYTHING, BY_SIZE, 3, RowsFile(path, sweep.axes), sort_rows=True)
+
+
+def test_what_was_rescued_before_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv.partial").write_text("mine")
+    swept(tmp_path / "rows.csv")
+    assert (tmp_path / "rows.csv.partial").read_text() == "mine"
+    assert sorted(os.listdir(tmp_path)) == ["rows.csv", "rows.csv.partial"]
+
+
+def test_a_file_keeps_its_permissions_and_a_link_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "real.csv").write_text("old")
+    (tmp_path / "real.csv").chmod(0o600)
+    (tmp_path / "rows.csv").symlink_to("real.csv")
+    swept(tmp_path / "rows.csv")
+    assert (tmp_path / "rows.csv").is_symlink()
+    assert len(rows_of(tmp_path / "real.csv")) == 3
+    assert (tmp_path / "real.csv").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "rows.csv")
+    reader = subprocess.Popen(["cat", "rows.csv"], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    swept(tmp_path / "rows.csv")
+    out, _ = reader.communicate(timeout=30)
+    assert len(out.splitlines()) == 4
+    assert os.listdir(tmp_path) == ["rows.csv"]
+    assert (tmp_path / "rows.csv").is_fifo()
+
+
+def test_nothing_is_left_of_a_file_that_cannot_be_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(RowsFile, "_put", full)
+    with pytest.raises(OutputError, match=r"no space left on device$"):
+        RowsFile(tmp_path / "rows.json", plan("depth=1").axes)
+    assert os.listdir(tmp_path) == []
+
+
 # Specs
 
 
@@ -184,6 +230,7 @@ def test_a_file_that_cannot_be_written_is_told_before_anything_is_counted(
         ("imagenet/resnet34", ["block[4]=basic,bottleneck", "depth=x2"]),
         ("torchvision/resnext50_32x4d", ["groups=1,32", "stride_at=1x1"]),
         ("mine.yaml", ["depth=1,4", "width[2]=20"]),
+        ("biased.yaml", ["bias=true,false", "kernel[1]=1,5"]),
     ],
 )
 def test_written_specs_compile_to_just_their_numbers(
@@ -192,6 +239,9 @@ def test_written_specs_compile_to_just_their_numbers(
     monkeypatch.chdir(tmp_path)
     Path("mine.yaml").write_text(
         "extends: cifar10/resnet20\nname: mine\nwith: {depth: [1, 2, null], shortcut: B}\n"
+    )
+    Path("biased.yaml").write_text(
+        "extends: torchvision/vgg11\nname: biased\nwith: {bias: [true, null, null, null, null]}\n"
     )
     source = Source("x", f"extends: {parent}\nname: x", path="x.yaml")
     sweep = Plan(source, parse_axes(vary, resolve(source)), (), "3,64,96")
@@ -206,6 +256,25 @@ def test_written_specs_compile_to_just_their_numbers(
         assert numbers == variant.numbers
         assert network.input_shape == (3, 64, 96)
         assert len(text.splitlines()) <= 5
+
+
+def test_a_parent_that_is_whole_with_what_is_set_alone(tmp_path: Path) -> None:
+    """Its variants say of every stage what it needs."""
+    path = tmp_path / "part.yaml"
+    path.write_text(
+        "name: part\ninput: [3, 16, 16]\ndefaults: {block: basic, shortcut: B}\n"
+        "stages: [{width: 8}, {width: 16, stride: 2}]\n"
+    )
+    source = open_spec(str(path))
+    whole = Plan(source, (), ["depth=2"])
+    sweep = Plan(source, parse_axes(["width=x1,x2"], whole.spec), ["depth=2"])
+    found = [one for one in sweep.variants() if isinstance(one, Variant)]
+    for (target, text), variant in zip(
+        variant_specs(sweep, found, str(path), tmp_path).items(), found, strict=True
+    ):
+        target.write_text(text)
+        network = archc.load(target)
+        assert (network.layers, network.params, network.multiply_adds) == variant.numbers
 
 
 def test_a_name_that_would_be_too_long_has_the_variant_s_number() -> None:

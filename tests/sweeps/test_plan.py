@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from itertools import product
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -78,7 +80,7 @@ def test_every_variant_has_the_numbers_of_its_own_network(
             continue
         assert isinstance(found, Variant), (found, network.name)
         assert found.numbers == (network.layers, network.params, network.multiply_adds)
-    assert seen == plan.count == prod(len(axis.values) for axis in plan.axes)
+    assert seen == plan.count == prod(axis.values.count for axis in plan.axes)
 
 
 @pytest.mark.parametrize(
@@ -117,6 +119,22 @@ def test_a_variant_that_cannot_be_built_says_why_and_the_rest_goes_on() -> None:
     ]
 
 
+def test_a_reason_names_the_stage_at_fault() -> None:
+    stages = "[{depth: 1, width: 4}, {depth: 1, width: 4}, {depth: 1, width: 4}]"
+    text = f"name: x\ninput: [4, 8, 8]\ndefaults: {{block: conv}}\nstages: {stages}\n"
+    source = Source("x", text)
+    plan = Plan(source, parse_axes(["pool[1]=none,16", "pool[2]=none,16"], resolve(source)))
+    reasons = [one.reason for one in plan.variants() if isinstance(one, Unbuildable)]
+    assert [reason.partition(":")[0] for reason in reasons] == ["stage 2", "stage 1", "stage 1"]
+
+
+def test_a_spec_without_stages_has_nothing_to_vary(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text("name: x\nhead: [linear]\n")
+    with pytest.raises(SpecError, match="x has no stages to vary"):
+        archc.sweep(path, ["depth=1"])
+
+
 def test_too_many_blocks_cannot_be_built() -> None:
     found = list(archc.sweep("cifar10/resnet20", ["depth=3333,3334"]))
     assert isinstance(found[0], Variant)
@@ -139,10 +157,27 @@ def test_multiples_are_rounded_to_the_nearest_and_at_least_one() -> None:
 
 def test_ranges_are_not_spelt_out() -> None:
     spec = resolve(Source("x", "extends: cifar10/resnet20\nname: x"))
-    (axis,) = parse_axes(["depth=1..1000000000000000,7,x1..x1000000"], spec)
-    assert len(axis.values) == 10**15 + 1 + 10**6
-    assert axis.values[10**15] == 7
-    assert str(axis.values[-1 + len(axis.values)]) == "x1000000"
+    huge = ",".join(["1..999999999999999999"] * 12)
+    (axis,) = parse_axes(
+        [f"depth={huge},x1..x1000000,x0..x99999999999999999:0.000000000000001"], spec
+    )
+    assert axis.values.count == 12 * (10**18 - 1) + 10**6 + (10**17 - 1) * 10**15 + 1
+    found = iter(axis.values)
+    assert [next(found) for _ in range(3)] == [1, 2, 3]
+    plan = Plan(Source("x", "extends: cifar10/resnet20\nname: x"), [axis])
+    assert next(plan.variants()).settings == (1,)
+
+
+def test_a_sweep_remembers_no_more_than_it_needs() -> None:
+    """A hundred thousand variants, each with a width and a depth of its own."""
+    tracemalloc.start()
+    source = Source("x", "extends: imagenet/resnet50\nname: x")
+    plan = Plan(source, parse_axes(["width=1..400", "depth=1..100"], resolve(source)))
+    built = sum(isinstance(one, Variant) for one in plan.variants())
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert built > 10_000
+    assert peak < 30e6
 
 
 MISTAKES = {
@@ -185,6 +220,18 @@ MISTAKES = {
     "depth=1..9999999999999999999": (
         "--vary:1:7: error: a number may have at most 18 digits\n"
         "  depth=1..9999999999999999999\n        ^"
+    ),
+    "width=null": (
+        "--vary:1:7: error: `null` leaves a stage alone: it is no value\n  width=null\n        ^\n"
+        "hint: x1 stands for the spec's own number"
+    ),
+    "depth=1..x2": (
+        "--vary:1:7: error: `1..x2` is no range\n  depth=1..x2\n        ^\n"
+        "hint: a range is FIRST..LAST or FIRST..LAST:STEP"
+    ),
+    "depth[]=1": (
+        "--vary:1:6: error: the number of a stage is missing here\n  depth[]=1\n       ^\n"
+        "hint: for example depth[1]=..."
     ),
 }
 

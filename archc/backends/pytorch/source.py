@@ -16,7 +16,7 @@ from archc.backends.pytorch.classes import (
     value_of,
 )
 from archc.backends.pytorch.forward import forward_lines, written_call
-from archc.backends.pytorch.inplace import overwritable
+from archc.backends.pytorch.inplace import overwritten
 from archc.backends.pytorch.text import (
     RESERVED,
     WIDTH,
@@ -107,7 +107,7 @@ def emit(network: Network) -> str:
     names = Namespace(RESERVED)
     title = names.new(class_name(network.name))
     _name_classes(classes, names)
-    writer = _Writer(found, overwritable(root, found))
+    writer = _Writer(found, overwritten(network, root, found))
     body: list[str] = []
     if any(isinstance(node.op, ZeroPadShortcut) for node in network.nodes.values()):
         body += ["", *_ZERO_PAD]

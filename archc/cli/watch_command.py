@@ -1,0 +1,52 @@
+"""``archc watch``."""
+
+from __future__ import annotations
+
+import click
+
+from archc.cli.common import spec
+
+
+@click.command("watch")
+@spec
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8321,
+    show_default=True,
+    help="Where the page is; 0 takes any port that is free.",
+)
+@click.option(
+    "--fold/--no-fold",
+    default=None,
+    help="Draw equal blocks in a row once. [default: where a network has more than 60 layers]",
+)
+def command(
+    spec: str, with_: tuple[str, ...], input_: str | None, port: int, fold: bool | None
+) -> None:
+    """Show a spec's figure on a local page that follows every save; Ctrl-C stops it.
+
+    While the spec is broken, the last good figure stays, with the mistakes above it. The page can
+    be seen on this machine alone.
+
+    \b
+    Examples:
+      archc watch resnet65.yaml
+      archc watch resnet65.yaml --port 0
+    """
+    if spec == "-":
+        raise click.BadParameter("standard input cannot be watched", param_hint="'SPEC'")
+    from archc.spec.diagnostics import quote_name
+    from archc.spec.files import open_spec
+    from archc.watch import Preview, serve
+
+    open_spec(spec)
+    preview = Preview(spec, with_, input_, fold)
+
+    def ready(address: str) -> None:
+        for fault in preview.state.faults:
+            click.echo(fault, err=True)
+        click.echo(f"{address} shows {quote_name(spec)}; Ctrl-C stops it")
+
+    serve(preview, port, ready)
+    click.echo("archc: stopped", err=True)

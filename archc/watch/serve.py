@@ -1,0 +1,207 @@
+"""The page's server: for this machine alone, and for what it has made alone."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from importlib import resources
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from archc.backends.figure.pages import figure_css
+from archc.watch.preview import Preview
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+HOST = "127.0.0.1"
+
+STEP, DEBOUNCE = 10, 60
+"""Milliseconds: between two looks at what has changed, and until a run of changes is told."""
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+
+
+class WatchError(Exception):
+    """The page cannot be served; the message says why."""
+
+
+def serve(preview: Preview, port: int, ready: Callable[[str], None]) -> None:
+    """Serve a preview's page until Ctrl-C or SIGTERM; ``ready`` is told its address.
+
+    Port 0 takes any that is free. Raises `WatchError` for a port that is taken or not allowed, and
+    ModuleNotFoundError where what it needs is not installed.
+    """
+    require_packages()
+    with listening(port) as listener:
+        port = listener.getsockname()[1]
+        with suppress(KeyboardInterrupt):  # uvicorn raises it anew once it has stopped
+            asyncio.run(_serve(preview, listener, lambda: ready(f"http://{HOST}:{port}/")))
+
+
+def require_packages() -> None:
+    """Raise ModuleNotFoundError, saying what to install, where a package is missing."""
+    from importlib.util import find_spec
+
+    for name in ("starlette", "uvicorn", "watchfiles"):
+        if find_spec(name) is None:
+            raise ModuleNotFoundError(
+                f"watching needs {name}: pip install 'archc[watch]'", name=name
+            )
+
+
+def listening(port: int) -> socket.socket:
+    """A socket that listens on this machine's own address; raises `WatchError`."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise WatchError(f"port {port} is in use: --port 0 takes one that is free") from None
+        if error.errno == errno.EACCES:
+            raise WatchError(f"port {port} is not for everybody: take one above 1023") from None
+        raise WatchError(f"port {port} cannot be used: {error.strerror}") from None
+    return listener
+
+
+async def _serve(preview: Preview, listener: socket.socket, ready: Callable[[], None]) -> None:
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        """Ends the streams of events first, which would keep the server from stopping."""
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            loop.call_soon_threadsafe(lambda: asyncio.ensure_future(preview.close()))
+            super().handle_exit(sig, frame)
+
+    loop = asyncio.get_running_loop()
+    await preview.refresh()
+    app = application(preview, listener.getsockname()[1])
+    config = uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=2)
+    watcher = asyncio.create_task(watch(preview))
+    try:
+        ready()
+        await Server(config).serve(sockets=[listener])
+    finally:
+        watcher.cancel()
+        with suppress(asyncio.CancelledError):
+            await watcher
+
+
+async def watch(preview: Preview) -> None:
+    """Draw anew whenever a file that the preview depends on is saved, moved or deleted."""
+    from watchfiles import awatch
+
+    while not preview.closed:
+        files = preview.files()
+        folders = {_existing(path.absolute().parent) for path in files}
+        wanted = {str(path.absolute()) for path in files} | {str(path.resolve()) for path in files}
+
+        def concerns(_change: object, path: str, wanted: set[str] = wanted) -> bool:
+            # A folder that comes or goes may have the file in it.
+            return path in wanted or any(one.startswith(f"{path}/") for one in wanted)
+
+        async for _ in awatch(
+            *folders,
+            watch_filter=concerns,
+            step=STEP,
+            debounce=DEBOUNCE,
+            recursive=False,
+            ignore_permission_denied=True,
+        ):
+            await preview.refresh()
+            if preview.files() != files:
+                break  # it extends another file now
+
+
+def _existing(folder: Path) -> Path:
+    """A folder, or the nearest one around it that is there."""
+    while not folder.is_dir() and folder != folder.parent:
+        folder = folder.parent
+    return folder
+
+
+def application(preview: Preview, port: int) -> Starlette:
+    """The page, its style, its script, and the stream of events that it follows."""
+    from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from starlette.responses import Response, StreamingResponse
+    from starlette.routing import Route
+
+    texts = {
+        "/": ("page.html", "text/html", ""),
+        "/watch.js": ("watch.js", "text/javascript", ""),
+        "/watch.css": ("watch.css", "text/css", figure_css()),
+    }
+
+    def page(request: Request) -> Response:
+        name, kind, before = texts[request.url.path]
+        text = resources.files("archc.watch").joinpath(name).read_text(encoding="utf-8")
+        return Response(before + text, media_type=kind)
+
+    def events(_request: Request) -> Response:
+        return StreamingResponse(_events(preview), media_type="text/event-stream")
+
+    routes = [Route(path, page) for path in texts]
+    return Starlette(
+        routes=[*routes, Route("/events", events)],
+        middleware=[Middleware(Guard, port=port)],
+    )
+
+
+async def _events(preview: Preview) -> AsyncIterator[str]:
+    async for state in preview.states():
+        yield f"id: {state.version}\ndata: {state.as_json()}\n\n"
+
+
+class Guard:
+    """Refuses requests that other sites have made, and gives every answer its headers.
+
+    A browser sends the name that it was asked for as Host, which after a change in the DNS may be
+    another site's, and the site that asks as Origin.
+    """
+
+    def __init__(self, app: ASGIApp, port: int):
+        self.app = app
+        names = [f"{host}:{port}" for host in (HOST, "localhost")]
+        self.hosts = frozenset(names)
+        self.origins = frozenset(f"http://{name}" for name in names)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or refuse it."""
+        from starlette.datastructures import Headers, MutableHeaders
+        from starlette.responses import PlainTextResponse
+
+        if scope["type"] != "http":
+            return
+        headers = Headers(scope=scope)
+
+        async def with_headers(message: dict[str, object]) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        origin = headers.get("origin")
+        known = headers.get("host") in self.hosts and (origin is None or origin in self.origins)
+        app = self.app if known else PlainTextResponse("this page is for its own machine", 403)
+        await app(scope, receive, with_headers)  # type: ignore[arg-type]
