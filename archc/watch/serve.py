@@ -97,7 +97,13 @@ async def _serve(preview: Preview, listener: socket.socket, ready: Callable[[], 
     loop = asyncio.get_running_loop()
     await preview.refresh()
     app = application(preview, listener.getsockname()[1])
-    config = uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=2)
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=2,
+    )
     watcher = asyncio.create_task(watch(preview))
     try:
         ready()

@@ -1,0 +1,180 @@
+"""``archc watch`` as browsers and other programs meet it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+from shell import archc as run
+from watching import SPEC, watching
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    file = tmp_path / "tiny.yaml"
+    file.write_text(SPEC)
+    return file
+
+
+def test_the_page_and_its_headers(path: Path) -> None:
+    with watching(path) as watcher:
+        assert watcher.line == f"{watcher.address} shows tiny.yaml; Ctrl-C stops it\n"
+        assert watcher.address == f"http://127.0.0.1:{watcher.port}/"
+        for name, kind in (
+            ("/", "text/html"),
+            ("/watch.js", "text/javascript"),
+            ("/watch.css", "text/css"),
+        ):
+            answer = watcher.get(name)
+            assert (answer.status, answer.headers.get_content_type()) == (200, kind)
+            policy = answer.headers["Content-Security-Policy"]
+            assert policy.startswith("default-src 'none'; script-src 'self'; ")
+            assert "unsafe" not in policy
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+            assert answer.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    "name", ["/tiny.yaml", "/../tiny.yaml", "/etc/passwd", "/events/", "//etc/passwd", "/watch.py"]
+)
+def test_nothing_else_is_served(path: Path, name: str) -> None:
+    with watching(path) as watcher:
+        assert watcher.get(name).status in (404, 307)
+        assert b"stages" not in watcher.get(name).read()
+
+
+def test_other_sites_are_refused(path: Path) -> None:
+    with watching(path) as watcher:
+        own = f"127.0.0.1:{watcher.port}"
+        for host in (
+            "evil.example",
+            f"evil.example:{watcher.port}",
+            "127.0.0.1",
+            "127.0.0.1:1",
+            "",
+        ):
+            assert watcher.get("/events", Host=host).status == 403
+        for origin in ("http://evil.example", "null", f"https://{own}", "http://127.0.0.1:1"):
+            assert watcher.get("/", Origin=origin).status == 403
+        assert watcher.get("/", Host=own, Origin=f"http://{own}").status == 200
+        assert watcher.get("/", Host=f"localhost:{watcher.port}").status == 200
+        assert watcher.get("/", Host="evil.example").headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_no_other_machine_can_reach_it(path: Path) -> None:
+    with watching(path) as watcher:
+        with socket.socket() as other:
+            other.bind(("127.0.0.2", 0))
+        with socket.socket() as client, pytest.raises(ConnectionRefusedError):
+            client.connect(("127.0.0.2", watcher.port))
+
+
+def test_saves_are_followed_and_mistakes_stand_above_the_last_good_figure(path: Path) -> None:
+    with watching(path) as watcher:
+        first = watcher.state()
+        assert (first["title"], first["faults"]) == ("Tiny", [])
+        assert first["figure"].startswith("<svg")
+        path.write_text(SPEC.replace("Tiny", "Small"))
+        second = watcher.state()
+        assert second["title"] == "Small"
+        assert second["version"] == first["version"] + 1
+        path.write_text(SPEC.replace("depth: 2, width: 16", "dept: 2, width: 16"))
+        broken = watcher.state()
+        assert broken["figure"] == second["figure"]
+        assert (
+            broken["faults"]
+            == [
+                "tiny.yaml:7:5: error: stage 2 needs `depth`\n"
+                "    - {dept: 2, width: 16, stride: 2}\n"
+                "      ^\n"
+                "hint: `depth` is an integer from 1 to 10,000",
+                "tiny.yaml:7:6: error: stage 2 has no attribute `dept`\n"
+                "    - {dept: 2, width: 16, stride: 2}\n"
+                "       ^\n"
+                "hint: did you mean `depth`?",
+            ]
+            or len(broken["faults"]) == 1
+        )
+        path.write_text(SPEC)
+        mended = watcher.state()
+        assert (mended["title"], mended["faults"]) == ("Tiny", [])
+
+
+def test_editors_that_replace_files_are_followed(path: Path) -> None:
+    with watching(path) as watcher:
+        watcher.state()
+        other = path.with_name("tiny.yaml~")
+        other.write_text(SPEC.replace("Tiny", "Other"))
+        os.replace(other, path)
+        assert watcher.state()["title"] == "Other"
+
+
+def test_a_deleted_spec_is_told_and_comes_back(path: Path) -> None:
+    with watching(path) as watcher:
+        figure = watcher.state()["figure"]
+        path.unlink()
+        gone = watcher.state()
+        assert gone["figure"] == figure
+        assert gone["faults"][0].startswith("tiny.yaml:1:1: error: there is no file")
+        path.write_text(SPEC)
+        assert watcher.state()["faults"] == []
+
+
+def test_what_a_spec_extends_is_followed_too(path: Path) -> None:
+    (path.parent / "parents").mkdir()
+    parent = path.parent / "parents" / "parent.yaml"
+    parent.write_text(SPEC)
+    path.write_text("extends: cifar10/resnet20\nname: tiny\n")
+    with watching(path) as watcher:
+        assert watcher.state()["totals"].startswith("20 layers")
+        path.write_text("extends: parents/parent.yaml\nname: tiny\n")
+        assert watcher.state()["totals"].startswith("9 layers")
+        parent.write_text(SPEC.replace("depth: 2, width: 8", "depth: 3, width: 8"))
+        assert watcher.state()["totals"].startswith("11 layers")
+        parent.write_text("nonsense")
+        assert watcher.state()["faults"][0].startswith("parents/parent.yaml:1:1: error:")
+
+
+def test_a_spec_that_is_broken_from_the_start_is_told_and_waited_for(path: Path) -> None:
+    path.write_text("name: tiny\nstages: 3\n")
+    with watching(path) as watcher:
+        state = watcher.state()
+        assert (state["figure"], len(state["faults"])) == ("", 1)
+        path.write_text(SPEC)
+        assert watcher.state()["figure"].startswith("<svg")
+        code, told = watcher.stop()
+        assert code == 0
+        assert told.startswith("tiny.yaml:2:9: error: `stages` must be a list")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_stops_cleanly_while_pages_are_open(path: Path, number: int) -> None:
+    with watching(path) as watcher:
+        watcher.state()
+        assert watcher.stop(number) == (0, "archc: stopped\n")
+
+
+def test_a_port_in_use_is_told(path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        result = run("watch", path.name, "--port", str(port), cwd=path.parent)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == (
+        f"archc: error: port {port} is in use: --port 0 takes one that is free\n"
+    )
+
+
+def test_what_cannot_be_watched_is_told(path: Path) -> None:
+    result = run("watch", "-", cwd=path.parent, stdin=SPEC)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "standard input cannot be watched" in result.stderr
+    result = run("watch", "nope.yaml", cwd=path.parent)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("nope.yaml:1:1: error: there is no file")
+    result = run("watch", path.name, "--port", "70000", cwd=path.parent)
+    assert result.returncode == 2

@@ -1,0 +1,74 @@
+"""A running ``archc watch``, for tests."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+SPEC = (
+    "name: tiny\ntitle: Tiny\ninput: [3, 16, 16]\ndefaults: {block: basic, shortcut: A}\n"
+    "stages:\n  - {depth: 2, width: 8}\n  - {depth: 2, width: 16, stride: 2}\n"
+    "head: [global_avg_pool, linear]\n"
+)
+
+
+class Watcher:
+    """The process, its address, and the states that it tells."""
+
+    def __init__(self, process: subprocess.Popen[str]):
+        assert process.stdout is not None
+        self.process = process
+        self.line = process.stdout.readline()
+        self.address = self.line.split()[0] if self.line else ""
+        self.port = int(self.address.rstrip("/").rpartition(":")[2]) if self.address else 0
+        self._events: http.client.HTTPResponse | None = None
+
+    def get(self, path: str = "/", **headers: str) -> http.client.HTTPResponse:
+        """Ask for a path; ``Host`` among the headers replaces the right one."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection.putrequest("GET", path, skip_host="Host" in headers)
+        for name, value in headers.items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        return connection.getresponse()
+
+    def state(self) -> dict[str, Any]:
+        """The next state that the page is told."""
+        if self._events is None:
+            self._events = self.get("/events")
+        while True:
+            line = self._events.readline().decode()
+            assert line, "the stream of events has ended"
+            if line.startswith("data: "):
+                state: dict[str, Any] = json.loads(line.removeprefix("data: "))
+                return state
+
+    def stop(self, number: int = signal.SIGINT) -> tuple[int, str]:
+        """End it; the exit code, and what it said on stderr."""
+        self.process.send_signal(number)
+        _, told = self.process.communicate(timeout=20)
+        return self.process.returncode, told
+
+
+@contextmanager
+def watching(path: Path, *arguments: str) -> Iterator[Watcher]:
+    """Watch a spec on a free port."""
+    command = [sys.executable, "-m", "archc", "watch", path.name, "--port", "0", *arguments]
+    process = subprocess.Popen(
+        command, cwd=path.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    watcher = Watcher(process)
+    try:
+        yield watcher
+    finally:
+        process.kill()
+        process.communicate()
+        if watcher._events is not None:
+            watcher._events.close()
