@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 GROUPS_WITHOUT_FIGURES := cifar10 torchvision
 FIGURE3 := imagenet/vgg19 imagenet/plain34 imagenet/resnet34
+FIGURE5 := imagenet/resnet34 imagenet/resnet50
 
 .PHONY: demo test lint verify generated schema bench clean
 
@@ -38,6 +39,8 @@ generated: schema
 	$(BIN)/archc build $$($(BIN)/archc list imagenet --format names) -o generated
 	$(BIN)/archc build $$($(BIN)/archc list $(GROUPS_WITHOUT_FIGURES) --format names) --no-figures -o generated
 	$(BIN)/archc draw $(FIGURE3) -o generated/figure3.svg
+	$(BIN)/archc draw $(FIGURE5) --blocks -o generated/figure5.svg
+	$(BIN)/archc draw imagenet/resnet152 --fold -o generated/resnet152-folded.svg
 
 schema: .venv/installed
 	$(BIN)/archc schema -o specs/schema.json

@@ -15,6 +15,13 @@ from archc.spec.files import shipped_names
 
 ROOT = Path(__file__).parents[1]
 
+FIGURES = {
+    "figure3.svg": lambda: draw("imagenet/vgg19", "imagenet/plain34", "imagenet/resnet34"),
+    "figure5.svg": lambda: draw("imagenet/resnet34", "imagenet/resnet50", blocks=True),
+    "resnet152-folded.svg": lambda: draw("imagenet/resnet152", fold=True),
+}
+"""What `make generated` draws beside what `archc build` writes."""
+
 
 def test_it_writes_module_counts_and_figure_in_groups(tmp_path: Path) -> None:
     (built,) = build([load_spec("cifar10/resnet20")], tmp_path)
@@ -165,9 +172,9 @@ def test_generated_is_up_to_date(name: str) -> None:
         assert (ROOT / "generated" / path).read_bytes() == content, f"{path} is stale"
 
 
-def test_the_generated_figure_3_is_up_to_date() -> None:
-    drawn = draw("imagenet/vgg19", "imagenet/plain34", "imagenet/resnet34")
-    assert (ROOT / "generated/figure3.svg").read_bytes() == drawn
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_generated_figures_are_up_to_date(name: str) -> None:
+    assert (ROOT / "generated" / name).read_bytes() == FIGURES[name]()
 
 
 def test_generated_holds_nothing_else() -> None:
@@ -177,4 +184,4 @@ def test_generated_holds_nothing_else() -> None:
         for path in (ROOT / "generated").rglob("*")
         if path.is_file()
     }
-    assert present == {*manifest, MANIFEST, "figure3.svg"}
+    assert present == {*manifest, MANIFEST, *FIGURES}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import signal
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from archc.backends.figure.pages import figure_css
@@ -52,8 +52,7 @@ def serve(preview: Preview, port: int, ready: Callable[[str], None]) -> None:
     require_packages()
     with listening(port) as listener:
         port = listener.getsockname()[1]
-        with suppress(KeyboardInterrupt):  # uvicorn raises it anew once it has stopped
-            asyncio.run(_serve(preview, listener, lambda: ready(f"http://{HOST}:{port}/")))
+        asyncio.run(_serve(preview, listener, lambda: ready(f"http://{HOST}:{port}/")))
 
 
 def require_packages() -> None:
@@ -88,11 +87,11 @@ async def _serve(preview: Preview, listener: socket.socket, ready: Callable[[], 
     import uvicorn
 
     class Server(uvicorn.Server):
-        """Ends the streams of events first, which would keep the server from stopping."""
+        """Leaves signals to what is around it: uvicorn raises them anew once it has stopped."""
 
-        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-            loop.call_soon_threadsafe(lambda: asyncio.ensure_future(preview.close()))
-            super().handle_exit(sig, frame)
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
 
     loop = asyncio.get_running_loop()
     await preview.refresh()
@@ -104,10 +103,19 @@ async def _serve(preview: Preview, listener: socket.socket, ready: Callable[[], 
         server_header=False,
         timeout_graceful_shutdown=2,
     )
-    watcher = asyncio.create_task(watch(preview))
+    server, watcher = Server(config), asyncio.create_task(watch(preview))
+
+    def stop() -> None:
+        # Streams of events would keep the server from stopping.
+        server.should_exit = True
+        ending.append(asyncio.ensure_future(preview.close()))
+
+    ending: list[asyncio.Future[None]] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
     try:
         ready()
-        await Server(config).serve(sockets=[listener])
+        await server.serve(sockets=[listener])
     finally:
         watcher.cancel()
         with suppress(asyncio.CancelledError):

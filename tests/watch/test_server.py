@@ -43,7 +43,7 @@ def test_the_page_and_its_headers(path: Path) -> None:
 def test_nothing_else_is_served(path: Path, name: str) -> None:
     with watching(path) as watcher:
         assert watcher.get(name).status in (404, 307)
-        assert b"stages" not in watcher.get(name).read()
+        assert b"stages" not in watcher.get(name).body
 
 
 def test_other_sites_are_refused(path: Path) -> None:
