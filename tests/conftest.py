@@ -12,8 +12,8 @@ from hypothesis import settings
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # The gate asks the same of every run; HYPOTHESIS_PROFILE=search looks for what is new.
-settings.register_profile("gate", derandomize=True, print_blob=True)
-settings.register_profile("search", max_examples=5000, print_blob=True)
+settings.register_profile("gate", derandomize=True, print_blob=True, deadline=None)
+settings.register_profile("search", max_examples=5000, print_blob=True, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 
 
