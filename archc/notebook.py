@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from html import escape
 
-from archc.backends.figure import DrawOptions, draw
+from archc.backends.figure import MOST_LAYERS, DrawOptions, draw
 from archc.backends.figure.pages import figure_element
 from archc.backends.numbers import shape
 from archc.graph import Network
 from archc.words import summary
 
-MOST_LAYERS = 50
-"""Up to how many layers a network is drawn whole; of deeper ones equal blocks are drawn once."""
-
 
 def svg(network: Network) -> str:
     """The figure as an SVG element, without what stands before it in a file."""
     options = DrawOptions(fold=network.layers > MOST_LAYERS)
-    return figure_element(draw([network], "svg", options))
+    text = figure_element(draw([network], "svg", options))
+    # A notebook shows many: ids are unique in all of it, and the same for the same figure.
+    prefix = f"archc-{hashlib.sha256(text.encode()).hexdigest()[:8]}-"
+    return re.sub(r'( (?:id|aria-labelledby|aria-describedby)=")', rf"\g<1>{prefix}", text)
 
 
 def html(network: Network) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from xml.etree import ElementTree
 
 from strategies import compile_data
@@ -35,3 +36,11 @@ def test_a_hostile_title_is_text() -> None:
     shown = compile_data(data)._repr_html_()
     assert shown is not None
     assert "<script" not in shown
+
+
+def test_networks_in_one_notebook_share_no_id() -> None:
+    shown = [archc.load(f"imagenet/{name}")._repr_html_() or "" for name in ("resnet18", "plain18")]
+    ids = [set(re.findall(r' id="([^"]*)"', text)) for text in shown]
+    assert ids[0].isdisjoint(ids[1])
+    for text, own in zip(shown, ids, strict=True):
+        assert set(re.findall(r'aria-[a-z]+by="([^"]*)"', text)) <= own

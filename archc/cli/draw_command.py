@@ -51,6 +51,8 @@ def command(
       archc draw imagenet/resnet152 --fold --theme dark -o resnet152.png --dpi 300
       archc draw imagenet/resnet34 imagenet/resnet50 --blocks -o figure5.svg
     """
+    if format_ is None and str(output) == "-":
+        raise click.UsageError("--format says what goes to standard output: svg, png, pdf or dot")
     format_ = format_ or output.suffix.lower().lstrip(".")
     if format_ not in FORMATS:
         raise click.BadParameter(

@@ -6,14 +6,15 @@ import base64
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
 from archc import analysis
 from archc.analysis import Count
-from archc.backends.figure import DrawOptions, draw
+from archc.backends.figure import MOST_LAYERS, DrawOptions, draw
+from archc.backends.figure.caption import headline
 from archc.backends.figure.columns import Column, column, folded_column
 from archc.backends.figure.layout import element_id
 from archc.backends.figure.pages import figure_css, figure_element
@@ -21,6 +22,7 @@ from archc.backends.numbers import exactly, percent, shape
 from archc.backends.pytorch import emit
 from archc.backends.table import Table
 from archc.graph import Network, Node
+from archc.tables import counts as count_tables
 from archc.tables import diff as diff_tables
 from archc.tables import views
 from archc.words import summary
@@ -28,9 +30,6 @@ from archc.words import summary
 if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
-
-MOST_LAYERS = 60
-"""Up to how many layers a network is drawn whole; of deeper ones equal blocks are drawn once."""
 
 _STYLES = ("default", "github-dark")
 """pygments' styles of the source, light and dark."""
@@ -105,7 +104,7 @@ def report(networks: Sequence[Network], specs: Sequence[str], *, fold: bool | No
         _template()
         .get_template("report.html")
         .render(
-            title=" and ".join(section.title for section in sections),
+            title=headline(columns),
             sections=sections,
             figure=_figure(networks, fold),
             folded=fold,
@@ -160,8 +159,12 @@ def _source_css() -> str:
     light, dark = (HtmlFormatter(style=style) for style in _STYLES)
     rules = light.get_style_defs(".source")
     prefixes = (
-        ("@media (prefers-color-scheme: dark) {", ":root:not([data-theme=light]) .source", "}"),
-        ("", ":root[data-theme=dark] .source", ""),
+        (
+            "@media screen and (prefers-color-scheme: dark) {",
+            ":root:not([data-theme=light]) .source",
+            "}",
+        ),
+        ("@media screen {", ":root[data-theme=dark] .source", "}"),
     )
     for opening, prefix, closing in prefixes:
         rules += f"\n{opening}\n{dark.get_style_defs(prefix)}\n{closing}"
@@ -239,11 +242,15 @@ def _highlighted(source: str) -> Markup:
 
 
 def _comparison(networks: Sequence[Network], specs: Sequence[str]) -> list[Table]:
-    """The networks beside the first one, table by table."""
-    tables = []
+    """All networks in one table, then each beside the first one."""
+    if len(networks) == 1:
+        return []
+    counts = [analysis.count(network, "network") for network in networks]
+    tables = [replace(count_tables.compared(specs, counts), title="All networks")]
     for other, name in zip(networks[1:], specs[1:], strict=True):
         found = analysis.compare(networks[0], other)
         tables.append(diff_tables.totals(found, specs[0], name))
         if not found.same:
-            tables.append(diff_tables.parts(found, specs[0], name))
+            table = diff_tables.parts(found, specs[0], name)
+            tables.append(replace(table, title=f"{specs[0]} and {name}, part by part"))
     return tables

@@ -10,12 +10,20 @@
   const heads = (row) => [...row.closest("table").tHead.rows[0].cells].map((cell) => cell.textContent);
   const columnOf = (box) => box.id.split("-", 1)[0];
   const columns = [...new Set(boxes.map(columnOf))].map((name) => boxes.filter((box) => columnOf(box) === name));
+  const titleOf = (row) => row.closest("section").dataset.title;
   let marked = [];
+
+  // Side by side many networks would be too small to read: from here on the frame scrolls.
+  const svg = figure.closest("svg");
+  svg.style.minWidth = `${0.8 * svg.width.baseVal.value}px`;
 
   const show = (row) => {
     const name = document.createElement("p");
     name.className = "name";
     name.textContent = row.cells[0].textContent;
+    const network = document.createElement("p");
+    network.className = "of";
+    network.textContent = titleOf(row);
     const list = document.createElement("dl");
     heads(row).slice(1).forEach((head, index) => {
       const text = row.cells[index + 1].textContent;
@@ -27,7 +35,7 @@
         list.append(term, value);
       }
     });
-    details.replaceChildren(name, list);
+    details.replaceChildren(network, name, list);
   };
 
   const mark = (box, scroll) => {
@@ -79,7 +87,7 @@
   for (const box of boxes) {
     const row = rows.get(box.id);
     box.setAttribute("role", "button");
-    box.setAttribute("aria-label", `${box.querySelector("text").textContent}${row ? `: ${row.cells[0].textContent}` : ""}`);
+    box.setAttribute("aria-label", `${box.querySelector("text").textContent}${row ? `: ${row.cells[0].textContent} of ${titleOf(row)}` : ""}`);
     box.addEventListener("pointerenter", () => mark(box, false));
     box.addEventListener("focus", () => mark(box, true));
     box.addEventListener("click", () => { stop(box); box.focus(); });
@@ -113,7 +121,7 @@
   for (const [id, row] of rows) {
     const box = document.getElementById(id);
     const back = () => { stop(box); box.focus(); };
-    row.addEventListener("click", () => mark(box, false));
+    row.addEventListener("click", () => mark(box, true));
     row.addEventListener("keydown", (event) => {
       if (event.key === "Escape" || event.key === "Enter") {
         event.preventDefault();

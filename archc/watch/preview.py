@@ -8,16 +8,13 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from archc.backends.figure import DrawOptions, FigureError, draw
+from archc.backends.figure import MOST_LAYERS, DrawOptions, FigureError, draw
 from archc.backends.figure.pages import figure_element
 from archc.backends.numbers import shape
 from archc.compile import compile_spec
 from archc.spec import SpecError, load_spec
 from archc.spec.resolve import spec_files
 from archc.words import summary
-
-MOST_LAYERS = 60
-"""Up to how many layers a network is drawn whole; of deeper ones equal blocks are drawn once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +88,8 @@ class Preview:
         except SpecError as error:
             faults = tuple([diagnostic.render() for diagnostic in error.diagnostics])
             new = replace(old, faults=faults)
-        except FigureError as error:
-            new = replace(old, faults=(str(error),))
+        except (FigureError, OSError) as error:
+            new = replace(old, faults=(f"error: {error}",))
         else:
             totals = f"{summary(network)}, for one {shape(network.input_shape)} image"
             new = State(old.version, network.title, totals, figure)

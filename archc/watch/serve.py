@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,9 +24,17 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 HOST = "127.0.0.1"
+HTTP_PORT = 80
 
-STEP, DEBOUNCE = 10, 60
-"""Milliseconds: between two looks at what has changed, and until a run of changes is told."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What ends it: Ctrl-C, a kill, a terminal that is closed."""
+
+STEP, DEBOUNCE, LOOK_AGAIN = 10, 60, 500
+"""Milliseconds: between two looks at what has changed, until a run of changes is told, and until
+folders are looked for again that were not there."""
+
+MOST_LINKS = 40
+"""As many links as the system itself follows."""
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -98,7 +108,8 @@ async def _serve(preview: Preview, listener: socket.socket, ready: Callable[[], 
     app = application(preview, listener.getsockname()[1])
     config = uvicorn.Config(
         app,
-        log_level="warning",
+        log_level="error",
+        ws="none",
         lifespan="off",
         server_header=False,
         timeout_graceful_shutdown=2,
@@ -111,8 +122,10 @@ async def _serve(preview: Preview, listener: socket.socket, ready: Callable[[], 
         ending.append(asyncio.ensure_future(preview.close()))
 
     ending: list[asyncio.Future[None]] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         loop.add_signal_handler(number, stop)
+    # Without its watcher a page would go on saying that it is up to date.
+    watcher.add_done_callback(lambda _: stop())
     try:
         ready()
         await server.serve(sockets=[listener])
@@ -123,29 +136,82 @@ async def _serve(preview: Preview, listener: socket.socket, ready: Callable[[], 
 
 
 async def watch(preview: Preview) -> None:
-    """Draw anew whenever a file that the preview depends on is saved, moved or deleted."""
+    """Draw anew whenever a file that the preview depends on is saved, moved or deleted.
+
+    Raises `WatchError` where the system lets no more be watched.
+    """
     from watchfiles import awatch
 
     while not preview.closed:
-        files = preview.files()
-        folders = {_existing(path.absolute().parent) for path in files}
-        wanted = {str(path.absolute()) for path in files} | {str(path.resolve()) for path in files}
+        places = Places.of(preview)
+        try:
+            async for changes in awatch(
+                *places.folders,
+                watch_filter=places.filter,
+                step=STEP,
+                debounce=DEBOUNCE,
+                rust_timeout=LOOK_AGAIN,
+                yield_on_timeout=True,
+                recursive=False,
+                ignore_permission_denied=True,
+            ):
+                if changes:
+                    await preview.refresh()
+                if preview.closed or await asyncio.to_thread(Places.of, preview) != places:
+                    break  # it extends another file now, or a folder has come or gone
+        except FileNotFoundError:  # a folder has gone just now
+            await asyncio.sleep(LOOK_AGAIN / 1000)
+        except OSError as error:
+            raise WatchError(f"files cannot be watched: {error.strerror or error}") from None
+        await preview.refresh()
 
-        def concerns(_change: object, path: str, wanted: set[str] = wanted) -> bool:
-            # A folder that comes or goes may have the file in it.
-            return path in wanted or any(one.startswith(f"{path}/") for one in wanted)
 
-        async for _ in awatch(
-            *folders,
-            watch_filter=concerns,
-            step=STEP,
-            debounce=DEBOUNCE,
-            recursive=False,
-            ignore_permission_denied=True,
-        ):
-            await preview.refresh()
-            if preview.files() != files:
-                break  # it extends another file now
+@dataclass(frozen=True)
+class Places:
+    """Where to look: the files, with every link on the way to them, and the folders they are in.
+
+    Folders have their inodes with them: one that was removed and made again is another.
+    """
+
+    files: frozenset[str]
+    inodes: frozenset[tuple[str, int]]
+
+    @classmethod
+    def of(cls, preview: Preview) -> Places:
+        """The places of what a preview depends on, as they are now."""
+        files = {str(place) for path in preview.files() for place in _on_the_way(path.absolute())}
+        folders = {_existing(Path(file).parent) for file in files}
+        return cls(
+            frozenset(files),
+            frozenset((str(folder), os.stat(folder).st_ino) for folder in folders),
+        )
+
+    @property
+    def folders(self) -> list[str]:
+        """The folders, each once."""
+        return sorted({folder for folder, _ in self.inodes})
+
+    def filter(self, _change: object, path: str) -> bool:
+        """Whether a change there may change what is shown: of a file, or a folder around one."""
+        return path in self.files or any(file.startswith(f"{path}{os.sep}") for file in self.files)
+
+
+def _on_the_way(path: Path) -> Iterator[Path]:
+    """A path, the links among its folders, and what each of them leads to."""
+    seen: set[str] = set()
+    waiting = [os.path.normpath(path)]
+    while waiting and len(seen) < MOST_LINKS:
+        one = waiting.pop()
+        if one in seen:
+            continue
+        seen.add(one)
+        yield Path(one)
+        for around in (Path(one), *Path(one).parents):
+            if around.is_symlink():
+                yield around
+                target = os.path.join(around.parent, os.readlink(around))
+                rest = os.path.relpath(one, around)
+                waiting.append(os.path.normpath(os.path.join(target, rest)))
 
 
 def _existing(folder: Path) -> Path:
@@ -198,6 +264,8 @@ class Guard:
     def __init__(self, app: ASGIApp, port: int):
         self.app = app
         names = [f"{host}:{port}" for host in (HOST, "localhost")]
+        if port == HTTP_PORT:  # which browsers leave out
+            names += [HOST, "localhost"]
         self.hosts = frozenset(names)
         self.origins = frozenset(f"http://{name}" for name in names)
 
@@ -216,6 +284,8 @@ class Guard:
             await send(message)
 
         origin = headers.get("origin")
-        known = headers.get("host") in self.hosts and (origin is None or origin in self.origins)
+        known = headers.get("host", "").lower() in self.hosts and (
+            origin is None or origin in self.origins
+        )
         app = self.app if known else PlainTextResponse("this page is for its own machine", 403)
         await app(scope, receive, with_headers)  # type: ignore[arg-type]

@@ -28,19 +28,31 @@
     section.hidden = faults.length === 0;
   };
 
-  const events = new EventSource("/events");
-  events.onmessage = (event) => {
-    const state = JSON.parse(event.data);
-    const broken = state.faults.length > 0;
-    document.title = `${broken ? "\u26a0 " : ""}${state.title} - archc watch`;
-    element("title").textContent = state.title;
-    element("totals").textContent = state.totals;
-    draw(state.figure);
-    complain(state.faults);
-    element("frame").classList.toggle("stale", broken);
-    const count = state.faults.length;
-    status(broken ? `${count} mistake${count === 1 ? "" : "s"}` : "up to date", broken ? "bad" : "good");
-    document.body.dataset.version = state.version;
+  const follow = () => {
+    const events = new EventSource("/events");
+    events.onmessage = (event) => {
+      const state = JSON.parse(event.data);
+      const count = state.faults.length;
+      document.title = `${count ? "\u26a0 " : ""}${state.title} - archc watch`;
+      element("title").textContent = state.title;
+      element("totals").textContent = state.totals;
+      draw(state.figure);
+      complain(state.faults);
+      element("frame").classList.toggle("stale", count > 0);
+      status(count ? `${count} mistake${count === 1 ? "" : "s"}` : "up to date", count ? "bad" : "good");
+    };
+    events.onerror = () => status("archc watch has stopped; trying again", "bad");
+    return events;
   };
-  events.onerror = () => status("archc watch has stopped; trying again", "bad");
+
+  // A browser keeps six streams open at once: pages that nobody looks at give theirs back.
+  let events = document.hidden ? null : follow();
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden && events) {
+      events.close();
+      events = null;
+    } else if (!document.hidden && !events) {
+      events = follow();
+    }
+  });
 })();

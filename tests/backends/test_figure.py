@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import combinations, pairwise
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 from strategies import compile_data, specs
 
 import archc
-from archc.backends.figure import FORMATS, THEMES, DrawOptions, FigureError, bands, draw
+from archc.backends.figure import FORMATS, THEMES, DrawOptions, FigureError, bands, draw, font
 from archc.backends.figure.blocks import Block, distinct_blocks, lay_out_blocks
 from archc.backends.figure.columns import _is_shown, column, folded_column
 from archc.backends.figure.curves import lanes
@@ -784,7 +785,7 @@ def test_folded_blocks_are_bracketed_with_their_number() -> None:
         assert (min(ys), max(ys)) == (first.top, last.bottom)
         left = min(box.centre.x - box.width / 2 for box in laid.boxes)
         assert max(point.x for point in bracket.points) < left
-    assert brackets[1].tooltip == "stage 2: blocks 1 to 199 are equal"
+    assert brackets[1].tooltip == "stage 2: blocks 2 to 200 are equal"
     assert "equal blocks in a row" in [text.text for text in laid.texts]
 
 
@@ -867,8 +868,8 @@ def test_a_block_drawn_large_is_that_of_the_paper() -> None:
     words = [text.text for text in laid.texts if text.role in ("entry", "relu")]
     assert words == ["256-d", "relu", "relu", "relu"]
     assert [box.label for box in laid.boxes] == ["1x1, 64", "3x3, 64", "1x1, 256", "+"]
-    assert block.place == "stage 1, blocks 1-2; stage 2, blocks 1-3; stage 3, blocks 1-5; " + (
-        "stage 4, blocks 1-2"
+    assert block.place == (
+        "stage 1, blocks 2-3; stage 2, blocks 2-4; stage 3, blocks 2-6; stage 4, blocks 2-3"
     )
     assert laid.description == (
         f"50-layer residual, {block.place}: on 256 channels 1x1 conv, 64, then 3x3 conv, 64, then "
@@ -890,6 +891,80 @@ def test_blocks_come_in_every_format(format: str) -> None:
         root = ElementTree.fromstring(drawn)
         assert len(groups(root, "plus")) == 5
         assert len(list(root.iter(f"{SVG}ellipse"))) == 5
+
+
+FORK = network(
+    (8, 16, 16),
+    ("conv1", conv(8)),
+    ("relu1", ops.ReLU()),
+    ("conv2", conv(8)),
+    ("branch", ops.Conv2d(8, 8, 1), [""]),
+    ("inner", ops.Conv2d(8, 8, 1), ["relu1"]),
+    ("add", ops.Add(), ["conv2", "branch", "", "inner"]),
+    ("relu2", ops.ReLU()),
+)
+
+
+def test_several_shortcuts_around_a_block_keep_apart_and_say_what_each_is() -> None:
+    nodes = {
+        one.id: replace(one, stage=1, block=0) if one.inputs else one for one in FORK.nodes.values()
+    }
+    laid = lay_out_blocks(distinct_blocks(replace(FORK, nodes=nodes)))
+    for check in GEOMETRY:
+        check(laid)
+    marks = [curve.mark.text for curve in laid.curves if curve.mark]
+    assert sorted(marks) == ["1x1, 8", "1x1, 8", "identity"]
+    starts = [curve.points[0] for curve in laid.curves if "shortcut" in curve.role]
+    assert len(set(starts)) == 3
+
+
+def test_blocks_of_many_networks_stand_in_rows() -> None:
+    laid = lay_out_blocks(blocks("imagenet/resnet34", "imagenet/resnet50", "cifar10/preresnet164"))
+    for check in GEOMETRY:
+        check(laid)
+    assert laid.width < 1500
+    entries = {text.at.y for text in laid.texts if text.id.endswith("-entry")}
+    assert len(entries) == 2
+
+
+def test_the_word_output_stands_in_the_band_of_its_size() -> None:
+    """Beside a column that goes on with smaller sizes."""
+    headless = compile_data(
+        {
+            "name": "x",
+            "input": [3, 32, 32],
+            "stages": [{"block": "basic", "depth": 1, "width": 8, "shortcut": "B"}],
+        }
+    )
+    laid = lay_out([column(headless), column(load("cifar10/resnet20"))])
+    (word,) = [text for text in laid.texts if text.role == "output"]
+    (band,) = [stripe for stripe in laid.stripes if stripe.id == "stripe-1"]
+    assert band.top < word.at.y < band.bottom
+
+
+@pytest.mark.parametrize("content", [None, b"12345678", "cut"])
+def test_a_font_that_is_missing_or_damaged_is_told(
+    content: bytes | str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "font.ttf"
+    if content is not None:
+        raw = font.FILE.read_bytes()[:100_000] if content == "cut" else content
+        path.write_bytes(raw if isinstance(raw, bytes) else b"")
+    monkeypatch.setattr(font, "FILE", path)
+    font.font_data.cache_clear()
+    try:
+        with pytest.raises(FigureError) as caught:
+            draw([load("cifar10/resnet20")])
+    finally:
+        monkeypatch.undo()
+        font.font_data.cache_clear()
+    state = "missing" if content is None else "damaged"
+    assert str(caught.value) == f"archc's own font {str(path)!r} is {state}: install archc anew"
+
+
+def test_no_pixels_at_all_are_refused() -> None:
+    with pytest.raises(FigureError, match="0 pixels per inch are none: use at least 1"):
+        draw([load("cifar10/resnet20")], "png", DrawOptions(dpi=0))
 
 
 def test_a_network_without_stages_has_no_blocks() -> None:

@@ -44,7 +44,7 @@ def test_pointing_at_a_box_shows_its_layer_and_marks_its_row(watched: Watched, p
     assert told["output"] == "128x28x28"
     assert told["parameters"] == "73,728"
     assert told["multiply-adds"] == "57,802,752"
-    assert told["of all"] == "1.6 %"
+    assert told["share of multiply-adds"] == "1.6 %"
     row = page.locator("tr.marked")
     expect(row).to_have_count(1)
     expect(row).to_have_attribute("data-box", "c2-layer2.0.conv1")
@@ -138,6 +138,28 @@ def test_axe_finds_no_violation(watched: Watched, path: Path, width: int) -> Non
     assert found.violations_count == 0, found.generate_report()
 
 
+def test_on_a_narrow_page_the_layer_pointed_at_is_in_sight(watched: Watched, path: Path) -> None:
+    page = watched.open(path)
+    page.set_viewport_size({"width": 700, "height": 600})
+    page.locator("#figure-section").scroll_into_view_if_needed()
+    page.hover(box(page, "c1-conv1"))
+    name = page.locator("#details .name")
+    expect(name).to_have_text("conv1")
+    expect(name).to_be_in_viewport()
+
+
+def test_many_networks_stay_legible_and_axe_clean(watched: Watched, tmp_path: Path) -> None:
+    names = [f"cifar10/resnet{depth}" for depth in (20, 32, 44, 56)] + ["imagenet/vgg19"] * 4
+    path = tmp_path / "many.html"
+    path.write_text(report([archc.load(name) for name in names], names), encoding="utf-8")
+    page = watched.open(path)
+    size = page.locator("#figure .conv text >> nth=0").bounding_box()
+    assert size is not None
+    assert size["height"] > 9
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+
+
 def test_a_narrow_page_does_not_scroll_sideways(watched: Watched, path: Path) -> None:
     page = watched.open(path)
     page.set_viewport_size({"width": 420, "height": 800})
@@ -149,6 +171,8 @@ def test_printed_it_has_the_figure_and_every_row(watched: Watched, path: Path) -
     page.emulate_media(media="print")
     expect(page.locator("nav")).to_be_hidden()
     expect(page.locator("#details")).to_be_hidden()
+    paper = page.locator("body").evaluate("one => getComputedStyle(one).backgroundColor")
+    assert paper == "rgb(255, 255, 255)"  # whatever the reader prefers on the screen
     heights = page.locator(".tall").evaluate_all(
         "all => all.map(one => one.scrollHeight - one.clientHeight)"
     )

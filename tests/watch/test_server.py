@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -138,6 +140,48 @@ def test_what_a_spec_extends_is_followed_too(path: Path) -> None:
         assert watcher.state()["faults"][0].startswith("parents/parent.yaml:1:1: error:")
 
 
+def test_links_are_followed_to_what_is_saved(path: Path) -> None:
+    """A link to a link in a linked folder; all of it may be changed."""
+    folder = path.parent
+    (folder / "real").mkdir()
+    os.replace(path, folder / "real" / "first.yaml")
+    (folder / "real" / "second.yaml").write_text(SPEC.replace("Tiny", "Second"))
+    (folder / "alias").symlink_to("real")
+    (folder / "middle.yaml").symlink_to("alias/first.yaml")
+    path.symlink_to("middle.yaml")
+    with watching(path) as watcher:
+        assert watcher.state()["title"] == "Tiny"
+        (folder / "real" / "first.yaml").write_text(SPEC.replace("Tiny", "First"))
+        assert watcher.state()["title"] == "First"
+        (folder / "new.yaml").symlink_to("real/second.yaml")
+        os.replace(folder / "new.yaml", folder / "middle.yaml")
+        assert watcher.state()["title"] == "Second"
+        (folder / "real" / "second.yaml").write_text(SPEC.replace("Tiny", "Again"))
+        assert watcher.state()["title"] == "Again"
+        path.unlink()
+        path.symlink_to("tiny.yaml")
+        assert watcher.state()["faults"]
+        path.unlink()
+        path.write_text(SPEC)
+        assert watcher.state()["faults"] == []
+        assert watcher.stop() == (0, "archc: stopped\n")
+
+
+def test_folders_may_go_and_come_back_step_by_step(path: Path) -> None:
+    deep = path.parent / "in" / "deep" / "parent.yaml"
+    path.write_text("extends: in/deep/parent.yaml\nname: tiny\n")
+    with watching(path) as watcher:
+        assert watcher.state()["faults"]
+        for round_ in ("One", "Two"):
+            for folder in (deep.parent.parent, deep.parent):
+                folder.mkdir()
+                time.sleep(0.7)
+            deep.write_text(SPEC.replace("depth: 2, width: 8", f"depth: {len(round_)}, width: 8"))
+            assert watcher.state()["faults"] == []
+            shutil.rmtree(deep.parent.parent)
+            assert watcher.state()["faults"]
+
+
 def test_a_spec_that_is_broken_from_the_start_is_told_and_waited_for(path: Path) -> None:
     path.write_text("name: tiny\nstages: 3\n")
     with watching(path) as watcher:
@@ -150,7 +194,7 @@ def test_a_spec_that_is_broken_from_the_start_is_told_and_waited_for(path: Path)
         assert told.startswith("tiny.yaml:2:9: error: `stages` must be a list")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_stops_cleanly_while_pages_are_open(path: Path, number: int) -> None:
     with watching(path) as watcher:
         watcher.state()

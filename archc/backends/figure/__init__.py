@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from archc.backends.figure.blocks import distinct_blocks, lay_out_blocks
 from archc.backends.figure.columns import column, folded_column
 from archc.backends.figure.dot import THEMES, Theme, to_dot
+from archc.backends.figure.font import FontError, font_data
 from archc.backends.figure.layout import lay_out
 from archc.backends.figure.render import run_graphviz
 from archc.backends.figure.scene import Scene
 from archc.backends.figure.svg import finish
 from archc.graph import Network
 
-__all__ = ["FORMATS", "THEMES", "DrawOptions", "FigureError", "Theme", "draw"]
+__all__ = ["FORMATS", "MOST_LAYERS", "THEMES", "DrawOptions", "FigureError", "Theme", "draw"]
 
 FORMATS = ("svg", "png", "pdf", "dot")
 """What `draw` writes."""
@@ -34,6 +35,11 @@ _MOST_POINTS = 14_400
 
 class FigureError(ValueError):
     """A figure cannot be drawn as asked; the message says why and what can be done."""
+
+
+MOST_LAYERS = 60
+"""Up to how many layers pages and notebooks draw a network whole; of deeper ones they draw equal
+blocks in a row once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +69,14 @@ def draw(
         raise FigureError(f"cannot draw as {format!r}: use one of {', '.join(FORMATS)}")
     if options.theme not in THEMES:
         raise FigureError(f"there is no theme {options.theme!r}: use one of {', '.join(THEMES)}")
+    if options.dpi < 1:
+        raise FigureError(f"{options.dpi} pixels per inch are none: use at least 1")
     if not networks:
         raise FigureError("there is no network to draw")
+    try:
+        font_data()
+    except FontError as error:
+        raise FigureError(str(error)) from None
     scene = _block_scene(networks) if options.blocks else _column_scene(networks, options.fold)
     _check_size(scene, format, options)
     dot = to_dot(scene, options.dpi if format == "png" else None, THEMES[options.theme])

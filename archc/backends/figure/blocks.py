@@ -6,19 +6,20 @@ are those of a column; the relus between boxes and the sums are drawn besides.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
-from archc.backends.figure.columns import Box, column
+from archc.backends.figure.columns import Box, Shortcut, column
 from archc.backends.figure.curves import around, lanes, line
 from archc.backends.figure.font import text_width
 from archc.backends.figure.layout import element_id
 from archc.backends.figure.scene import Curve, Point, Rect, Scene, Text
 from archc.backends.figure.text import one_line, shorten
 from archc.graph import Network, Node
-from archc.graph.ops import Add, Input, ReLU, ZeroPadShortcut
+from archc.graph.ops import Add, Conv2d, Input, ReLU, ZeroPadShortcut
 
 TITLE, PLACE, LABEL, RELU, ENTRY = 15.0, 11.0, 15.0, 13.0, 13.0
 """Sizes of type."""
@@ -30,12 +31,20 @@ GAP, RELU_GAP = 26.0, 40.0
 """From stop to stop: an arrow, and one with a relu beside it."""
 SPLIT = 7.0
 """How far below the upper end of an arrow, or above its lower end, a shortcut leaves it."""
-REACH, LANE = 30.0, 16.0
-"""How far a shortcut goes beyond the boxes; how much farther for each that it goes around."""
+REACH, LANE = 30.0, 8.0
+"""How far a shortcut goes beyond the boxes; from the words of one to the next around it."""
+APART = 5.0
+"""Between shortcuts that leave one arrow, or end at one sum."""
+MOST_MARK = 160.0
+"""How wide the words beside a shortcut are at the most."""
 HEAD = 4.5
+ENTRY_GAP = 8.0
+"""From the words above a block to its entering arrow."""
 BESIDE = 6.0
 """From a line to the text beside it."""
 MOST_TITLE = 240.0
+MOST_WIDTH, ROW_GAP = 1400.0, 40.0
+"""How wide a row of blocks is at the most, and the room between two rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +97,7 @@ def _place(run: list[list[Node]]) -> str:
     """``stage 1, blocks 1-2; stage 2, blocks 1-7``, shortened where there are many."""
     words = []
     for stage, members in groupby(run, lambda members: members[0].stage):
-        numbers = [one[0].block for one in members]
+        numbers = [1 + (one[0].block or 0) for one in members]
         first, last = numbers[0], numbers[-1]
         blocks = f"block {first}" if first == last else f"blocks {first}-{last}"
         words.append(f"stage {stage}, {blocks}")
@@ -120,16 +129,21 @@ class _Stop(NamedTuple):
 
 
 def lay_out_blocks(blocks: Sequence[Block]) -> Scene:
-    """Put blocks side by side onto one page."""
-    top = MARGIN + max(sum(size * 1.4 for _, size in _titles(block)) for block in blocks)
-    left, drawn = MARGIN, []
+    """Put blocks side by side onto one page, in rows of what a page is wide."""
+    titles = max(sum(size * 1.4 for _, size in _titles(block)) for block in blocks)
+    drawn: list[_Drawing] = []
+    left, top, bottom = MARGIN, MARGIN, MARGIN
     for number, block in enumerate(blocks, start=1):
-        drawn.append(_Drawing(block, f"b{number}", left, top))
-        left = drawn[-1].right + COLUMN_GAP
+        one = _Drawing(block, f"b{number}", Point(left, top), titles + ENTRY_GAP)
+        if one.right > MOST_WIDTH and left > MARGIN:
+            left, top = MARGIN, bottom + ROW_GAP
+            one = _Drawing(block, f"b{number}", Point(left, top), titles + ENTRY_GAP)
+        drawn.append(one)
+        left, bottom = one.right + COLUMN_GAP, max(bottom, one.bottom)
     names = list(dict.fromkeys(block.title for block in blocks))
     return Scene(
-        width=drawn[-1].right + MARGIN,
-        height=max(one.bottom for one in drawn) + MARGIN,
+        width=max(one.right for one in drawn) + MARGIN,
+        height=bottom + MARGIN,
         title=f"Building blocks of {', '.join(names)}",
         description=" ".join([one.words for one in drawn]),
         stripes=(),
@@ -150,15 +164,16 @@ def _titles(block: Block) -> list[tuple[str, float]]:
 class _Drawing:
     """One block in its place."""
 
-    def __init__(self, block: Block, prefix: str, left: float, top: float):
-        self.block, self.prefix, self.top = block, prefix, top
+    def __init__(self, block: Block, prefix: str, corner: Point, titles: float):
+        self.block, self.prefix, self.corner = block, prefix, corner
+        self.top = corner.y + titles
         self.network, self.shown = block.network, column(block.network)
         self.path = [self.network.nodes[one] for one in self.network.main_path]
         labels = [text_width(box.label, LABEL) + 2 * BOX_PADDING for box in self.shown.boxes]
         self.box_width = max([BOX_WIDTH, *labels])
         self.titles = _titles(block)
         texts = max(text_width(text, size) for text, size in self.titles)
-        self.x = left + max(self.box_width, texts) / 2
+        self.x = corner.x + max(self.box_width, texts) / 2
         self.boxes: list[Rect] = []
         self.curves: list[Curve] = []
         self.texts: list[Text] = []
@@ -173,7 +188,7 @@ class _Drawing:
         self.right = max([self.x + self.box_width / 2, *reached, *marks, *own])
 
     def _put_titles(self) -> None:
-        y = MARGIN
+        y = self.corner.y
         for number, (text, size) in enumerate(self.titles):
             y += size * 0.7
             role = "title" if number == 0 else "total"
@@ -250,62 +265,81 @@ class _Drawing:
     # Shortcuts
 
     def _put_shortcuts(self) -> None:
+        shortcuts = self.shown.shortcuts
         edge = self.x + self.box_width / 2
-        for shortcut, lane in zip(self.shown.shortcuts, lanes(self.shown.shortcuts), strict=True):
-            start = self._leaves(shortcut.leaves.rank)
-            sum_ = next(stop for stop in self.stops if stop.rank == shortcut.arrives.rank)
-            y, radius = (sum_.top + sum_.bottom) / 2, PLUS / 2
-            reach = REACH + LANE * lane
-            points = around(Point(self.x, start), Point(self.x + radius + HEAD, y), edge, reach)
-            words = self._words(shortcut.arrives.rank, shortcut.mark)
+        found = lanes(shortcuts)
+        words = [self._words(shortcut) for shortcut in shortcuts]
+        room: dict[int, float] = {}
+        for lane, text in zip(found, words, strict=True):
+            room[lane] = max(room.get(lane, 0.0), text_width(text, RELU) + 2 * BESIDE + LANE)
+        for index, shortcut in enumerate(shortcuts):
+            reach = REACH + sum(room[inner] for inner in range(found[index]))
+            start, (end, tip) = self._leaves(index, found), self._arrives(index, found)
+            sum_ = self._sum(shortcut)
+            before = [stop for stop in self.stops if stop.rank <= shortcut.leaves.rank]
             name = f"{element_id(self.prefix, shortcut.id)}-shortcut"
-            at = Point(edge + reach + BESIDE, (start + y) / 2)
-            tail = max(
-                (s for s in self.stops if s.rank <= shortcut.leaves.rank), key=lambda s: s.rank
-            )
+            at = Point(edge + reach + BESIDE, (start + end) / 2)
             self.curves.append(
                 Curve(
                     id=name,
                     role="shortcut dotted" if shortcut.dotted else "shortcut",
-                    points=points,
-                    tail=tail.id,
+                    points=around(Point(self.x, start), Point(tip + HEAD, end), edge, reach),
+                    tail=max(before, key=lambda stop: stop.rank).id,
                     head=sum_.id,
-                    tip=Point(self.x + radius, y),
-                    mark=Text(f"{name}-mark", "mark", words, at, RELU, left=True),
+                    tip=Point(tip, end),
+                    mark=Text(f"{name}-mark", "mark", words[index], at, RELU, left=True),
                     tooltip=shortcut.tooltip,
                 )
             )
 
-    def _leaves(self, rank: int) -> float:
-        """Where on its arrow a shortcut leaves that starts at a node: behind its relu, if any."""
+    def _sum(self, shortcut: Shortcut) -> _Stop:
+        return next(stop for stop in self.stops if stop.rank == shortcut.arrives.rank)
+
+    def _leaves(self, index: int, found: Sequence[int]) -> float:
+        """Where on its arrow a shortcut leaves: the outer ones higher, all behind their relu."""
+        shortcuts = self.shown.shortcuts
+        rank = shortcuts[index].leaves.rank
         for above, below in pairwise(self.stops):
             if above.rank <= rank < below.rank:
+                beside = [i for i, one in enumerate(shortcuts) if one.leaves.rank == rank]
+                order = sorted(beside, key=lambda i: (-found[i], i)).index(index)
                 relus = [n for n in self.path[above.rank + 1 : rank + 1] if isinstance(n.op, ReLU)]
-                return below.top - HEAD - SPLIT if relus else above.bottom + SPLIT
+                if relus:
+                    return below.top - HEAD - SPLIT - APART * (len(beside) - 1 - order)
+                return above.bottom + SPLIT + APART * order
         raise AssertionError("a shortcut that starts nowhere on the main path")
 
-    def _words(self, rank: int, mark: str) -> str:
+    def _arrives(self, index: int, found: Sequence[int]) -> tuple[float, float]:
+        """Where at the circle of its sum a shortcut ends: the outer ones lower."""
+        shortcuts = self.shown.shortcuts
+        stop, radius = self._sum(shortcuts[index]), PLUS / 2
+        rank = shortcuts[index].arrives.rank
+        beside = [i for i, one in enumerate(shortcuts) if one.arrives.rank == rank]
+        order = sorted(beside, key=lambda i: (found[i], i)).index(index)
+        step = min(APART, 1.6 * radius / max(1, len(beside) - 1))
+        below = (order - (len(beside) - 1) / 2) * step
+        return (stop.top + stop.bottom) / 2 + below, self.x + math.sqrt(radius**2 - below**2)
+
+    def _words(self, shortcut: Shortcut) -> str:
         """What a shortcut computes: ``identity``, ``1x1, 256, /2``, ``zero pad, /2``."""
-        main = {node.id for node in self.path}
-        sources = [one for one in self.path[rank].inputs if one not in main]
-        ops = []
-        while sources and sources[0] not in main:
-            node = self.network.nodes[sources[0]]
-            if isinstance(node.op, ZeroPadShortcut):
-                ops.append("zero pad" + (f", /{node.op.stride}" if node.op.stride > 1 else ""))
-            elif node.op.kind == "conv2d":
-                numbers = node.op.numbers
-                stride = f", /{numbers['stride']}" if int(numbers["stride"]) > 1 else ""
-                kernel = numbers["kernel_size"]
-                ops.append(f"{kernel}x{kernel}, {numbers['out_channels']}{stride}")
-            sources = list(node.inputs)
-        return ", ".join(reversed(ops)) or mark or "identity"
+        words = []
+        for one in shortcut.ops:
+            op = self.network.nodes[one].op
+            stride = op.numbers.get("stride", 1)
+            step = f", /{stride}" if stride != 1 else ""
+            if isinstance(op, ZeroPadShortcut):
+                words.append(f"zero pad{step}")
+            elif isinstance(op, Conv2d):
+                kernel = op.kernel_size
+                words.append(f"{kernel}x{kernel}, {op.out_channels}{step}")
+        text = ", ".join(words) or shortcut.mark or "identity"
+        return shorten(text, RELU, MOST_MARK)
 
     @property
     def words(self) -> str:
         """The block for those who cannot see it."""
         boxes = ", then ".join(box.label for box in self.shown.boxes)
-        ways = [self._words(one.arrives.rank, one.mark) for one in self.shown.shortcuts]
+        ways = [self._words(one) for one in self.shown.shortcuts]
         around_ = f"; around them a shortcut: {', '.join(ways)}" if ways else ""
         channels = self.path[0].output_shape[0]
         return f"{self.block.title}, {self.block.place}: on {channels} channels {boxes}{around_}."

@@ -53,8 +53,9 @@ class Junction:
 class Shortcut:
     """A way around boxes, from ``leaves`` to ``arrives``, into the op called ``id``.
 
-    ``mark`` names what it computes (``1x1``), empty for an identity; ``dotted`` says that the
-    shape changes on it (He et al. 2015, Figure 3).
+    ``mark`` names what it computes (``1x1``), empty for an identity, and ``ops`` are the ids of
+    what is on it, from above; ``dotted`` says that the shape changes on it (He et al. 2015,
+    Figure 3).
     """
 
     id: str
@@ -63,6 +64,7 @@ class Shortcut:
     dotted: bool
     mark: str
     tooltip: str
+    ops: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ def _repeats(boxes: Sequence[Box], folded: Folded) -> Iterator[Repeat]:
             if (node := folded.network.nodes[box.id]).stage == stage and node.block == block
         ]
         if places:
-            told = f"stage {stage}: blocks {block} to {last} are equal"
+            told = f"stage {stage}: blocks {block + 1} to {last + 1} are equal"
             yield Repeat(places[0], places[-1], last - block + 1, told)
 
 
@@ -238,6 +240,7 @@ def _shortcuts(network: Network, path: list[Node], shown: list[int]) -> Iterator
                 dotted=start.output_shape != node.output_shape,
                 mark=", ".join(_marks(ops)),
                 tooltip="\n".join(_shortcut_facts(start, ops, node)),
+                ops=tuple([one.id for one in ops]),
             )
 
 

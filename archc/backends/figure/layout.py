@@ -147,8 +147,11 @@ def _grid(columns: Sequence[Column]) -> Grid:
     sizes = [[box.size for box in column.boxes] for column in columns]
     order = bands.merge(sizes)
     rows = [0] * len(order)
-    for column in sizes:
-        for band, count in Counter(bands.places(column, order)).items():
+    for column, shown in zip(sizes, columns, strict=True):
+        places = bands.places(column, order)
+        if places and _has_foot(shown):
+            places.append(places[-1])
+        for band, count in Counter(places).items():
             rows[band] = max(rows[band], count)
     heights = [count * PITCH + BAND_GAP for count in rows]
     tops = list(accumulate(heights, initial=_bands_top()))[:-1]
@@ -220,9 +223,13 @@ def _head(column: Column, prefix: str, x: float, grid: Grid) -> Iterator[Text]:
 
 def _foot(column: Column, prefix: str, x: float, above: float) -> Iterator[Text]:
     """The word "output", where shortcuts arrive below the last box and need an arrow to meet."""
-    if any(shortcut.arrives.arrow == len(column.boxes) for shortcut in column.shortcuts):
+    if _has_foot(column):
         at = Point(x, above + GAP + BOX_HEIGHT / 2)
         yield Text(f"{prefix}-output", "output", "output", at, LABEL)
+
+
+def _has_foot(column: Column) -> bool:
+    return any(shortcut.arrives.arrow == len(column.boxes) for shortcut in column.shortcuts)
 
 
 def _boxes(column: Column, prefix: str, x: float, grid: Grid) -> Iterator[Rect]:
@@ -254,7 +261,7 @@ def _shortcuts(
 ) -> Iterator[Curve]:
     arrows = [(above.bottom, below.top) for above, below in pairwise(stops)]
     meets = meetings(column.shortcuts, arrows)
-    reaches = [REACH + LANE * lane for lane in lanes(column.shortcuts)]
+    reaches = _reaches(column.shortcuts)
     for shortcut, (start, end), reach in zip(column.shortcuts, meets, reaches, strict=True):
         beside_boxes = shortcut.leaves.arrow < shortcut.arrives.arrow
         edge = x + (grid.box_width / 2 if beside_boxes else GAP)
@@ -308,6 +315,16 @@ def _brackets(column: Column, prefix: str, boxes: Sequence[Rect]) -> Iterator[Cu
             mark=Text(f"{first.id}-repeat-mark", "mark", words, at, REPEAT, left=True),
             tooltip=repeat.tooltip,
         )
+
+
+def _reaches(shortcuts: Sequence[Shortcut]) -> list[float]:
+    """How far each shortcut goes beyond the boxes: around the inner ones and their marks."""
+    found = lanes(shortcuts)
+    steps: dict[int, float] = {}
+    for shortcut, lane in zip(shortcuts, found, strict=True):
+        mark = text_width(shorten(shortcut.mark, MARK, MARK_WIDTH), MARK) if shortcut.mark else 0.0
+        steps[lane] = max(steps.get(lane, LANE), mark + 2 * MARK_GAP if mark else LANE)
+    return [REACH + sum(steps[inner] for inner in range(lane)) for lane in found]
 
 
 def _mark(shortcut: Shortcut, name: str, at: Point) -> Text | None:

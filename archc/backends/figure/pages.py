@@ -35,8 +35,9 @@ def figure_css() -> str:
     return "\n".join(
         [
             f":root {{ {light} }}",
-            f"@media (prefers-color-scheme: dark) {{ :root:not([data-theme=light]) {{ {dark} }} }}",
-            f":root[data-theme=dark] {{ {dark} }}",
+            "@media screen and (prefers-color-scheme: dark) {"  # paper is white
+            f" :root:not([data-theme=light]) {{ {dark} }} }}",
+            f"@media screen {{ :root[data-theme=dark] {{ {dark} }} }}",
             _RULES,
             *[f"#figure .shade-{i} polygon {{ fill: var(--shade-{i}); }}" for i in shades],
             "",

@@ -6,6 +6,7 @@ one of those where Liberation is not installed keeps every label inside its box.
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections.abc import Mapping
 from functools import cache
@@ -14,6 +15,9 @@ from pathlib import Path
 FILE = Path(__file__).with_name("LiberationSans-Regular.ttf")
 FAMILY = "Liberation Sans"
 FALLBACKS = (FAMILY, "Helvetica", "Arial", "sans-serif")
+
+DIGEST = "8d91388f1d3604b3b8ae0e3ee2d140e50cd6122f9214514f4aca772540a4076d"
+"""SHA-256 of the font as it ships."""
 
 _UNKNOWN = 1.3
 """Em that a character outside the font is taken to need: emoji fonts go up to 1.25."""
@@ -33,10 +37,27 @@ def text_width(text: str, size: float) -> float:
     return size * sum([widths.get(ord(char), _UNKNOWN) for char in text])
 
 
+class FontError(Exception):
+    """The font that archc ships is not there, or is not what it was."""
+
+
+@cache
+def font_data() -> bytes:
+    """The font's file; raises `FontError`."""
+    try:
+        data = FILE.read_bytes()
+    except OSError:
+        data = b""
+    if hashlib.sha256(data).hexdigest() != DIGEST:
+        state = "damaged" if data else "missing"
+        raise FontError(f"archc's own font {str(FILE)!r} is {state}: install archc anew")
+    return data
+
+
 @cache
 def _advances() -> Mapping[int, float]:
     """For each code point in the font, its width in em (OpenType 1.9: cmap, hmtx, head, hhea)."""
-    data = FILE.read_bytes()
+    data = font_data()
     tables = _tables(data)
     (units_per_em,) = struct.unpack_from(">H", data, tables["head"] + 18)
     (metrics,) = struct.unpack_from(">H", data, tables["hhea"] + 34)
