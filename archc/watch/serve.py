@@ -143,7 +143,7 @@ async def watch(preview: Preview) -> None:
     from watchfiles import awatch
 
     while not preview.closed:
-        places = Places.of(preview)
+        places, begins = Places.of(preview), True
         try:
             async for changes in awatch(
                 *places.folders,
@@ -155,15 +155,15 @@ async def watch(preview: Preview) -> None:
                 recursive=False,
                 ignore_permission_denied=True,
             ):
-                if changes:
+                if changes or begins:  # what was saved before it began to look is no change
                     await preview.refresh()
+                begins = False
                 if preview.closed or await asyncio.to_thread(Places.of, preview) != places:
                     break  # it extends another file now, or a folder has come or gone
         except FileNotFoundError:  # a folder has gone just now
             await asyncio.sleep(LOOK_AGAIN / 1000)
         except OSError as error:
             raise WatchError(f"files cannot be watched: {error.strerror or error}") from None
-        await preview.refresh()
 
 
 @dataclass(frozen=True)

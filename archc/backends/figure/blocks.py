@@ -31,7 +31,7 @@ GAP, RELU_GAP = 26.0, 40.0
 """From stop to stop: an arrow, and one with a relu beside it."""
 SPLIT = 7.0
 """How far below the upper end of an arrow, or above its lower end, a shortcut leaves it."""
-REACH, LANE = 30.0, 8.0
+REACH, LANE = 30.0, 26.0
 """How far a shortcut goes beyond the boxes; from the words of one to the next around it."""
 APART = 5.0
 """Between shortcuts that leave one arrow, or end at one sum."""
