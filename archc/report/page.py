@@ -37,7 +37,8 @@ _STYLES = ("default", "github-dark")
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A row of a network's table: an op, with the id of its box in the figure if it has one."""
+    """A row of a network's table: an op, with the id of its box, or of the shortcut that it is on,
+    in the figure."""
 
     row: str
     box: str | None
@@ -208,7 +209,9 @@ def _stages(one: Count) -> list[Stage]:
 
 
 def _layers(number: int, network: Network, shown: Column) -> list[Layer]:
-    boxes = {box.id for box in shown.boxes}
+    pictures = {box.id: element_id(f"c{number}", box.id) for box in shown.boxes}
+    for shortcut in shown.shortcuts:
+        pictures |= dict.fromkeys(shortcut.ops, element_id(f"c{number}", shortcut.id))
     fields = {row.name: row for row in analysis.receptive_fields(network).rows}
     kept = {row.name: row.kept for row in analysis.memory(network).rows}
     whole = network.multiply_adds or 1
@@ -217,7 +220,7 @@ def _layers(number: int, network: Network, shown: Column) -> list[Layer]:
         field = fields.get(node.id)
         return Layer(
             row=f"row-{element_id(f'c{number}', node.id)}",
-            box=element_id(f"c{number}", node.id) if node.id in boxes else None,
+            box=pictures.get(node.id),
             name=node.id,
             op=node.op.kind,
             input=", ".join(shape(network.nodes[one].output_shape) for one in node.inputs),

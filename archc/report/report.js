@@ -2,14 +2,20 @@
 (() => {
   const figure = document.getElementById("figure");
   const details = document.getElementById("details");
-  const boxes = [...figure.querySelectorAll(".conv, .pool, .fc, .other")];
   const rows = new Map();
   for (const row of document.querySelectorAll("tr[data-box]")) {
-    rows.set(row.dataset.box, row);
+    if (!rows.has(row.dataset.box)) {
+      rows.set(row.dataset.box, row);  // of the ops on a shortcut the first
+    }
   }
+  const height = (box) => box.getBoundingClientRect().top;
+  const boxes = [...figure.querySelectorAll(".conv, .pool, .fc, .other, .shortcut")]
+    .filter((box) => rows.has(box.id))
+    .sort((one, other) => height(one) - height(other));
   const heads = (row) => [...row.closest("table").tHead.rows[0].cells].map((cell) => cell.textContent);
   const columnOf = (box) => box.id.split("-", 1)[0];
-  const columns = [...new Set(boxes.map(columnOf))].map((name) => boxes.filter((box) => columnOf(box) === name));
+  const names = [...new Set(boxes.map(columnOf))].sort((one, other) => one.slice(1) - other.slice(1));
+  const columns = names.map((name) => boxes.filter((box) => columnOf(box) === name));
   const titleOf = (row) => row.closest("section").dataset.title;
   let marked = [];
 
@@ -63,8 +69,6 @@
     }
   };
 
-  const height = (box) => box.getBoundingClientRect().top;
-
   const neighbour = (box, key) => {
     const here = columns.findIndex((column) => column.includes(box));
     const column = columns[here];
@@ -87,7 +91,8 @@
   for (const box of boxes) {
     const row = rows.get(box.id);
     box.setAttribute("role", "button");
-    box.setAttribute("aria-label", `${box.querySelector("text").textContent}${row ? `: ${row.cells[0].textContent} of ${titleOf(row)}` : ""}`);
+    const words = box.querySelector("text")?.textContent ?? "shortcut";
+    box.setAttribute("aria-label", `${words}: ${row.cells[0].textContent} of ${titleOf(row)}`);
     box.addEventListener("pointerenter", () => mark(box, false));
     box.addEventListener("focus", () => mark(box, true));
     box.addEventListener("click", () => { stop(box); box.focus(); });
@@ -118,8 +123,8 @@
     }
   });
 
-  for (const [id, row] of rows) {
-    const box = document.getElementById(id);
+  for (const row of document.querySelectorAll("tr[data-box]")) {
+    const box = document.getElementById(row.dataset.box);
     const back = () => { stop(box); box.focus(); };
     row.addEventListener("click", () => mark(box, true));
     row.addEventListener("keydown", (event) => {

@@ -71,7 +71,21 @@ def test_every_box_has_its_row(watched: Watched, path: Path) -> None:
     ids = boxes.evaluate_all("all => all.map(one => one.id)")
     rows = page.locator("tr[data-box]").evaluate_all("all => all.map(one => one.dataset.box)")
     assert sorted(ids) == sorted(rows)
-    assert len(ids) == 36 * 2
+    assert len(ids) == 36 * 2 + 3  # and the shortcuts that pad zeros
+
+
+def test_a_projection_can_be_pointed_at(watched: Watched, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(report([archc.load("imagenet/resnet50")], ["imagenet/resnet50"]))
+    page = watched.open(path)
+    page.locator("[id='c1-layer1.0.add'] text").hover()
+    expect(page.locator("#details .name")).to_have_text("layer1.0.downsample.0")
+    expect(page.locator("tr.marked th")).to_have_text("layer1.0.downsample.0")
+    page.locator("tr[data-box]", has_text="layer2.0.downsample.1").click()
+    expect(page.locator("#figure .marked")).to_have_attribute("id", "c1-layer2.0.add")
+    page.locator("[id='c1-layer1.0.conv1']").focus()
+    page.keyboard.press("ArrowUp")
+    assert page.evaluate("document.activeElement.id") == "c1-layer1.0.add"
 
 
 def test_the_keyboard_reaches_every_box_and_its_row(watched: Watched, path: Path) -> None:
