@@ -85,6 +85,18 @@ def output(command: Command) -> Command:
     )(command)
 
 
+def table_format(help: str) -> Callable[[Command], Command]:
+    """``--format table|json|csv|markdown``, as ``format_``."""
+    return click.option(
+        "--format",
+        "format_",
+        type=click.Choice(["table", "json", "csv", "markdown"]),
+        default="table",
+        show_default=True,
+        help=help,
+    )
+
+
 def weights(command: Command) -> Command:
     """``--weights FILE``."""
     return click.option(

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from archc.analysis import CONVENTIONS, DTYPES, LEVELS, Level
-from archc.cli.common import load_networks, output, specs
+from archc.cli.common import load_networks, output, specs, table_format
 
 _TAKES = {
     "--by": (None, "--memory"),
@@ -22,14 +22,7 @@ _TAKES = {
 
 @click.command("count")
 @specs
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["table", "json", "csv", "markdown"]),
-    default="table",
-    show_default=True,
-    help="csv and json also have stage and block as numbers.",
-)
+@table_format("csv and json also have stage and block as numbers.")
 @click.option(
     "--by",
     type=click.Choice(LEVELS),

@@ -14,6 +14,7 @@ from archc.cli.common import (
     print_table,
     put_out,
     spec_options,
+    table_format,
 )
 
 SAME, DIFFERENT, TROUBLE = 0, 1, 2
@@ -23,14 +24,7 @@ SAME, DIFFERENT, TROUBLE = 0, 1, 2
 @click.argument("a", metavar="A", type=SpecArgument())
 @click.argument("b", metavar="B", type=SpecArgument())
 @spec_options
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["table", "json", "csv", "markdown"]),
-    default="table",
-    show_default=True,
-    help="csv has a row for every op that differs.",
-)
+@table_format("csv has a row for every op that differs.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing; the exit code says it.")
 @output
 def command(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from archc.cli.common import print_table, progress_bar, put_out, spec
+from archc.cli.common import print_table, progress_bar, put_out, spec, table_format
 
 if TYPE_CHECKING:
     from archc.backends.table import Cell, Table
@@ -56,14 +56,7 @@ _REASONS = 5
     type=click.Path(path_type=Path),
     help="Every variant within the bounds, as they come, or in the order of --sort.",
 )
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["table", "json", "csv", "markdown"]),
-    default="table",
-    show_default=True,
-    help="How the best few are shown.",
-)
+@table_format("How the best few are shown.")
 @click.option(
     "--plot",
     metavar="FILE.svg|png|pdf",

@@ -500,7 +500,7 @@ GEOMETRY = (
 )
 
 
-@pytest.mark.parametrize("name", [n for n in shipped_names() if "1202" not in n])
+@pytest.mark.parametrize("name", shipped_names())
 @pytest.mark.parametrize("fold", [False, True])
 def test_the_geometry_of_every_shipped_network(name: str, fold: bool) -> None:
     shown = folded_column(load(name)) if fold else column(load(name))
