@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import TypeAdapter
-
-from archc import analysis
-
 SCHEMAS: dict[str, str] = {
     "spec": "A spec: what an author writes.",
     "count": "What `archc count --format json` prints: a record for each spec.",
@@ -20,14 +16,6 @@ SCHEMAS: dict[str, str] = {
 }
 """Every schema by its name, with what it is of."""
 
-_RECORDS: dict[str, type] = {
-    "count": analysis.Count,
-    "explain": analysis.Explanation,
-    "memory": analysis.Memory,
-    "receptive-field": analysis.Fields,
-    "roofline": analysis.Roofline,
-}
-
 
 def schema(name: str) -> dict[str, Any]:
     """The JSON Schema (2020-12) of a name in `SCHEMAS`."""
@@ -35,14 +23,14 @@ def schema(name: str) -> dict[str, Any]:
         from archc.spec.schema import json_schema
 
         return json_schema()
-    if name == "diff":
-        made = _closed(TypeAdapter(analysis.Comparison).json_schema())
+    if name == "sweep":
+        made: dict[str, Any] = {"type": "array", "items": _variant()}
+    elif name == "diff":
+        made = _record(name)
         made["properties"] = {"spec_a": _SPEC, "spec_b": _SPEC, **made["properties"]}
         made["required"] = ["spec_a", "spec_b", *made["required"]]
-    elif name == "sweep":
-        made = {"type": "array", "items": _variant()}
     else:
-        record = _closed(TypeAdapter(_RECORDS[name]).json_schema())
+        record = _record(name)
         definitions = record.pop("$defs", {})
         record["properties"] = {"spec": _SPEC, **record["properties"]}
         record["required"] = ["spec", *record["required"]]
@@ -56,6 +44,23 @@ def schema(name: str) -> dict[str, Any]:
 
 
 _SPEC = {"type": "string", "description": "The spec as it was named on the command line."}
+
+
+def _record(name: str) -> dict[str, Any]:
+    """The schema of the record that a command prints."""
+    from pydantic import TypeAdapter
+
+    from archc import analysis
+
+    records = {
+        "count": analysis.Count,
+        "explain": analysis.Explanation,
+        "memory": analysis.Memory,
+        "receptive-field": analysis.Fields,
+        "roofline": analysis.Roofline,
+        "diff": analysis.Comparison,
+    }
+    return _closed(TypeAdapter(records[name]).json_schema())
 
 
 def _closed(record: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 
 import torch
+from torch import library as operators
 
 TORCHVISION = "ARCHC_TORCHVISION"
 """The environment variable that names a folder with the torchvision package in it."""
@@ -62,11 +63,11 @@ def torchvision_models() -> ModuleType | None:
     if torch.version.cuda is None:
         source = Path(found.submodule_search_locations[0]) / "_meta_registrations.py"
         names = re.findall(r'register_(?:fake|meta)\("(?:torchvision::)?(\w+)"', source.read_text())
-        library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
+        library = operators.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
         for name in sorted(set(names)):
             library.define(f"{name}(Tensor x) -> Tensor")  # type: ignore[no-untyped-call]
         _kept.append(library)
     return importlib.import_module("torchvision.models")
 
 
-_kept: list[torch.library.Library] = []  # a library's definitions go when it does
+_kept: list[operators.Library] = []  # a library's definitions go when it does

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
 from archc.analysis.memory import memory
 from archc.graph import Network, Node, Shape
+from archc.graph.ops import Conv2d
 
 Change: TypeAlias = Literal["added", "removed", "changed"]
 
@@ -146,14 +146,17 @@ class _Roles:
         self.ends: dict[tuple[str, int | None], str] = {}
         used: Counter[tuple[str, int | None, str]] = Counter()
         placed = list(_with_parts(network))
+        main = frozenset(network.main_path)
         in_a_row: Counter[tuple[str, int | None]] = Counter(
             (part, node.block)
             for part, node in placed
-            if node.block is not None and re.search(r"\.conv\d+$", node.id)
+            if node.block is not None and node.id in main and isinstance(node.op, Conv2d)
         )
+        prefixes = _prefixes(placed)
         for part, node in placed:
-            name = _local_name(node)
-            if name is None:
+            name = ".".join(node.id.split(".")[prefixes[part, node.block] :])
+            if name.isdigit() or (node.block is None and name.rpartition(".")[2].isdigit()):
+                # An op that is only counted (``features.3``) goes by its kind.
                 used[part, node.block, node.op.kind] += 1
                 name = f"{node.op.kind} {used[part, node.block, node.op.kind]}"
             role = (part, node.block, name, in_a_row[part, node.block])
@@ -202,13 +205,18 @@ def _with_parts(network: Network) -> Iterator[tuple[str, Node]]:
         yield part, node
 
 
-def _local_name(node: Node) -> str | None:
-    """An op's name within its block; None for one that is only counted (``features.3``)."""
-    if node.stage is not None:
-        inside = re.sub(r"^layer\d+\.(\d+\.)?", "", node.id)
-        if inside != node.id:
-            return inside
-    return None if re.fullmatch(r"\w+\.\d+", node.id) else node.id
+def _prefixes(placed: Sequence[tuple[str, Node]]) -> dict[tuple[str, int | None], int]:
+    """For each block, how many parts of a path all its modules have in common."""
+    parents: dict[tuple[str, int | None], list[str]] = {}
+    for part, node in placed:
+        path = node.id.split(".")[:-1]
+        shared = parents.setdefault((part, node.block), path)
+        length = next(
+            (i for i, pair in enumerate(zip(shared, path, strict=False)) if pair[0] != pair[1]),
+            min(len(shared), len(path)),
+        )
+        parents[part, node.block] = shared[:length]
+    return {block: len(shared) for block, shared in parents.items()}
 
 
 def _merged(first: Mapping[str, object], second: Mapping[str, object]) -> list[str]:

@@ -161,12 +161,9 @@ class _Values:
     """The values of a forward up to the logits: what holds each, how large, how long."""
 
     def __init__(self, network: Network, batch: int, dtype: str):
-        self.size = DTYPES[dtype]
-        self.batch = batch
+        self.network, self.batch, self.size = network, batch, DTYPES[dtype]
         ids = list(network.nodes)
         self.nodes: list[Node] = [network.nodes[id] for id in ids[: ids.index(network.logits) + 1]]
-        self.nodes_by_id = {node.id: node for node in self.nodes}
-        self.shapes = {node.id: node.output_shape for node in self.nodes}
         self.learns = _learning(self.nodes)
         self.own = overwritable(network)
         self.holder: dict[str, str] = {}
@@ -177,7 +174,7 @@ class _Values:
 
     def bytes(self, id: str) -> int:
         """The bytes of a value."""
-        return self.batch * math.prod(self.shapes[id]) * self.size
+        return self.batch * math.prod(self.network.nodes[id].output_shape) * self.size
 
     def output(self, node: Node) -> int:
         """The bytes that an op asks for to put its value into."""
@@ -222,7 +219,7 @@ class _Values:
 
     def _held_in_training(self, id: str) -> str:
         """Like ``holder``, for training, where a dropout puts out a value of its own."""
-        node = self.nodes_by_id[id]
+        node = self.network.nodes[id]
         if isinstance(node.op, Dropout) and node.op.p:
             return id
         if isinstance(node.op, (Dropout, Flatten)):

@@ -207,6 +207,24 @@ def print_table(table: Table) -> None:
     console.print(table.rich(), soft_wrap=True)
 
 
+def put_out_tables(
+    tables: Sequence[Table], format_: str, output: Path | None, notes: Sequence[str] = ()
+) -> None:
+    """Print tables below each other, or write them to a file, as text or as Markdown."""
+    if format_ == "table" and output is None:
+        for index, table in enumerate(tables):
+            click.echo("\n" * (index > 0), nl=False)
+            print_table(table)
+        if notes:
+            put_out("\n" + "\n".join(notes) + "\n", None)
+        return
+    markdown = format_ == "markdown"
+    texts = [table.markdown() if markdown else table.text() for table in tables]
+    if notes:
+        texts.append("".join(f"- {n.strip()}\n" if markdown else f"{n}\n" for n in notes))
+    put_out("\n".join(texts), output)
+
+
 def with_progress(items: Iterable[Item], label: str) -> Iterator[Item]:
     """The items, with a progress bar on a terminal once they take more than a second."""
     rows = list(items)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,11 +12,14 @@ from archc.cli.common import (
     close_stdout,
     load_networks,
     output,
-    print_table,
     put_out,
+    put_out_tables,
     spec_options,
     table_format,
 )
+
+if TYPE_CHECKING:
+    from archc.analysis import Comparison
 
 SAME, DIFFERENT, TROUBLE = 0, 1, 2
 
@@ -49,55 +53,40 @@ def command(
     if quiet and output is not None:
         raise click.UsageError("--quiet goes not with -o: it prints nothing")
     try:
-        return _compare(a, b, with_, input_, format_, quiet, output)
+        from archc.analysis import compare
+
+        found = compare(*load_networks([a, b], with_, input_))
+        if not quiet:
+            _print(found, (a, b), format_, output)
+    except click.ClickException:
+        raise
+    except BrokenPipeError:
+        close_stdout()
+        return TROUBLE
     except Exception as error:
-        if isinstance(error, click.ClickException):
-            raise
-        if isinstance(error, BrokenPipeError):
-            close_stdout()
-            return TROUBLE
         from archc.cli.errors import explain
 
         for line in explain(error):
             click.echo(line, err=True)
         return TROUBLE
+    return SAME if found.same else DIFFERENT
 
 
-def _compare(
-    a: str,
-    b: str,
-    with_: tuple[str, ...],
-    input_: str | None,
-    format_: str,
-    quiet: bool,
-    output: Path | None,
-) -> int:
-    from archc.analysis import compare
+def _print(found: Comparison, specs: tuple[str, str], format_: str, output: Path | None) -> None:
     from archc.spec.diagnostics import quote_name
     from archc.tables import diff as tables
 
-    found = compare(*load_networks([a, b], with_, input_))
-    code = SAME if found.same else DIFFERENT
-    if quiet:
-        return code
-    names = (quote_name(a), quote_name(b))
+    a, b = (quote_name(spec) for spec in specs)
     if format_ == "json":
         from archc.backends.jsontext import to_text
 
-        put_out(to_text({"spec_a": a, "spec_b": b, **found.as_dict()}), output)
-        return code
+        record = {"spec_a": specs[0], "spec_b": specs[1], **found.as_dict()}
+        put_out(to_text(record), output)
+        return
     if format_ == "csv":
         put_out(tables.layers(found).csv(), output)
-        return code
-    shown = [tables.totals(found, *names)]
+        return
+    shown = [tables.totals(found, a, b)]
     if not found.same:
-        shown += [tables.parts(found, *names), tables.changes(found)]
-    shown = [table for table in shown if table.rows]
-    if format_ == "table" and output is None:
-        for index, table in enumerate(shown):
-            click.echo("\n" * (index > 0), nl=False)
-            print_table(table)
-    else:
-        texts = [t.markdown() if format_ == "markdown" else t.text() for t in shown]
-        put_out("\n".join(texts), output)
-    return code
+        shown += [tables.parts(found, a, b), tables.changes(found)]
+    put_out_tables([table for table in shown if table.rows], format_, output)

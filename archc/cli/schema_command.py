@@ -8,12 +8,11 @@ from pathlib import Path
 import click
 
 from archc.cli.common import output, put_out
-
-_NAMES = ("spec", "count", "explain", "memory", "receptive-field", "roofline", "diff", "sweep")
+from archc.schemas import SCHEMAS
 
 
 @click.command("schema")
-@click.argument("name", metavar="[NAME]", type=click.Choice(_NAMES), default="spec")
+@click.argument("name", metavar="[NAME]", type=click.Choice(list(SCHEMAS)), default="spec")
 @output
 def command(name: str, output: Path | None) -> None:
     """Print the JSON Schema of specs, for editors, or of what a command prints.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import signal
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -15,10 +16,13 @@ from archc.cli.common import print_table, progress_bar, put_out, spec, table_for
 if TYPE_CHECKING:
     from archc.backends.table import Cell, Table
     from archc.spec import Source
-    from archc.sweeps import Outcome, Plan
+    from archc.sweeps import Bounds, Outcome, Plan
     from archc.sweeps.axes import Choice
+    from archc.sweeps.plan import Numbers
 
 LIMIT = 1_000_000
+BY = "multiply_adds"
+"""What variants are in order of, unless it is said."""
 _REASONS = 5
 """Of how many reasons why variants cannot be built a sweep tells."""
 
@@ -101,33 +105,15 @@ def command(
     _check_names(output, plot)
     if force and write is None:
         raise click.UsageError("--force is for --write")
-    from archc.spec.files import open_spec
-    from archc.sweeps import Plan, RowsFile, parse_axes, parse_bounds, parse_order, run
-    from archc.sweeps.plot import require_matplotlib
+    from archc.sweeps import parse_bounds, parse_order
 
-    source = open_spec(spec)
-    _check_targets(source, plot, write)
-    plan = Plan(source, (), with_, input_)
-    plan = Plan(source, parse_axes(vary, plan.spec), with_, input_)
-    bounds, order = parse_bounds(least, most), parse_order(sort or "multiply_adds")
-    _check_count(plan, limit)
-    if plot is not None:
-        require_matplotlib()
-    rows = None if output is None else RowsFile(output, plan.axes)
-    variants = progress_bar(plan.variants(), plan.count, "variants")
-    with _Signals() as signals:
-        outcome = run(
-            variants,
-            bounds,
-            order,
-            top,
-            rows,
-            sort_rows=sort is not None,
-            stopped=lambda: signals.came,
-        )
+    plan = _plan(spec, with_, input_, vary, limit)
+    bounds, order = parse_bounds(least, most), parse_order(sort or BY)
+    _check_targets(plan.source, plot, write)
+    outcome = _run(plan, bounds, order, top, output, sort_rows=sort is not None)
     _tell(plan, outcome, output)
     if outcome.kept or format_ != "table":
-        _show(plan, outcome, sort or "multiply_adds", format_)
+        _show(plan, outcome, sort or BY, format_)
     if plot is not None and outcome.kept:
         _plot(plan, outcome, plot)
     if write is not None and outcome.best:
@@ -135,6 +121,42 @@ def command(
     if outcome.interrupted:
         return 130
     return 1 if outcome.unbuildable == outcome.seen else 0
+
+
+def _plan(
+    spec: str, with_: Sequence[str], input_: str | None, vary: Sequence[str], limit: int
+) -> Plan:
+    """What is to be gone through, if it is not too much."""
+    from archc.spec.files import open_spec
+    from archc.sweeps import Plan, SweepError, parse_axes
+
+    source = open_spec(spec)
+    axes = parse_axes(vary, Plan(source, (), with_, input_).spec)
+    plan = Plan(source, axes, with_, input_)
+    if plan.count > limit:
+        ways = " x ".join(f"{axis.values.count:,} of {axis.name}" for axis in axes)
+        raise SweepError(
+            f"this is a sweep of {plan.count:,} variants ({ways}), more than {limit:,}",
+            "narrow it, or allow more with `--limit`",
+        )
+    return plan
+
+
+def _run(
+    plan: Plan,
+    bounds: Bounds,
+    order: Callable[[Numbers], int],
+    top: int,
+    output: Path | None,
+    *,
+    sort_rows: bool,
+) -> Outcome:
+    from archc.sweeps import RowsFile, run
+
+    rows = None if output is None else RowsFile(output, plan.axes)
+    variants = progress_bar(plan.variants(), plan.count, "variants")
+    with _Signals() as signals:
+        return run(variants, bounds, order, top, rows, sort_rows=sort_rows, stopped=signals.stopped)
 
 
 def _check_names(output: Path | None, plot: Path | None) -> None:
@@ -161,19 +183,12 @@ def _check_targets(source: Source, plot: Path | None, write: Path | None) -> Non
     for folder in (write, None if plot is None else plot.parent):
         if folder is not None and folder.exists() and not folder.is_dir():
             raise OutputError(folder, "it is no folder")
-    if plot is not None and plot.is_dir():
-        raise OutputError(plot, "it is a folder")
+    if plot is not None:
+        from archc.sweeps.plot import require_matplotlib
 
-
-def _check_count(plan: Plan, limit: int) -> None:
-    from archc.sweeps import SweepError
-
-    if plan.count > limit:
-        ways = " x ".join(f"{axis.values.count:,} of {axis.name}" for axis in plan.axes)
-        raise SweepError(
-            f"this is a sweep of {plan.count:,} variants ({ways}), more than {limit:,}",
-            "narrow it, or allow more with `--limit`",
-        )
+        require_matplotlib()
+        if plot.is_dir():
+            raise OutputError(plot, "it is a folder")
 
 
 class _Signals:
@@ -194,6 +209,10 @@ class _Signals:
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def stopped(self) -> bool:
+        """Whether one has come."""
+        return self.came
 
     def _note(self, _number: int, _frame: FrameType | None) -> None:
         if self.came:

@@ -20,7 +20,7 @@ from archc.analysis import (
 )
 from archc.backends.jsontext import to_text
 from archc.backends.table import Table
-from archc.cli.common import print_table, put_out
+from archc.cli.common import put_out, put_out_tables
 from archc.graph import Network
 from archc.hardware import find_device
 from archc.spec.diagnostics import quote_name
@@ -65,19 +65,8 @@ def put_out_view(view: View, specs: Sequence[str], format_: str, output: Path | 
         put_out(to_text(records), output)
     elif format_ == "csv":
         put_out(view.csv(names).csv(), output)
-    elif format_ == "table" and output is None:
-        for index, table in enumerate(view.tables(names)):
-            click.echo("\n" * (index > 0), nl=False)
-            print_table(table)
-        if notes := view.notes(names):
-            put_out("\n" + "\n".join(notes) + "\n", None)
     else:
-        markdown = format_ == "markdown"
-        texts = [t.markdown() if markdown else t.text() for t in view.tables(names)]
-        notes = view.notes(names)
-        if notes:
-            texts.append("".join(f"- {n.strip()}\n" if markdown else f"{n}\n" for n in notes))
-        put_out("\n".join(texts), output)
+        put_out_tables(view.tables(names), format_, output, view.notes(names))
 
 
 @dataclass

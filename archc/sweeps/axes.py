@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain, repeat
+from itertools import chain
 from typing import Protocol, TypeAlias
 
 from archc.spec import Place, Source, Spec
@@ -19,8 +18,6 @@ from archc.spec.validate import unknown
 EXAMPLE = "for example depth=2..8:2, depth[3]=4,6,23 or width=x0.5..x2:0.25"
 
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
-_LONGEST = MAX_DIGITS
-"""Characters of a number, its point among them."""
 _RANGE = re.compile(
     rf"(?P<times>x?)(?P<first>{_NUMBER})\.\.(?P=times)(?P<last>{_NUMBER})(?::(?P<step>{_NUMBER}))?"
 )
@@ -139,7 +136,7 @@ def _segments(source: Source, text: str, column: int, findings: Findings) -> Ite
         column += len(piece) + 1
         if not item:
             findings.error(place, "a value is missing here", EXAMPLE)
-        elif any(len(number) > _LONGEST for number in re.findall(_NUMBER, item)):
+        elif any(len(number) > MAX_DIGITS for number in re.findall(_NUMBER, item)):
             findings.error(place, f"a number may have at most {MAX_DIGITS} digits")
         elif span := _RANGE.fullmatch(item):
             yield from _range(span, item, place, findings)
@@ -195,10 +192,10 @@ class _Steps:
     make: Callable[[Fraction], Choice]
 
     def __iter__(self) -> Iterator[Choice]:
-        value = self.first
-        for _ in range(self.count) if self.count < sys.maxsize else repeat(None):
+        value, left = self.first, self.count
+        while left:
             yield self.make(value)
-            value += self.step
+            value, left = value + self.step, left - 1
 
 
 @dataclass(frozen=True)

@@ -143,8 +143,9 @@ async def watch(preview: Preview) -> None:
     from watchfiles import awatch
 
     while not preview.closed:
-        places, begins = Places.of(preview), True
+        begins = True
         try:
+            places = await asyncio.to_thread(Places.of, preview)
             async for changes in awatch(
                 *places.folders,
                 watch_filter=places.filter,

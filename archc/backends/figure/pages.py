@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from archc.backends.figure.dot import THEMES, Theme
+from archc.backends.figure.dot import THEMES
 
 _RULES = """
 #figure > polygon { fill: var(--paper); }
@@ -26,27 +26,18 @@ def figure_element(svg: bytes) -> str:
 
 
 def figure_css() -> str:
-    """The colours of figures in a page: light or dark as the reader prefers.
-
-    ``data-theme`` on the page's root element says otherwise.
-    """
-    light, dark = (_variables(THEMES[name]) for name in ("light", "dark"))
-    shades = range(len(THEMES["light"].fills))
-    return "\n".join(
-        [
-            f":root {{ {light} }}",
-            "@media screen and (prefers-color-scheme: dark) {"  # paper is white
-            f" :root:not([data-theme=light]) {{ {dark} }} }}",
-            f"@media screen {{ :root[data-theme=dark] {{ {dark} }} }}",
-            _RULES,
-            *[f"#figure .shade-{i} polygon {{ fill: var(--shade-{i}); }}" for i in shades],
-            "",
-        ]
+    """The colours of figures in a page: light or dark, as the page's ``color-scheme`` is."""
+    light, dark = THEMES["light"], THEMES["dark"]
+    shades = range(len(light.fills))
+    pairs = {
+        "paper": (light.paper, dark.paper),
+        "ink": (light.ink, dark.ink),
+        "stripe": (light.stripe, dark.stripe),
+        "outline": (light.outline, dark.outline),
+        **{f"shade-{i}": (light.fills[i], dark.fills[i]) for i in shades},
+    }
+    variables = " ".join(
+        f"--{name}: light-dark({', '.join(pair)});" for name, pair in pairs.items()
     )
-
-
-def _variables(theme: Theme) -> str:
-    """A theme as the variables that the style of a page uses."""
-    named = {name: getattr(theme, name) for name in ("paper", "ink", "stripe", "outline")}
-    named |= {f"shade-{number}": fill for number, fill in enumerate(theme.fills)}
-    return " ".join(f"--{name}: {colour};" for name, colour in named.items())
+    fills = [f"#figure .shade-{i} polygon {{ fill: var(--shade-{i}); }}" for i in shades]
+    return "\n".join([f":root {{ {variables} }}", _RULES, *fills, ""])
