@@ -120,7 +120,12 @@ def command(
         _write(plan, outcome, spec, write, force)
     if outcome.interrupted:
         return 130
-    return 1 if outcome.unbuildable == outcome.seen else 0
+    if outcome.unbuildable < outcome.seen:
+        return 0
+    from archc.compile import compile_spec
+
+    compile_spec(plan.spec)  # which points at the fault, if it is the spec's own
+    return 1
 
 
 def _plan(

@@ -342,6 +342,23 @@ def test_reasons_that_differ_in_numbers_alone_are_one() -> None:
     )
 
 
+def test_a_spec_that_cannot_be_built_by_itself_is_pointed_at(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(
+        "name: c\ninput: [3, 8, 8]\nstem: [conv: {width: 8, kernel: 9, padding: 0}]\n"
+        "stages: [{block: conv, depth: 1, width: 4}]\n"
+    )
+    result = archc("sweep", "c.yaml", "--vary", "depth=1,2", cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == (
+        "archc: 2 variants, 2 cannot be built\n"
+        "  2: `conv`: a window of 9x9 does not fit into a feature map of 8x8 (first with depth=1)\n"
+        "c.yaml:3:33: error: `conv`: a window of 9x9 does not fit into a feature map of 8x8\n"
+        "  stem: [conv: {width: 8, kernel: 9, padding: 0}]\n"
+        "                                  ^\n"
+        "hint: use a smaller window, fewer strides before it, or a larger input\n"
+    )
+
+
 def test_what_is_no_file_cannot_be_extended(tmp_path: Path) -> None:
     for spec in ("-", "/dev/stdin"):
         result = archc(
