@@ -34,7 +34,7 @@ lint: .venv/developing
 verify: .venv/developing
 	$(BIN)/archc verify $$($(BIN)/archc list --format names)
 
-# What `archc build` writes for the shipped specs, and the JSON Schema of the language.
+# What `archc build` writes for the shipped specs, and the JSON Schemas of specs and recipes.
 generated: schema
 	$(BIN)/archc build $$($(BIN)/archc list imagenet --format names) -o generated
 	$(BIN)/archc build $$($(BIN)/archc list $(GROUPS_WITHOUT_FIGURES) --format names) --no-figures -o generated
@@ -44,12 +44,14 @@ generated: schema
 
 schema: .venv/installed
 	$(BIN)/archc schema -o specs/schema.json
+	$(BIN)/archc schema recipe -o specs/recipe.schema.json
 
 bench: .venv/developing
 	$(BIN)/python benchmarks/compiler.py
 	$(BIN)/python benchmarks/counting.py
 	$(BIN)/python benchmarks/figures.py
 	$(BIN)/python benchmarks/modules.py
+	$(BIN)/python benchmarks/training.py
 
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("archc needs Python 3.11 or later; make PYTHON=... says which" if sys.version_info < (3, 11) else 0)'

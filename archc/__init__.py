@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from archc.api import count as count
     from archc.api import draw as draw
     from archc.api import emit as emit
+    from archc.api import evaluate as evaluate
     from archc.api import explain as explain
     from archc.api import export as export
     from archc.api import fold as fold
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from archc.api import receptive_fields as receptive_fields
     from archc.api import roofline as roofline
     from archc.api import sweep as sweep
+    from archc.api import train as train
     from archc.devices import DeviceError as DeviceError
+    from archc.errors import TrainingError as TrainingError
     from archc.graph import Network as Network
     from archc.spec import SpecError as SpecError
     from archc.weights import WeightsError as WeightsError
@@ -29,11 +32,13 @@ __all__ = [
     "DeviceError",
     "Network",
     "SpecError",
+    "TrainingError",
     "WeightsError",
     "compare",
     "count",
     "draw",
     "emit",
+    "evaluate",
     "explain",
     "export",
     "fold",
@@ -43,12 +48,14 @@ __all__ = [
     "receptive_fields",
     "roofline",
     "sweep",
+    "train",
 ]
 
 _HOMES = {
     "DeviceError": "archc.devices",
     "Network": "archc.graph",
     "SpecError": "archc.spec",
+    "TrainingError": "archc.errors",
     "WeightsError": "archc.weights",
 }
 

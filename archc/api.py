@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from archc import analysis
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     )
     from archc.exporting import ExportFormat
     from archc.sweeps import Unbuildable, Variant
+    from archc.training import Observer, Score, Trained, TrainOptions
     from archc.verify import Options, Report
     from archc.weights import Checkpoint
 
@@ -267,6 +269,56 @@ def verify(
     from archc.verify import verify
 
     return verify(_network(spec), _checkpoint(weights), options, deploy=deploy)
+
+
+def train(
+    spec: str | os.PathLike[str],
+    recipe: str,
+    data: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    with_: Mapping[str, object] | Sequence[str] = (),
+    settings: Sequence[str] = (),
+    options: TrainOptions | None = None,
+    observer: Observer | None = None,
+) -> Trained:
+    """Train a spec's network by a recipe on the images of a folder, into a run's folder.
+
+    ``recipe`` is a path or a shipped name (``cifar10``, ``imagenet``), ``settings`` are
+    ``KEY=VALUE`` laid over it, ``with_`` as for `load`. ``observer`` is told of the progress.
+    Raises `TrainingError`, `OutputError`, `DeviceError`, and ModuleNotFoundError where Lightning
+    Fabric is not installed.
+    """
+    from archc.live import require_torch
+    from archc.recipes import load_recipe
+
+    loaded = load_spec(os.fsdecode(spec), _overrides(with_))
+    chosen = load_recipe(recipe, settings)
+    require_torch("training")
+    from archc.training import Silent, TrainOptions, train
+
+    folders = Path(os.fsdecode(data)), Path(os.fsdecode(out))
+    return train(loaded, chosen, *folders, options or TrainOptions(), observer or Silent())
+
+
+def evaluate(
+    run: str | os.PathLike[str],
+    data: str | os.PathLike[str],
+    crops: int | None = None,
+    *,
+    device: str = "cpu",
+) -> Score:
+    """The test error of a run, looking at one or ten crops of each image of a folder.
+
+    Raises `TrainingError`, `WeightsError`, `DeviceError`.
+    """
+    from archc.live import require_torch
+
+    require_torch("testing")
+    from archc.training import evaluate, subject_of_run
+
+    subject = subject_of_run(Path(os.fsdecode(run)))
+    return evaluate(subject, Path(os.fsdecode(data)), crops, device=device)
 
 
 def _checkpoint(weights: WeightsLike | None) -> Checkpoint | None:

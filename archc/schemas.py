@@ -6,6 +6,7 @@ from typing import Any
 
 SCHEMAS: dict[str, str] = {
     "spec": "A spec: what an author writes.",
+    "recipe": "A recipe: how a network is trained.",
     "count": "What `archc count --format json` prints: a record for each spec.",
     "explain": "What `archc count --explain --format json` prints: a record for each spec.",
     "memory": "What `archc count --memory --format json` prints: a record for each spec.",
@@ -23,6 +24,10 @@ def schema(name: str) -> dict[str, Any]:
         from archc.spec.schema import json_schema
 
         return json_schema()
+    if name == "recipe":
+        from archc.recipes import recipe_schema
+
+        return recipe_schema()
     if name == "sweep":
         made: dict[str, Any] = {"type": "array", "items": _variant()}
     elif name == "diff":

@@ -13,7 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+DOCS = Path(__file__).parents[1] / "docs"
+PAGE = DOCS / "benchmarks.md"
+EXPERIMENTS = DOCS / "experiments.md"
 
 
 @dataclass(frozen=True)
@@ -82,15 +84,15 @@ def table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def write_section(name: str, text: str) -> None:
-    """Put a benchmark's section into docs/benchmarks.md, in place of the one it had."""
+def write_section(name: str, text: str, path: Path = PAGE) -> None:
+    """Put a benchmark's section into a page, docs/benchmarks.md, in place of the one it had."""
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-    page = PAGE.read_text() if PAGE.exists() else "# Benchmarks\n"
+    page = path.read_text() if path.exists() else f"# {path.stem.capitalize()}\n"
     section = f"{begin}\n{text.strip()}\n{end}"
     pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.S)
     if pattern.search(page):
         page = pattern.sub(lambda _: section, page)
     else:
         page = f"{page.rstrip()}\n\n{section}\n"
-    PAGE.write_text(page)
+    path.write_text(page)
     print(text)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def command(
     specs: tuple[str, ...], with_: tuple[str, ...], input_: str | None, format_: str
 ) -> int:
-    """Check specs and explain what is wrong with them.
+    """Check specs, and recipes, and explain what is wrong with them.
 
     Exit code 0 if all are valid, 1 if one is not.
 
@@ -36,23 +36,36 @@ def command(
       archc check resnet65.yaml
       archc check specs/*.yaml --format github
     """
-    from archc.compile import compile_spec
-    from archc.spec import SpecError, load_spec
+    from archc.spec import SpecError
 
     read_stdin_once(specs)
     faults: list[Diagnostic] = []
     for name in specs:
         try:
-            network = compile_spec(load_spec(name, with_, input_))
+            what = _checked(name, with_, input_)
         except SpecError as error:
             faults += error.diagnostics
         else:
             if format_ == "text":
-                from archc.words import summary
-
-                click.echo(f"{name}: ok, {summary(network)}")
+                click.echo(f"{name}: ok, {what}")
     _tell(faults, format_)
     return 1 if faults else 0
+
+
+def _checked(name: str, with_: tuple[str, ...], input_: str | None) -> str:
+    """What a spec or a recipe is, in a few words; raises `SpecError` if it is not valid."""
+    from archc.compile import compile_spec
+    from archc.recipes import is_recipe, resolve_recipe
+    from archc.spec import resolve
+    from archc.spec.files import open_spec
+    from archc.words import summary
+
+    source = open_spec(name)
+    if is_recipe(source):
+        source.kind = "recipe"
+        recipe = resolve_recipe(source)
+        return f"a recipe of {recipe.header.iterations:,} iterations"
+    return summary(compile_spec(resolve(source, with_, input_)))
 
 
 def _tell(faults: Sequence[Diagnostic], format_: str) -> None:

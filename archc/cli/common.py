@@ -45,6 +45,23 @@ class SpecArgument(_ParamType):
         return [*names, CompletionItem(incomplete, type="file")]
 
 
+class RecipeArgument(_ParamType):
+    """A path or the name of a shipped recipe; completes both."""
+
+    name = "recipe"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        """Shipped recipes that begin so, and files."""
+        from click.shell_completion import CompletionItem
+
+        from archc.recipes import recipe_names
+
+        names = [CompletionItem(name) for name in recipe_names() if name.startswith(incomplete)]
+        return [*names, CompletionItem(incomplete, type="file")]
+
+
 def specs(command: Command) -> Command:
     """One or more SPEC, with ``--with`` and ``--input``."""
     return click.argument("specs", metavar="SPEC...", type=SpecArgument(), nargs=-1, required=True)(
@@ -124,6 +141,23 @@ def device(command: Command) -> Command:
         default="cpu",
         show_default=True,
         help="Where to run it; cuda:1 is the second GPU.",
+    )(command)
+
+
+def recipe(help: str, *, required: bool = False) -> Callable[[Command], Command]:
+    """``--recipe NAME``, a path or a shipped name."""
+    return click.option(
+        "--recipe", metavar="NAME", type=RecipeArgument(), required=required, help=help
+    )
+
+
+def workers(command: Command) -> Command:
+    """``--workers N``."""
+    return click.option(
+        "--workers",
+        metavar="N",
+        type=click.IntRange(min=0),
+        help="How many processes decode image files.",
     )(command)
 
 

@@ -8,6 +8,7 @@ from archc.backends.figure import FigureError
 from archc.backends.onnx import OnnxError
 from archc.build import ConflictError
 from archc.devices import DeviceError, RunError
+from archc.errors import TrainingError
 from archc.files import OutputError, reason
 from archc.spec import SpecError
 from archc.sweeps import SweepError
@@ -33,25 +34,15 @@ def explain(error: Exception) -> Iterator[str]:
     elif isinstance(error, ConflictError):
         yield from (f"archc: error: {words}" for words in error.reasons)
         yield f"hint: {error.hint}"
-    elif isinstance(error, SweepError):
+    elif isinstance(error, (SweepError, TrainingError)):
         yield f"archc: error: {error}"
-        yield f"hint: {error.hint}"
+        if error.hint:
+            yield f"hint: {error.hint}"
     elif isinstance(error, WeightsError):
         yield str(error)
         if error.hint:
             yield f"hint: {error.hint}"
-    elif isinstance(
-        error,
-        (
-            OutputError,
-            FigureError,
-            ModuleNotFoundError,
-            DeviceError,
-            RunError,
-            OnnxError,
-            WatchError,
-        ),
-    ):
+    elif isinstance(error, _PLAIN):
         yield f"archc: error: {error}"
     elif isinstance(error, OSError):
         yield f"archc: error: cannot read or write: {reason(error)}"

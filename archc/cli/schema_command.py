@@ -15,10 +15,10 @@ from archc.schemas import SCHEMAS
 @click.argument("name", metavar="[NAME]", type=click.Choice(list(SCHEMAS)), default="spec")
 @output
 def command(name: str, output: Path | None) -> None:
-    """Print the JSON Schema of specs, for editors, or of what a command prints.
+    """Print the JSON Schema of specs and recipes, for editors, or of what a command prints.
 
-    NAME is spec, which is the default, count, explain, memory, receptive-field, roofline, diff or
-    sweep.
+    NAME is spec, which is the default, recipe, count, explain, memory, receptive-field, roofline,
+    diff or sweep.
 
     An editor with a YAML language server completes and checks a spec whose first line is
     "# yaml-language-server: $schema=FILE".

@@ -16,6 +16,8 @@ from archc.spec.reader import MAX_BYTES
 
 STDIN = "-"
 SUFFIX = ".yaml"
+RECIPES = "recipes"
+"""The folder of the shipped specs that holds no specs, but recipes."""
 
 PIPE_WAIT = 500
 """How long, in milliseconds, a pipe that nobody writes to is waited for."""
@@ -44,6 +46,8 @@ def shipped_names() -> list[str]:
 def _shipped() -> Iterator[tuple[tuple[str, list[tuple[int, int | str]]], str]]:
     for path in shipped_folder().glob(f"*/*{SUFFIX}"):
         group = path.parent.name
+        if group == RECIPES:
+            continue
         # resnet18 before resnet101: runs of digits sort as numbers.
         parts = re.findall(r"\d+|\D+", path.stem)
         key = [(0, int(part)) if part.isdigit() else (1, part) for part in parts]
@@ -68,10 +72,13 @@ def open_spec(spec: str) -> Source:
     return source
 
 
-def open_text(path: str, kind: str) -> Source:
-    """Read a file of another kind that archc takes (``device table``), as a spec is read."""
-    source = Source(quote_name(path), path=path, kind=kind)
-    _fill(source, _read(source, source.start(), path))
+def open_text(path: str, kind: str, *, name: str | None = None, via: Place | None = None) -> Source:
+    """Read a file of another kind that archc takes (``device table``), as a spec is read.
+
+    ``name`` is how diagnostics call it, ``via`` the place of the ``extends`` that led to it.
+    """
+    source = Source(quote_name(name or path), path=path, via=via, kind=kind)
+    _fill(source, _read(source, via or source.start(), path))
     return source
 
 
@@ -107,7 +114,7 @@ def _shipped_path(spec: str) -> Path | None:
     if not re.fullmatch(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+", spec):
         return None
     group, name = spec.split("/")
-    if group in (".", ".."):
+    if group in (".", "..", RECIPES):
         return None
     path = shipped_folder() / group / (name.removesuffix(SUFFIX) + SUFFIX)
     return path if os.path.isfile(path) else None

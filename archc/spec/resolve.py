@@ -119,6 +119,10 @@ def _draft(source: Source, findings: Findings, descendants: tuple[Source, ...]) 
         if not tainted(root):
             findings.error(root.place, message, "a spec begins with `name:`")
         return None
+    if "recipe" in root.data and "name" not in root.data:
+        what = "this is a recipe, not a spec"
+        findings.error(root.data["recipe"].key, what, "`archc train SPEC --recipe` takes it")
+        return None
     entries = _checked_keys(root.data, root.place, findings)
     draft = _Draft(root.place)
     if "extends" in entries:

@@ -15,10 +15,10 @@ Schema = dict[str, Any]
 
 def json_schema() -> Schema:
     """The JSON Schema (draft 7, which editors know best) of a spec as it is written in a file."""
-    stages = {name: _fields(model) for name, model in block_types().items()}
+    stages = {name: fields_of(model) for name, model in block_types().items()}
     attributes = _union(stages)
     layers = {"type": "array", "items": {"$ref": "#/definitions/layer"}}
-    header = _fields(Header)
+    header = fields_of(Header)
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "archc spec",
@@ -34,14 +34,14 @@ def json_schema() -> Schema:
             },
             **header,
             "stem": {**layers, "description": "The layers before the first stage."},
-            "defaults": _mapping(attributes, "Stage attributes that every stage starts from."),
+            "defaults": mapping_of(attributes, "Stage attributes that every stage starts from."),
             "stages": {
                 "type": "array",
                 "description": "Runs of equal blocks, in order.",
                 "items": {"$ref": "#/definitions/stage"},
             },
             "head": {**layers, "description": "The layers after the last stage."},
-            "with": _mapping(
+            "with": mapping_of(
                 {name: _per_stage(field) for name, field in attributes.items()},
                 "Stage attributes laid over the stages: one value for all of them, or a list "
                 "with one per stage, where null leaves a stage alone.",
@@ -51,7 +51,7 @@ def json_schema() -> Schema:
             "layer": {"anyOf": _layers()},
             "stage": {
                 "anyOf": [
-                    _mapping(
+                    mapping_of(
                         {**fields, "block": {**fields["block"], "const": name}},
                         block_types()[name].__doc__ or "",
                     )
@@ -71,19 +71,20 @@ def _layers() -> list[Schema]:
     ]
     forms: list[Schema] = [{"enum": bare}]
     for name, model in LAYERS.items():
-        fields = _fields(model)
+        fields = fields_of(model)
         if not fields:
             continue
-        value = fields[model.scalar] if model.scalar else _mapping(fields, model.__doc__ or "")
+        value = fields[model.scalar] if model.scalar else mapping_of(fields, model.__doc__ or "")
         required = [key for key, field in model.model_fields.items() if field.is_required()]
         if required and not model.scalar:
             value["required"] = required
-        form = _mapping({name: value}, model.__doc__ or "")
+        form = mapping_of({name: value}, model.__doc__ or "")
         forms.append({**form, "required": [name]})
     return forms
 
 
-def _mapping(properties: Schema, description: str) -> Schema:
+def mapping_of(properties: Schema, description: str) -> Schema:
+    """A mapping of some keys and no others."""
     return {
         "type": "object",
         "description": " ".join(description.split()),
@@ -113,7 +114,7 @@ def _per_stage(field: Schema) -> Schema:
     }
 
 
-def _fields(model: type[BaseModel]) -> Schema:
+def fields_of(model: type[BaseModel]) -> Schema:
     """A model's fields, in the dialect that editors know and without what they do not need."""
     fields: Schema = model.model_json_schema().get("properties", {})
     return {name: _plain(field) for name, field in fields.items()}

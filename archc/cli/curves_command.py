@@ -1,0 +1,37 @@
+"""``archc curves``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from archc.cli.common import put_out
+
+
+@click.command("curves")
+@click.argument("runs", metavar="RUN...", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="FILE.svg, FILE.png or FILE.pdf; written whole or not at all.",
+)
+def command(runs: tuple[Path, ...], output: Path) -> None:
+    """Draw the training error (thin) and the test error (bold) of runs over each other.
+
+    \b
+    Example:
+      archc curves runs/plain20-cifar10 runs/plain56-cifar10 -o plain.svg
+    """
+    from archc.live import require_torch
+    from archc.sweeps.plot import SUFFIXES, plot_format
+
+    if output.suffix.lower() not in SUFFIXES:
+        raise click.BadParameter(f"FILE ends in {', '.join(SUFFIXES)}", param_hint="'-o'")
+    require_torch("a run")
+    from archc.training import draw_curves, open_run
+
+    put_out(draw_curves([open_run(run) for run in runs], plot_format(output)), output)

@@ -1,0 +1,106 @@
+"""``archc evaluate``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from archc.cli.common import SpecArgument, device, put_out, recipe, spec_options, weights, workers
+
+if TYPE_CHECKING:
+    from archc.training import Score, Subject
+
+
+@click.command("evaluate")
+@click.argument("subject", metavar="RUN|SPEC", type=SpecArgument())
+@spec_options
+@weights
+@click.option(
+    "--data",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="The images: CIFAR-10's binary version, or train/CLASS/... and val/CLASS/...",
+)
+@recipe("What is made of pixels, for a SPEC. [default: cifar10 or imagenet, as DIR is]")
+@click.option(
+    "--crops",
+    type=click.Choice(["1", "10"]),
+    help="The centre of each image, or corners and centre, mirrored too. [default: the recipe's]",
+)
+@device
+@workers
+@click.option(
+    "--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True
+)
+def command(
+    subject: str,
+    with_: tuple[str, ...],
+    input_: str | None,
+    weights: str | None,
+    data: Path,
+    recipe: str | None,
+    crops: str | None,
+    device: str,
+    workers: int | None,
+    format_: str,
+) -> None:
+    """Measure the test error of a run, or of a spec with weights.
+
+    A RUN is the folder that `archc train` made; it is tested with its own recipe.
+
+    \b
+    Examples:
+      archc evaluate runs/resnet20-cifar10 --data cifar-10-batches-bin
+      archc evaluate runs/resnet50-imagenet --data DIR --crops 10 --device cuda
+      archc evaluate torchvision/resnet50 --weights FILE.pth --recipe torchvision --data DIR
+    """
+    from archc.live import require_torch
+
+    require_torch("testing")
+    is_run = Path(subject).is_dir()
+    if not is_run and weights is None:
+        raise click.UsageError("a SPEC needs --weights FILE; a RUN has its own")
+    if is_run and (with_ or input_ or recipe):
+        raise click.UsageError("a RUN has its own spec and recipe: no --with, --input or --recipe")
+    chosen = _subject(subject, is_run, with_, input_, weights, data, recipe)
+    from archc.training import evaluate
+
+    number = int(crops) if crops else None
+    found = evaluate(chosen, data, number, device=device, workers=workers or 0)
+    _tell(subject, found, number or chosen.recipe.testing.crops, format_)
+
+
+def _subject(
+    name: str,
+    is_run: bool,
+    with_: tuple[str, ...],
+    input_: str | None,
+    weights: str | None,
+    data: Path,
+    recipe: str | None,
+) -> Subject:
+    from archc.cli.common import load_networks
+    from archc.training import subject_of_run, subject_of_spec
+
+    file = Path(weights) if weights else None
+    if is_run:
+        return subject_of_run(Path(name), file)
+    network = load_networks([name], with_, input_)[0]
+    assert file is not None
+    return subject_of_spec(network, file, data, recipe)
+
+
+def _tell(name: str, found: Score, crops: int, format_: str) -> None:
+    if format_ == "json":
+        told = {"subject": name, "crops": crops, **vars(found)}
+        put_out(json.dumps(told, indent=1) + "\n", None)
+        return
+    views = "the centre of each" if crops == 1 else "10 crops of each"
+    click.echo(
+        f"{name}: {found.error:.2f} % of {found.images:,} test images wrong, "
+        f"{found.top5_error:.2f} % not among the first five ({views}), loss {found.loss:.4f}"
+    )

@@ -1,0 +1,196 @@
+"""``archc train``."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from archc.cli.common import recipe, spec, workers
+
+if TYPE_CHECKING:
+    from archc.training import Progress, Trained
+
+
+@click.command("train")
+@spec
+@recipe("How to train: the path of a recipe, or the name of a shipped one.", required=True)
+@click.option(
+    "--set",
+    "settings",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Change the recipe: iterations=2000, learning_rate.at=[1000,1500].",
+)
+@click.option(
+    "--data",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="The images: CIFAR-10's binary version, or train/CLASS/... and val/CLASS/...",
+)
+@click.option(
+    "--out",
+    metavar="RUN",
+    type=click.Path(path_type=Path),
+    help="The folder of the run. [default: runs/SPEC-RECIPE]",
+)
+@click.option("--devices", type=click.IntRange(min=1), default=1, help="How many on each machine.")
+@click.option("--nodes", type=click.IntRange(min=1), default=1, help="How many machines.")
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="auto is cuda where there is one.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "tf32", "bfloat16"]),
+    default="float32",
+    show_default=True,
+    help="What is multiplied; weights are float32 in any case.",
+)
+@click.option("--compile", "compile_", is_flag=True, help="torch.compile, with CUDA graphs.")
+@click.option("--seed", type=click.IntRange(min=0), help="[default: 0]")
+@click.option("--resume", is_flag=True, help="Go on with the run, if it has begun.")
+@workers
+def command(
+    spec: str,
+    with_: tuple[str, ...],
+    input_: str | None,
+    recipe: str,
+    settings: tuple[str, ...],
+    data: Path,
+    out: Path | None,
+    **options: Any,
+) -> int:
+    """Train a network by a recipe; Ctrl-C saves and leaves, --resume goes on.
+
+    The run is a folder: spec, module, recipe, metrics.csv, checkpoints, curves.svg and at the end
+    weights.safetensors. Several devices share each batch; torchrun starts several machines.
+
+    \b
+    Examples:
+      archc train cifar10/resnet20 --recipe cifar10 --data cifar-10-batches-bin
+      archc train cifar10/resnet56 --recipe cifar10 --data DIR --precision bfloat16 --compile
+      archc train imagenet/resnet50 --recipe imagenet --data DIR --devices 8 --resume
+    """
+    from archc.errors import Interrupted
+    from archc.live import require_torch
+    from archc.recipes import load_recipe
+    from archc.spec import load_spec
+    from archc.spec.diagnostics import quote_name
+
+    if spec == "-" and options["devices"] > 1:
+        raise click.BadParameter("several processes cannot read standard input", param_hint="SPEC")
+    options["compile"] = options.pop("compile_")
+    loaded = load_spec(spec, with_, input_)
+    chosen = load_recipe(recipe, settings)
+    require_torch("training")
+    from archc.training import TrainOptions, train
+
+    folder = out or Path("runs") / f"{loaded.header.name}-{chosen.name}"
+    with _Shown(loaded.header.title or loaded.header.name, chosen.header.iterations) as shown:
+        try:
+            trained = train(loaded, chosen, data, folder, TrainOptions(**options), shown)
+        except Interrupted as error:
+            shown.close()
+            name = signal.Signals(error.signal).name
+            click.echo(
+                f"archc: {name}: saved at iteration {error.iteration:,} in "
+                f"{quote_name(str(folder))}; --resume goes on",
+                err=True,
+            )
+            return 128 + error.signal
+    if trained.is_first:
+        _tell(trained)
+    return 0
+
+
+def _tell(trained: Trained) -> None:
+    from archc.spec.diagnostics import quote_name
+
+    error = f", test error {trained.test.error:.2f} %" if trained.test else ""
+    click.echo(f"{quote_name(str(trained.folder))}: {trained.iteration:,} iterations{error}")
+
+
+class _Shown:
+    """Progress for a person: a bar on a terminal, and a line for each test."""
+
+    def __init__(self, title: str, iterations: int):
+        self._title, self._iterations = title, iterations
+        self._bar: Any = None
+
+    def __enter__(self) -> _Shown:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def advanced(self, progress: Progress) -> None:
+        """Move the bar."""
+        if sys.stderr is None or not sys.stderr.isatty():
+            return
+        if self._bar is None:
+            self._bar, self._task = _bar(self._title, self._iterations)
+            self._bar.start()
+        self._bar.update(self._task, completed=progress.iteration, told=_told(progress))
+
+    def tested(self, progress: Progress) -> None:
+        """Print a line."""
+        test = "" if progress.test_error is None else f"  test error {progress.test_error:6.2f} %"
+        line = f"iteration {progress.iteration:>9,}{test}  {_told(progress)}"
+        if self._bar is not None:
+            self._bar.console.print(line, highlight=False, soft_wrap=True)
+        else:
+            click.echo(line)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+
+    def said(self, words: str) -> None:
+        """Print a remark."""
+        click.echo(f"archc: {words}", err=True)
+
+
+def _told(progress: Progress) -> str:
+    """What is known of the training, in a row of fixed width."""
+    parts = []
+    if progress.training_error is not None:
+        parts.append(f"training error {progress.training_error:6.2f} %")
+    parts.append(f"rate {progress.learning_rate:g}")
+    if progress.images_per_second is not None:
+        parts.append(f"{progress.images_per_second:,.0f} images/s")
+    if progress.seconds_left is not None:
+        parts.append(f"{_clock(progress.seconds_left)} left")
+    return "  ".join(parts)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}"
+
+
+def _bar(title: str, iterations: int) -> tuple[Any, Any]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    bar = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[told]}", markup=False),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    return bar, bar.add_task(title, total=iterations, told="")

@@ -1,0 +1,281 @@
+"""What a recipe may say, and the resolved recipe as a whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, Strict
+
+from archc.blocks import Record
+
+MAX_ITERATIONS = 1_000_000_000
+MAX_BATCH = 1_000_000
+MAX_SIDE = 4096
+
+_NAME = "1 to 64 letters, digits, `_`, `.` and `-`, a letter first"
+_PRINTABLE = r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029\ufffe\uffff]*$"
+_RATE = "a number above 0, at most 1,000"
+_COLOURS = "[red, green, blue]"
+
+_Level = Annotated[float, Field(ge=0, le=1, description="level")]
+_Spread = Annotated[float, Field(gt=0, le=1, description="deviation")]
+_Side = Annotated[int, Field(ge=1, le=MAX_SIDE, description="side")]
+_Iteration = Annotated[int, Field(ge=1, le=MAX_ITERATIONS, description="iteration")]
+
+
+class Header(Record):
+    """The keys of a recipe that are plain values."""
+
+    recipe: str = Field(
+        pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$",
+        description="The recipe's name: letters, digits, _ . -, beginning with a letter.",
+        json_schema_extra={"errorMessage": _NAME},
+    )
+    description: str = Field(
+        default="",
+        pattern=_PRINTABLE,
+        description="A sentence on the recipe.",
+        json_schema_extra={"errorMessage": "text without control characters"},
+    )
+    data: Literal["cifar10", "image_folder"] = Field(
+        description="What the data directory holds: CIFAR-10 in its binary layout, or train/ "
+        "and val/ with a folder of images for each class."
+    )
+    held_out: int | None = Field(
+        default=None,
+        ge=0,
+        le=49_999,
+        description="How many images, the last of the training set, are kept from training and "
+        "tested on instead of the test set. For cifar10.",
+    )
+    limit: int | None = Field(
+        default=None,
+        ge=1,
+        description="Take only so many images of the training set and of the test set: a trial.",
+    )
+    iterations: int = Field(
+        ge=1, le=MAX_ITERATIONS, description="How many steps the optimizer takes."
+    )
+    batch: int = Field(
+        ge=1, le=MAX_BATCH, description="Images in an iteration, on all devices together."
+    )
+    initialization: Literal["he", "module"] = Field(
+        default="he",
+        description="he: weights normal with variance 2 / fan-in, biases zero (He et al. 2015); "
+        "module: as the emitted module's constructor leaves them.",
+    )
+    evaluate_every: int = Field(
+        default=1000,
+        ge=1,
+        le=MAX_ITERATIONS,
+        description="After how many iterations the test error is measured, again and again.",
+    )
+    checkpoint_every: int = Field(
+        default=1000,
+        ge=1,
+        le=MAX_ITERATIONS,
+        description="After how many iterations a checkpoint is written, again and again.",
+    )
+
+
+class Optimizer(Record):
+    """Stochastic gradient descent."""
+
+    momentum: float = Field(
+        default=0.9,
+        ge=0,
+        lt=1,
+        description="Momentum.",
+        json_schema_extra={"errorMessage": "a number from 0 to below 1"},
+    )
+    weight_decay: float = Field(
+        default=1e-4, ge=0, le=1, description="Weight decay, of all parameters."
+    )
+    nesterov: bool = Field(default=False, description="Whether the momentum is Nesterov's.")
+
+
+class LearningRate(Record):
+    """The learning rate: divided at given iterations, or when the test error plateaus."""
+
+    initial: float = Field(
+        gt=0,
+        le=1000,
+        description="The learning rate to begin with.",
+        json_schema_extra={"errorMessage": _RATE},
+    )
+    divide_by: float = Field(
+        default=10,
+        gt=1,
+        le=1e6,
+        description="What it is divided by.",
+        json_schema_extra={"errorMessage": "a number above 1, at most 1,000,000"},
+    )
+    at: Annotated[tuple[_Iteration, ...], Strict(False)] | None = Field(
+        default=None,
+        description="After how many iterations it is divided.",
+        json_schema_extra={"errorMessage": "a list of iterations, ascending"},
+    )
+    patience: int | None = Field(
+        default=None,
+        ge=1,
+        le=10_000,
+        description="It is divided when the test error has not fallen in that many evaluations.",
+    )
+    threshold: float = Field(
+        default=0.1,
+        ge=0,
+        le=100,
+        description="By how many percentage points the test error has to fall to have fallen.",
+    )
+
+
+class WarmUp(Record):
+    """A smaller learning rate at first, until the training error has fallen."""
+
+    learning_rate: float = Field(
+        gt=0,
+        le=1000,
+        description="The learning rate meanwhile.",
+        json_schema_extra={"errorMessage": _RATE},
+    )
+    until_error: float = Field(
+        default=80,
+        gt=0,
+        lt=100,
+        description="Until the training error of 100 iterations is below that many percent.",
+        json_schema_extra={"errorMessage": "a number of percent above 0 and below 100"},
+    )
+    from_layers: int = Field(
+        default=1,
+        ge=1,
+        description="Only networks of that many layers or more are warmed up.",
+    )
+
+
+class Pixels(Record):
+    """How pixels, from 0 to 1, become the network's input."""
+
+    mean: (
+        Literal["per_pixel", "per_channel"]
+        | Annotated[tuple[_Level, _Level, _Level], Strict(False)]
+    ) = Field(
+        default="per_pixel",
+        description="What is subtracted: the training images' mean, for every pixel or for every "
+        "channel, or given numbers.",
+        json_schema_extra={
+            "errorMessage": f"per_pixel, per_channel, or {_COLOURS} from 0 to 1",
+        },
+    )
+    std: Annotated[tuple[_Spread, _Spread, _Spread], Strict(False)] | None = Field(
+        default=None,
+        description="What is divided by afterwards; without it, nothing is.",
+        json_schema_extra={"errorMessage": f"{_COLOURS} above 0, at most 1"},
+    )
+
+
+class Augmentation(Record):
+    """What is drawn at random of a training image; the crop is of the network's input size."""
+
+    pad: int | None = Field(
+        default=None,
+        ge=0,
+        le=32,
+        description="How many pixels of zeros are put around the image before it is cropped. "
+        "For cifar10.",
+    )
+    resize: Annotated[tuple[_Side, _Side], Strict(False)] | None = Field(
+        default=None,
+        description="Between which sizes the shorter side is drawn before the image is cropped. "
+        "For image_folder.",
+        json_schema_extra={
+            "errorMessage": f"[shortest, longest]: two sizes from 1 to {MAX_SIDE:,}, ascending"
+        },
+    )
+    flip: bool = Field(default=True, description="Whether every second image is mirrored.")
+    colour: Literal["pca", "none"] | None = Field(
+        default=None,
+        description="pca: colours shifted along the principal components of ImageNet's "
+        "(Krizhevsky et al. 2012). For image_folder.",
+    )
+
+
+class Testing(Record):
+    """How images are tested."""
+
+    resize: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_SIDE,
+        description="What the shorter side is resized to before the image is cropped. "
+        "For image_folder.",
+    )
+    crops: Literal[1, 10] = Field(
+        default=1,
+        description="What `archc evaluate` looks at: 1, the centre, or 10: the corners and the "
+        "centre, mirrored too.",
+    )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A resolved, valid recipe."""
+
+    header: Header
+    learning_rate: LearningRate
+    optimizer: Optimizer
+    warm_up: WarmUp | None
+    pixels: Pixels
+    augmentation: Augmentation
+    testing: Testing
+
+    @property
+    def name(self) -> str:
+        """The recipe's name."""
+        return self.header.recipe
+
+    def as_dict(self) -> dict[str, Any]:
+        """The resolved recipe as plain data, defaults included."""
+        told = self.header.model_dump(mode="json", exclude_none=True)
+        for name in SECTIONS:
+            section: Record | None = getattr(self, name)
+            if section is not None:
+                told[name] = section.model_dump(mode="json", exclude_none=True)
+        return told
+
+    def as_yaml(self) -> str:
+        """The resolved recipe as a recipe that extends none."""
+        return yaml.safe_dump(self.as_dict(), sort_keys=False, allow_unicode=True, width=95)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the resolved recipe, in hexadecimal."""
+        canonical = json.dumps(self.as_dict(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+SECTIONS: Mapping[str, type[Record]] = {
+    "learning_rate": LearningRate,
+    "optimizer": Optimizer,
+    "warm_up": WarmUp,
+    "pixels": Pixels,
+    "augmentation": Augmentation,
+    "testing": Testing,
+}
+"""The keys of a recipe that are mappings, by their models."""
+
+EXAMPLES = {
+    "learning_rate": "{initial: 0.1, divide_by: 10, at: [32000, 48000]}",
+    "optimizer": "{momentum: 0.9, weight_decay: 0.0001}",
+    "warm_up": "{learning_rate: 0.01, until_error: 80}",
+    "pixels": "{mean: per_pixel}",
+    "augmentation": "{pad: 4, flip: true}",
+    "testing": "{crops: 10}",
+}
+
+KEYS = ("extends", *Header.model_fields, *SECTIONS)
+"""What may stand at the top of a recipe."""

@@ -1,0 +1,236 @@
+"""From the files of a recipe to one valid `Recipe`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from archc.blocks import Record
+from archc.recipes.files import open_parent_recipe, open_recipe
+from archc.recipes.models import (
+    EXAMPLES,
+    KEYS,
+    SECTIONS,
+    Augmentation,
+    Header,
+    LearningRate,
+    Optimizer,
+    Pixels,
+    Recipe,
+    Testing,
+    WarmUp,
+)
+from archc.spec.diagnostics import Findings, Note, Place, Source, SpecError, quote
+from archc.spec.files import identity
+from archc.spec.reader import INVALID, Entry, Value, read
+from archc.spec.validate import describe, is_nothing, tainted, unknown, validate
+
+MAX_ANCESTORS = 64
+
+_OWN = ("recipe", "description", "extends")
+_OF_KIND: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "cifar10": {"": ("held_out",), "augmentation": ("pad",)},
+    "image_folder": {"augmentation": ("resize", "colour"), "testing": ("resize",)},
+}
+"""The attributes that only one kind of data has, by section."""
+
+Section = TypeVar("Section", bound=Record)
+
+
+def load_recipe(recipe: str, settings: Sequence[str] = ()) -> Recipe:
+    """Read, resolve and check a recipe: a path or a shipped name.
+
+    ``settings`` are ``KEY=VALUE``, laid over what the recipe says. Raises `SpecError` with every
+    independent mistake.
+    """
+    return resolve_recipe(open_recipe(recipe), settings)
+
+
+def is_recipe(source: Source) -> bool:
+    """Whether a text seems to be a recipe, not a spec: it has the key `recipe`."""
+    return re.search(r"^recipe[ \t]*:", source.text, re.MULTILINE) is not None
+
+
+def resolve_recipe(source: Source, settings: Sequence[str] = ()) -> Recipe:
+    """Like `load_recipe`, for a text that has been read."""
+    findings = Findings()
+    entries = _entries(source, findings, ())
+    if entries is None:
+        findings.check()
+        raise AssertionError("a recipe without entries has findings")
+    for setting in settings:
+        _set(entries, setting, findings)
+    recipe = _checked(entries, Place(source, 1, 1), findings)
+    findings.check()
+    assert recipe is not None
+    return recipe
+
+
+def _entries(
+    source: Source, findings: Findings, descendants: tuple[Source, ...]
+) -> dict[str, Entry] | None:
+    """The keys of a recipe, laid over those of what it extends; None where it cannot be read."""
+    try:
+        root = read(source, findings)
+    except SpecError as error:
+        findings.add(error)
+        return None
+    if not isinstance(root.data, dict):
+        if not tainted(root):
+            told = "the recipe is empty" if root.data is None else "a recipe is a mapping, not "
+            message = told + ("" if root.data is None else describe(root))
+            findings.error(root.place, message, "a recipe begins with `recipe:`")
+        return None
+    own = dict(root.data)
+    for key in [key for key in own if key not in KEYS]:
+        meant = unknown(key, own.pop(key).key, "a recipe has no key", KEYS, findings)
+        for name in meant - own.keys():
+            own[name] = Entry(root.place, Value(INVALID, root.place))
+    if "recipe" not in own:
+        findings.error(root.place, "the recipe needs `recipe`, its name", "for example `mine`")
+        own["recipe"] = Entry(root.place, Value(INVALID, root.place))
+    if "extends" not in own:
+        return own
+    parent = _parent(own["extends"].value, source, findings, (*descendants, source))
+    if parent is None:
+        return None
+    return {key: entry for key, entry in parent.items() if key not in _OWN} | own
+
+
+def _parent(
+    value: Value, source: Source, findings: Findings, chain: tuple[Source, ...]
+) -> dict[str, Entry] | None:
+    if tainted(value):
+        return None
+    if not isinstance(value.data, str) or not value.data:
+        what = f"must be a path or the name of a shipped recipe, not {describe(value)}"
+        message = f"`extends` {'has no value' if is_nothing(value) else what}"
+        findings.error(value.place, message, "for example `extends: cifar10`")
+        return None
+    try:
+        parent = open_parent_recipe(value.data, value.place)
+    except SpecError as error:
+        findings.add(error)
+        return None
+    if identity(parent) in map(identity, chain):
+        findings.error(value.place, f"{quote(value.data)} extends itself")
+        return None
+    if len(chain) > MAX_ANCESTORS:
+        findings.error(value.place, f"a recipe may have at most {MAX_ANCESTORS} ancestors")
+        return None
+    return _entries(parent, findings, chain)
+
+
+def _set(entries: dict[str, Entry], setting: str, findings: Findings) -> None:
+    """Lay ``KEY=VALUE`` or ``SECTION.KEY=VALUE`` over the entries; the value is YAML."""
+    text = re.sub(r"[\r\n]", " ", setting)
+    source = Source("--set", text, kind="setting")
+    path, equals, value = text.partition("=")
+    if not equals or not path.strip() or not value.strip():
+        message = f"`--set` takes KEY=VALUE, not {quote(text)}"
+        findings.error(source.start(), message, "for example iterations=2000")
+        return
+    # Read as YAML with blanks before it, so that places count along the setting as it is.
+    source.text = " " * (len(path) + 1) + value
+    try:
+        entry = Entry(source.start(), read(source, findings))
+    except SpecError as error:
+        findings.add(error)
+        return
+    finally:
+        source.text = text
+        vars(source).pop("lines", None)  # those of the text that was read
+    section, dot, key = path.strip().partition(".")
+    if section not in KEYS or section in _OWN or (dot and section not in SECTIONS):
+        known = [key for key in KEYS if key not in _OWN]
+        unknown(path.strip(), source.start(), "a recipe has no key", known, findings)
+    elif not dot:
+        entries[section] = entry
+    else:
+        before = entries[section].value.data if section in entries else {}
+        rest = before if isinstance(before, dict) else {}
+        entries[section] = Entry(source.start(), Value({**rest, key: entry}, source.start()))
+
+
+def _checked(entries: Mapping[str, Entry], place: Place, findings: Findings) -> Recipe | None:
+    """The recipe, or None, what is wrong being noted."""
+    header = validate(Header, entries, place, "the recipe", findings)
+    if header is not None:
+        _check_kind(entries, header.data, findings)
+
+    def section(model: type[Section], name: str) -> Section | None:
+        return _section(model, name, entries, place, findings)
+
+    rate = section(LearningRate, "learning_rate")
+    if rate is not None:
+        _check_rate(entries["learning_rate"], rate, findings)
+    optimizer, pixels = section(Optimizer, "optimizer"), section(Pixels, "pixels")
+    augmentation, testing = section(Augmentation, "augmentation"), section(Testing, "testing")
+    if augmentation is not None and augmentation.resize is not None:
+        _check_resize(entries["augmentation"], augmentation.resize, findings)
+    warm_up = section(WarmUp, "warm_up") if "warm_up" in entries else None
+    if findings.found:
+        return None
+    parts = (header, rate, optimizer, warm_up, pixels, augmentation, testing)
+    return Recipe(*parts)  # type: ignore[arg-type]  # nothing is missing where nothing is wrong
+
+
+def _section(
+    model: type[Section],
+    name: str,
+    entries: Mapping[str, Entry],
+    place: Place,
+    findings: Findings,
+) -> Section | None:
+    """A section's record; one that is not given has its defaults, if all of it has some."""
+    entry = entries.get(name)
+    example = f"for example `{name}: {EXAMPLES[name]}`"
+    if entry is None:
+        if not any(field.is_required() for field in model.model_fields.values()):
+            return model()
+        findings.error(place, f"the recipe needs `{name}`", example)
+        return None
+    rows: Any = entry.value.data
+    if not isinstance(rows, dict):
+        if not tainted(entry.value):
+            what = f"must be a mapping, not {describe(entry.value)}"
+            message = f"`{name}` {'has no value' if is_nothing(entry.value) else what}"
+            findings.error(entry.value.place, message, example)
+        return None
+    meant: set[str] = set()
+    for key, one in rows.items():
+        if key not in model.model_fields:
+            what = f"`{name}` has no attribute"
+            meant |= unknown(key, one.key, what, model.model_fields, findings)
+    return validate(model, rows, entry.key, f"`{name}`", findings, excused=meant)
+
+
+def _check_kind(entries: Mapping[str, Entry], kind: str, findings: Findings) -> None:
+    """Note attributes that another kind of data has."""
+    for other, sections in _OF_KIND.items():
+        for section, keys in sections.items():
+            if other == kind or (section and section not in entries):
+                continue
+            rows: Any = entries[section].value.data if section else entries
+            for key in keys:
+                if isinstance(rows, dict) and key in rows:
+                    message = f"`{key}` is for `data: {other}`; this recipe's data is `{kind}`"
+                    note = Note(entries["data"].key, f"`data` is `{kind}`")
+                    findings.error(rows[key].key, message, notes=[note])
+
+
+def _check_rate(entry: Entry, rate: LearningRate, findings: Findings) -> None:
+    rows: Any = entry.value.data
+    if rate.at is not None and rate.patience is not None:
+        message = "`at` and `patience` exclude each other: divided at given iterations, or when "
+        findings.error(rows["patience"].key, message + "the test error plateaus")
+    if rate.at is not None and list(rate.at) != sorted(set(rate.at)):
+        findings.error(rows["at"].value.place, "the iterations of `at` must ascend")
+
+
+def _check_resize(entry: Entry, sides: tuple[int, int], findings: Findings) -> None:
+    rows: Any = entry.value.data
+    if sides[0] > sides[1]:
+        place = rows["resize"].value.place
+        findings.error(place, f"the sizes of `resize` must ascend: [{sides[1]}, {sides[0]}]")

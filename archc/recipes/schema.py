@@ -1,0 +1,32 @@
+"""The language of recipes as JSON Schema, for editors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from archc.recipes.models import SECTIONS, Header
+from archc.spec.schema import fields_of, mapping_of
+
+
+def recipe_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 7, which editors know best) of a recipe as it is written in a file."""
+    sections = {
+        name: mapping_of(fields_of(model), model.__doc__ or "") for name, model in SECTIONS.items()
+    }
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "archc recipe",
+        "description": "How a network is trained.",
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["recipe"],
+        "properties": {
+            "extends": {
+                "type": "string",
+                "description": "A recipe to start from: a path relative to this file, or the "
+                "name of a shipped recipe, such as cifar10.",
+            },
+            **fields_of(Header),
+            **sections,
+        },
+    }

@@ -1,0 +1,30 @@
+"""Training and testing of compiled networks: recipes carried out on real images."""
+
+from archc.errors import DataError, Interrupted, TrainingError
+from archc.training.curves import draw as draw_curves
+from archc.training.evaluate import Subject, evaluate, subject_of_run, subject_of_spec
+from archc.training.loop import Observer, Progress, Silent
+from archc.training.run import Run, open_run
+from archc.training.testing import Score
+from archc.training.train import PRECISIONS, Trained, TrainOptions, train
+
+__all__ = [
+    "PRECISIONS",
+    "DataError",
+    "Interrupted",
+    "Observer",
+    "Progress",
+    "Run",
+    "Score",
+    "Silent",
+    "Subject",
+    "TrainOptions",
+    "Trained",
+    "TrainingError",
+    "draw_curves",
+    "evaluate",
+    "open_run",
+    "subject_of_run",
+    "subject_of_spec",
+    "train",
+]

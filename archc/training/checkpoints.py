@@ -1,0 +1,136 @@
+"""Checkpoints: written whole or not at all, and read only if they are whole.
+
+A checkpoint is three files: the weights, the optimizer's momentum, and, written last, a small
+JSON file with the rest and with the digests of all. Without it, the others do not count.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from archc.errors import TrainingError
+from archc.files import reason, write_all
+from archc.weights import WeightsError, read_checkpoint
+from archc.weights.files import to_safetensors
+
+KEPT = 2
+"""How many checkpoints a run keeps."""
+
+_NAME = re.compile(r"iteration-(\d+)\.json")
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a checkpoint holds: weights and momentum by name, and the state of the rest."""
+
+    iteration: int
+    weights: Mapping[str, Tensor]
+    momentum: Mapping[str, Tensor]
+    state: Mapping[str, Any]
+
+
+class _Damaged(Exception):
+    """A checkpoint is not whole."""
+
+
+def save(folder: Path, saved: Saved) -> None:
+    """Write a checkpoint, then forget those before the one before it. Raises `OutputError`."""
+    stem = f"iteration-{saved.iteration:07d}"
+    contents = {
+        f"{stem}.safetensors": to_safetensors(saved.weights),
+        f"{stem}.momentum.safetensors": to_safetensors(saved.momentum),
+    }
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    told: dict[str, Any] = {
+        "iteration": saved.iteration,
+        "state": dict(saved.state),
+        "sha256": digests,
+    }
+    told["check"] = _digest(told)
+    text = json.dumps(told, indent=1) + "\n"
+    paths = {folder / name: content for name, content in contents.items()}
+    write_all({**paths, folder / f"{stem}.json": text.encode()})
+    for iteration, path in list(_listed(folder))[KEPT:]:
+        _remove(path, folder / f"iteration-{iteration:07d}")
+
+
+def newest(folder: Path, tell: Callable[[str], None]) -> Saved | None:
+    """The newest checkpoint that is whole; None where there is none yet.
+
+    ``tell`` is told of newer ones that are damaged. Raises `TrainingError` if all are.
+    """
+    damaged: list[str] = []
+    for iteration, path in _listed(folder):
+        try:
+            saved = _read(path)
+        except _Damaged as error:
+            damaged.append(f"the checkpoint of iteration {iteration:,} is damaged ({error})")
+            continue
+        for words in damaged:
+            tell(f"{words}; going on from iteration {iteration:,}")
+        return saved
+    if damaged:
+        raise TrainingError(
+            f"{str(folder)!r} has no whole checkpoint: " + "; ".join(damaged),
+            "a run that begins anew needs another folder",
+        )
+    return None
+
+
+def newest_weights(folder: Path) -> Path | None:
+    """The weights' file of the newest checkpoint that is whole."""
+    for iteration, path in _listed(folder):
+        with suppress(_Damaged):
+            _read(path)
+            return folder / f"iteration-{iteration:07d}.safetensors"
+    return None
+
+
+def _listed(folder: Path) -> Iterator[tuple[int, Path]]:
+    """The iterations of the checkpoints and their files, newest first."""
+    found = [(match, path) for path in folder.glob("*.json") if (match := _NAME.match(path.name))]
+    yield from sorted(((int(match[1]), path) for match, path in found), reverse=True)
+
+
+def _read(path: Path) -> Saved:
+    try:
+        told = json.loads(path.read_text())
+        check = told.pop("check")
+        if check != _digest(told):
+            raise _Damaged(f"{path.name} is not as it was written")
+        tensors = [_tensors(path.parent / name, sha) for name, sha in told["sha256"].items()]
+        return Saved(told["iteration"], tensors[0], tensors[1], told["state"])
+    except OSError as error:
+        raise _Damaged(f"{path.name}: {reason(error)}") from None
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+        raise _Damaged(f"{path.name} is not as it was written") from None
+
+
+def _tensors(path: Path, sha256: str) -> Mapping[str, Tensor]:
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise _Damaged(f"{path.name} is not as it was written")
+    try:
+        return read_checkpoint(path).tensors
+    except WeightsError:
+        raise _Damaged(f"{path.name} is not as it was written") from None
+
+
+def _digest(told: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _remove(path: Path, stem: Path) -> None:
+    """Remove a checkpoint, first the file without which the others do not count."""
+    for old in (path, Path(f"{stem}.safetensors"), Path(f"{stem}.momentum.safetensors")):
+        with suppress(OSError):
+            old.unlink()

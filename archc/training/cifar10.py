@@ -1,0 +1,190 @@
+"""CIFAR-10 in its binary layout (Krizhevsky 2009), on the device, augmentation included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from archc.errors import DataError
+from archc.files import reason
+from archc.training.data import TEST_BATCH, Source, corners
+from archc.training.order import Epochs, generator_of, permutation
+
+SIDE, CLASSES, RECORDS = 32, 10, 10_000
+_RECORD = 1 + 3 * SIDE * SIDE
+_TRAINING = [f"data_batch_{number}.bin" for number in range(1, 6)]
+_TEST = ["test_batch.bin"]
+_ELSEWHERE = {
+    "cifar-10-batches-py": "it holds the Python version, which is pickled",
+    "data_batch_1": "it holds the Python version, which is pickled",
+    "cifar-10-binary.tar.gz": "unpack cifar-10-binary.tar.gz first",
+    "train.bin": "it seems to hold CIFAR-100",
+    "batches.meta.mat": "it holds the Matlab version",
+}
+
+
+class Cifar10:
+    """All images, as bytes, and what an iteration takes of them; see `Data`."""
+
+    def __init__(self, source: Source, mean: Tensor | None = None):
+        if source.classes != CLASSES:
+            raise DataError(
+                f"the network tells {source.classes:,} classes apart; CIFAR-10 has {CLASSES}",
+                "write `classes: 10` in its spec, and a bare `linear` at the end of its head",
+            )
+        recipe, folder = source.recipe, _folder(source.directory)
+        self._source = source
+        self._pad = recipe.augmentation.pad or 0
+        self._free = _free(source.size, self._pad)
+        training = _read(folder, _TRAINING)
+        held_out = recipe.header.held_out or 0
+        tested = [part[-held_out:] for part in training] if held_out else _read(folder, _TEST)
+        training = tuple(part[: len(part) - held_out] for part in training)
+        limit = recipe.header.limit
+        self._images, self._labels = (part[:limit] for part in training)
+        self._tested, self._test_labels = (part[:limit] for part in tested)
+        self.mean = _mean(self._images, recipe.pixels.mean) if mean is None else mean
+        self._to_device(source.device)
+
+    def _to_device(self, device: torch.device) -> None:
+        around = (0, 0, self._pad, self._pad, self._pad, self._pad)
+        self._images, self._labels = F.pad(self._images, around).to(device), self._labels.to(device)
+        self._tested = F.pad(self._tested, around).to(device)
+        self._test_labels = self._test_labels.to(device)
+        mean = self.mean.expand(SIDE, SIDE, 3)
+        self._mean = F.pad(mean, around).to(device)  # zeros are put around what it leaves
+        std = self._source.recipe.pixels.std
+        self._std = None if std is None else torch.tensor(std, device=device)
+        self._rows, self._columns = (
+            torch.arange(side, device=device) for side in self._source.size
+        )
+        self._epochs = Epochs(len(self._images), self._draw)
+
+    @property
+    def training_images(self) -> int:
+        """How many images an epoch has."""
+        return len(self._images)
+
+    def batches(self, start: int, stop: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Crops and labels, from an iteration to before another one."""
+        batch = self._source.recipe.header.batch
+        for iteration in range(start, stop):
+            which, top, left, flip = self._epochs.at(*self._source.share.of(iteration, batch))
+            yield self._crop(self._images, which, top, left, flip), self._labels[which]
+
+    def test_batches(self, crops: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Views of this process's test images, and labels."""
+        if crops > 1 and self._free == (0, 0):
+            raise DataError(
+                "ten crops of an image that is as large as the network's input are the same",
+                "the recipe's `augmentation: {pad: 4}` is what they are cropped from",
+            )
+        views = corners(self._free, crops)
+        share, device = self._source.share, self._labels.device
+        mine = torch.arange(share.rank, len(self._tested), share.world, device=device)
+        for which in torch.split(mine, max(1, TEST_BATCH // crops)):
+            seen = [
+                self._crop(self._tested, which, *(torch.full_like(which, v) for v in view))
+                for view in views
+            ]
+            yield torch.stack(seen, 1), self._test_labels[which]
+
+    def _draw(self, epoch: int) -> tuple[Tensor, ...]:
+        """The order of the images, and where each is cropped and whether it is mirrored."""
+        count, seed = len(self._images), self._source.seed
+        drawn = generator_of(seed, "crops", epoch)
+        top, left = (torch.randint(f + 1, (count,), generator=drawn) for f in self._free)
+        flip = torch.randint(2, (count,), generator=drawn)
+        if not self._source.recipe.augmentation.flip:
+            flip.zero_()
+        draws = (permutation(count, seed, epoch), top, left, flip)
+        return tuple(one.to(self._labels.device) for one in draws)
+
+    def _crop(
+        self, images: Tensor, which: Tensor, top: Tensor, left: Tensor, flip: Tensor
+    ) -> Tensor:
+        """Crops ``(images, 3, height, width)`` in channels_last, their mean subtracted."""
+        width = len(self._columns)
+        rows = top[:, None] + self._rows
+        along = torch.where(flip[:, None] > 0, width - 1 - self._columns, self._columns)
+        columns = left[:, None] + along
+        rows, columns = rows[:, :, None], columns[:, None, :]
+        crops = images[which[:, None, None], rows, columns] / 255 - self._mean[rows, columns]
+        if self._std is not None:
+            crops = crops / self._std
+        return crops.permute(0, 3, 1, 2)
+
+
+def _folder(directory: Path) -> Path:
+    """Where the files lie: in the directory, or in the folder that the archive unpacks to."""
+    inside = directory / "cifar-10-batches-bin"
+    if not (directory / _TRAINING[0]).exists() and inside.is_dir():
+        return inside
+    if not any((directory / name).exists() for name in (*_TRAINING, *_TEST)):
+        found = next((why for name, why in _ELSEWHERE.items() if (directory / name).exists()), None)
+        because = f"; {found}" if found else ""
+        raise DataError(
+            f"{str(directory)!r} does not hold CIFAR-10's binary version{because}",
+            "that is data_batch_1.bin to data_batch_5.bin and test_batch.bin",
+        )
+    return directory
+
+
+def _free(size: tuple[int, int], pad: int) -> tuple[int, int]:
+    """How far a crop may be moved."""
+    height, width = (SIDE + 2 * pad - side for side in size)
+    if min(height, width) < 0:
+        raise DataError(
+            f"the network takes images of {size[0]}x{size[1]}; CIFAR-10's are {SIDE}x{SIDE}",
+            "write `input: [3, 32, 32]` in its spec, or give --input 3,32,32",
+        )
+    return height, width
+
+
+def _read(folder: Path, names: list[str]) -> tuple[Tensor, ...]:
+    """Images ``(n, 32, 32, 3)`` as bytes, and their labels."""
+    parts = [_read_file(folder / name) for name in names]
+    images, labels = (torch.cat(column) for column in zip(*parts, strict=True))
+    return images, labels
+
+
+def _read_file(path: Path) -> tuple[Tensor, Tensor]:
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"there is no {str(path)!r}", "CIFAR-10 has 6 files of images") from None
+    except OSError as error:
+        raise DataError(f"{str(path)!r} cannot be read: {reason(error)}") from None
+    if len(raw) != _RECORD * RECORDS:
+        short = "short" if len(raw) < _RECORD * RECORDS else "too long"
+        raise DataError(
+            f"{str(path)!r} is {short}: it has {len(raw):,} bytes, not {_RECORD * RECORDS:,}",
+            "download CIFAR-10's binary version again",
+        )
+    records = torch.frombuffer(bytearray(raw), dtype=torch.uint8).view(RECORDS, _RECORD)
+    labels = records[:, 0].long()
+    if (wrong := (labels >= CLASSES).nonzero()).numel():
+        first = int(wrong[0])
+        raise DataError(
+            f"{str(path)!r} is damaged: image {first + 1:,} has the label {int(labels[first])}, "
+            f"beyond {CLASSES - 1}"
+        )
+    planes = records[:, 1:].view(RECORDS, 3, SIDE, SIDE)
+    return planes.permute(0, 2, 3, 1).contiguous(), labels
+
+
+def _mean(images: Tensor, of: str | tuple[float, ...]) -> Tensor:
+    """What is subtracted: ``(32, 32, 3)`` for each pixel, or ``(3,)``; pixels go from 0 to 1."""
+    if isinstance(of, tuple):
+        return torch.tensor(of)
+    if not len(images):
+        raise DataError("no training image is left: `held_out` keeps all of them")
+    total = torch.zeros(SIDE, SIDE, 3, dtype=torch.float64)
+    for part in torch.split(images, 10_000):
+        total += part.sum(0, dtype=torch.float64)
+    mean = total / (255 * len(images))
+    return (mean if of == "per_pixel" else mean.mean((0, 1))).float()

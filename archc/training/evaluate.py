@@ -1,0 +1,65 @@
+"""Trained weights on test images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from archc.devices import on_device
+from archc.graph import Network
+from archc.live import build_module
+from archc.recipes import Recipe, load_recipe
+from archc.training.data import Source, open_data, size_and_classes
+from archc.training.run import Run, open_run
+from archc.training.testing import Score, score
+from archc.weights import read_checkpoint
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network with trained weights, and the recipe that says what it makes of pixels."""
+
+    network: Network
+    weights: Path
+    recipe: Recipe
+    mean: Tensor | None = None
+
+
+def subject_of_run(folder: Path, weights: Path | None = None) -> Subject:
+    """A run's network with the weights at its end, or so far, or of another file."""
+    run: Run = open_run(folder)
+    chosen = weights or run.trained_weights()
+    return Subject(run.network(), chosen, run.recipe(), run.read_mean())
+
+
+def subject_of_spec(network: Network, weights: Path, data: Path, recipe: str | None) -> Subject:
+    """A spec's network; without a recipe, the paper's for what the data seems to be."""
+    is_cifar = not (data / "train").is_dir()
+    return Subject(network, weights, load_recipe(recipe or ("cifar10" if is_cifar else "imagenet")))
+
+
+def evaluate(
+    subject: Subject,
+    data: Path,
+    crops: int | None = None,
+    *,
+    device: str = "cpu",
+    workers: int = 0,
+) -> Score:
+    """Test a network on all test images, looking at one or ten crops of each.
+
+    Raises `DataError` for images that are missing or not what the network takes, `WeightsError`
+    for weights that are not whole or not the network's, `DeviceError`.
+    """
+    network, recipe = subject.network, subject.recipe
+    size, classes = size_and_classes(network)
+    module = build_module(network, read_checkpoint(subject.weights))
+    with on_device(device) as place:
+        images = open_data(
+            Source(data, recipe, size, classes, place, workers=workers), subject.mean
+        )
+        module.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return score(module, images, crops or recipe.testing.crops)

@@ -1,0 +1,333 @@
+"""ImageNet and its like: a folder of images for each class, in ``train/`` and in ``val/``."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from archc.errors import DataError
+from archc.files import reason
+from archc.recipes import Recipe
+from archc.training.data import TEST_BATCH, Source, corners
+from archc.training.order import permutation, seed_of
+
+SUFFIXES = {".jpeg", ".jpg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff"}
+MEAN_IMAGES = 10_000
+"""Of how many training images at most the mean is taken."""
+
+# Standard deviations along the principal components of ImageNet's colours, and the components:
+# the figures that Krizhevsky et al. 2012 describe, as published with fb.resnet.torch, for pixels
+# from 0 to 1. Each is weighted by a normal number of standard deviation 0.1.
+_DEVIATIONS = torch.tensor([0.2175, 0.0188, 0.0045])
+_COMPONENTS = torch.tensor(
+    [[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]]
+)
+_COLOUR = 0.1
+
+
+@dataclass(frozen=True)
+class _Files:
+    """Paths of images, and the number of the class of each."""
+
+    paths: Sequence[str]
+    labels: Sequence[int]
+
+
+@dataclass(frozen=True)
+class _Broken:
+    """Stands for an image that cannot be decoded, on its way out of the process that tried."""
+
+    path: str
+    why: str
+
+
+class ImageFolder:
+    """Files that other processes decode and crop, and what becomes of them; see `Data`."""
+
+    def __init__(self, source: Source, mean: Tensor | None = None):
+        _require_pillow()
+        self._source, self._recipe = source, source.recipe
+        classes = _classes(source.directory / "train")
+        if len(classes) != source.classes:
+            raise DataError(
+                f"the network tells {source.classes:,} classes apart; "
+                f"{str(source.directory / 'train')!r} has {len(classes):,} folders",
+                "write how many there are as `classes` in its spec",
+            )
+        limit = self._recipe.header.limit
+        self._training = _files(source.directory / "train", classes, limit)
+        val = source.directory / "val"
+        _check_same(classes, _classes(val), val)
+        self._tested = _files(val, classes, limit)
+        self._resize = self._recipe.testing.resize or round(min(source.size) / 0.875)
+        _check_sizes(self._recipe, source.size, self._resize)
+        self.mean = self._mean_of_training() if mean is None else mean
+        self._subtracted = self.mean.to(source.device)
+        std = self._recipe.pixels.std
+        self._std = None if std is None else torch.tensor(std, device=source.device)
+
+    @property
+    def training_images(self) -> int:
+        """How many images an epoch has."""
+        return len(self._training.paths)
+
+    def batches(self, start: int, stop: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Crops and labels, from an iteration to before another one."""
+        source, batch = self._source, self._recipe.header.batch
+        drawn = _Drawn(self._training, self._recipe, source.size, source.seed)
+        positions = (range(*source.share.of(i, batch)) for i in range(start, stop))
+        for images, labels, colours in self._load(drawn, positions):
+            yield self._input(images, colours), labels
+
+    def test_batches(self, crops: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Views of this process's test images, and labels."""
+        source = self._source
+        seen = _Seen(self._tested, self._resize, source.size, crops)
+        mine = range(source.share.rank, len(self._tested.paths), source.share.world)
+        step = max(1, TEST_BATCH // crops)
+        groups = (mine[at : at + step] for at in range(0, len(mine), step))
+        for images, labels, _ in self._load(seen, groups):
+            views = self._input(images.flatten(0, 1), None)
+            yield views.view(*images.shape[:2], *views.shape[1:]), labels
+
+    def _load(self, items: Dataset[Any], groups: Iterator[range]) -> Iterator[tuple[Tensor, ...]]:
+        """Batches of items, decoded by the workers, on the device."""
+        device = self._source.device
+        loader: DataLoader[Any] = DataLoader(
+            items,
+            batch_sampler=_Sampler(groups),
+            num_workers=self._source.workers,
+            collate_fn=_collate,
+            pin_memory=device.type == "cuda",
+            worker_init_fn=_leave_interrupts if self._source.workers else None,
+        )
+        for batch in loader:
+            if isinstance(batch, _Broken):
+                what = f"{batch.path!r} cannot be decoded: {batch.why}"
+                raise DataError(what, of_one_process=True)
+            yield tuple(part.to(device, non_blocking=True) for part in batch)
+
+    def _input(self, images: Tensor, colours: Tensor | None) -> Tensor:
+        """From bytes ``(n, height, width, 3)`` to what the network takes, in channels_last."""
+        pixels = images / 255
+        if colours is not None and self._recipe.augmentation.colour == "pca":
+            pixels = pixels + colours[:, None, None, :]
+        pixels = pixels - self._subtracted
+        if self._std is not None:
+            pixels = pixels / self._std
+        return pixels.permute(0, 3, 1, 2)
+
+    def _mean_of_training(self) -> Tensor:
+        """The mean over centre crops of the training images, of some where they are many."""
+        given, source = self._recipe.pixels.mean, self._source
+        if isinstance(given, tuple):
+            return torch.tensor(given)
+        count = len(self._training.paths)
+        some = permutation(count, 0, 0)[:MEAN_IMAGES].tolist()
+        files = _Files(
+            [self._training.paths[i] for i in some], [self._training.labels[i] for i in some]
+        )
+        seen = _Seen(files, self._resize, source.size, 1)
+        total = torch.zeros(*source.size, 3, dtype=torch.float64)
+        groups = (range(at, min(at + 100, len(some))) for at in range(0, len(some), 100))
+        for images, _, _ in self._load(seen, groups):
+            total += images.sum((0, 1), dtype=torch.float64).cpu()
+        mean = total / (255 * len(some))
+        return (mean if given == "per_pixel" else mean.mean((0, 1))).float()
+
+
+class _Sampler:
+    """Which items make each batch."""
+
+    def __init__(self, groups: Iterator[range]):
+        self._groups = groups
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return map(list, self._groups)
+
+
+class _Drawn(Dataset[Any]):
+    """Training crops by their position in training, counted over epochs."""
+
+    def __init__(self, files: _Files, recipe: Recipe, size: tuple[int, int], seed: int):
+        self.files, self.recipe, self.size, self.seed = files, recipe, size, seed
+
+    def __getitem__(self, position: int) -> Any:
+        epoch, place = divmod(position, len(self.files.paths))
+        which = int(_order(len(self.files.paths), self.seed, epoch)[place])
+        drawn = random.Random(seed_of(self.seed, "crop", position))
+        augmentation = self.recipe.augmentation
+        shorter = drawn.randint(*(augmentation.resize or _default_sides(self.size)))
+        where, mirrored = (drawn.random(), drawn.random()), drawn.random() < 0.5
+        weights = torch.tensor([drawn.gauss(0, _COLOUR) for _ in range(3)])
+        opened = _open(self.files.paths[which])
+        if isinstance(opened, _Broken):
+            return opened
+        free = _free(opened.size, shorter, self.size)
+        top, left = (int(share * (room + 1)) for share, room in zip(where, free, strict=True))
+        view = (top, left, augmentation.flip and mirrored)
+        colours = _COMPONENTS @ (weights * _DEVIATIONS)
+        return _view(opened, shorter, self.size, view), self.files.labels[which], colours
+
+
+class _Seen(Dataset[Any]):
+    """The views of test images."""
+
+    def __init__(self, files: _Files, resize: int, size: tuple[int, int], crops: int):
+        self.files, self.resize, self.size, self.crops = files, resize, size, crops
+
+    def __getitem__(self, which: int) -> Any:
+        opened = _open(self.files.paths[which])
+        if isinstance(opened, _Broken):
+            return opened
+        free = _free(opened.size, self.resize, self.size)
+        views = [
+            _view(opened, self.resize, self.size, place) for place in corners(free, self.crops)
+        ]
+        return torch.stack(views), self.files.labels[which], torch.zeros(3)
+
+
+@lru_cache(maxsize=2)
+def _order(count: int, seed: int, epoch: int) -> Tensor:
+    return permutation(count, seed, epoch)
+
+
+def _collate(items: list[Any]) -> Any:
+    broken = next((item for item in items if isinstance(item, _Broken)), None)
+    if broken is not None:
+        return broken
+    images, labels, colours = zip(*items, strict=True)
+    return torch.stack(images), torch.tensor(labels), torch.stack(colours)
+
+
+def _leave_interrupts(_: int) -> None:
+    """Ctrl-C is for the process that trains; it ends its workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+
+
+def _open(path: str) -> Any:
+    """A decoded RGB image, or why there is none."""
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Pillow remarks on metadata
+            with Image.open(path) as image:
+                return image.convert("RGB")
+    except OSError as error:
+        return _Broken(path, "this is no image" if "identify" in str(error) else reason(error))
+    except (ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        return _Broken(path, str(error))
+
+
+def _scaled(size: tuple[int, int], shorter: int) -> tuple[int, int]:
+    """Height and width of an image (width, height) whose shorter side is resized."""
+    width, height = size
+    scale = shorter / min(width, height)
+    return max(shorter, round(height * scale)), max(shorter, round(width * scale))
+
+
+def _free(size: tuple[int, int], shorter: int, crop: tuple[int, int]) -> tuple[int, int]:
+    """How far a crop may be moved over a resized image."""
+    height, width = _scaled(size, shorter)
+    return height - crop[0], width - crop[1]
+
+
+def _view(image: Any, shorter: int, crop: tuple[int, int], view: tuple[int, int, bool]) -> Tensor:
+    """A crop ``(height, width, 3)`` of an image as if resized; only the crop is computed."""
+    from PIL import Image
+
+    height, width = _scaled(image.size, shorter)
+    across, down = image.size[0] / width, image.size[1] / height
+    top, left, mirrored = view
+    box = (left * across, top * down, (left + crop[1]) * across, (top + crop[0]) * down)
+    box = (*box[:2], min(box[2], image.size[0]), min(box[3], image.size[1]))
+    seen = image.resize((crop[1], crop[0]), Image.Resampling.BILINEAR, box=box)
+    if mirrored:
+        seen = seen.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    raw = torch.frombuffer(bytearray(seen.tobytes()), dtype=torch.uint8)
+    return raw.view(crop[0], crop[1], 3)
+
+
+def _require_pillow() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("PIL") is None:
+        raise ModuleNotFoundError(
+            "folders of images need Pillow: pip install 'archc[train]'", name="PIL"
+        )
+
+
+def _classes(folder: Path) -> list[str]:
+    """The names of the class folders, in order."""
+    try:
+        found = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
+    except FileNotFoundError:
+        raise DataError(
+            f"there is no folder {str(folder)!r}",
+            "a directory of images has train/CLASS/... and val/CLASS/...",
+        ) from None
+    except OSError as error:
+        raise DataError(f"{str(folder)!r} cannot be read: {reason(error)}") from None
+    if not found:
+        raise DataError(f"{str(folder)!r} has no class folders")
+    return found
+
+
+def _check_same(training: list[str], tested: list[str], val: Path) -> None:
+    for name in sorted(set(training) ^ set(tested)):
+        where = f"is not in {str(val)!r}" if name in training else f"is in {str(val)!r} alone"
+        raise DataError(f"the class folder {name!r} {where}", "both have the same class folders")
+
+
+def _files(folder: Path, classes: list[str], limit: int | None) -> _Files:
+    """The images of every class, in order; with a limit, so many, of all classes alike."""
+    paths: list[str] = []
+    labels: list[int] = []
+    ranks: list[tuple[int, int]] = []
+    for label, name in enumerate(classes):
+        try:
+            entries = [entry.path for entry in os.scandir(folder / name) if _is_image(entry)]
+        except OSError as error:
+            raise DataError(f"{str(folder / name)!r} cannot be read: {reason(error)}") from None
+        if not entries:
+            ending = ", ".join(sorted(SUFFIXES))
+            raise DataError(f"the class folder {str(folder / name)!r} has no images", ending)
+        paths += sorted(entries)
+        labels += [label] * len(entries)
+        ranks += [(index, label) for index in range(len(entries))]
+    if limit is None:
+        return _Files(paths, labels)
+    chosen = sorted(range(len(paths)), key=ranks.__getitem__)[:limit]
+    return _Files([paths[i] for i in chosen], [labels[i] for i in chosen])
+
+
+def _is_image(entry: os.DirEntry[str]) -> bool:
+    return os.path.splitext(entry.name)[1].lower() in SUFFIXES and entry.is_file()
+
+
+def _default_sides(size: tuple[int, int]) -> tuple[int, int]:
+    """Between which sizes the shorter side is drawn where a recipe does not say: the paper's."""
+    return round(max(size) * 256 / 224), round(max(size) * 480 / 224)
+
+
+def _check_sizes(recipe: Recipe, size: tuple[int, int], tested: int) -> None:
+    smallest = min((recipe.augmentation.resize or _default_sides(size))[0], tested)
+    if smallest < max(size):
+        raise DataError(
+            f"the recipe resizes images to {smallest} pixels, which the network's input of "
+            f"{size[0]}x{size[1]} does not fit into",
+            "`resize` in the recipe's `augmentation` and `testing` says to how many",
+        )

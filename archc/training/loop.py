@@ -1,0 +1,393 @@
+"""Iterations: step, report, test, save, in this order."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from archc.errors import Interrupted, TrainingError
+from archc.files import OutputError
+from archc.graph import Network
+from archc.recipes import Recipe
+from archc.training.checkpoints import Saved, save
+from archc.training.data import Data
+from archc.training.initialize import initial_module
+from archc.training.metrics import Row, append
+from archc.training.order import seed_of
+from archc.training.run import Run
+from archc.training.schedule import Schedule
+from archc.training.testing import Score, score
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+REPORT_EVERY = 100
+"""Over how many iterations the training error is taken."""
+
+_LOOK_EVERY = 1.0
+"""After how many seconds an observer is told of the progress again."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far training is; errors in percent, of the iterations since the last report."""
+
+    iteration: int
+    iterations: int
+    learning_rate: float
+    training_loss: float | None = None
+    training_error: float | None = None
+    test_error: float | None = None
+    images_per_second: float | None = None
+    seconds_left: float | None = None
+
+
+class Observer(Protocol):
+    """Who is told of the progress, in the first process."""
+
+    def advanced(self, progress: Progress) -> None:
+        """Iterations are done."""
+
+    def tested(self, progress: Progress) -> None:
+        """The test error is known."""
+
+    def said(self, words: str) -> None:
+        """Something that a user should know."""
+
+
+class Silent:
+    """An observer that keeps what it sees to itself."""
+
+    def advanced(self, progress: Progress) -> None:
+        """Nothing."""
+
+    def tested(self, progress: Progress) -> None:
+        """Nothing."""
+
+    def said(self, words: str) -> None:
+        """Nothing."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained and where it is kept."""
+
+    network: Network
+    recipe: Recipe
+    run: Run
+    seed: int
+    compile: bool = False
+
+
+class Asked:
+    """Whether a signal has asked to stop, and which."""
+
+    signal: int = 0
+
+
+class _Stop(Exception):
+    """Training is to stop here."""
+
+
+class _Objective(nn.Module):
+    """A network with its loss: one graph for torch.compile."""
+
+    def __init__(self, net: nn.Module):
+        super().__init__()
+        self.net = net
+
+    def forward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean cross-entropy, and how many images are classified wrongly."""
+        logits = self.net(images)
+        wrong = (logits.detach().argmax(1) != labels).sum()
+        return F.cross_entropy(logits.float(), labels), wrong
+
+
+class Loop:
+    """A network on its way through a recipe, from a checkpoint or from its beginning."""
+
+    def __init__(
+        self,
+        task: Task,
+        fabric: Fabric,
+        data: Data,
+        saved: Saved | None,
+        observer: Observer,
+        asked: Asked,
+    ):
+        self._task, self._fabric, self._data = task, fabric, data
+        self._observer, self._asked = observer, asked
+        self._header = task.recipe.header
+        self.iteration = saved.iteration if saved else 0
+        self._saved_at = self.iteration if saved else None
+        state: Mapping[str, Any] = saved.state if saved else {}
+        self._tested_at = state.get("tested_at", 0)
+        self.test = Score(**state["test"]) if state.get("test") else None
+        self._schedule = (
+            Schedule.restore(task.recipe, state["schedule"])
+            if saved
+            else Schedule.begin(task.recipe, task.network.layers)
+        )
+        self._sums = torch.tensor(
+            state.get("sums", [0.0, 0.0, 0.0]), dtype=torch.float64, device=fabric.device
+        )
+        self._has_dropout = any(node.op.kind == "dropout" for node in task.network.nodes.values())
+        self._set_up(saved)
+        self._begun = self._marked = self._looked = time.perf_counter()
+        self._first, self._paused = self.iteration, 0.0
+        self._marked_at = self.iteration
+        self._last = Progress(self.iteration, self._header.iterations, self._rate())
+
+    def _set_up(self, saved: Saved | None) -> None:
+        """The module and its optimizer, on the device and in every process."""
+        task, recipe = self._task, self._task.recipe
+        net = initial_module(task.network, recipe, task.seed)
+        if saved is not None:
+            net.load_state_dict(saved.weights)
+        self.net = net.to(self._fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if not any(True for _ in self.net.parameters()):
+            raise TrainingError(f"{task.network.name} has no parameters to train")
+        self._optimizer = torch.optim.SGD(
+            self.net.parameters(),
+            lr=recipe.learning_rate.initial,
+            momentum=recipe.optimizer.momentum,
+            weight_decay=recipe.optimizer.weight_decay,
+            nesterov=recipe.optimizer.nesterov and recipe.optimizer.momentum > 0,
+            fused=True,
+        )
+        if saved is not None:
+            self._restore_momentum(saved.momentum)
+        objective: nn.Module = _Objective(self.net)
+        if task.compile:
+            torch.compiler.reset()
+            graphs = self._fabric.device.type == "cuda"
+            objective.compile(options={"triton.cudagraphs": graphs})
+        self._objective, self._stepper = self._fabric.setup(objective, self._optimizer)
+
+    def _restore_momentum(self, momentum: Mapping[str, Tensor]) -> None:
+        for name, parameter in self.net.named_parameters():
+            if name in momentum:
+                buffer = torch.empty_like(parameter).copy_(momentum[name])
+                self._optimizer.state[parameter]["momentum_buffer"] = buffer
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.iteration >= self._header.iterations and self._tested_at == self.iteration
+
+    def run(self) -> None:
+        """Train to the recipe's end, saving on the way; raises `Interrupted` having saved.
+
+        Raises `TrainingError` where the loss is no number any more, `OutputError` where something
+        cannot be written; checkpoints stay as they are.
+        """
+        try:
+            self._test_if_due()
+            for images, labels in self._data.batches(self.iteration, self._header.iterations):
+                self._step(images, labels)
+                self.iteration += 1
+                if self._is_due(REPORT_EVERY):
+                    self._report()
+                self._test_if_due()
+                if self._is_due(self._header.checkpoint_every):
+                    self._save()
+                self._look()
+                self._stop_if_asked()
+        except _Stop:
+            self._save()
+            self._fabric.barrier()
+            raise Interrupted(self.iteration, self._asked.signal) from None
+        if self._saved_at != self.iteration:  # the last test was interrupted
+            self._save()
+
+    def _is_due(self, every: int) -> bool:
+        return self.iteration % every == 0 or self.iteration == self._header.iterations
+
+    def _rate(self) -> float:
+        return self._schedule.rate(self.iteration)
+
+    def _step(self, images: Tensor, labels: Tensor) -> None:
+        rate = self._rate()
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        if self._has_dropout:
+            part = self._fabric.global_rank
+            torch.manual_seed(seed_of(self._task.seed, "dropout", self.iteration, part))
+        if self._task.compile:
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+        loss, wrong = self._objective(images, labels)
+        self._fabric.backward(loss)
+        self._stepper.step()
+        self._stepper.zero_grad()
+        self._sums[0] += loss.detach() * len(labels)
+        self._sums[1] += wrong
+        self._sums[2] += len(labels)
+
+    def _report(self) -> None:
+        """Take the training error since the last report; all processes together."""
+        loss, error = self._averages(self._all(self._sums))
+        self._schedule.trained(error)
+        self._sums = torch.zeros_like(self._sums)
+        now = time.perf_counter()
+        images = (self.iteration - self._marked_at) * self._header.batch
+        speed = images / max(now - self._marked - self._paused, 1e-9)
+        self._marked, self._marked_at, self._paused = now, self.iteration, 0.0
+        self._last = replace(
+            self._progress(), training_loss=loss, training_error=error, images_per_second=speed
+        )
+        row = self._row(training_loss=loss, training_error=error, images_per_second=speed)
+        self._together(lambda: append(self._task.run.metrics, row))
+        self._observe(self._last)
+
+    def _averages(self, sums: Tensor) -> tuple[float, float]:
+        """The mean loss and the error in percent; raises `TrainingError` if it is no number."""
+        loss, wrong, images = sums.tolist()
+        if not math.isfinite(loss):
+            self._fail_for_numbers("the loss is not finite")
+        return loss / images, 100 * wrong / images
+
+    def _fail_for_numbers(self, what: str) -> NoReturn:
+        """End training, in all processes at once: all of them see the same numbers."""
+        self._fabric.barrier()
+        kept = self._saved_at
+        saved = f"the checkpoint of iteration {kept:,} is kept" if kept else "nothing was saved yet"
+        raise TrainingError(
+            f"{what} at iteration {self.iteration:,}, with a learning rate of {self._rate():g}",
+            f"a smaller learning rate, or a warm-up, may help; {saved}",
+        )
+
+    def _test_if_due(self) -> None:
+        """Measure the test error where it is to be measured and has not been."""
+        if not self.iteration or self._tested_at == self.iteration:
+            return
+        if not self._is_due(self._header.evaluate_every):
+            return
+        started = time.perf_counter()
+        self._share_buffers()
+        found = score(
+            self.net,
+            self._data,
+            autocast=self._fabric.autocast,
+            total=self._all,
+            go_on=self._stop_if_asked if self._fabric.world_size == 1 else lambda: None,
+        )
+        self._paused += time.perf_counter() - started
+        if not math.isfinite(found.loss):
+            self._fail_for_numbers("the loss of test images is not finite")
+        self._schedule.tested(found.error)
+        self.test, self._tested_at = found, self.iteration
+        self._last = replace(self._progress(), test_error=found.error)
+        row = self._row(test_loss=found.loss, test_error=found.error)
+        self._together(lambda: append(self._task.run.metrics, row))
+        if self._fabric.is_global_zero:
+            self._observer.tested(self._last)
+
+    def _share_buffers(self) -> None:
+        """Test with the first process's running statistics, which are those that are saved."""
+        if self._fabric.world_size > 1:
+            for buffer in self.net.buffers():
+                buffer.copy_(self._fabric.broadcast(buffer))
+
+    def _save(self) -> None:
+        """Write a checkpoint; nothing where there is one of this iteration already."""
+        started = time.perf_counter()
+        weights = {key: tensor.cpu() for key, tensor in self.net.state_dict().items()}
+        if not all(bool(one.isfinite().all()) for one in weights.values()):
+            self._fail_for_numbers("a weight is not finite")
+        names = {parameter: name for name, parameter in self.net.named_parameters()}
+        momentum = {
+            names[parameter]: state["momentum_buffer"].cpu()
+            for parameter, state in self._optimizer.state.items()
+            if state.get("momentum_buffer") is not None
+        }
+        state = {
+            "schedule": self._schedule.state(),
+            "sums": self._all(self._sums).tolist(),
+            "tested_at": self._tested_at,
+            "test": vars(self.test) if self.test else None,
+        }
+        saved = Saved(self.iteration, weights, momentum, state)
+        self._together(lambda: save(self._task.run.checkpoints, saved))
+        self._saved_at = self.iteration
+        self._paused += time.perf_counter() - started
+
+    def _look(self) -> None:
+        """Tell an observer now and then, also where reports are rare."""
+        now = time.perf_counter()
+        if now - self._looked < _LOOK_EVERY or not self._fabric.is_global_zero:
+            return
+        self._last = self._progress()
+        loss, wrong, images = self._sums.tolist()
+        if images and math.isfinite(loss):
+            self._last = replace(
+                self._last, training_loss=loss / images, training_error=100 * wrong / images
+            )
+            done = (self.iteration - self._marked_at) * self._header.batch
+            speed = done / max(now - self._marked - self._paused, 1e-9)
+            self._last = replace(self._last, images_per_second=speed)
+        self._observe(self._last)
+
+    def _observe(self, progress: Progress) -> None:
+        self._looked = time.perf_counter()
+        if self._fabric.is_global_zero:
+            self._observer.advanced(progress)
+
+    def _progress(self) -> Progress:
+        done, total = self.iteration - self._first, self._header.iterations
+        spent = time.perf_counter() - self._begun
+        left = spent / done * (total - self.iteration) if done else None
+        return replace(
+            self._last, iteration=self.iteration, learning_rate=self._rate(), seconds_left=left
+        )
+
+    def _row(self, **measured: float) -> Row:
+        epoch = self.iteration * self._header.batch / self._data.training_images
+        # The rate that the last iteration was made with.
+        rate = self._optimizer.param_groups[0]["lr"]
+        spent = time.perf_counter() - self._begun
+        return Row(self.iteration, epoch, rate, seconds=spent, **measured)
+
+    def _stop_if_asked(self) -> None:
+        """Stop where a signal has asked for it; several processes stop at the same report."""
+        if self._fabric.world_size == 1:
+            if self._asked.signal:
+                raise _Stop
+        elif self.iteration % REPORT_EVERY == 0:
+            asked = self._all(torch.tensor(float(self._asked.signal), device=self._fabric.device))
+            if asked > 0:
+                self._asked.signal = self._asked.signal or int(asked / self._fabric.world_size) or 2
+                raise _Stop
+
+    def _all(self, sums: Tensor) -> Tensor:
+        """Sums over all processes."""
+        if self._fabric.world_size == 1:
+            return sums
+        total = self._fabric.all_reduce(sums.clone(), reduce_op="sum")
+        assert isinstance(total, Tensor)
+        return total
+
+    def _together(self, write: Callable[[], None]) -> None:
+        together(self._fabric, write)
+
+
+def together(fabric: Fabric, write: Callable[[], None]) -> None:
+    """Have the first process write; where it cannot, all end, and the first one says why."""
+    if fabric.world_size == 1:
+        write()
+        return
+    failed: Exception | None = None
+    if fabric.is_global_zero:
+        try:
+            write()
+        except (OutputError, TrainingError) as error:
+            failed = error
+    if fabric.broadcast(failed is not None):
+        fabric.barrier()
+        raise failed or SystemExit(1)

@@ -1,0 +1,78 @@
+"""The test error of a module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from math import log
+
+import torch
+from torch import Tensor, nn
+
+from archc.training.data import Data
+
+
+@dataclass(frozen=True)
+class Score:
+    """How a module does on test images: their number, the mean loss, errors in percent.
+
+    ``top5_error`` is of the five most likely classes.
+    """
+
+    images: int
+    loss: float
+    error: float
+    top5_error: float
+
+
+@torch.no_grad()
+def score(
+    module: nn.Module,
+    data: Data,
+    crops: int = 1,
+    *,
+    autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
+    total: Callable[[Tensor], Tensor] = lambda sums: sums,
+    go_on: Callable[[], None] = lambda: None,
+) -> Score:
+    """Run a module in evaluation mode over the test images; it is in training mode again after.
+
+    Of several crops the probabilities are averaged. ``total`` adds up the sums of all processes,
+    ``go_on`` is called before each batch and may raise.
+    """
+    was_training = module.training
+    module.eval()
+    sums: Tensor | None = None
+    try:
+        for views, labels in data.test_batches(crops):
+            go_on()
+            with autocast():
+                logits = module(views.flatten(0, 1))
+            batch = _sums(logits.float().unflatten(0, views.shape[:2]), labels)
+            sums = batch if sums is None else sums + batch
+    finally:
+        module.train(was_training)
+    assert sums is not None
+    images, loss, wrong, beyond = total(sums).tolist()
+    return Score(int(images), loss / images, 100 * wrong / images, 100 * beyond / images)
+
+
+def _sums(logits: Tensor, labels: Tensor) -> Tensor:
+    """Images, their summed losses, how many are wrong, and how many not among the first five.
+
+    ``logits`` are ``(images, crops, classes)``.
+    """
+    chances = logits.log_softmax(-1).logsumexp(1) - log(logits.shape[1])
+    own = chances.gather(1, labels[:, None])
+    # Of equal chances the first class counts, as for argmax; a class that is no number is wrong.
+    rank = (chances > own).sum(1) + ((chances == own) & (_classes(chances) < labels[:, None])).sum(
+        1
+    )
+    rank = torch.where(own[:, 0].isfinite(), rank, len(chances[0]))
+    counts = (torch.tensor(len(labels)), -own.double().sum(), (rank > 0).sum(), (rank > 4).sum())
+    return torch.stack([one.to(chances.device, torch.float64) for one in counts])
+
+
+def _classes(chances: Tensor) -> Tensor:
+    return torch.arange(chances.shape[1], device=chances.device)

@@ -1,0 +1,79 @@
+"""Plain-56 beside ResNet-56 on a small budget: three seeds, the first iterations of the recipe.
+
+    python benchmarks/degradation.py --data DIR
+
+Runs go on where they were interrupted. The section is written into docs/experiments.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from pathlib import Path
+
+from report import EXPERIMENTS, machine, table, write_section
+
+import archc
+from archc.training import Run, TrainOptions
+from archc.training.metrics import read_metrics
+
+NETWORKS = ("plain56", "resnet56")
+SEEDS = (0, 1, 2)
+
+
+def main() -> None:
+    """Train, and write the section."""
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("--data", required=True, help="CIFAR-10's binary version")
+    asked.add_argument("--runs", type=Path, default=Path("runs/degradation"))
+    asked.add_argument("--iterations", type=int, default=300)
+    asked.add_argument("--batch", type=int, default=64)
+    told = asked.parse_args()
+    settings = [
+        f"iterations={told.iterations}",
+        f"batch={told.batch}",
+        f"evaluate_every={told.iterations}",
+        "checkpoint_every=100",
+        "limit=20000",
+    ]
+    errors: dict[str, list[float]] = {name: [] for name in NETWORKS}
+    for seed in SEEDS:
+        for name in NETWORKS:
+            run = told.runs / f"{name}-{seed}"
+            options = TrainOptions(seed=seed, resume=True)
+            archc.train(
+                f"cifar10/{name}", "cifar10", told.data, run, settings=settings, options=options
+            )
+            errors[name].append(_training_error(Run(run)))
+            print(f"{name}, seed {seed}: training error {errors[name][-1]:.1f} %", flush=True)
+    write_section("degradation", _section(errors, told.iterations, told.batch), EXPERIMENTS)
+
+
+def _training_error(run: Run) -> float:
+    """The training error of the last 100 iterations, in percent."""
+    rows = [row.training_error for row in read_metrics(run.metrics)]
+    return [error for error in rows if error is not None][-1]
+
+
+def _section(errors: dict[str, list[float]], iterations: int, batch: int) -> str:
+    rows = [
+        [
+            f"cifar10/{name}",
+            *(f"{error:.1f} %" for error in errors[name]),
+            f"{statistics.mean(errors[name]):.1f} %",
+        ]
+        for name in NETWORKS
+    ]
+    heading = ["training error", *(f"seed {seed}" for seed in SEEDS), "mean"]
+    gap = min(errors["plain56"]) - max(errors["resnet56"])
+    apart = "all seeds apart" if gap > 0 else "seeds overlap"
+    return (
+        "## Plain-56 beside ResNet-56, a small budget\n\n"
+        f"`benchmarks/degradation.py` on {machine()}: the recipe's first {iterations} iterations "
+        f"with a batch of {batch} (the recipe has 64,000 with 128), on the first 20,000 images; "
+        f"the training error of the last 100 iterations, {apart}.\n\n" + table(heading, rows)
+    )
+
+
+if __name__ == "__main__":
+    main()

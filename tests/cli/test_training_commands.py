@@ -1,0 +1,141 @@
+"""``archc train``, ``evaluate`` and ``curves`` as a user meets them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from images import make_cifar
+from shell import archc
+
+SPEC = """
+name: tiny
+input: [3, 32, 32]
+classes: 10
+stem: [conv: {width: 4, kernel: 3, stride: 2}]
+head: [global_avg_pool, linear]
+"""
+SHORT = ("--set", "limit=64", "--set", "iterations=100", "--set", "batch=8", "--device", "cpu")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with images, a spec, and a run that is done."""
+    home = tmp_path_factory.mktemp("home")
+    make_cifar(home / "images")
+    (home / "tiny.yaml").write_text(SPEC)
+    done = archc("train", "tiny.yaml", "--recipe", "cifar10", "--data", "images", *SHORT, cwd=home)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    first, last = done.stdout.splitlines()
+    assert first.startswith("iteration       100  test error ")
+    assert last.startswith("runs/tiny-cifar10: 100 iterations, test error ")
+    return home
+
+
+def test_a_run_is_evaluated_with_its_own_recipe(home: Path) -> None:
+    done = archc("evaluate", "runs/tiny-cifar10", "--data", "images", cwd=home)
+    assert "of 64 test images wrong" in done.stdout
+    ten = ("--crops", "10", "--format", "json")
+    told = json.loads(
+        archc("evaluate", "runs/tiny-cifar10", "--data", "images", *ten, cwd=home).stdout
+    )
+    assert (told["subject"], told["crops"], told["images"]) == ("runs/tiny-cifar10", 10, 64)
+
+
+def test_a_spec_is_evaluated_with_weights(home: Path) -> None:
+    weights = "runs/tiny-cifar10/weights.safetensors"
+    done = archc("evaluate", "tiny.yaml", "--weights", weights, "--data", "images", cwd=home)
+    assert "of 10,000 test images wrong" in done.stdout
+    done = archc("evaluate", "tiny.yaml", "--data", "images", cwd=home)
+    assert done.returncode == 2
+    assert "a SPEC needs --weights FILE; a RUN has its own" in done.stderr
+    done = archc(
+        *("evaluate", "cifar10/resnet20", "--weights", weights, "--data", "images"), cwd=home
+    )
+    assert done.returncode == 1
+    assert "does not fit cifar10/resnet20" in done.stderr
+
+
+@pytest.mark.parametrize("suffix", ["svg", "png", "pdf"])
+def test_curves_are_the_same_bytes_each_time(home: Path, suffix: str) -> None:
+    for name in ("a", "b"):
+        file = f"{name}.{suffix}"
+        done = archc("curves", "runs/tiny-cifar10", "runs/tiny-cifar10", "-o", file, cwd=home)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert (home / f"a.{suffix}").read_bytes() == (home / f"b.{suffix}").read_bytes()
+
+
+def test_curves_of_what_is_no_run(home: Path) -> None:
+    done = archc("curves", "images", "-o", "c.svg", cwd=home)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "archc: error: 'images' is no run: it has no run.json\n",
+    )
+    assert archc("curves", "runs/tiny-cifar10", "-o", "c.gif", cwd=home).returncode == 2
+
+
+def test_a_run_is_not_overwritten(home: Path) -> None:
+    options = ("--recipe", "cifar10", "--data", "images", *SHORT)
+    done = archc("train", "tiny.yaml", *options, cwd=home)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "archc: error: 'runs/tiny-cifar10' holds a run already\nhint: --resume goes on with it\n",
+    )
+    done = archc("train", "tiny.yaml", *options, "--resume", cwd=home)
+    assert done.stdout.startswith("runs/tiny-cifar10: 100 iterations, test error")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (
+            ("tiny.yaml", "--recipe", "cifar10", "--data", "nowhere"),
+            "archc: error: --data 'nowhere': there is no such folder\n",
+        ),
+        (
+            ("imagenet/resnet18", "--recipe", "cifar10", "--data", "images"),
+            "archc: error: the network tells 1,000 classes apart; CIFAR-10 has 10\n"
+            "hint: write `classes: 10` in its spec, and a bare `linear` at the end of its head\n",
+        ),
+        (
+            ("tiny.yaml", "--recipe", "imagenet", "--data", "images"),
+            "archc: error: there is no folder 'images/train'\n"
+            "hint: a directory of images has train/CLASS/... and val/CLASS/...\n",
+        ),
+        (
+            ("tiny.yaml", "--recipe", "cifar10", "--data", "images", "--devices", "3"),
+            "archc: error: a batch of 128 images cannot be shared by 3 devices alike\n"
+            "hint: the recipe's `batch` is for all devices together\n",
+        ),
+        (
+            ("tiny.yaml", "--recipe", "cifar10", "--data", "images", "--input", "1,32,32"),
+            "archc: error: tiny takes images of 1 channel; these have 3\n",
+        ),
+        (
+            ("tiny.yaml", "--recipe", "cifar01", "--data", "images"),
+            "--recipe:1:1: error: there is no file or shipped recipe `cifar01`\n  cifar01\n  ^\n"
+            "hint: did you mean `cifar10`?\n",
+        ),
+    ],
+)
+def test_what_stands_in_the_way_is_told_and_nothing_is_left(
+    home: Path, arguments: tuple[str, ...], error: str
+) -> None:
+    done = archc("train", *arguments, "--out", "new", "--device", "cpu", cwd=home)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", error)
+    assert not (home / "new").exists()
+
+
+def test_check_knows_recipes(home: Path) -> None:
+    (home / "mine.yaml").write_text("recipe: mine\nextends: cifar10\nbatch: 0\n")
+    done = archc("check", "mine.yaml", "tiny.yaml", cwd=home)
+    assert done.returncode == 1
+    assert done.stderr.startswith("mine.yaml:3:8: error: `batch` must be an integer from 1")
+    assert done.stdout.startswith("tiny.yaml: ok, 2 layers")
+    (home / "mine.yaml").write_text("recipe: mine\nextends: cifar10\niterations: 10\n")
+    assert (
+        archc("check", "mine.yaml", cwd=home).stdout == "mine.yaml: ok, a recipe of 10 iterations\n"
+    )
+    assert "this is a recipe, not a spec" in archc("count", "mine.yaml", cwd=home).stderr

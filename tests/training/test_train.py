@@ -1,0 +1,356 @@
+"""Training: the loss falls, and nothing that happens on the way changes where it ends."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+import archc
+from archc.errors import Interrupted, TrainingError
+from archc.files import OutputError
+from archc.live import build_module
+from archc.training import Progress, Trained, TrainOptions, loop, open_run
+from archc.training.initialize import initialize_he
+from archc.training.metrics import read_metrics
+
+CPU = TrainOptions(device="cpu", workers=0)
+RESUME = TrainOptions(device="cpu", workers=0, resume=True)
+
+
+class Watcher:
+    """An observer that remembers, and can do something at an iteration."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+        self.tests: list[float] = []
+
+    def advanced(self, progress: Progress) -> None:
+        pass
+
+    def tested(self, progress: Progress) -> None:
+        assert progress.test_error is not None
+        self.tests.append(progress.test_error)
+
+    def said(self, words: str) -> None:
+        self.words.append(words)
+
+
+def weights(run: Path) -> dict[str, Tensor]:
+    return load_file(run / "weights.safetensors")
+
+
+def equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+@pytest.fixture
+def whole(spec: Path, recipe: Path, cifar: Path, tmp_path: Path) -> Path:
+    """A run that nothing has disturbed."""
+    archc.train(spec, str(recipe), cifar, tmp_path / "whole", options=CPU)
+    return tmp_path / "whole"
+
+
+def test_the_loss_falls_and_the_run_is_all_there(
+    spec: Path, recipe: Path, cifar: Path, tmp_path: Path
+) -> None:
+    watcher, run = Watcher(), tmp_path / "run"
+    trained = archc.train(
+        spec,
+        str(recipe),
+        cifar,
+        run,
+        settings=["iterations=300", "learning_rate.at=[250]"],
+        options=CPU,
+        observer=watcher,
+    )
+    rows = read_metrics(run / "metrics.csv")
+    losses = [row.training_loss for row in rows if row.training_loss is not None]
+    assert len(losses) == 3
+    assert losses[-1] < 0.5 * losses[0]
+    assert trained.test is not None
+    assert trained.test.error < 40
+    assert watcher.tests[-1] == trained.test.error
+    assert len(watcher.tests) == 6
+    record = json.loads((run / "run.json").read_text())
+    assert record["seed"] == 0
+    assert record["sittings"][0]["versions"]["archc"] == archc.__version__
+    assert (run / "module.py").read_text().startswith('"""tiny')
+    assert (run / "curves.svg").read_text().startswith("<?xml")
+    assert archc.load(run / "spec.yaml").params == archc.load(spec).params
+    assert len(list((run / "checkpoints").glob("*.json"))) == 2
+    again = archc.evaluate(run, cifar)
+    assert again.error == trained.test.error
+    assert again.loss == pytest.approx(trained.test.loss, rel=1e-6)
+    assert archc.evaluate(run, cifar, crops=10).images == 256
+    assert build_module(archc.load(spec)).load_state_dict(weights(run))
+
+
+def test_the_seed_decides(
+    spec: Path, recipe: Path, cifar: Path, whole: Path, tmp_path: Path
+) -> None:
+    for seed in (0, 1):
+        options = TrainOptions(device="cpu", seed=seed)
+        archc.train(spec, str(recipe), cifar, tmp_path / f"seed{seed}", options=options)
+    assert equal(weights(whole), weights(tmp_path / "seed0"))
+    assert not equal(weights(whole), weights(tmp_path / "seed1"))
+
+
+@pytest.mark.parametrize("moment", [7, 20, 50, 119])
+def test_a_signal_saves_and_resume_ends_in_the_same_weights(
+    spec: Path,
+    recipe: Path,
+    cifar: Path,
+    whole: Path,
+    tmp_path: Path,
+    moment: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = tmp_path / "run"
+    step = loop.Loop._step
+
+    def interrupted(self: loop.Loop, images: Tensor, labels: Tensor) -> None:
+        step(self, images, labels)
+        if self.iteration + 1 == moment:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(loop.Loop, "_step", interrupted)
+    with pytest.raises(Interrupted) as stopped:
+        archc.train(spec, str(recipe), cifar, run, options=CPU)
+    assert (stopped.value.iteration, stopped.value.signal) == (moment, signal.SIGTERM)
+    monkeypatch.undo()
+    trained = archc.train(spec, str(recipe), cifar, run, options=RESUME)
+    assert trained.iteration == 120
+    assert equal(weights(whole), weights(run))
+    assert [r.training_loss for r in read_metrics(run / "metrics.csv")] == [
+        r.training_loss for r in read_metrics(whole / "metrics.csv")
+    ]
+    sittings = json.loads((run / "run.json").read_text())["sittings"]
+    assert [one["from_iteration"] for one in sittings] == [0, moment]
+
+
+def command(spec: Path, recipe: Path, cifar: Path, run: Path, *more: str) -> list[str]:
+    return [
+        *(sys.executable, "-m", "archc", "train", str(spec), "--recipe", str(recipe)),
+        *("--data", str(cifar), "--out", str(run), "--device", "cpu", *more),
+    ]
+
+
+def test_kill_9_and_resume_ends_in_the_same_weights(
+    spec: Path, recipe: Path, cifar: Path, tmp_path: Path, whole: Path
+) -> None:
+    run = tmp_path / "run"
+    for kills in range(2):
+        child = subprocess.Popen(command(spec, recipe, cifar, run, "--resume"))
+        wanted = (20, 60)[kills]
+        while not list((run / "checkpoints").glob(f"iteration-{wanted:07d}.json")):
+            assert child.poll() is None
+            time.sleep(0.002)
+        child.kill()
+        child.wait()
+    finished = subprocess.run(
+        command(spec, recipe, cifar, run, "--resume"), check=True, capture_output=True, text=True
+    )
+    assert "120 iterations, test error" in finished.stdout
+    # A process of its own may use more threads; the tests' own use one.
+    assert equal(weights(whole), weights(run))
+
+
+def test_a_damaged_checkpoint_gives_way_and_the_end_is_the_same(
+    spec: Path, recipe: Path, cifar: Path, tmp_path: Path, whole: Path
+) -> None:
+    last = whole / "checkpoints" / "iteration-0000120.safetensors"
+    last.write_bytes(last.read_bytes()[:-5])
+    before = weights(whole)
+    (whole / "weights.safetensors").unlink()
+    watcher = Watcher()
+    archc.train(spec, str(recipe), cifar, whole, options=RESUME, observer=watcher)
+    assert watcher.words[0].startswith("the checkpoint of iteration 120 is damaged")
+    assert watcher.words[0].endswith("going on from iteration 100")
+    assert equal(before, weights(whole))
+
+
+def test_a_run_that_is_done_stays_as_it_is(
+    spec: Path, recipe: Path, cifar: Path, whole: Path
+) -> None:
+    before = weights(whole)
+    trained = archc.train(spec, str(recipe), cifar, whole, options=RESUME)
+    assert trained.iteration == 120
+    assert trained.test is not None
+    assert equal(before, weights(whole))
+
+
+def test_folders_that_hold_something_else(
+    spec: Path, recipe: Path, cifar: Path, whole: Path, tmp_path: Path
+) -> None:
+    def train(out: Path, options: TrainOptions, *settings: str) -> Trained:
+        return archc.train(spec, str(recipe), cifar, out, settings=settings, options=options)
+
+    with pytest.raises(TrainingError, match="holds a run already") as told:
+        train(whole, CPU)
+    assert told.value.hint == "--resume goes on with it"
+    with pytest.raises(TrainingError, match="holds a run of another recipe, `trial`"):
+        train(whole, RESUME, "iterations=130")
+    with pytest.raises(TrainingError, match="was begun with the seed 0"):
+        train(whole, TrainOptions(device="cpu", resume=True, seed=3))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").touch()
+    for options in (CPU, RESUME):
+        with pytest.raises(TrainingError, match=r"is not empty: it holds 'thesis.tex'"):
+            train(tmp_path / "mine", options)
+    assert os.listdir(tmp_path / "mine") == ["thesis.tex"]
+
+
+def test_a_loss_that_is_no_number_ends_training_and_keeps_checkpoints(
+    spec: Path, recipe: Path, cifar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = loop.Loop._step
+
+    def spoilt(self: loop.Loop, images: Tensor, labels: Tensor) -> None:
+        step(self, images * (float("nan") if self.iteration == 50 else 1), labels)
+
+    monkeypatch.setattr(loop.Loop, "_step", spoilt)
+    run = tmp_path / "run"
+    with pytest.raises(
+        TrainingError, match=r"not finite at iteration \d+, with a learning rate"
+    ) as e:
+        archc.train(spec, str(recipe), cifar, run, options=CPU)
+    assert e.value.hint is not None
+    assert e.value.hint.endswith("the checkpoint of iteration 40 is kept")
+    kept = sorted(path.name for path in (run / "checkpoints").glob("*.json"))
+    assert kept == ["iteration-0000020.json", "iteration-0000040.json"]
+
+
+def test_a_full_disk_ends_training_and_keeps_checkpoints(
+    spec: Path,
+    recipe: Path,
+    cifar: Path,
+    whole: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run, fsync = tmp_path / "run", os.fsync
+
+    def full(descriptor: int) -> None:
+        if (run / "checkpoints" / "iteration-0000040.json").exists():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match="no space left on device"):
+        archc.train(spec, str(recipe), cifar, run, options=CPU)
+    monkeypatch.undo()
+    names = sorted(os.listdir(run / "checkpoints"))
+    assert len(names) == 6
+    assert names[3:] == [
+        f"iteration-0000040{end}" for end in (".json", ".momentum.safetensors", ".safetensors")
+    ]
+    archc.train(spec, str(recipe), cifar, run, options=RESUME)
+    assert equal(weights(whole), weights(run))
+
+
+WITHOUT_NORM = """
+name: bare
+input: [3, 32, 32]
+classes: 10
+norm: none
+stem: [conv: {width: 4, kernel: 3, stride: 2}]
+stages: [{block: basic, depth: 1, width: 8, shortcut: B, stride: 2}]
+head: [global_avg_pool, linear]
+"""
+
+
+def test_two_processes_train_as_one_with_the_doubled_batch(
+    recipe: Path, cifar: Path, tmp_path: Path
+) -> None:
+    spec = tmp_path / "bare.yaml"
+    spec.write_text(WITHOUT_NORM)
+    settings = ["iterations=40", "learning_rate.initial=0.02"]
+    archc.train(spec, str(recipe), cifar, tmp_path / "one", settings=settings, options=CPU)
+    more = [part for setting in settings for part in ("--set", setting)]
+    done = subprocess.run(
+        command(spec, recipe, cifar, tmp_path / "two", "--devices", "2", *more),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    fresh = load_file(first_checkpoint_free(spec))
+    for key in one:
+        moved = (one[key] - fresh[key]).norm()
+        assert moved > 1e-3
+        assert (one[key] - two[key]).norm() < 1e-4 * moved
+    tests = [
+        [r.test_error for r in read_metrics(tmp_path / name / "metrics.csv") if r.test_error]
+        for name in ("one", "two")
+    ]
+    assert tests[0] == pytest.approx(tests[1], abs=1.0)
+
+
+def first_checkpoint_free(spec: Path) -> Path:
+    """The weights that training begins with, as a file."""
+    from archc.recipes import load_recipe
+    from archc.training.initialize import initial_module
+    from archc.weights.files import to_safetensors
+
+    module = initial_module(archc.load(spec), load_recipe("cifar10"), 0)
+    path = spec.parent / "fresh.safetensors"
+    path.write_bytes(to_safetensors(module.state_dict()))
+    return path
+
+
+def test_he_initialisation() -> None:
+    module = build_module(archc.load("torchvision/vgg11"))
+    initialize_he(module, torch.Generator().manual_seed(0))
+    for layer in module.modules():
+        if isinstance(layer, (torch.nn.Conv2d, torch.nn.Linear)):
+            assert layer.weight.mean().abs() < 0.01
+            assert layer.weight.var().item() == pytest.approx(2 / layer.weight[0].numel(), rel=0.15)
+            assert layer.bias is not None
+            assert not layer.bias.any()
+
+
+def test_dropout_draws_the_same_after_resuming(cifar: Path, recipe: Path, tmp_path: Path) -> None:
+    spec = tmp_path / "net.yaml"
+    spec.write_text(
+        "name: net\ninput: [3, 32, 32]\nclasses: 10\nstem: [conv: {width: 4, kernel: 3, stride: 4}]"
+        "\nhead: [flatten, dropout: 0.5, linear]\n"
+    )
+    settings = ["iterations=40"]
+    archc.train(spec, str(recipe), cifar, tmp_path / "a", settings=settings, options=CPU)
+    archc.train(spec, str(recipe), cifar, tmp_path / "b", settings=settings, options=CPU)
+    last = tmp_path / "b" / "checkpoints" / "iteration-0000040.json"
+    last.unlink()
+    archc.train(spec, str(recipe), cifar, tmp_path / "b", settings=settings, options=RESUME)
+    assert equal(weights(tmp_path / "a"), weights(tmp_path / "b"))
+
+
+def test_a_batch_norm_wants_more_than_one_value(cifar: Path, recipe: Path, tmp_path: Path) -> None:
+    spec = tmp_path / "net.yaml"
+    spec.write_text(
+        "name: net\ninput: [3, 32, 32]\nclasses: 10\nstem: [global_avg_pool, batch_norm]\n"
+        "head: [linear]\n"
+    )
+    with pytest.raises(TrainingError, match="a batch norm needs more than one value a channel"):
+        archc.train(spec, str(recipe), cifar, tmp_path / "a", settings=["batch=1"], options=CPU)
+
+
+def test_runs_can_be_opened(whole: Path, tmp_path: Path) -> None:
+    run = open_run(whole)
+    assert run.recipe().name == "trial"
+    assert run.title == "tiny"
+    with pytest.raises(TrainingError, match=r"is no run: it has no run.json"):
+        open_run(tmp_path)
