@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command("train")
 @spec
-@recipe("How to train: the path of a recipe, or the name of a shipped one.", required=True)
+@recipe("How to train: cifar10, imagenet, or the path of a recipe.", required=True)
 @click.option(
     "--set",
     "settings",

@@ -104,10 +104,11 @@ class _Objective(nn.Module):
         self.net = net
 
     def forward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """The mean cross-entropy, and how many images are classified wrongly."""
+        """The mean cross-entropy; and its sum with how many images are classified wrongly."""
         logits = self.net(images)
+        loss = F.cross_entropy(logits.float(), labels)
         wrong = (logits.detach().argmax(1) != labels).sum()
-        return F.cross_entropy(logits.float(), labels), wrong
+        return loss, torch.stack([loss.detach().double() * len(labels), wrong.double()])
 
 
 class Loop:
@@ -135,9 +136,9 @@ class Loop:
             if saved
             else Schedule.begin(task.recipe, task.network.layers)
         )
-        self._sums = torch.tensor(
-            state.get("sums", [0.0, 0.0, 0.0]), dtype=torch.float64, device=fabric.device
-        )
+        # Of the training since the last report: the loss and the wrong images, and all images.
+        self._sums = self._share_of(state.get("sums", [0.0, 0.0]))
+        self._seen = state.get("seen", 0) // fabric.world_size
         self._has_dropout = any(node.op.kind == "dropout" for node in task.network.nodes.values())
         self._set_up(saved)
         self._begun = self._marked = self._looked = time.perf_counter()
@@ -171,6 +172,11 @@ class Loop:
             objective.compile(options={"triton.cudagraphs": graphs})
         self._objective, self._stepper = self._fabric.setup(objective, self._optimizer)
 
+    def _share_of(self, sums: list[float]) -> Tensor:
+        """This process's part of sums over all."""
+        whole = torch.tensor(sums, dtype=torch.float64, device=self._fabric.device)
+        return whole / self._fabric.world_size
+
     def _restore_momentum(self, momentum: Mapping[str, Tensor]) -> None:
         for name, parameter in self.net.named_parameters():
             if name in momentum:
@@ -191,7 +197,7 @@ class Loop:
         try:
             self._test_if_due()
             for images, labels in self._data.batches(self.iteration, self._header.iterations):
-                self._step(images, labels)
+                self.step(images, labels)
                 self.iteration += 1
                 if self._is_due(REPORT_EVERY):
                     self._report()
@@ -213,7 +219,8 @@ class Loop:
     def _rate(self) -> float:
         return self._schedule.rate(self.iteration)
 
-    def _step(self, images: Tensor, labels: Tensor) -> None:
+    def step(self, images: Tensor, labels: Tensor) -> None:
+        """Forward, backward and the optimizer's step, with the learning rate of the iteration."""
         rate = self._rate()
         for group in self._optimizer.param_groups:
             group["lr"] = rate
@@ -222,19 +229,18 @@ class Loop:
             torch.manual_seed(seed_of(self._task.seed, "dropout", self.iteration, part))
         if self._task.compile:
             torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
-        loss, wrong = self._objective(images, labels)
+        loss, sums = self._objective(images, labels)
         self._fabric.backward(loss)
         self._stepper.step()
         self._stepper.zero_grad()
-        self._sums[0] += loss.detach() * len(labels)
-        self._sums[1] += wrong
-        self._sums[2] += len(labels)
+        self._sums += sums
+        self._seen += len(labels)
 
     def _report(self) -> None:
         """Take the training error since the last report; all processes together."""
-        loss, error = self._averages(self._all(self._sums))
+        loss, error = self._averages(self._all(self._sums), self._seen * self._fabric.world_size)
         self._schedule.trained(error)
-        self._sums = torch.zeros_like(self._sums)
+        self._sums, self._seen = torch.zeros_like(self._sums), 0
         now = time.perf_counter()
         images = (self.iteration - self._marked_at) * self._header.batch
         speed = images / max(now - self._marked - self._paused, 1e-9)
@@ -246,9 +252,9 @@ class Loop:
         self._together(lambda: append(self._task.run.metrics, row))
         self._observe(self._last)
 
-    def _averages(self, sums: Tensor) -> tuple[float, float]:
+    def _averages(self, sums: Tensor, images: int) -> tuple[float, float]:
         """The mean loss and the error in percent; raises `TrainingError` if it is no number."""
-        loss, wrong, images = sums.tolist()
+        loss, wrong = sums.tolist()
         if not math.isfinite(loss):
             self._fail_for_numbers("the loss is not finite")
         return loss / images, 100 * wrong / images
@@ -310,6 +316,7 @@ class Loop:
         state = {
             "schedule": self._schedule.state(),
             "sums": self._all(self._sums).tolist(),
+            "seen": self._seen * self._fabric.world_size,
             "tested_at": self._tested_at,
             "test": vars(self.test) if self.test else None,
         }
@@ -324,7 +331,8 @@ class Loop:
         if now - self._looked < _LOOK_EVERY or not self._fabric.is_global_zero:
             return
         self._last = self._progress()
-        loss, wrong, images = self._sums.tolist()
+        loss, wrong = self._sums.tolist()
+        images = self._seen
         if images and math.isfinite(loss):
             self._last = replace(
                 self._last, training_loss=loss / images, training_error=100 * wrong / images

@@ -171,6 +171,7 @@ def _fabric(options: TrainOptions) -> Iterator[Fabric]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="lightning_fabric")
             warnings.filterwarnings("ignore", message="Grad strides do not match")
+            warnings.filterwarnings("ignore", message=".*TF32")
             fabric = Fabric(
                 accelerator=kind,
                 devices=options.devices,

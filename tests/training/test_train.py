@@ -117,14 +117,14 @@ def test_a_signal_saves_and_resume_ends_in_the_same_weights(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run = tmp_path / "run"
-    step = loop.Loop._step
+    step = loop.Loop.step
 
     def interrupted(self: loop.Loop, images: Tensor, labels: Tensor) -> None:
         step(self, images, labels)
         if self.iteration + 1 == moment:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(loop.Loop, "_step", interrupted)
+    monkeypatch.setattr(loop.Loop, "step", interrupted)
     with pytest.raises(Interrupted) as stopped:
         archc.train(spec, str(recipe), cifar, run, options=CPU)
     assert (stopped.value.iteration, stopped.value.signal) == (moment, signal.SIGTERM)
@@ -214,12 +214,12 @@ def test_folders_that_hold_something_else(
 def test_a_loss_that_is_no_number_ends_training_and_keeps_checkpoints(
     spec: Path, recipe: Path, cifar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step = loop.Loop._step
+    step = loop.Loop.step
 
     def spoilt(self: loop.Loop, images: Tensor, labels: Tensor) -> None:
         step(self, images * (float("nan") if self.iteration == 50 else 1), labels)
 
-    monkeypatch.setattr(loop.Loop, "_step", spoilt)
+    monkeypatch.setattr(loop.Loop, "step", spoilt)
     run = tmp_path / "run"
     with pytest.raises(
         TrainingError, match=r"not finite at iteration \d+, with a learning rate"
