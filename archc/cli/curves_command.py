@@ -19,19 +19,22 @@ from archc.cli.common import put_out
     required=True,
     help="FILE.svg, FILE.png or FILE.pdf; written whole or not at all.",
 )
-def command(runs: tuple[Path, ...], output: Path) -> None:
+@click.option("--split", is_flag=True, help="Training error on the left, test error on the right.")
+def command(runs: tuple[Path, ...], output: Path, split: bool) -> None:
     """Draw the training error (thin) and the test error (bold) of runs over each other.
 
     \b
-    Example:
-      archc curves runs/plain20-cifar10 runs/plain56-cifar10 -o plain.svg
+    Examples:
+      archc curves runs/plain56-cifar10 runs/resnet56-cifar10 -o figure6.svg
+      archc curves runs/plain20-cifar10 runs/plain56-cifar10 --split -o figure1.svg
     """
     from archc.live import require_torch
-    from archc.sweeps.plot import SUFFIXES, plot_format
+    from archc.plots import SUFFIXES, plot_format
 
     if output.suffix.lower() not in SUFFIXES:
         raise click.BadParameter(f"FILE ends in {', '.join(SUFFIXES)}", param_hint="'-o'")
     require_torch("a run")
     from archc.training import draw_curves, open_run
 
-    put_out(draw_curves([open_run(run) for run in runs], plot_format(output)), output)
+    picture = draw_curves([open_run(run) for run in runs], plot_format(output), split=split)
+    put_out(picture, output)

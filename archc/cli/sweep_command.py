@@ -166,12 +166,12 @@ def _run(
 
 def _check_names(output: Path | None, plot: Path | None) -> None:
     """Refuse files whose names do not say what they are to hold."""
-    from archc.sweeps import plot as plots
+    from archc.plots import SUFFIXES
     from archc.sweeps import rows
 
     for option, path, suffixes in (
         ("'-o'", output, rows.SUFFIXES),
-        ("'--plot'", plot, plots.SUFFIXES),
+        ("'--plot'", plot, SUFFIXES),
     ):
         if path is not None and path.suffix.lower() not in suffixes:
             ends = f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
@@ -189,7 +189,7 @@ def _check_targets(source: Source, plot: Path | None, write: Path | None) -> Non
         if folder is not None and folder.exists() and not folder.is_dir():
             raise OutputError(folder, "it is no folder")
     if plot is not None:
-        from archc.sweeps.plot import require_matplotlib
+        from archc.plots import require_matplotlib
 
         require_matplotlib()
         if plot.is_dir():
@@ -299,8 +299,9 @@ def _show(plan: Plan, outcome: Outcome, sort: str, format_: str) -> None:
 
 def _plot(plan: Plan, outcome: Outcome, path: Path) -> None:
     from archc.files import write
+    from archc.plots import plot_format
     from archc.sweeps import Plan, Variant
-    from archc.sweeps.plot import Points, plot, plot_format
+    from archc.sweeps.plot import Points, plot
 
     own = next(Plan(plan.source, (), plan.with_, plan.input_).variants())
     base = (own.numbers[1], own.numbers[2]) if isinstance(own, Variant) else None

@@ -38,8 +38,22 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="The folder of the run. [default: runs/SPEC-RECIPE]",
 )
-@click.option("--devices", type=click.IntRange(min=1), default=1, help="How many on each machine.")
-@click.option("--nodes", type=click.IntRange(min=1), default=1, help="How many machines.")
+@click.option(
+    "--devices",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="How many on each machine.",
+)
+@click.option(
+    "--nodes",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="How many machines.",
+)
 @click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
@@ -55,7 +69,12 @@ if TYPE_CHECKING:
     help="What is multiplied; weights are float32 in any case.",
 )
 @click.option("--compile", "compile_", is_flag=True, help="torch.compile, with CUDA graphs.")
-@click.option("--seed", type=click.IntRange(min=0), help="[default: 0]")
+@click.option(
+    "--seed",
+    metavar="N",
+    type=click.IntRange(min=0),
+    help="What weights, order and crops are drawn from. [default: 0]",
+)
 @click.option("--resume", is_flag=True, help="Go on with the run, if it has begun.")
 @workers
 def command(
@@ -71,7 +90,8 @@ def command(
     """Train a network by a recipe; Ctrl-C saves and leaves, --resume goes on.
 
     The run is a folder: spec, module, recipe, metrics.csv, checkpoints, curves.svg and at the end
-    weights.safetensors. Several devices share each batch; torchrun starts several machines.
+    weights.safetensors. Several devices share each batch; on several machines, torchrun
+    starts it.
 
     \b
     Examples:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from archc.backends.numbers import exactly
-
-SUFFIXES = (".svg", ".png", ".pdf")
+from archc.plots import GREY, plot_style, require_matplotlib, saved
 
 _MANY = 3000
 """From how many points on an SVG holds them as one image instead of a shape each."""
@@ -17,7 +14,7 @@ _MANY = 3000
 _WIDE = 50
 """From which ratio of the largest to the smallest on axes are logarithmic."""
 
-_BLUE, _ORANGE, _GREY = "#0072b2", "#d55e00", "#5f6b76"
+_BLUE, _ORANGE = "#0072b2", "#d55e00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +25,6 @@ class Points:
     params: Sequence[float]
     multiply_adds: Sequence[float]
     base: tuple[int, int] | None = None
-
-
-def require_matplotlib() -> None:
-    """Raise ModuleNotFoundError, saying what to install, where matplotlib is missing."""
-    from importlib.util import find_spec
-
-    if find_spec("matplotlib") is None:
-        raise ModuleNotFoundError(
-            "a plot needs matplotlib: pip install 'archc[plot]'", name="matplotlib"
-        )
 
 
 def front(points: Points) -> list[int]:
@@ -60,12 +47,11 @@ def front(points: Points) -> list[int]:
 def plot(points: Points, format: str) -> bytes:
     """The picture; ``format`` is svg, png or pdf. The same points give the same bytes."""
     require_matplotlib()
-    import matplotlib as mpl
     from matplotlib.figure import Figure
     from matplotlib.ticker import EngFormatter
 
     marked = front(points)
-    with mpl.rc_context({"svg.hashsalt": "archc", "font.size": 10, "svg.fonttype": "path"}):
+    with plot_style():
         figure = Figure(figsize=(7.2, 4.8), layout="constrained")
         axes = figure.subplots()
         axes.scatter(
@@ -110,20 +96,12 @@ def plot(points: Points, format: str) -> bytes:
             axes.set_ylim(bottom=0)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(EngFormatter(sep="\N{THIN SPACE}"))
-        axes.grid(color=_GREY, alpha=0.2)
+        axes.grid(color=GREY, alpha=0.2)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, loc="best")
-        out = io.BytesIO()
-        metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
-        figure.savefig(out, format=format, dpi=200, metadata=metadata[format])
-    return out.getvalue()
+        return saved(figure, format)
 
 
 def _spread(numbers: Sequence[float]) -> float:
     least = min(numbers, default=1)
     return max(numbers, default=1) / least if least > 0 else 1.0
-
-
-def plot_format(path: Path) -> str:
-    """The format that a file's name asks for."""
-    return path.suffix.lower().removeprefix(".")

@@ -1,13 +1,12 @@
-"""Training and test error over the iterations, in the manner of the paper's Figure 6."""
+"""Training and test error over the iterations, in the manner of the paper's Figures 1 and 6."""
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 from typing import Any
 
-from archc.sweeps.plot import require_matplotlib
+from archc.plots import GREY, plot_style, require_matplotlib, saved
 from archc.training.metrics import Row, read_metrics
 from archc.training.run import Run
 
@@ -17,27 +16,27 @@ _SMOOTH = 200
 """How many points a curve of the training error has at most; each is the mean of its rows."""
 
 
-def draw(runs: Sequence[Run], format: str = "svg") -> bytes:
+def draw(runs: Sequence[Run], format: str = "svg", *, split: bool = False) -> bytes:
     """A picture of the runs' training (thin) and test error (bold), each in its colour.
 
+    With ``split`` training stands on the left and tests on the right, as in the paper's Figure 1.
     ``format`` is svg, png or pdf. Raises `TrainingError` for a run without metrics.
     """
-    require_matplotlib()
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
     measured = [read_metrics(run.metrics) for run in runs]
     titles = [_title(run, runs) for run in runs]
-    with mpl.rc_context({"svg.hashsalt": "archc", "font.size": 10, "svg.fonttype": "path"}):
-        figure = Figure(figsize=(6.4, 4.4), layout="constrained")
-        axes = figure.subplots()
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
+    with plot_style():
+        figure = Figure(figsize=(9.6, 4.0) if split else (6.4, 4.4), layout="constrained")
+        panels = figure.subplots(1, 2 if split else 1, sharey=True, squeeze=False)[0]
         for index, (title, rows) in enumerate(zip(titles, measured, strict=True)):
-            _curves(axes, rows, title, _COLOURS[index % len(_COLOURS)])
-        _decorate(axes, measured)
-        out = io.BytesIO()
-        metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
-        figure.savefig(out, format=format, dpi=200, metadata=metadata[format])
-    return out.getvalue()
+            colour = _COLOURS[index % len(_COLOURS)]
+            _training_curve(panels[0], rows, title if split else None, colour)
+            _test_curve(panels[-1], rows, title, colour)
+        for axes, what in zip(panels, ("training ", "test ") if split else ("",), strict=True):
+            _decorate(axes, measured, f"{what}error (%)", explains=not split)
+        return saved(figure, format)
 
 
 def _title(run: Run, runs: Sequence[Run]) -> str:
@@ -47,24 +46,22 @@ def _title(run: Run, runs: Sequence[Run]) -> str:
     return f"{title} ({run.folder.resolve().name})" if same else title
 
 
-def _curves(axes: Any, rows: Sequence[Row], title: str, colour: str) -> None:
-    training = [
-        (row.iteration, row.training_error) for row in rows if row.training_error is not None
-    ]
-    tested = [(row.iteration, row.test_error) for row in rows if row.test_error is not None]
-    xs, ys = _averaged(training)
-    axes.plot(xs, ys, color=colour, linewidth=0.8, alpha=0.9)
-    last = f", {tested[-1][1]:.2f} %" if tested else ""
-    mark = "o" if len(tested) == 1 else None
-    axes.plot(
-        [one[0] for one in tested],
-        [one[1] for one in tested],
-        color=colour,
-        linewidth=2.2,
-        marker=mark,
-        markersize=4,
-        label=f"{title}{last}",
-    )
+def _training_curve(axes: Any, rows: Sequence[Row], title: str | None, colour: str) -> None:
+    points = [(r.iteration, r.training_error) for r in rows if r.training_error is not None]
+    xs, ys = _averaged(points)
+    axes.plot(xs, ys, color=colour, linewidth=0.9, label=title, **_mark(xs))
+
+
+def _test_curve(axes: Any, rows: Sequence[Row], title: str, colour: str) -> None:
+    points = [(row.iteration, row.test_error) for row in rows if row.test_error is not None]
+    xs, ys = [one[0] for one in points], [one[1] for one in points]
+    last = f", {ys[-1]:.2f} %" if ys else ""
+    axes.plot(xs, ys, color=colour, linewidth=1.8, label=f"{title}{last}", **_mark(xs))
+
+
+def _mark(xs: Sequence[float]) -> dict[str, Any]:
+    """A single point, which no line would show, as a dot."""
+    return {"marker": "o", "markersize": 4} if len(xs) == 1 else {}
 
 
 def _averaged(points: Sequence[tuple[int, float | None]]) -> tuple[list[float], list[float]]:
@@ -75,36 +72,40 @@ def _averaged(points: Sequence[tuple[int, float | None]]) -> tuple[list[float], 
     return xs, [sum(one[1] or 0.0 for one in group) / len(group) for group in groups]
 
 
-def _decorate(axes: Any, measured: Sequence[Sequence[Row]]) -> None:
-    """Axes as in the paper: thousands of iterations, percent, a height that shows the ends."""
+def _decorate(axes: Any, measured: Sequence[Sequence[Row]], label: str, *, explains: bool) -> None:
+    """Axes as in the paper: thousands of iterations, percent, a height that shows the ends.
+
+    The legend ``explains`` thin and bold lines where both are there.
+    """
     from matplotlib.lines import Line2D
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     longest = max(row.iteration for rows in measured for row in rows)
     axes.set_xlim(0, longest)
     axes.set_ylim(0, _height(measured))
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     thousands = FuncFormatter(lambda x, _: f"{x / 1000:g}")
     if longest >= 10_000:
         axes.xaxis.set_major_formatter(thousands)
     axes.set_xlabel("iterations (thousands)" if longest >= 10_000 else "iterations")
-    axes.set_ylabel("error (%)")
-    axes.grid(color="#5f6b76", alpha=0.2)
+    axes.set_ylabel(label)
+    axes.grid(color=GREY, alpha=0.2)
     axes.spines[["top", "right"]].set_visible(False)
     how = [
-        Line2D([], [], color="#5f6b76", linewidth=2.2, label="test"),
-        Line2D([], [], color="#5f6b76", linewidth=0.8, label="training"),
+        Line2D([], [], color=GREY, linewidth=1.8, label="test"),
+        Line2D([], [], color=GREY, linewidth=0.9, label="training"),
     ]
-    handles = [*axes.get_legend_handles_labels()[0], *how]
+    handles = [*axes.get_legend_handles_labels()[0], *(how if explains else [])]
     axes.legend(handles=handles, frameon=False, loc="upper right", fontsize=9)
 
 
 def _height(measured: Sequence[Sequence[Row]]) -> float:
-    """What the errors of the later three quarters stay below, in tens, with room for the legend."""
+    """What the errors of the later half stay below, in tens, with some room; 20 at least."""
     errors = [
         error
         for rows in measured
         for row in rows
-        if row.iteration > rows[-1].iteration / 4
+        if row.iteration > rows[-1].iteration / 2
         for error in (row.training_error, row.test_error)
         if error is not None
     ]
