@@ -128,6 +128,7 @@ class Loop:
         self._header = task.recipe.header
         self.iteration = saved.iteration if saved else 0
         self._saved_at = self.iteration if saved else None
+        self._is_saved = saved is not None
         state: Mapping[str, Any] = saved.state if saved else {}
         self._tested_at = state.get("tested_at", 0)
         self.test = Score(**state["test"]) if state.get("test") else None
@@ -210,8 +211,7 @@ class Loop:
             self._save()
             self._fabric.barrier()
             raise Interrupted(self.iteration, self._asked.signal) from None
-        if self._saved_at != self.iteration:  # the last test was interrupted
-            self._save()
+        self._save()  # where the last test was interrupted, and is done now
 
     def _is_due(self, every: int) -> bool:
         return self.iteration % every == 0 or self.iteration == self._header.iterations
@@ -233,6 +233,7 @@ class Loop:
         self._fabric.backward(loss)
         self._stepper.step()
         self._stepper.zero_grad()
+        self._is_saved = False
         self._sums += sums
         self._seen += len(labels)
 
@@ -288,7 +289,7 @@ class Loop:
         if not math.isfinite(found.loss):
             self._fail_for_numbers("the loss of test images is not finite")
         self._schedule.tested(found.error)
-        self.test, self._tested_at = found, self.iteration
+        self.test, self._tested_at, self._is_saved = found, self.iteration, False
         self._last = replace(self._progress(), test_error=found.error)
         row = self._row(test_loss=found.loss, test_error=found.error)
         self._together(lambda: append(self._task.run.metrics, row))
@@ -302,7 +303,9 @@ class Loop:
                 buffer.copy_(self._fabric.broadcast(buffer))
 
     def _save(self) -> None:
-        """Write a checkpoint; nothing where there is one of this iteration already."""
+        """Write a checkpoint, unless there is one already of all that is done."""
+        if self._is_saved:
+            return
         started = time.perf_counter()
         weights = {key: tensor.cpu() for key, tensor in self.net.state_dict().items()}
         if not all(bool(one.isfinite().all()) for one in weights.values()):
@@ -322,7 +325,7 @@ class Loop:
         }
         saved = Saved(self.iteration, weights, momentum, state)
         self._together(lambda: save(self._task.run.checkpoints, saved))
-        self._saved_at = self.iteration
+        self._saved_at, self._is_saved = self.iteration, True
         self._paused += time.perf_counter() - started
 
     def _look(self) -> None:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from archc.errors import Interrupted, TrainingError
 from archc.files import OutputError
 from archc.live import build_module
 from archc.training import Progress, Trained, TrainOptions, loop, open_run
+from archc.training.cifar10 import Cifar10
 from archc.training.initialize import initialize_he
 from archc.training.metrics import read_metrics
 
@@ -137,6 +139,38 @@ def test_a_signal_saves_and_resume_ends_in_the_same_weights(
     ]
     sittings = json.loads((run / "run.json").read_text())["sittings"]
     assert [one["from_iteration"] for one in sittings] == [0, moment]
+
+
+@pytest.mark.parametrize("test", [1, 3])
+def test_a_signal_during_a_test_leaves_it_for_later(
+    spec: Path,
+    recipe: Path,
+    cifar: Path,
+    whole: Path,
+    tmp_path: Path,
+    test: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run, test_batches, tests = tmp_path / "run", Cifar10.test_batches, []
+
+    def interrupted(self: Cifar10, crops: int) -> Iterator[tuple[Tensor, Tensor]]:
+        tests.append(crops)
+        if len(tests) == test:
+            os.kill(os.getpid(), signal.SIGINT)
+        return test_batches(self, crops)
+
+    monkeypatch.setattr(Cifar10, "test_batches", interrupted)
+    with pytest.raises(Interrupted) as stopped:
+        archc.train(spec, str(recipe), cifar, run, options=CPU)
+    assert stopped.value.iteration == (50, 100, 120)[test - 1]
+    for _ in range(2):
+        archc.train(spec, str(recipe), cifar, run, options=RESUME)
+    assert equal(weights(whole), weights(run))
+    tested = [
+        [(row.iteration, row.test_error) for row in read_metrics(path) if row.test_error]
+        for path in (run / "metrics.csv", whole / "metrics.csv")
+    ]
+    assert tested[0] == tested[1]
 
 
 def command(spec: Path, recipe: Path, cifar: Path, run: Path, *more: str) -> list[str]:
