@@ -307,10 +307,12 @@ def evaluate(
     crops: int | None = None,
     *,
     device: str = "cpu",
+    as_trained: bool = False,
 ) -> Score:
     """The test error of a run, looking at one or ten crops of each image of a folder.
 
-    Raises `TrainingError`, `WeightsError`, `DeviceError`.
+    With ``as_trained`` it is of the images that training tested on, where the recipe holds some
+    out of the training set or limits them. Raises `TrainingError`, `WeightsError`, `DeviceError`.
     """
     from archc.live import require_torch
 
@@ -318,7 +320,8 @@ def evaluate(
     from archc.training import evaluate, subject_of_run
 
     subject = subject_of_run(Path(os.fsdecode(run)))
-    return evaluate(subject, Path(os.fsdecode(data)), crops, device=device)
+    folder = Path(os.fsdecode(data))
+    return evaluate(subject, folder, crops, device=device, as_trained=as_trained)
 
 
 def _checkpoint(weights: WeightsLike | None) -> Checkpoint | None:

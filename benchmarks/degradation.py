@@ -26,7 +26,7 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--data", required=True, help="CIFAR-10's binary version")
     asked.add_argument("--runs", type=Path, default=Path("runs/degradation"))
-    asked.add_argument("--iterations", type=int, default=300)
+    asked.add_argument("--iterations", type=int, default=600)
     asked.add_argument("--batch", type=int, default=64)
     told = asked.parse_args()
     settings = [
@@ -65,13 +65,14 @@ def _section(errors: dict[str, list[float]], iterations: int, batch: int) -> str
         for name in NETWORKS
     ]
     heading = ["training error", *(f"seed {seed}" for seed in SEEDS), "mean"]
-    gap = min(errors["plain56"]) - max(errors["resnet56"])
-    apart = "all seeds apart" if gap > 0 else "seeds overlap"
+    pairs = list(zip(errors["plain56"], errors["resnet56"], strict=True))
+    below = sum(residual < plain for plain, residual in pairs)
     return (
         "## Plain-56 beside ResNet-56, a small budget\n\n"
         f"`benchmarks/degradation.py` on {machine()}: the recipe's first {iterations} iterations "
         f"with a batch of {batch} (the recipe has 64,000 with 128), on the first 20,000 images; "
-        f"the training error of the last 100 iterations, {apart}.\n\n" + table(heading, rows)
+        f"the training error of the last 100 iterations. ResNet-56 is below plain-56 with {below} "
+        f"of {len(pairs)} seeds.\n\n" + table(heading, rows)
     )
 
 

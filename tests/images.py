@@ -23,16 +23,31 @@ def cifar_images(count: int, seed: int) -> tuple[Tensor, Tensor]:
     return (images + noise).clamp(0, 255).to(torch.uint8), labels
 
 
-def make_cifar(folder: Path, count: int = 512) -> Path:
-    """The six files of CIFAR-10, of which the first images of each are more than zeros."""
+COUNT = 512
+"""How many images of a file differ; it repeats them."""
+
+
+def cifar_spread(limit: int, *, test: bool = False) -> tuple[Tensor, Tensor]:
+    """The images and labels that `limit` of a recipe takes of what `make_cifar` writes."""
+    first, total = (6, RECORDS) if test else (1, 5 * RECORDS)
+    files = {seed: cifar_images(COUNT, seed) for seed in range(first, first + total // RECORDS)}
+    places = [divmod(index * total // limit, RECORDS) for index in range(limit)]
+    chosen = [(files[first + file], record % COUNT) for file, record in places]
+    return (
+        torch.stack([images[record] for (images, _), record in chosen]),
+        torch.stack([labels[record] for (_, labels), record in chosen]),
+    )
+
+
+def make_cifar(folder: Path) -> Path:
+    """The six files of CIFAR-10, of made-up images."""
     folder.mkdir(parents=True, exist_ok=True)
     names = [f"data_batch_{number}.bin" for number in range(1, 6)] + ["test_batch.bin"]
     for seed, name in enumerate(names, 1):
-        images, labels = cifar_images(count, seed)
+        images, labels = cifar_images(COUNT, seed)
         records = torch.cat([labels[:, None].to(torch.uint8), images.flatten(1)], 1)
-        with (folder / name).open("wb") as file:
-            file.write(records.numpy().tobytes())
-            file.truncate(RECORD * RECORDS)
+        whole = records.numpy().tobytes() * (RECORDS // COUNT + 1)
+        (folder / name).write_bytes(whole[: RECORD * RECORDS])
     return folder
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from typing import NoReturn
+from contextlib import suppress
+from typing import Any, NoReturn
 
 import click
 
@@ -100,12 +101,29 @@ def main() -> NoReturn:
         code = cli.main(prog_name="archc", standalone_mode=False)
         if sys.stdout is not None:
             sys.stdout.flush()
-        sys.exit(code if isinstance(code, int) else 0)
+        _leave(code if isinstance(code, int) else 0)
+    except SystemExit as ended:
+        _leave(ended.code if isinstance(ended.code, int) else 1)
     except Exception as error:
-        sys.exit(_report(error))
+        _leave(_report(error))
     except KeyboardInterrupt:
         click.echo("archc: interrupted", err=True)
-        sys.exit(130)
+        _leave(130)
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit; a process that trained together with others exits at once.
+
+    As torch takes a process group down, it may wait for ever for a thread that waits for Python.
+    """
+    distributed: Any = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                with suppress(OSError, ValueError):
+                    stream.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _report(error: Exception) -> int:

@@ -144,6 +144,17 @@ def device(command: Command) -> Command:
     )(command)
 
 
+def device_or_auto(command: Command) -> Command:
+    """``--device auto|cpu|cuda``."""
+    return click.option(
+        "--device",
+        type=click.Choice(["auto", "cpu", "cuda"]),
+        default="auto",
+        show_default=True,
+        help="auto is cuda where there is one.",
+    )(command)
+
+
 def recipe(help: str, *, required: bool = False) -> Callable[[Command], Command]:
     """``--recipe NAME``, a path or a shipped name."""
     return click.option(

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from archc.cli.common import SpecArgument, device, put_out, recipe, spec_options, weights, workers
+from archc.cli.common import (
+    SpecArgument,
+    device_or_auto,
+    put_out,
+    recipe,
+    spec_options,
+    weights,
+    workers,
+)
 
 if TYPE_CHECKING:
     from archc.training import Score, Subject
@@ -31,7 +39,12 @@ if TYPE_CHECKING:
     type=click.Choice(["1", "10"]),
     help="The centre of each image, or corners and centre, mirrored too. [default: the recipe's]",
 )
-@device
+@device_or_auto
+@click.option(
+    "--as-trained",
+    is_flag=True,
+    help="On the images that training tested on, where the recipe holds some out or limits them.",
+)
 @workers
 @click.option(
     "--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True
@@ -45,12 +58,14 @@ def command(
     recipe: str | None,
     crops: str | None,
     device: str,
+    as_trained: bool,
     workers: int | None,
     format_: str,
 ) -> None:
     """Measure the test error of a run, or of a spec with weights.
 
-    A RUN is the folder that `archc train` made; it is tested with its own recipe.
+    A RUN is the folder that `archc train` made; it is tested with its own recipe, on the whole
+    test set.
 
     \b
     Examples:
@@ -63,15 +78,25 @@ def command(
     require_torch("testing")
     is_run = Path(subject).is_dir()
     if not is_run and weights is None:
+        from archc.spec.files import open_spec
+
+        open_spec(subject)
         raise click.UsageError("a SPEC needs --weights FILE; a RUN has its own")
     if is_run and (with_ or input_ or recipe):
         raise click.UsageError("a RUN has its own spec and recipe: no --with, --input or --recipe")
     chosen = _subject(subject, is_run, with_, input_, weights, data, recipe)
-    from archc.training import evaluate
+    from archc.training import evaluate, kind_of, workers_for
 
-    number = int(crops) if crops else None
-    found = evaluate(chosen, data, number, device=device, workers=workers or 0)
-    _tell(subject, found, number or chosen.recipe.testing.crops, format_)
+    number = int(crops) if crops else chosen.recipe.testing.crops
+    found = evaluate(
+        chosen,
+        data,
+        number,
+        device=kind_of(device),
+        workers=workers_for() if workers is None else workers,
+        as_trained=as_trained,
+    )
+    _tell(subject, found, number, format_)
 
 
 def _subject(
@@ -101,6 +126,6 @@ def _tell(name: str, found: Score, crops: int, format_: str) -> None:
         return
     views = "the centre of each" if crops == 1 else "10 crops of each"
     click.echo(
-        f"{name}: {found.error:.2f} % of {found.images:,} test images wrong, "
+        f"{name}: {found.error:.2f} % of {found.images:,} images wrong, "
         f"{found.top5_error:.2f} % not among the first five ({views}), loss {found.loss:.4f}"
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from archc.cli.common import recipe, spec, workers
+from archc.cli.common import device_or_auto, recipe, spec, workers
 
 if TYPE_CHECKING:
     from archc.training import Progress, Trained
@@ -54,13 +54,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="How many machines.",
 )
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="auto is cuda where there is one.",
-)
+@device_or_auto
 @click.option(
     "--precision",
     type=click.Choice(["float32", "tf32", "bfloat16"]),
@@ -114,7 +108,7 @@ def command(
     from archc.training import TrainOptions, train
 
     folder = out or Path("runs") / f"{loaded.header.name}-{chosen.name}"
-    with _Shown(loaded.header.title or loaded.header.name, chosen.header.iterations) as shown:
+    with _Shown(loaded.header.name, chosen.header.iterations) as shown:
         try:
             trained = train(loaded, chosen, data, folder, TrainOptions(**options), shown)
         except Interrupted as error:
@@ -136,6 +130,10 @@ def _tell(trained: Trained) -> None:
 
     error = f", test error {trained.test.error:.2f} %" if trained.test else ""
     click.echo(f"{quote_name(str(trained.folder))}: {trained.iteration:,} iterations{error}")
+
+
+_WIDE = 110
+"""How wide a terminal has to be for a bar beside the numbers."""
 
 
 class _Shown:
@@ -164,7 +162,8 @@ class _Shown:
         if self._bar is None:
             self._bar, self._task = _bar(self._title, self._iterations)
             self._bar.start()
-        self._bar.update(self._task, completed=progress.iteration, told=_told(progress))
+        told = _told(progress).replace("training error", "error")
+        self._bar.update(self._task, completed=progress.iteration, told=told)
 
     def tested(self, progress: Progress) -> None:
         """Print a line."""
@@ -179,7 +178,12 @@ class _Shown:
 
     def said(self, words: str) -> None:
         """Print a remark."""
-        click.echo(f"archc: {words}", err=True)
+        if self._bar is not None:
+            self._bar.console.print(
+                f"archc: {words}", highlight=False, markup=False, soft_wrap=True
+            )
+        else:
+            click.echo(f"archc: {words}", err=True)
 
 
 def _told(progress: Progress) -> str:
@@ -205,12 +209,14 @@ def _bar(title: str, iterations: int) -> tuple[Any, Any]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    bar = Progress(
+    console = Console(stderr=True)
+    columns = [
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
         MofNCompleteColumn(),
         TextColumn("{task.fields[told]}", markup=False),
-        console=Console(stderr=True),
-        transient=True,
-    )
+    ]
+    if console.width < _WIDE:
+        del columns[1]
+    bar = Progress(*columns, console=console, transient=True)
     return bar, bar.add_task(title, total=iterations, told="")

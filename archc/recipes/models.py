@@ -253,8 +253,9 @@ class Recipe:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the resolved recipe, in hexadecimal."""
-        canonical = json.dumps(self.as_dict(), sort_keys=True, separators=(",", ":"))
+        """SHA-256 of the resolved recipe but for its description, in hexadecimal."""
+        told = {key: value for key, value in self.as_dict().items() if key != "description"}
+        canonical = json.dumps(told, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 

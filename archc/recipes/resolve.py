@@ -49,7 +49,7 @@ def load_recipe(recipe: str, settings: Sequence[str] = ()) -> Recipe:
 
 def is_recipe(source: Source) -> bool:
     """Whether a text seems to be a recipe, not a spec: it has the key `recipe`."""
-    return re.search(r"^recipe[ \t]*:", source.text, re.MULTILINE) is not None
+    return re.search(r"^(\{\s*)?recipe[ \t]*:", source.text, re.MULTILINE) is not None
 
 
 def resolve_recipe(source: Source, settings: Sequence[str] = ()) -> Recipe:
@@ -95,7 +95,13 @@ def _entries(
     parent = _parent(own["extends"].value, source, findings, (*descendants, source))
     if parent is None:
         return None
-    return {key: entry for key, entry in parent.items() if key not in _OWN} | own
+    laid = {key: entry for key, entry in parent.items() if key not in _OWN} | own
+    return {key: entry for key, entry in laid.items() if not _takes_away(entry)}
+
+
+def _takes_away(entry: Entry) -> bool:
+    """Whether an entry is an explicit null, which stands for what the recipe does not say."""
+    return entry.value.data is None and not is_nothing(entry.value)
 
 
 def _parent(
@@ -146,18 +152,26 @@ def _set(entries: dict[str, Entry], setting: str, findings: Findings) -> None:
         known = [key for key in KEYS if key not in _OWN]
         unknown(path.strip(), source.start(), "a recipe has no key", known, findings)
     elif not dot:
-        entries[section] = entry
+        _lay(entries, section, entry)
     else:
         before = entries[section].value.data if section in entries else {}
-        rest = before if isinstance(before, dict) else {}
-        entries[section] = Entry(source.start(), Value({**rest, key: entry}, source.start()))
+        rows = dict(before) if isinstance(before, dict) else {}
+        _lay(rows, key, entry)
+        entries[section] = Entry(source.start(), Value(rows, source.start()))
+
+
+def _lay(entries: dict[str, Entry], key: str, entry: Entry) -> None:
+    """Set a key, or take it away where the setting is null."""
+    entries.pop(key, None)
+    if not _takes_away(entry):
+        entries[key] = entry
 
 
 def _checked(entries: Mapping[str, Entry], place: Place, findings: Findings) -> Recipe | None:
     """The recipe, or None, what is wrong being noted."""
     header = validate(Header, entries, place, "the recipe", findings)
-    if header is not None:
-        _check_kind(entries, header.data, findings)
+    if "data" in entries:
+        _check_kind(entries, entries["data"].value.data, findings)
 
     def section(model: type[Section], name: str) -> Section | None:
         return _section(model, name, entries, place, findings)
@@ -206,8 +220,10 @@ def _section(
     return validate(model, rows, entry.key, f"`{name}`", findings, excused=meant)
 
 
-def _check_kind(entries: Mapping[str, Entry], kind: str, findings: Findings) -> None:
+def _check_kind(entries: Mapping[str, Entry], kind: object, findings: Findings) -> None:
     """Note attributes that another kind of data has."""
+    if kind not in _OF_KIND:
+        return
     for other, sections in _OF_KIND.items():
         for section, keys in sections.items():
             if other == kind or (section and section not in entries):
@@ -224,9 +240,19 @@ def _check_rate(entry: Entry, rate: LearningRate, findings: Findings) -> None:
     rows: Any = entry.value.data
     if rate.at is not None and rate.patience is not None:
         message = "`at` and `patience` exclude each other: divided at given iterations, or when "
-        findings.error(rows["patience"].key, message + "the test error plateaus")
+        findings.error(
+            rows["patience"].key,
+            message + "the test error plateaus",
+            "--set learning_rate.at=null takes `at` away" if _is_set(rows) else None,
+            [Note(rows["at"].key, "`at` is given here")],
+        )
     if rate.at is not None and list(rate.at) != sorted(set(rate.at)):
         findings.error(rows["at"].value.place, "the iterations of `at` must ascend")
+
+
+def _is_set(rows: Mapping[str, Entry]) -> bool:
+    """Whether one of the keys is given on the command line."""
+    return any(entry.key.source.name == "--set" for entry in rows.values())
 
 
 def _check_resize(entry: Entry, sides: tuple[int, int], findings: Findings) -> None:

@@ -6,7 +6,7 @@ from archc.training.evaluate import Subject, evaluate, subject_of_run, subject_o
 from archc.training.loop import Observer, Progress, Silent
 from archc.training.run import Run, open_run
 from archc.training.testing import Score
-from archc.training.train import PRECISIONS, Trained, TrainOptions, train
+from archc.training.train import PRECISIONS, Trained, TrainOptions, kind_of, train, workers_for
 
 __all__ = [
     "PRECISIONS",
@@ -23,8 +23,10 @@ __all__ = [
     "TrainingError",
     "draw_curves",
     "evaluate",
+    "kind_of",
     "open_run",
     "subject_of_run",
     "subject_of_spec",
     "train",
+    "workers_for",
 ]

@@ -12,7 +12,7 @@ from torch import Tensor
 from archc.errors import DataError
 from archc.files import reason
 from archc.training.data import TEST_BATCH, Source, corners
-from archc.training.order import Epochs, generator_of, permutation
+from archc.training.order import Epochs, generator_of, permutation, spread
 
 SIDE, CLASSES, RECORDS = 32, 10, 10_000
 _RECORD = 1 + 3 * SIDE * SIDE
@@ -40,13 +40,13 @@ class Cifar10:
         self._source = source
         self._pad = recipe.augmentation.pad or 0
         self._free = _free(source.size, self._pad)
-        training = _read(folder, _TRAINING)
-        held_out = recipe.header.held_out or 0
+        held_out, limit = recipe.header.held_out or 0, recipe.header.limit
+        needs_training = source.trains or held_out or mean is None
+        training = _read(folder, _TRAINING if needs_training else [])
         tested = [part[-held_out:] for part in training] if held_out else _read(folder, _TEST)
         training = tuple(part[: len(part) - held_out] for part in training)
-        limit = recipe.header.limit
-        self._images, self._labels = (part[:limit] for part in training)
-        self._tested, self._test_labels = (part[:limit] for part in tested)
+        self._images, self._labels = (part[spread(len(part), limit)] for part in training)
+        self._tested, self._test_labels = (part[spread(len(part), limit)] for part in tested)
         self.mean = _mean(self._images, recipe.pixels.mean) if mean is None else mean
         self._to_device(source.device)
 
@@ -147,7 +147,8 @@ def _free(size: tuple[int, int], pad: int) -> tuple[int, int]:
 
 def _read(folder: Path, names: list[str]) -> tuple[Tensor, ...]:
     """Images ``(n, 32, 32, 3)`` as bytes, and their labels."""
-    parts = [_read_file(folder / name) for name in names]
+    nothing = torch.empty(0, SIDE, SIDE, 3, dtype=torch.uint8), torch.empty(0, dtype=torch.long)
+    parts = [nothing, *(_read_file(folder / name) for name in names)]
     images, labels = (torch.cat(column) for column in zip(*parts, strict=True))
     return images, labels
 

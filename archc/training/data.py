@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -36,7 +36,9 @@ class Share:
 class Source:
     """Where images come from, and how they become a network's input.
 
-    ``size`` is the input's height and width, ``workers`` how many processes decode files.
+    ``size`` is the input's height and width, ``workers`` how many processes decode files; if it
+    does not ``train``, the training images may be missing. ``go_on`` is called now and then while
+    the mean is taken, and may raise.
     """
 
     directory: Path
@@ -47,6 +49,8 @@ class Source:
     seed: int = 0
     share: Share = Share()
     workers: int = 0
+    trains: bool = True
+    go_on: Callable[[], None] = lambda: None
 
 
 class Data(Protocol):

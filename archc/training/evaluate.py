@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from archc.devices import on_device
+from archc.errors import TrainingError
 from archc.graph import Network
 from archc.live import build_module
 from archc.recipes import Recipe, load_recipe
@@ -31,8 +32,12 @@ class Subject:
 def subject_of_run(folder: Path, weights: Path | None = None) -> Subject:
     """A run's network with the weights at its end, or so far, or of another file."""
     run: Run = open_run(folder)
-    chosen = weights or run.trained_weights()
-    return Subject(run.network(), chosen, run.recipe(), run.read_mean())
+    chosen, mean = weights or run.trained_weights(), run.read_mean()
+    if mean is None:
+        raise TrainingError(
+            f"{str(run.pixel_mean)!r} is damaged or missing", "archc train --resume takes it anew"
+        )
+    return Subject(run.network(), chosen, run.recipe(), mean)
 
 
 def subject_of_spec(network: Network, weights: Path, data: Path, recipe: str | None) -> Subject:
@@ -48,18 +53,26 @@ def evaluate(
     *,
     device: str = "cpu",
     workers: int = 0,
+    as_trained: bool = False,
 ) -> Score:
     """Test a network on all test images, looking at one or ten crops of each.
+
+    With ``as_trained`` on those that training tested on, where its recipe holds some out of the
+    training set or takes a limited number.
 
     Raises `DataError` for images that are missing or not what the network takes, `WeightsError`
     for weights that are not whole or not the network's, `DeviceError`.
     """
     network, recipe = subject.network, subject.recipe
+    if not as_trained:
+        all_images = {"held_out": None, "limit": None}
+        recipe = replace(recipe, header=recipe.header.model_copy(update=all_images))
     size, classes = size_and_classes(network)
     module = build_module(network, read_checkpoint(subject.weights))
     with on_device(device) as place:
         images = open_data(
-            Source(data, recipe, size, classes, place, workers=workers), subject.mean
+            Source(data, recipe, size, classes, place, workers=workers, trains=False),
+            subject.mean,
         )
         module.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return score(module, images, crops or recipe.testing.crops)

@@ -58,19 +58,14 @@ class ImageFolder:
     def __init__(self, source: Source, mean: Tensor | None = None):
         _require_pillow()
         self._source, self._recipe = source, source.recipe
-        classes = _classes(source.directory / "train")
-        if len(classes) != source.classes:
-            raise DataError(
-                f"the network tells {source.classes:,} classes apart; "
-                f"{str(source.directory / 'train')!r} has {len(classes):,} folders",
-                "write how many there are as `classes` in its spec",
-            )
-        limit = self._recipe.header.limit
-        self._training = _files(source.directory / "train", classes, limit)
-        val = source.directory / "val"
-        _check_same(classes, _classes(val), val)
+        train, val = source.directory / "train", source.directory / "val"
+        needs_training, limit = source.trains or mean is None, self._recipe.header.limit
+        classes = _classes(train if needs_training else val, source.classes)
+        if needs_training:
+            self._training = _files(train, classes, limit)
+            _check_same(classes, _classes(val), val)
         self._tested = _files(val, classes, limit)
-        self._resize = self._recipe.testing.resize or round(min(source.size) / 0.875)
+        self._resize = self._recipe.testing.resize or round(max(source.size) / 0.875)
         _check_sizes(self._recipe, source.size, self._resize)
         self.mean = self._mean_of_training() if mean is None else mean
         self._subtracted = self.mean.to(source.device)
@@ -112,7 +107,7 @@ class ImageFolder:
             pin_memory=device.type == "cuda",
             worker_init_fn=_leave_interrupts if self._source.workers else None,
         )
-        for batch in loader:
+        for batch in _of_living_workers(loader):
             if isinstance(batch, _Broken):
                 what = f"{batch.path!r} cannot be decoded: {batch.why}"
                 raise DataError(what, of_one_process=True)
@@ -142,6 +137,7 @@ class ImageFolder:
         total = torch.zeros(*source.size, 3, dtype=torch.float64)
         groups = (range(at, min(at + 100, len(some))) for at in range(0, len(some), 100))
         for images, _, _ in self._load(seen, groups):
+            source.go_on()
             total += images.sum((0, 1), dtype=torch.float64).cpu()
         mean = total / (255 * len(some))
         return (mean if given == "per_pixel" else mean.mean((0, 1))).float()
@@ -211,9 +207,24 @@ def _collate(items: list[Any]) -> Any:
     return torch.stack(images), torch.tensor(labels), torch.stack(colours)
 
 
+def _of_living_workers(loader: DataLoader[Any]) -> Iterator[Any]:
+    """The batches; that a worker has been ended is told in words."""
+    try:
+        yield from loader
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise DataError(
+            "a process that decodes images was ended, perhaps for want of memory",
+            "fewer --workers need less; --resume goes on",
+            of_one_process=True,
+        ) from None
+
+
 def _leave_interrupts(_: int) -> None:
-    """Ctrl-C is for the process that trains; it ends its workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """What asks to stop is for the process that trains, which ends its workers."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(1)
 
 
@@ -225,6 +236,10 @@ def _open(path: str) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what Pillow remarks on metadata
             with Image.open(path) as image:
+                if image.mode.startswith("I;16"):
+                    return image.convert("I").point(lambda level: level * (1 / 256)).convert("RGB")
+                if image.mode in ("I", "F"):
+                    return _Broken(path, "it has 32 bits a pixel, of which no number is white")
                 return image.convert("RGB")
     except OSError as error:
         return _Broken(path, "this is no image" if "identify" in str(error) else reason(error))
@@ -270,10 +285,11 @@ def _require_pillow() -> None:
         )
 
 
-def _classes(folder: Path) -> list[str]:
-    """The names of the class folders, in order."""
+def _classes(folder: Path, count: int | None = None) -> list[str]:
+    """The names of the class folders, in order; so many, if it is known."""
     try:
-        found = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
+        inside = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
+        found = sorted(entry.name for entry in inside if entry.is_dir())
     except FileNotFoundError:
         raise DataError(
             f"there is no folder {str(folder)!r}",
@@ -283,6 +299,11 @@ def _classes(folder: Path) -> list[str]:
         raise DataError(f"{str(folder)!r} cannot be read: {reason(error)}") from None
     if not found:
         raise DataError(f"{str(folder)!r} has no class folders")
+    if count is not None and len(found) != count:
+        raise DataError(
+            f"the network tells {count:,} classes apart; {str(folder)!r} has {len(found):,}",
+            "write how many there are as `classes` in its spec",
+        )
     return found
 
 
@@ -304,7 +325,8 @@ def _files(folder: Path, classes: list[str], limit: int | None) -> _Files:
             raise DataError(f"{str(folder / name)!r} cannot be read: {reason(error)}") from None
         if not entries:
             ending = ", ".join(sorted(SUFFIXES))
-            raise DataError(f"the class folder {str(folder / name)!r} has no images", ending)
+            what = f"the class folder {str(folder / name)!r} has no images"
+            raise DataError(what, f"images end in {ending}")
         paths += sorted(entries)
         labels += [label] * len(entries)
         ranks += [(index, label) for index in range(len(entries))]

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 REPORT_EVERY = 100
 """Over how many iterations the training error is taken."""
 
+ASK_EVERY = 10
+"""After how many iterations several processes ask each other whether to stop."""
+
 _LOOK_EVERY = 1.0
 """After how many seconds an observer is told of the progress again."""
 
@@ -308,7 +311,8 @@ class Loop:
             return
         started = time.perf_counter()
         weights = {key: tensor.cpu() for key, tensor in self.net.state_dict().items()}
-        if not all(bool(one.isfinite().all()) for one in weights.values()):
+        broken = not all(bool(one.isfinite().all()) for one in weights.values())
+        if self._all(torch.tensor(float(broken), device=self._fabric.device)) > 0:
             self._fail_for_numbers("a weight is not finite")
         names = {parameter: name for name, parameter in self.net.named_parameters()}
         momentum = {
@@ -366,14 +370,16 @@ class Loop:
         return Row(self.iteration, epoch, rate, seconds=spent, **measured)
 
     def _stop_if_asked(self) -> None:
-        """Stop where a signal has asked for it; several processes stop at the same report."""
+        """Stop where a signal has asked for it; several processes stop together."""
         if self._fabric.world_size == 1:
             if self._asked.signal:
                 raise _Stop
-        elif self.iteration % REPORT_EVERY == 0:
-            asked = self._all(torch.tensor(float(self._asked.signal), device=self._fabric.device))
-            if asked > 0:
-                self._asked.signal = self._asked.signal or int(asked / self._fabric.world_size) or 2
+        elif self.iteration % ASK_EVERY == 0:
+            mine = torch.tensor(float(self._asked.signal), device=self._fabric.device)
+            most = self._fabric.all_reduce(mine, reduce_op="max")
+            assert isinstance(most, Tensor)
+            self._asked.signal = int(most)
+            if self._asked.signal:
                 raise _Stop
 
     def _all(self, sums: Tensor) -> Tensor:

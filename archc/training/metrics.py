@@ -73,24 +73,25 @@ def read_metrics(path: Path) -> Sequence[Row]:
 
 
 def _whole_rows(path: Path) -> list[Row]:
-    """The rows up to the first that is not whole."""
+    """The rows that are whole: the last may still be being written, or have been."""
     try:
-        text = path.read_text()
+        text = path.read_text(errors="replace")
     except FileNotFoundError:
         return []
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise TrainingError(f"{str(path)!r} cannot be read: {reason(error)}") from None
     lines = text.splitlines(keepends=True)
     if lines[:1] not in ([], [HEADING]):
-        raise TrainingError(f"{str(path)!r} is no file of metrics: its first line is another")
+        what = f"{str(path)!r} is no file of metrics: its first line is another"
+        raise TrainingError(what, "move it away; training goes on without it")
     rows = []
     for line in lines[1:]:
         cells = line.rstrip("\n").split(",")
         if not line.endswith("\n") or len(cells) != len(COLUMNS):
-            break
+            continue
         try:
             first, rest = int(cells[0]), [float(cell) if cell else None for cell in cells[1:]]
         except ValueError:
-            break
+            continue
         rows.append(Row(first, rest[0] or 0.0, rest[1] or 0.0, *rest[2:]))
     return rows

@@ -31,6 +31,13 @@ def permutation(count: int, seed: int, epoch: int) -> Tensor:
     return torch.randperm(count, generator=generator_of(seed, "order", epoch))
 
 
+def spread(count: int, limit: int | None) -> Tensor:
+    """The places of ``limit`` of ``count`` images, or of all, evenly over them."""
+    if limit is None or limit >= count:
+        return torch.arange(count)
+    return torch.arange(limit) * count // limit
+
+
 class Epochs:
     """What is drawn for whole epochs, the last two of them kept: a batch may reach over two."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -17,21 +18,40 @@ from torch import Tensor
 
 from archc import __version__
 from archc.backends.pytorch import emit
+from archc.blocks import Record
 from archc.compile import compile_spec
 from archc.errors import TrainingError
-from archc.files import OutputError, make_folder, reason, write, write_all
+from archc.files import OutputError, make_folder, reason, write_all
 from archc.graph import Network
 from archc.recipes import Recipe, load_recipe
-from archc.spec import Spec, load_spec
+from archc.spec import Spec, SpecError, load_spec
+from archc.spec.diagnostics import listing
 from archc.spec.show import show
 from archc.training.checkpoints import newest_weights
-from archc.training.metrics import cut as cut_rows
+from archc.training.metrics import cut
 from archc.weights import read_checkpoint
 from archc.weights.files import to_safetensors
 
 RECORD = "run.json"
 _LOCK = ".lock"
-_FILES = ("spec.yaml", "module.py", "recipe.yaml", RECORD)
+_MEAN = "pixel-mean.safetensors"
+_FILES = ("spec.yaml", "module.py", "recipe.yaml", _MEAN, RECORD)
+
+
+class _Record(Record):
+    """What run.json holds; ``sittings`` say when and with what the run was begun and went on."""
+
+    spec: str
+    spec_sha256: str
+    recipe: str
+    recipe_sha256: str
+    pixel_mean_sha256: str
+    seed: int
+    sittings: list[dict[str, Any]]
+
+    def text(self) -> bytes:
+        """The file's content."""
+        return (json.dumps(self.model_dump(), indent=1) + "\n").encode()
 
 
 @dataclass(frozen=True)
@@ -68,7 +88,7 @@ class Run:
     @property
     def pixel_mean(self) -> Path:
         """What is subtracted of pixels."""
-        return self.folder / "pixel-mean.safetensors"
+        return self.folder / _MEAN
 
     @property
     def title(self) -> str:
@@ -80,14 +100,14 @@ class Run:
         return self.record.is_file()
 
     def read_mean(self) -> Tensor | None:
-        """What is subtracted of pixels; None where it has not been computed yet."""
-        if not self.pixel_mean.is_file():
+        """What is subtracted of pixels; None where the file is missing or not as it was written."""
+        try:
+            content = self.pixel_mean.read_bytes()
+        except OSError:
             return None
-        return read_checkpoint(self.pixel_mean).tensors.get("mean")
-
-    def write_mean(self, mean: Tensor) -> None:
-        """Keep what is subtracted of pixels."""
-        write(self.pixel_mean, to_safetensors({"mean": mean}))
+        if hashlib.sha256(content).hexdigest() != _read(self).pixel_mean_sha256:
+            return None
+        return read_checkpoint(self.pixel_mean).tensors["mean"]
 
     def trained_weights(self) -> Path:
         """The file of the weights at the end, or of the newest whole checkpoint.
@@ -117,47 +137,95 @@ def open_run(folder: Path) -> Run:
     return run
 
 
-def begin(run: Run, spec: Spec, recipe: Recipe, seed: int, how: Mapping[str, Any]) -> None:
+def begin(
+    run: Run, spec: Spec, recipe: Recipe, mean: Tensor, seed: int, how: Mapping[str, Any]
+) -> None:
     """Write what is known of a run before it begins, or nothing. Raises `OutputError`."""
-    record = {
-        "spec": spec.label,
-        "spec_sha256": spec.digest,
-        "recipe": recipe.name,
-        "recipe_sha256": recipe.digest,
-        "seed": seed,
-        "sittings": [_sitting(0, how)],
-    }
-    contents = (show(spec), emit(compile_spec(spec)), recipe.as_yaml(), _text(record))
-    write_all(
-        {run.folder / name: text.encode() for name, text in zip(_FILES, contents, strict=True)}
+    files = _files(run, spec, recipe, mean)
+    record = _Record(
+        spec=spec.label,
+        spec_sha256=spec.digest,
+        recipe=recipe.name,
+        recipe_sha256=recipe.digest,
+        pixel_mean_sha256=hashlib.sha256(files[run.pixel_mean]).hexdigest(),
+        seed=seed,
+        sittings=[_sitting(0, how)],
     )
+    write_all({**files, run.record: record.text()})
 
 
-def go_on(run: Run, spec: Spec, recipe: Recipe, seed: int | None) -> int:
+def check_same(run: Run, spec: Spec, recipe: Recipe, seed: int | None) -> int:
     """Check that a run is one of this spec and recipe; return its seed. Raises `TrainingError`."""
     record = _read(run)
-    for what, digest in (("spec", spec.digest), ("recipe", recipe.digest)):
-        if record[f"{what}_sha256"] != digest:
-            raise TrainingError(
-                f"{str(run.folder)!r} holds a run of another {what}, `{record[what]}`",
-                "choose another folder with --out",
-            )
-    if seed is not None and seed != record["seed"]:
-        raise TrainingError(f"{str(run.folder)!r} was begun with the seed {record['seed']}")
-    return int(record["seed"])
+    if record.spec_sha256 != spec.digest:
+        raise TrainingError(
+            f"{str(run.folder)!r} holds a run of another spec, `{record.spec}`", _ELSEWHERE
+        )
+    if record.recipe_sha256 != recipe.digest:
+        raise TrainingError(
+            f"{str(run.folder)!r} holds a run of another recipe: {_difference(run, recipe)}",
+            _ELSEWHERE,
+        )
+    if seed is not None and seed != record.seed:
+        raise TrainingError(f"{str(run.folder)!r} was begun with the seed {record.seed}")
+    return record.seed
 
 
-def cut(run: Run, iteration: int) -> None:
-    """Forget what was measured after an iteration. Raises `OutputError`."""
+_ELSEWHERE = "choose another folder with --out"
+
+
+def _difference(run: Run, recipe: Recipe) -> str:
+    """Of which keys a run's recipe says something else."""
+    try:
+        theirs = run.recipe().as_dict()
+    except SpecError:
+        return f"`{_read(run).recipe}`"
+    ours = recipe.as_dict()
+    keys = [f"`{key}`" for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
+    return f"{listing(keys, 'and')} {'is' if len(keys) == 1 else 'are'} not what it was"
+
+
+def go_on(
+    run: Run, spec: Spec, recipe: Recipe, mean: Tensor, iteration: int, how: Mapping[str, Any]
+) -> None:
+    """Bring a run's folder to where it goes on: what came later, or was left, is removed.
+
+    Raises `TrainingError` if the images are others, `OutputError`.
+    """
+    files, record = _files(run, spec, recipe, mean), _read(run)
+    if hashlib.sha256(files[run.pixel_mean]).hexdigest() != record.pixel_mean_sha256:
+        raise TrainingError(
+            f"{str(run.folder)!r} was begun with other images: their mean is another"
+        )
+    _sweep(run)
     if run.metrics.is_file():
-        cut_rows(run.metrics, iteration)
+        cut(run.metrics, iteration)
+    sittings = [*record.sittings, _sitting(iteration, how)]
+    write_all({**files, run.record: record.model_copy(update={"sittings": sittings}).text()})
 
 
-def note_sitting(run: Run, iteration: int, how: Mapping[str, Any]) -> None:
-    """Note that a run goes on, from which iteration and with what."""
-    record = _read(run)
-    record["sittings"].append(_sitting(iteration, how))
-    write(run.record, _text(record).encode())
+def _files(run: Run, spec: Spec, recipe: Recipe, mean: Tensor) -> dict[Path, bytes]:
+    """What a run is, as files."""
+    return {
+        run.folder / "spec.yaml": show(spec).encode(),
+        run.folder / "module.py": emit(compile_spec(spec)).encode(),
+        run.folder / "recipe.yaml": recipe.as_yaml().encode(),
+        run.pixel_mean: to_safetensors({"mean": mean}),
+    }
+
+
+def _sweep(run: Run) -> None:
+    """Remove what a process that was killed had not finished writing."""
+    names = (*_FILES, run.metrics.name, run.curves.name, run.weights.name)
+    left = [path for name in names for path in run.folder.glob(f".{name}.*")]
+    left += run.checkpoints.glob(".iteration-*")
+    for path in run.checkpoints.glob("iteration-*.safetensors"):
+        stem = path.name.partition(".")[0]
+        if not (run.checkpoints / f"{stem}.json").exists():
+            left.append(path)
+    for path in left:
+        with suppress(OSError):
+            path.unlink()
 
 
 def check_new(run: Run) -> None:
@@ -171,11 +239,14 @@ def check_new(run: Run) -> None:
     if run.is_begun():
         raise TrainingError(f"{str(run.folder)!r} holds a run already", "--resume goes on with it")
     foreign = [name for name in found if name not in _FILES and not name.startswith(".")]
-    if foreign:
+    if run.checkpoints.name in foreign:
         raise TrainingError(
-            f"{str(run.folder)!r} is not empty: it holds {foreign[0]!r}",
-            "choose another folder with --out",
+            f"{str(run.folder)!r} holds a run whose run.json is missing",
+            "its weights are in checkpoints/; a new run needs another folder, --out",
         )
+    if foreign:
+        what = f"{str(run.folder)!r} is not empty: it holds {foreign[0]!r}"
+        raise TrainingError(what, _ELSEWHERE)
 
 
 @contextmanager
@@ -204,19 +275,21 @@ def alone(run: Run) -> Iterator[None]:
         try:
             yield
         finally:
-            with suppress(OSError):
-                (run.folder / _LOCK).unlink()
-                run.folder.rmdir()
+            if not run.is_begun():
+                with suppress(OSError):
+                    (run.folder / _LOCK).unlink()
+                    run.folder.rmdir()
 
 
-def _read(run: Run) -> dict[str, Any]:
+def _read(run: Run) -> _Record:
     try:
-        record: dict[str, Any] = json.loads(run.record.read_text())
-        if not {"spec_sha256", "recipe_sha256", "seed", "sittings"} <= record.keys():
-            raise ValueError
-    except (OSError, ValueError, AttributeError):
-        raise TrainingError(f"{str(run.record)!r} is damaged") from None
-    return record
+        return _Record.model_validate_json(run.record.read_bytes())
+    except OSError as error:
+        raise TrainingError(f"{str(run.record)!r} cannot be read: {reason(error)}") from None
+    except ValueError:
+        raise TrainingError(
+            f"{str(run.record)!r} is damaged", "the weights in checkpoints/ do not need it"
+        ) from None
 
 
 def _sitting(iteration: int, how: Mapping[str, Any]) -> dict[str, Any]:
@@ -230,7 +303,3 @@ def _sitting(iteration: int, how: Mapping[str, Any]) -> dict[str, Any]:
             **{name: version(name) for name in ("torch", "lightning-fabric", "safetensors")},
         },
     }
-
-
-def _text(record: Mapping[str, Any]) -> str:
-    return json.dumps(record, indent=1) + "\n"

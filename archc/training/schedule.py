@@ -30,11 +30,10 @@ class Schedule:
 
     def rate(self, iteration: int) -> float:
         """The learning rate of an iteration, counted from 0."""
-        rate = self.recipe.learning_rate
-        if self.warming and self.recipe.warm_up is not None:
-            return self.recipe.warm_up.learning_rate
+        rate, warm_up = self.recipe.learning_rate, self.recipe.warm_up
         passed = sum(iteration >= one for one in rate.at or ())
-        return rate.initial / rate.divide_by ** (passed + self.divisions)
+        planned = rate.initial / rate.divide_by ** (passed + self.divisions)
+        return min(planned, warm_up.learning_rate) if self.warming and warm_up else planned
 
     def trained(self, error: float) -> None:
         """Take in the training error of the last iterations: warming up ends below a threshold."""
@@ -42,9 +41,9 @@ class Schedule:
         self.warming = self.warming and warm_up is not None and error >= warm_up.until_error
 
     def tested(self, error: float) -> None:
-        """Take in a test error: where it plateaus, the rate is divided."""
+        """Take in a test error: where it plateaus, the rate is divided, once warm."""
         rate = self.recipe.learning_rate
-        if rate.patience is None:
+        if rate.patience is None or self.warming:
             return
         if self.best is None or error < self.best - rate.threshold:
             self.best, self.stale = error, 0

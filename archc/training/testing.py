@@ -70,7 +70,13 @@ def _sums(logits: Tensor, labels: Tensor) -> Tensor:
         1
     )
     rank = torch.where(own[:, 0].isfinite(), rank, len(chances[0]))
-    counts = (torch.tensor(len(labels)), -own.double().sum(), (rank > 0).sum(), (rank > 4).sum())
+    loss = 0.0 - own.double().sum()  # not -0
+    counts = (
+        torch.tensor(len(labels)),
+        loss,
+        (rank > 0).sum(),
+        (rank > 4).sum(),
+    )
     return torch.stack([one.to(chances.device, torch.float64) for one in counts])
 
 

@@ -7,8 +7,8 @@ import os
 import signal
 import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,13 +22,14 @@ from archc.compile import compile_spec
 from archc.devices import DeviceError, describe_device, find_device, on_device
 from archc.errors import Interrupted, TrainingError
 from archc.files import OutputError, write
+from archc.graph import Network
 from archc.recipes import Recipe
 from archc.spec import Spec
 from archc.training import curves
 from archc.training import run as runs
 from archc.training.checkpoints import Saved, newest
 from archc.training.data import Data, Share, Source, open_data, size_and_classes
-from archc.training.loop import Asked, Loop, Observer, Task, together
+from archc.training.loop import Asked, Loop, Observer, Silent, Task, together
 from archc.training.run import Run
 from archc.training.testing import Score
 from archc.weights.files import to_safetensors
@@ -78,8 +79,20 @@ class _Plan:
     """What the first process knows of a run and all need."""
 
     seed: int
-    saved: Saved | None
-    mean: Tensor | None
+    saved: Saved | None = None
+    mean: Tensor | None = None
+    has_weights: bool = False
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What is asked for."""
+
+    spec: Spec
+    recipe: Recipe
+    data: Path
+    run: Run
+    options: TrainOptions
 
 
 def train(
@@ -92,41 +105,70 @@ def train(
 ) -> Trained:
     """Train a spec's network by a recipe into a run's folder.
 
-    Raises `TrainingError` (`DataError` for the images), `OutputError`, `DeviceError`,
-    ModuleNotFoundError where Lightning Fabric is missing, and `Interrupted` once a signal has
-    stopped it and all is saved.
+    Of several processes that train together, each returns or raises; errors that all meet are
+    `SystemExit` in all but the first. Raises `TrainingError` (`DataError` for the images),
+    `OutputError`, `DeviceError`, ModuleNotFoundError where Lightning Fabric is missing, and
+    `Interrupted` once a signal has stopped it and all is saved.
     """
     _require_fabric()
-    network = compile_spec(spec)
-    size, classes = size_and_classes(network)
+    _check_launch(options)
     _check_batch(recipe, options)
-    run = Run(out)
+    order = _Order(spec, recipe, data, Run(out), options)
     with ExitStack() as stack:
         fabric = stack.enter_context(_fabric(options))
-        quiet = _quiet_unless_first(fabric)
-        stack.enter_context(quiet)
+        stack.enter_context(_quiet_unless_first(fabric))
         stack.enter_context(on_device(str(fabric.device)))
         if fabric.is_global_zero:
-            stack.enter_context(runs.alone(run))
-        asked = stack.enter_context(_signals())
-        plan = _plan(fabric, run, spec, recipe, options, observer)
-        share = Share(fabric.global_rank, fabric.world_size)
-        source = Source(
-            data, recipe, size, classes, fabric.device, plan.seed, share, _workers(options)
-        )
-        images = open_data(source, plan.mean)
-        task = Task(network, recipe, run, plan.seed, options.compile)
-        loop = Loop(task, fabric, images, plan.saved, observer, asked)
-        together(fabric, lambda: _begin(fabric, run, spec, recipe, plan, options, images))
+            stack.enter_context(runs.alone(order.run))
+        say = observer.said if fabric.is_global_zero else Silent().said
+        asked = stack.enter_context(_signals(say))
+        return _train(order, fabric, observer, asked)
+
+
+def _train(order: _Order, fabric: Fabric, observer: Observer, asked: Asked) -> Trained:
+    """Train in one of the processes, which all do the same."""
+    run, network = order.run, compile_spec(order.spec)
+    plan = _plan(order, fabric, observer)
+    data = _open(order, fabric, network, plan, asked)
+    task = Task(network, order.recipe, run, plan.seed, order.options.compile)
+    loop = Loop(task, fabric, data, plan.saved, observer, asked)
+    if not (loop.is_done and plan.has_weights):
+        together(fabric, lambda: _begin(order, fabric, plan, data.mean))
         try:
-            if not loop.is_done:
-                _run(loop)
+            _run(loop)
         finally:
             if fabric.is_global_zero:
                 _draw(run)
         together(fabric, lambda: write(run.weights, to_safetensors(loop.net.state_dict())))
-        fabric.barrier()  # none of the processes leaves while another one still needs it
-        return Trained(out, loop.iteration, loop.test, fabric.is_global_zero)
+    fabric.barrier()  # none of the processes leaves while another one still needs it
+    return Trained(run.folder, loop.iteration, loop.test, fabric.is_global_zero)
+
+
+def _open(order: _Order, fabric: Fabric, network: Network, plan: _Plan, asked: Asked) -> Data:
+    """The images; what is taken over all of them, the first process takes for all."""
+
+    def go_on() -> None:
+        if asked.signal:
+            raise KeyboardInterrupt
+
+    (size, classes), options = size_and_classes(network), order.options
+    source = Source(
+        order.data,
+        order.recipe,
+        size,
+        classes,
+        fabric.device,
+        plan.seed,
+        Share(fabric.global_rank, fabric.world_size),
+        workers_for(options.devices) if options.workers is None else options.workers,
+        go_on=go_on,
+    )
+    if fabric.world_size == 1:
+        return open_data(source, plan.mean)
+    opened: list[Data] = []
+    together(fabric, lambda: opened.append(open_data(source, plan.mean)))
+    mean = fabric.broadcast(opened[0].mean if opened else None)
+    return opened[0] if opened else open_data(source, mean)
 
 
 def _require_fabric() -> None:
@@ -135,6 +177,27 @@ def _require_fabric() -> None:
             raise ModuleNotFoundError(
                 f"training needs {package}: pip install 'archc[train]'", name=module
             )
+
+
+def _check_launch(options: TrainOptions) -> None:
+    """Refuse numbers of processes that are not those that have been started."""
+    world = options.devices * options.nodes
+    started = os.environ.get("WORLD_SIZE", "")
+    if started.isdigit() and int(started) != world:
+        here = os.environ.get("LOCAL_WORLD_SIZE", started)
+        machines = int(started) // int(here) if here.isdigit() and int(here) else 1
+        nodes = f" --nodes {machines}" if machines > 1 else ""
+        raise TrainingError(
+            f"{started} processes have been started together, for {world} devices",
+            f"give --devices {here}{nodes}",
+        )
+    known = ("WORLD_SIZE", "MASTER_ADDR", "SLURM_NTASKS")
+    if options.nodes > 1 and not any(name in os.environ for name in known):
+        raise TrainingError(
+            f"for {options.nodes} machines, each has to be told of the others",
+            f"torchrun --nnodes {options.nodes} --nproc_per_node {options.devices} "
+            "--rdzv_backend c10d --rdzv_endpoint HOST:PORT -m archc train ...",
+        )
 
 
 def _check_batch(recipe: Recipe, options: TrainOptions) -> None:
@@ -152,22 +215,22 @@ def _fabric(options: TrainOptions) -> Iterator[Fabric]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what Lightning remarks when it is imported
         from lightning_fabric import Fabric
+        from lightning_fabric.strategies.ddp import DDPStrategy
 
     for name in ("lightning_fabric", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    kind = options.device
-    if kind == "auto":
-        kind = "cuda" if torch.cuda.is_available() else "cpu"
+    kind = kind_of(options.device)
     if kind == "cuda":
         find_device(f"cuda:{options.devices - 1}")
     if options.precision not in PRECISIONS:
         raise TrainingError(f"there is no precision `{options.precision}`")
     several = options.devices * options.nodes > 1
-    matmul, cudnn = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    cudnn: Any = torch.backends.cudnn
+    before = torch.get_float32_matmul_precision(), cudnn.allow_tf32, cudnn.benchmark
     try:
         tf32 = options.precision == "tf32"
         torch.set_float32_matmul_precision("high" if tf32 else "highest")
-        torch.backends.cudnn.allow_tf32 = tf32
+        cudnn.allow_tf32, cudnn.benchmark = tf32, True  # all batches are of one shape
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="lightning_fabric")
             warnings.filterwarnings("ignore", message="Grad strides do not match")
@@ -176,16 +239,15 @@ def _fabric(options: TrainOptions) -> Iterator[Fabric]:
                 accelerator=kind,
                 devices=options.devices,
                 num_nodes=options.nodes,
-                strategy="ddp" if several else "auto",
+                # Running statistics are each device's own; tests and checkpoints use the first's.
+                strategy=DDPStrategy(broadcast_buffers=False) if several else "auto",
                 precision=PRECISIONS[options.precision],  # type: ignore[arg-type]
             )
             fabric.launch()
             yield fabric
     finally:
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
-        torch.set_float32_matmul_precision(matmul)
-        torch.backends.cudnn.allow_tf32 = cudnn
+        torch.set_float32_matmul_precision(before[0])
+        cudnn.allow_tf32, cudnn.benchmark = before[1:]
 
 
 @contextmanager
@@ -198,7 +260,8 @@ def _quiet_unless_first(fabric: Fabric) -> Iterator[None]:
         if fabric.world_size == 1 or not any(word in str(error).lower() for word in broken):
             raise
         raise TrainingError(
-            "another of the processes that train together has ended", "--resume goes on"
+            "another of the processes that train together has ended",
+            "if it said why, mend that; --resume goes on",
         ) from None
     except (TrainingError, OutputError, DeviceError) as error:
         if fabric.global_rank and not getattr(error, "of_one_process", False):
@@ -211,8 +274,8 @@ def _quiet_unless_first(fabric: Fabric) -> Iterator[None]:
 
 
 @contextmanager
-def _signals() -> Iterator[Asked]:
-    """Ctrl-C and SIGTERM ask to stop; a second Ctrl-C does not wait for it."""
+def _signals(say: Callable[[str], None]) -> Iterator[Asked]:
+    """Ctrl-C and other requests to end ask to stop; a second one does not wait for it."""
     asked = Asked()
     if threading.current_thread() is not threading.main_thread():
         yield asked
@@ -222,8 +285,12 @@ def _signals() -> Iterator[Asked]:
         if asked.signal:
             raise KeyboardInterrupt
         asked.signal = number
+        say("stopping, once this iteration is saved; a second Ctrl-C does not wait")
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)  # nohup would have it ignored
+    before = {number: signal.signal(number, ask) for number in numbers}
     try:
         yield asked
     finally:
@@ -231,25 +298,21 @@ def _signals() -> Iterator[Asked]:
             signal.signal(number, handler)
 
 
-def _plan(
-    fabric: Fabric,
-    run: Run,
-    spec: Spec,
-    recipe: Recipe,
-    options: TrainOptions,
-    observer: Observer,
-) -> _Plan:
+def _plan(order: _Order, fabric: Fabric, observer: Observer) -> _Plan:
     """The seed, and where to go on; read by the first process for all."""
+    run, options = order.run, order.options
     plan: list[_Plan] = []
 
     def read() -> None:
         if not (options.resume and run.is_begun()):
             runs.check_new(run)
-            plan.append(_Plan(options.seed or 0, None, None))
+            plan.append(_Plan(options.seed or 0))
             return
-        seed = runs.go_on(run, spec, recipe, options.seed)
-        saved = newest(run.checkpoints, observer.said)
-        plan.append(_Plan(seed, saved, run.read_mean()))
+        seed = runs.check_same(run, order.spec, order.recipe, options.seed)
+        saved, mean = newest(run.checkpoints, observer.said), run.read_mean()
+        if mean is None:
+            observer.said(f"{run.pixel_mean.name} is damaged or missing; it is taken anew")
+        plan.append(_Plan(seed, saved, mean, run.weights.is_file()))
 
     together(fabric, read)
     if fabric.world_size == 1:
@@ -259,16 +322,9 @@ def _plan(
     return shared
 
 
-def _begin(
-    fabric: Fabric,
-    run: Run,
-    spec: Spec,
-    recipe: Recipe,
-    plan: _Plan,
-    options: TrainOptions,
-    data: Data,
-) -> None:
+def _begin(order: _Order, fabric: Fabric, plan: _Plan, mean: Tensor) -> None:
     """Write what a run is, or that it goes on, once nothing stands in its way."""
+    run, options = order.run, order.options
     how: dict[str, Any] = {
         "device": describe_device(fabric.device),
         "devices": options.devices * options.nodes,
@@ -276,13 +332,10 @@ def _begin(
         "compile": options.compile,
     }
     if run.is_begun():
-        runs.cut(run, plan.saved.iteration if plan.saved else 0)
-        runs.note_sitting(run, plan.saved.iteration if plan.saved else 0, how)
+        iteration = plan.saved.iteration if plan.saved else 0
+        runs.go_on(run, order.spec, order.recipe, mean, iteration, how)
     else:
-        run.metrics.unlink(missing_ok=True)
-        runs.begin(run, spec, recipe, plan.seed, how)
-    if plan.mean is None:
-        run.write_mean(data.mean)
+        runs.begin(run, order.spec, order.recipe, mean, plan.seed, how)
 
 
 def _run(loop: Loop) -> None:
@@ -301,13 +354,17 @@ def _run(loop: Loop) -> None:
 def _draw(run: Run) -> None:
     """The curves so far, where there are any and matplotlib is there to draw them."""
     if run.metrics.is_file() and find_spec("matplotlib") is not None:
-        try:
+        with suppress(Exception):  # a picture must not end a run, nor hide what has ended it
             write(run.curves, curves.draw([run]))
-        except (TrainingError, OutputError):
-            return  # what went wrong before is told
 
 
-def _workers(options: TrainOptions) -> int:
-    if options.workers is not None:
-        return options.workers
-    return min(MOST_WORKERS, (os.cpu_count() or 1) // options.devices)
+def kind_of(device: str) -> str:
+    """The kind of device: of ``auto``, cuda where there is one."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return device
+
+
+def workers_for(devices: int = 1) -> int:
+    """How many processes decode image files for each device unless it is said."""
+    return min(MOST_WORKERS, (os.cpu_count() or 1) // devices)

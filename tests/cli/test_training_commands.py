@@ -36,21 +36,28 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_is_evaluated_with_its_own_recipe(home: Path) -> None:
     done = archc("evaluate", "runs/tiny-cifar10", "--data", "images", cwd=home)
-    assert "of 64 test images wrong" in done.stdout
+    assert "of 10,000 images wrong" in done.stdout
+    done = archc("evaluate", "runs/tiny-cifar10", "--data", "images", "--as-trained", cwd=home)
+    assert "of 64 images wrong" in done.stdout
     ten = ("--crops", "10", "--format", "json")
     told = json.loads(
         archc("evaluate", "runs/tiny-cifar10", "--data", "images", *ten, cwd=home).stdout
     )
-    assert (told["subject"], told["crops"], told["images"]) == ("runs/tiny-cifar10", 10, 64)
+    assert (told["subject"], told["crops"], told["images"]) == ("runs/tiny-cifar10", 10, 10_000)
 
 
 def test_a_spec_is_evaluated_with_weights(home: Path) -> None:
     weights = "runs/tiny-cifar10/weights.safetensors"
     done = archc("evaluate", "tiny.yaml", "--weights", weights, "--data", "images", cwd=home)
-    assert "of 10,000 test images wrong" in done.stdout
+    assert "of 10,000 images wrong" in done.stdout
     done = archc("evaluate", "tiny.yaml", "--data", "images", cwd=home)
     assert done.returncode == 2
     assert "a SPEC needs --weights FILE; a RUN has its own" in done.stderr
+    done = archc("evaluate", "runs/tinny", "--data", "images", cwd=home)
+    assert (done.returncode, done.stderr.split("\n")[0]) == (
+        1,
+        "runs/tinny:1:1: error: there is no file or shipped spec `runs/tinny`",
+    )
     done = archc(
         *("evaluate", "cifar10/resnet20", "--weights", weights, "--data", "images"), cwd=home
     )

@@ -99,6 +99,20 @@ def test_a_child_replaces_whole_keys(tmp_path: Path) -> None:
     assert recipe.optimizer == load_recipe("cifar10").optimizer
 
 
+def test_null_takes_away_what_a_parent_says(tmp_path: Path) -> None:
+    child = tmp_path / "child.yaml"
+    child.write_text("recipe: child\nextends: cifar10\nwarm_up: null\n")
+    assert load_recipe(str(child)).warm_up is None
+    settings = ["learning_rate.patience=3", "learning_rate.at=null", "warm_up=null"]
+    recipe = load_recipe("cifar10", settings)
+    assert (recipe.learning_rate.at, recipe.learning_rate.patience) == (None, 3)
+    assert recipe.warm_up is None
+    with pytest.raises(SpecError) as told:
+        load_recipe("cifar10", settings[:1])
+    assert "note: `at` is given here" in str(told.value)
+    assert "hint: --set learning_rate.at=null takes `at` away" in str(told.value)
+
+
 def test_settings_reach_into_sections() -> None:
     recipe = load_recipe(
         "cifar10",
@@ -180,6 +194,7 @@ r.yaml:3:43: error: `at` and `patience` exclude each other: divided at given ite
 the test error plateaus
   learning_rate: {initial: 0.1, at: [5, 5], patience: 3}
                                             ^
+r.yaml:3:31: note: `at` is given here
 r.yaml:4:16: error: `resize` is for `data: image_folder`; this recipe's data is `cifar10`
   augmentation: {resize: [480, 256]}
                  ^

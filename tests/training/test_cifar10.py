@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from images import cifar_images
+from images import cifar_spread
 from torch import Tensor
 
 from archc.errors import DataError
@@ -24,14 +24,10 @@ def source(directory: Path, *settings: str, size: tuple[int, int] = SIZE) -> Sou
     return Source(directory, recipe, size, 10, torch.device("cpu"), seed=5)
 
 
-def pixels() -> Tensor:
-    """The training images as they are in the first file, from 0 to 1."""
-    return cifar_images(512, 1)[0][:100].double() / 255
-
-
 def test_a_batch_is_padded_cropped_and_mirrored_images_less_their_mean(cifar: Path) -> None:
     data = Cifar10(source(cifar, "limit=40"))
-    few = pixels()[:40]
+    few, numbers = cifar_spread(40)
+    few = few.double() / 255
     mean = few.mean(0)
     assert torch.allclose(data.mean.permute(2, 0, 1).double(), mean, atol=1e-6)
     padded = torch.nn.functional.pad(few - mean, (4, 4, 4, 4))
@@ -41,7 +37,7 @@ def test_a_batch_is_padded_cropped_and_mirrored_images_less_their_mean(cifar: Pa
         assert images.is_contiguous(memory_format=torch.channels_last)
         for image, label in zip(images, labels, strict=True):
             view = find(image, padded)
-            assert cifar_images(512, 1)[1][view[0]] == label
+            assert numbers[view[0]] == label
             seen.add(view)
     assert len({view[1:3] for view in seen}) > 50  # of 81 places
     assert {view[3] for view in seen} == {False, True}
@@ -75,7 +71,7 @@ def test_two_shares_are_the_batch(cifar: Path) -> None:
 def test_a_test_view_is_the_whole_image_and_ten_are_corners_and_centre(cifar: Path) -> None:
     data = Cifar10(source(cifar))
     mean = data.mean.permute(2, 0, 1)
-    images = cifar_images(512, 6)[0][:100].float() / 255 - mean
+    images = cifar_spread(100, test=True)[0].float() / 255 - mean
     views = torch.cat([views for views, _ in data.test_batches(1)])
     assert torch.allclose(views[:, 0], images, atol=1e-6)
     ten = torch.cat([views for views, _ in data.test_batches(10)])
@@ -98,9 +94,18 @@ def test_held_out_images_are_tested_on(cifar: Path) -> None:
 def test_given_means_and_deviations(cifar: Path) -> None:
     data = Cifar10(source(cifar, "pixels={mean: [0.5, 0.4, 0.3], std: [0.1, 0.2, 0.5]}"))
     views, _ = next(data.test_batches(1))
-    images = cifar_images(512, 6)[0][:100].float() / 255
+    images = cifar_spread(100, test=True)[0].float() / 255
     mean, std = (torch.tensor(v)[:, None, None] for v in ((0.5, 0.4, 0.3), (0.1, 0.2, 0.5)))
     assert torch.allclose(views[:, 0], (images - mean) / std, atol=1e-5)
+
+
+def test_testing_alone_needs_no_training_images(cifar: Path, tmp_path: Path) -> None:
+    shutil.copy(cifar / "test_batch.bin", tmp_path)
+    alone = replace(source(tmp_path), trains=False)
+    data = Cifar10(alone, mean=torch.zeros(3))
+    assert sum(len(labels) for _, labels in data.test_batches(1)) == 100
+    with pytest.raises(DataError, match=r"there is no '.*data_batch_1.bin'"):
+        Cifar10(alone)
 
 
 def broken(folder: Path, into: Path) -> Path:

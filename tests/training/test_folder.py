@@ -97,8 +97,9 @@ def test_folders_that_are_not_whole(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"there is no folder '.*train'"):
         ImageFolder(source(tmp_path))
     directory = make_folder(tmp_path / "images")
-    with pytest.raises(DataError, match=r"tells 1,000 classes apart; .*train' has 3 folders"):
+    with pytest.raises(DataError, match=r"tells 1,000 classes apart; .*train' has 3"):
         ImageFolder(source(directory, classes=1000))
+    (directory / "train" / ".cache").mkdir()  # hidden folders are none
     (directory / "val" / "extra").mkdir()
     with pytest.raises(DataError, match=r"the class folder 'extra' is in '.*val' alone"):
         ImageFolder(source(directory))
@@ -118,6 +119,28 @@ def test_an_image_that_cannot_be_decoded(tmp_path: Path, workers: int) -> None:
     bad.write_bytes(b"not a picture")
     with pytest.raises(DataError, match=r"class2/1.png' cannot be decoded: this is no image"):
         list(data.batches(0, 1))
+
+
+def test_testing_alone_needs_no_training_images(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "val").symlink_to(folder / "val")
+    alone = replace(source(tmp_path), trains=False)
+    assert len(next(ImageFolder(alone, torch.zeros(3)).test_batches(1))[1]) == 12
+    with pytest.raises(DataError, match=r"there is no folder '.*train'"):
+        ImageFolder(alone)
+
+
+def test_levels_of_16_bits_are_scaled_and_those_of_32_refused(tmp_path: Path) -> None:
+    directory = make_folder(tmp_path, training=1)
+    file = directory / "train" / "class0" / "0.png"
+    grey = torch.full((40, 40), 32768, dtype=torch.uint16)
+    Image.fromarray(grey.numpy()).save(file)
+    plain = source(directory, "pixels={mean: [0, 0, 0]}", *OFF, "batch=3")
+    images, labels = next(ImageFolder(plain).batches(0, 1))
+    assert torch.allclose(images[labels == 0], torch.tensor(128 / 255))
+    file.unlink()
+    Image.fromarray(torch.rand(40, 40).numpy()).save(file.with_suffix(".tiff"))
+    with pytest.raises(DataError, match="of which no number is white"):
+        next(ImageFolder(plain).batches(0, 1))
 
 
 def test_inputs_that_no_image_is_resized_to(folder: Path) -> None:

@@ -42,6 +42,18 @@ def test_a_plateau_divides_the_rate() -> None:
     assert schedule.rate(9) == pytest.approx(0.001)
 
 
+def test_warming_up_waits_for_no_plateau_and_ends_where_the_rate_is_smaller() -> None:
+    warm = "warm_up={learning_rate: 0.02, until_error: 50}"
+    schedule = Schedule.begin(load_recipe("imagenet", [warm, "learning_rate.patience=1"]), 50)
+    for _ in range(5):
+        schedule.tested(90.0)
+    assert schedule.rate(5) == 0.02
+    schedule.trained(40.0)
+    assert schedule.rate(6) == 0.1
+    never = Schedule.begin(load_recipe("cifar10", [warm]), layers=20)
+    assert [never.rate(i) for i in (0, 32_000, 48_000)] == pytest.approx([0.02, 0.01, 0.001])
+
+
 def test_its_state_goes_through_a_checkpoint() -> None:
     recipe = load_recipe("imagenet")
     schedule = Schedule.begin(recipe, layers=50)

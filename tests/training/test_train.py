@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -91,10 +92,10 @@ def test_the_loss_falls_and_the_run_is_all_there(
     assert (run / "curves.svg").read_text().startswith("<?xml")
     assert archc.load(run / "spec.yaml").params == archc.load(spec).params
     assert len(list((run / "checkpoints").glob("*.json"))) == 2
-    again = archc.evaluate(run, cifar)
+    again = archc.evaluate(run, cifar, as_trained=True)
     assert again.error == trained.test.error
     assert again.loss == pytest.approx(trained.test.loss, rel=1e-6)
-    assert archc.evaluate(run, cifar, crops=10).images == 256
+    assert archc.evaluate(run, cifar).images == 10_000
     assert build_module(archc.load(spec)).load_state_dict(weights(run))
 
 
@@ -224,6 +225,65 @@ def test_a_run_that_is_done_stays_as_it_is(
     assert equal(before, weights(whole))
 
 
+def test_what_a_killed_process_left_is_swept_and_what_is_damaged_mended(
+    spec: Path, recipe: Path, cifar: Path, whole: Path
+) -> None:
+    before = weights(whole)
+    (whole / "checkpoints" / "iteration-0000120.json").unlink()
+    (whole / "checkpoints" / ".iteration-0000140.json.a1b2c3d4").touch()
+    (whole / ".run.json.a1b2c3d4").touch()
+    (whole / "spec.yaml").write_text("x: [")
+    mean = whole / "pixel-mean.safetensors"
+    content = mean.read_bytes()
+    mean.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(TrainingError, match=r"pixel-mean.safetensors' is damaged or missing"):
+        archc.evaluate(whole, cifar)
+    watcher = Watcher()
+    archc.train(spec, str(recipe), cifar, whole, options=RESUME, observer=watcher)
+    assert watcher.words == ["pixel-mean.safetensors is damaged or missing; it is taken anew"]
+    assert equal(before, weights(whole))
+    assert mean.read_bytes() == content
+    assert archc.load(whole / "spec.yaml").params == archc.load(spec).params
+    assert [path.name for path in whole.glob(".*")] == [".lock"]
+    assert len(list((whole / "checkpoints").iterdir())) == 6
+
+
+def test_other_images_are_no_images_to_go_on_with(
+    spec: Path, recipe: Path, cifar: Path, whole: Path, tmp_path: Path
+) -> None:
+    other = shutil.copytree(cifar, tmp_path / "other")
+    shutil.copy(cifar / "test_batch.bin", other / "data_batch_1.bin")
+    for path in ("weights.safetensors", "pixel-mean.safetensors"):
+        (whole / path).unlink()
+    with pytest.raises(TrainingError, match="was begun with other images"):
+        archc.train(spec, str(recipe), other, whole, options=RESUME)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", '{"seed": 1}'])
+def test_a_damaged_record(spec: Path, recipe: Path, cifar: Path, whole: Path, text: str) -> None:
+    (whole / "run.json").write_text(text)
+    with pytest.raises(TrainingError, match=r"run.json' is damaged") as told:
+        archc.train(spec, str(recipe), cifar, whole, options=RESUME)
+    assert told.value.hint == "the weights in checkpoints/ do not need it"
+
+
+def test_processes_that_have_not_been_started(
+    spec: Path, recipe: Path, cifar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    options = TrainOptions(device="cpu", nodes=2)
+    with pytest.raises(TrainingError, match="each has to be told of the others") as told:
+        archc.train(spec, str(recipe), cifar, tmp_path / "run", options=options)
+    assert str(told.value.hint).startswith("torchrun --nnodes 2 --nproc_per_node 1")
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    with pytest.raises(
+        TrainingError, match="4 processes have been started together, for 1"
+    ) as told:
+        archc.train(spec, str(recipe), cifar, tmp_path / "run", options=CPU)
+    assert told.value.hint == "give --devices 2 --nodes 2"
+
+
 def test_folders_that_hold_something_else(
     spec: Path, recipe: Path, cifar: Path, whole: Path, tmp_path: Path
 ) -> None:
@@ -233,7 +293,7 @@ def test_folders_that_hold_something_else(
     with pytest.raises(TrainingError, match="holds a run already") as told:
         train(whole, CPU)
     assert told.value.hint == "--resume goes on with it"
-    with pytest.raises(TrainingError, match="holds a run of another recipe, `trial`"):
+    with pytest.raises(TrainingError, match="of another recipe: `iterations` is not what it was"):
         train(whole, RESUME, "iterations=130")
     with pytest.raises(TrainingError, match="was begun with the seed 0"):
         train(whole, TrainOptions(device="cpu", resume=True, seed=3))
