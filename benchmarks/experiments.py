@@ -12,6 +12,7 @@ import argparse
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -81,7 +82,8 @@ def _section(runs: list[Run], note: str, figure: str) -> str:
     heading = ["network", "training error", "test error", "the paper's", "iterations", "time"]
     return (
         "## CIFAR-10, the whole recipe\n\n"
-        f"`benchmarks/experiments.py` on {describe_device(place)}; {machine()}. {note}\n\n"
+        f"`benchmarks/experiments.py` on {describe_device(place)}; {machine()}. {note}".rstrip()
+        + "\n\n"
         f"{table(heading, rows)}\n\n![Training and test error]({figure})"
     )
 
@@ -118,4 +120,5 @@ def _seconds(rows: Sequence[Row]) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    with suppress(KeyboardInterrupt):  # the run has saved itself
+        main()

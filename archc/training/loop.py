@@ -289,8 +289,6 @@ class Loop:
             go_on=self._stop_if_asked if self._fabric.world_size == 1 else lambda: None,
         )
         self._paused += time.perf_counter() - started
-        if not math.isfinite(found.loss):
-            self._fail_for_numbers("the loss of test images is not finite")
         self._schedule.tested(found.error)
         self.test, self._tested_at, self._is_saved = found, self.iteration, False
         self._last = replace(self._progress(), test_error=found.error)
