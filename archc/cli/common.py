@@ -28,10 +28,12 @@ else:
     _ParamType = click.ParamType  # generic since click 8.4 only
 
 
-class SpecArgument(_ParamType):
-    """A path, a shipped name or ``-``; completes both kinds of names."""
+class _NamedFile(_ParamType):
+    """A path or a shipped name; completes both."""
 
-    name = "spec"
+    def shipped(self) -> list[str]:
+        """The names that are shipped."""
+        raise NotImplementedError
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
@@ -39,27 +41,32 @@ class SpecArgument(_ParamType):
         """Shipped names that begin so, and files."""
         from click.shell_completion import CompletionItem
 
-        from archc.spec.files import shipped_names
-
-        names = [CompletionItem(n) for n in shipped_names() if n.startswith(incomplete)]
+        names = [CompletionItem(name) for name in self.shipped() if name.startswith(incomplete)]
         return [*names, CompletionItem(incomplete, type="file")]
 
 
-class RecipeArgument(_ParamType):
-    """A path or the name of a shipped recipe; completes both."""
+class SpecArgument(_NamedFile):
+    """A spec: a path, a shipped name or ``-``."""
+
+    name = "spec"
+
+    def shipped(self) -> list[str]:
+        """The shipped specs."""
+        from archc.spec.files import shipped_names
+
+        return shipped_names()
+
+
+class RecipeArgument(_NamedFile):
+    """A recipe: a path or a shipped name."""
 
     name = "recipe"
 
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[click.shell_completion.CompletionItem]:
-        """Shipped recipes that begin so, and files."""
-        from click.shell_completion import CompletionItem
-
+    def shipped(self) -> list[str]:
+        """The shipped recipes."""
         from archc.recipes import recipe_names
 
-        names = [CompletionItem(name) for name in recipe_names() if name.startswith(incomplete)]
-        return [*names, CompletionItem(incomplete, type="file")]
+        return recipe_names()
 
 
 def specs(command: Command) -> Command:

@@ -24,7 +24,7 @@ from archc.recipes.models import (
 from archc.spec.diagnostics import Findings, Note, Place, Source, SpecError, quote
 from archc.spec.files import identity
 from archc.spec.reader import INVALID, Entry, Value, read
-from archc.spec.validate import describe, is_nothing, tainted, unknown, validate
+from archc.spec.validate import describe, is_nothing, parent_name, tainted, unknown, validate
 
 MAX_ANCESTORS = 64
 
@@ -107,20 +107,16 @@ def _takes_away(entry: Entry) -> bool:
 def _parent(
     value: Value, source: Source, findings: Findings, chain: tuple[Source, ...]
 ) -> dict[str, Entry] | None:
-    if tainted(value):
-        return None
-    if not isinstance(value.data, str) or not value.data:
-        what = f"must be a path or the name of a shipped recipe, not {describe(value)}"
-        message = f"`extends` {'has no value' if is_nothing(value) else what}"
-        findings.error(value.place, message, "for example `extends: cifar10`")
+    name = parent_name(value, "recipe", "cifar10", findings)
+    if name is None:
         return None
     try:
-        parent = open_parent_recipe(value.data, value.place)
+        parent = open_parent_recipe(name, value.place)
     except SpecError as error:
         findings.add(error)
         return None
     if identity(parent) in map(identity, chain):
-        findings.error(value.place, f"{quote(value.data)} extends itself")
+        findings.error(value.place, f"{quote(name)} extends itself")
         return None
     if len(chain) > MAX_ANCESTORS:
         findings.error(value.place, f"a recipe may have at most {MAX_ANCESTORS} ancestors")

@@ -28,7 +28,7 @@ from archc.spec.models import KEYS, NAME, Header, Spec
 from archc.spec.overrides import Override, locate_with, parse_input, parse_with, written
 from archc.spec.reader import INVALID, MAX_BYTES, Entry, Value, read
 from archc.spec.stages import Written, place_stages, stage_attributes
-from archc.spec.validate import describe, is_nothing, tainted, unknown, validate
+from archc.spec.validate import describe, is_nothing, parent_name, tainted, unknown, validate
 
 MAX_ANCESTORS = 64
 
@@ -171,22 +171,18 @@ def _parent(
     value: Value, source: Source, findings: Findings, descendants: tuple[Source, ...]
 ) -> _Draft | None:
     """What ``extends`` names, read and laid over its own ancestors."""
-    if tainted(value):
-        return None
-    if not isinstance(value.data, str) or not value.data:
-        what = f"must be a path or the name of a shipped spec, not {describe(value)}"
-        message = f"`extends` {'has no value' if is_nothing(value) else what}"
-        findings.error(value.place, message, "for example `extends: imagenet/resnet50`")
+    name = parent_name(value, "spec", "imagenet/resnet50", findings)
+    if name is None:
         return None
     try:
-        parent = open_parent(value.data, value.place)
+        parent = open_parent(name, value.place)
     except SpecError as error:
         findings.add(error)
         return None
     chain = (*descendants, source)
     if identity(parent) in map(identity, chain):
         way = "" if identity(parent) == identity(source) else ", by way of this line"
-        findings.error(value.place, f"{quote(value.data)} extends itself{way}")
+        findings.error(value.place, f"{quote(name)} extends itself{way}")
         return None
     if len(chain) > MAX_ANCESTORS:
         findings.error(value.place, f"a spec may have at most {MAX_ANCESTORS} ancestors")

@@ -105,6 +105,18 @@ def tainted(value: Value) -> bool:
     return value.data is INVALID
 
 
+def parent_name(value: Value, kind: str, example: str, findings: Findings) -> str | None:
+    """What ``extends`` names, or None where it names nothing, what is wrong being noted."""
+    if tainted(value):
+        return None
+    if isinstance(value.data, str) and value.data:
+        return value.data
+    what = f"must be a path or the name of a shipped {kind}, not {describe(value)}"
+    message = f"`extends` {'has no value' if is_nothing(value) else what}"
+    findings.error(value.place, message, f"for example `extends: {example}`")
+    return None
+
+
 def is_nothing(value: Value) -> bool:
     """Whether nothing is written where a value should be."""
     return value.data is None and not value.text
