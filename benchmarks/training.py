@@ -27,7 +27,7 @@ from archc.training.data import Source, open_data
 from archc.training.loop import Asked, Loop
 from archc.training.loop import Task as Training
 
-BATCH, ROUNDS = 128, 12
+BATCH, ROUNDS = 128, 20
 DEPTHS = {"resnet20": 3, "resnet56": 9}
 SIZE = 32
 
@@ -86,7 +86,7 @@ def main() -> None:
                     for layout in layouts
                 }
                 tasks["archc"] = _archc(name, Path(folder), dtype, compiles)
-                rows.append(_row(name, dtype, compiles, interleaved(tasks, ROUNDS)))
+                rows.append(_row(name, dtype, compiles, interleaved(tasks, ROUNDS, runs=1)))
     heading = [
         "network",
         "",

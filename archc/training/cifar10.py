@@ -108,15 +108,18 @@ class Cifar10:
         self, images: Tensor, which: Tensor, top: Tensor, left: Tensor, flip: Tensor
     ) -> Tensor:
         """Crops ``(images, 3, height, width)`` in channels_last, their mean subtracted."""
-        width = len(self._columns)
-        rows = top[:, None] + self._rows
+        height, width = self._source.size
+        side = images.shape[1]
         along = torch.where(flip[:, None] > 0, width - 1 - self._columns, self._columns)
-        columns = left[:, None] + along
-        rows, columns = rows[:, :, None], columns[:, None, :]
-        crops = images[which[:, None, None], rows, columns] / 255 - self._mean[rows, columns]
+        rows, columns = top[:, None] + self._rows, left[:, None] + along
+        # Pixels by their place in an image, and by that among all pixels: the quickest way to crop.
+        inside = (rows[:, :, None] * side + columns[:, None, :]).flatten(1)
+        among_all = inside + which[:, None] * (side * side)
+        pixels = images.view(-1, 3).index_select(0, among_all.flatten()) / 255
+        crops = pixels.sub_(self._mean.view(-1, 3).index_select(0, inside.flatten()))
         if self._std is not None:
-            crops = crops / self._std
-        return crops.permute(0, 3, 1, 2)
+            crops = crops.div_(self._std)
+        return crops.view(len(which), height, width, 3).permute(0, 3, 1, 2)
 
 
 def _folder(directory: Path) -> Path:
