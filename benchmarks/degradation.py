@@ -26,7 +26,7 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--data", required=True, help="CIFAR-10's binary version")
     asked.add_argument("--runs", type=Path, default=Path("runs/degradation"))
-    asked.add_argument("--iterations", type=int, default=600)
+    asked.add_argument("--iterations", type=int, default=400)
     asked.add_argument("--batch", type=int, default=64)
     told = asked.parse_args()
     settings = [

@@ -47,14 +47,19 @@ print(time.perf_counter() - start)
 
 
 def main() -> None:
-    """Measure, and write the section into docs/benchmarks.md."""
+    """Measure, and write the sections into docs/benchmarks.md: all, or those that are named."""
     torch.manual_seed(0)
+    measures = {"modules": _modules, "shortcuts": _shortcuts}
+    for name in sys.argv[1:] or measures:
+        write_section(name, measures[name]())
+
+
+def _modules() -> str:
     models = torchvision_models()
     sections = [_intro()]
     if models is not None:
         sections += [_beside_torchvision(models)]
-    sections += [_shortcuts(), _deepest()]
-    write_section("modules", "\n\n".join(sections))
+    return "\n\n".join([*sections, _deepest()])
 
 
 def _intro() -> str:
@@ -242,7 +247,9 @@ def _shortcuts() -> str:
                 rows.append(_shortcut_row(spec, images, classes, layout, compiles))
     heading = ["training step", "layout", "", "A", "B", "time, A over B", "memory, A over B"]
     return (
-        "### Option A beside option B\n\n"
+        "## Option A beside option B\n\n"
+        f"`benchmarks/modules.py shortcuts` on {machine()}, {torch.get_num_threads()} threads, "
+        f"torch {torch.__version__}: a training step with option A's shortcuts and one with B's. "
         f"The median over {INSTANCES} pairs of modules, made anew, in {INSTANCE_ROUNDS} rounds "
         "each, as two modules of the same option differ by up to 2 %. Behind it, between which "
         "ratios half of all rounds lie.\n\n" + table(heading, rows)

@@ -48,6 +48,8 @@ def test_it_checks_counts_draws_and_emits_without_torch(installed: Path) -> None
     source = run(archc, "emit", "imagenet/resnet34", cwd=installed)
     assert source == (ROOT / "generated/imagenet/resnet34.py").read_text()
     assert run(archc, "list", "--format", "names", cwd=installed).count("\n") == 41
+    code = "from archc.recipes import load_recipe; print(load_recipe('cifar10').header.iterations)"
+    assert run(installed / "venv/bin/python", "-c", code, cwd=installed) == "64000\n"
 
 
 def test_a_module_without_torch_is_a_clear_error(installed: Path) -> None:
