@@ -70,7 +70,7 @@ def _section(errors: dict[str, list[float]], iterations: int, batch: int) -> str
     return (
         "## Plain-56 beside ResNet-56, a small budget\n\n"
         f"`benchmarks/degradation.py` on {machine()}: the recipe's first {iterations} iterations "
-        f"with a batch of {batch} (the recipe has 64,000 with 128), on the first 20,000 images; "
+        f"with a batch of {batch} (the recipe has 64,000 with 128), on 20,000 of the images; "
         f"the training error of the last 100 iterations. ResNet-56 is below plain-56 with {below} "
         f"of {len(pairs)} seeds.\n\n" + table(heading, rows)
     )

@@ -30,7 +30,7 @@ import archc
 from archc.bench.timing import measure_rates, peak_memory
 
 BATCH, ROUNDS = 8, 8
-INSTANCES, INSTANCE_ROUNDS = 5, 6
+INSTANCES, INSTANCE_ROUNDS = 4, 4
 PEER = "torchvision, eager"
 NETWORKS = ("resnet34", "resnet50")
 MODULE_1202 = """
