@@ -10,48 +10,60 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, Strict
+from pydantic.fields import FieldInfo
 
 from archc.blocks import Record
+from archc.spec.models import Name, Text
 
 MAX_ITERATIONS = 1_000_000_000
 MAX_BATCH = 1_000_000
 MAX_SIDE = 4096
 
-_NAME = "1 to 64 letters, digits, `_`, `.` and `-`, a letter first"
-_PRINTABLE = r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029\ufffe\uffff]*$"
-_RATE = "a number above 0, at most 1,000"
 _COLOURS = "[red, green, blue]"
 
+_Rate = Annotated[
+    float,
+    Field(gt=0, le=1000, json_schema_extra={"errorMessage": "a number above 0, at most 1,000"}),
+]
 _Level = Annotated[float, Field(ge=0, le=1, description="level")]
 _Spread = Annotated[float, Field(gt=0, le=1, description="deviation")]
 _Side = Annotated[int, Field(ge=1, le=MAX_SIDE, description="side")]
+_Sides = Annotated[tuple[_Side, _Side], Strict(False)]
 _Iteration = Annotated[int, Field(ge=1, le=MAX_ITERATIONS, description="iteration")]
+
+Kind = Literal["cifar10", "image_folder"]
+"""The kinds of data."""
+
+
+@dataclass(frozen=True)
+class OnlyFor:
+    """Marks a field that only one kind of data has."""
+
+    kind: Kind
+
+
+def only_for(field: FieldInfo) -> Kind | None:
+    """The one kind of data that has a field; None where all have it."""
+    return next((mark.kind for mark in field.metadata if isinstance(mark, OnlyFor)), None)
 
 
 class Header(Record):
     """The keys of a recipe that are plain values."""
 
-    recipe: str = Field(
-        pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$",
-        description="The recipe's name: letters, digits, _ . -, beginning with a letter.",
-        json_schema_extra={"errorMessage": _NAME},
+    recipe: Name = Field(
+        description="The recipe's name: letters, digits, _ . -, beginning with a letter."
     )
-    description: str = Field(
-        default="",
-        pattern=_PRINTABLE,
-        description="A sentence on the recipe.",
-        json_schema_extra={"errorMessage": "text without control characters"},
-    )
-    data: Literal["cifar10", "image_folder"] = Field(
+    description: Text = Field(default="", description="A sentence on the recipe.")
+    data: Kind = Field(
         description="What the data directory holds: CIFAR-10 in its binary layout, or train/ "
         "and val/ with a folder of images for each class."
     )
-    held_out: int | None = Field(
+    held_out: Annotated[int | None, OnlyFor("cifar10")] = Field(
         default=None,
         ge=0,
         le=49_999,
         description="How many images, the last of the training set, are kept from training and "
-        "tested on instead of the test set. For cifar10.",
+        "tested on instead of the test set.",
     )
     limit: int | None = Field(
         default=None,
@@ -102,12 +114,7 @@ class Optimizer(Record):
 class LearningRate(Record):
     """The learning rate: divided at given iterations, or when the test error plateaus."""
 
-    initial: float = Field(
-        gt=0,
-        le=1000,
-        description="The learning rate to begin with.",
-        json_schema_extra={"errorMessage": _RATE},
-    )
+    initial: _Rate = Field(description="The learning rate to begin with.")
     divide_by: float = Field(
         default=10,
         gt=1,
@@ -137,12 +144,7 @@ class LearningRate(Record):
 class WarmUp(Record):
     """A smaller learning rate at first, until the training error has fallen."""
 
-    learning_rate: float = Field(
-        gt=0,
-        le=1000,
-        description="The learning rate meanwhile.",
-        json_schema_extra={"errorMessage": _RATE},
-    )
+    learning_rate: _Rate = Field(description="The learning rate meanwhile.")
     until_error: float = Field(
         default=80,
         gt=0,
@@ -181,38 +183,35 @@ class Pixels(Record):
 class Augmentation(Record):
     """What is drawn at random of a training image; the crop is of the network's input size."""
 
-    pad: int | None = Field(
+    pad: Annotated[int | None, OnlyFor("cifar10")] = Field(
         default=None,
         ge=0,
         le=32,
-        description="How many pixels of zeros are put around the image before it is cropped. "
-        "For cifar10.",
+        description="How many pixels of zeros are put around the image before it is cropped.",
     )
-    resize: Annotated[tuple[_Side, _Side], Strict(False)] | None = Field(
+    resize: Annotated[_Sides | None, OnlyFor("image_folder")] = Field(
         default=None,
-        description="Between which sizes the shorter side is drawn before the image is cropped. "
-        "For image_folder.",
+        description="Between which sizes the shorter side is drawn before the image is cropped.",
         json_schema_extra={
             "errorMessage": f"[shortest, longest]: two sizes from 1 to {MAX_SIDE:,}, ascending"
         },
     )
     flip: bool = Field(default=True, description="Whether every second image is mirrored.")
-    colour: Literal["pca", "none"] | None = Field(
+    colour: Annotated[Literal["pca", "none"] | None, OnlyFor("image_folder")] = Field(
         default=None,
         description="pca: colours shifted along the principal components of ImageNet's "
-        "(Krizhevsky et al. 2012). For image_folder.",
+        "(Krizhevsky et al. 2012).",
     )
 
 
 class Testing(Record):
     """How images are tested."""
 
-    resize: int | None = Field(
+    resize: Annotated[int | None, OnlyFor("image_folder")] = Field(
         default=None,
         ge=1,
         le=MAX_SIDE,
-        description="What the shorter side is resized to before the image is cropped. "
-        "For image_folder.",
+        description="What the shorter side is resized to before the image is cropped.",
     )
     crops: Literal[1, 10] = Field(
         default=1,

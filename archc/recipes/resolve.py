@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from archc.blocks import Record
 from archc.recipes.files import open_parent_recipe, open_recipe
@@ -14,27 +14,22 @@ from archc.recipes.models import (
     SECTIONS,
     Augmentation,
     Header,
+    Kind,
     LearningRate,
     Optimizer,
     Pixels,
     Recipe,
     Testing,
     WarmUp,
+    only_for,
 )
+from archc.spec.ancestry import open_ancestor, read_mapping
 from archc.spec.diagnostics import Findings, Note, Place, Source, SpecError, quote
-from archc.spec.files import identity
 from archc.spec.reader import INVALID, Entry, Value, read
-from archc.spec.validate import describe, is_nothing, parent_name, tainted, unknown, validate
-
-MAX_ANCESTORS = 64
+from archc.spec.resolve import is_of_recipe
+from archc.spec.validate import describe, is_nothing, tainted, unknown, validate
 
 _OWN = ("recipe", "description", "extends")
-_OF_KIND: Mapping[str, Mapping[str, Sequence[str]]] = {
-    "cifar10": {"": ("held_out",), "augmentation": ("pad",)},
-    "image_folder": {"augmentation": ("resize", "colour"), "testing": ("resize",)},
-}
-"""The attributes that only one kind of data has, by section."""
-
 Section = TypeVar("Section", bound=Record)
 
 
@@ -48,8 +43,12 @@ def load_recipe(recipe: str, settings: Sequence[str] = ()) -> Recipe:
 
 
 def is_recipe(source: Source) -> bool:
-    """Whether a text seems to be a recipe, not a spec: it has the key `recipe`."""
-    return re.search(r"^(\{\s*)?recipe[ \t]*:", source.text, re.MULTILINE) is not None
+    """Whether a text that has been read as a spec is a recipe."""
+    try:
+        root = read(source, Findings())
+    except SpecError:
+        return False
+    return isinstance(root.data, dict) and is_of_recipe(root.data)
 
 
 def resolve_recipe(source: Source, settings: Sequence[str] = ()) -> Recipe:
@@ -71,31 +70,24 @@ def _entries(
     source: Source, findings: Findings, descendants: tuple[Source, ...]
 ) -> dict[str, Entry] | None:
     """The keys of a recipe, laid over those of what it extends; None where it cannot be read."""
-    try:
-        root = read(source, findings)
-    except SpecError as error:
-        findings.add(error)
+    found = read_mapping(source, findings, "a recipe begins with `recipe:`")
+    if found is None:
         return None
-    if not isinstance(root.data, dict):
-        if not tainted(root):
-            told = "the recipe is empty" if root.data is None else "a recipe is a mapping, not "
-            message = told + ("" if root.data is None else describe(root))
-            findings.error(root.place, message, "a recipe begins with `recipe:`")
-        return None
-    own = dict(root.data)
+    own, place = dict(found[0]), found[1]
     for key in [key for key in own if key not in KEYS]:
         meant = unknown(key, own.pop(key).key, "a recipe has no key", KEYS, findings)
-        for name in meant - own.keys():
-            own[name] = Entry(root.place, Value(INVALID, root.place))
+        own |= {name: Entry(place, Value(INVALID, place)) for name in meant - own.keys()}
     if "recipe" not in own:
-        findings.error(root.place, "the recipe needs `recipe`, its name", "for example `mine`")
-        own["recipe"] = Entry(root.place, Value(INVALID, root.place))
+        findings.error(place, "the recipe needs `recipe`, its name", "for example `recipe: mine`")
+        own["recipe"] = Entry(place, Value(INVALID, place))
     if "extends" not in own:
         return own
-    parent = _parent(own["extends"].value, source, findings, (*descendants, source))
-    if parent is None:
+    chain, value = (*descendants, source), own["extends"].value
+    parent = open_ancestor(value, chain, open_parent_recipe, "cifar10", findings)
+    inherited = _entries(parent, findings, chain) if parent else None
+    if inherited is None:
         return None
-    laid = {key: entry for key, entry in parent.items() if key not in _OWN} | own
+    laid = {key: entry for key, entry in inherited.items() if key not in _OWN} | own
     return {key: entry for key, entry in laid.items() if not _takes_away(entry)}
 
 
@@ -104,45 +96,21 @@ def _takes_away(entry: Entry) -> bool:
     return entry.value.data is None and not is_nothing(entry.value)
 
 
-def _parent(
-    value: Value, source: Source, findings: Findings, chain: tuple[Source, ...]
-) -> dict[str, Entry] | None:
-    name = parent_name(value, "recipe", "cifar10", findings)
-    if name is None:
-        return None
-    try:
-        parent = open_parent_recipe(name, value.place)
-    except SpecError as error:
-        findings.add(error)
-        return None
-    if identity(parent) in map(identity, chain):
-        findings.error(value.place, f"{quote(name)} extends itself")
-        return None
-    if len(chain) > MAX_ANCESTORS:
-        findings.error(value.place, f"a recipe may have at most {MAX_ANCESTORS} ancestors")
-        return None
-    return _entries(parent, findings, chain)
-
-
 def _set(entries: dict[str, Entry], setting: str, findings: Findings) -> None:
     """Lay ``KEY=VALUE`` or ``SECTION.KEY=VALUE`` over the entries; the value is YAML."""
     text = re.sub(r"[\r\n]", " ", setting)
-    source = Source("--set", text, kind="setting")
     path, equals, value = text.partition("=")
+    # YAML with blanks before it, so that places count along the setting as it is shown.
+    source = Source("--set", " " * (len(path) + 1) + value, kind="setting", shown=text)
     if not equals or not path.strip() or not value.strip():
         message = f"`--set` takes KEY=VALUE, not {quote(text)}"
         findings.error(source.start(), message, "for example iterations=2000")
         return
-    # Read as YAML with blanks before it, so that places count along the setting as it is.
-    source.text = " " * (len(path) + 1) + value
     try:
         entry = Entry(source.start(), read(source, findings))
     except SpecError as error:
         findings.add(error)
         return
-    finally:
-        source.text = text
-        vars(source).pop("lines", None)  # those of the text that was read
     section, dot, key = path.strip().partition(".")
     if section not in KEYS or section in _OWN or (dot and section not in SECTIONS):
         known = [key for key in KEYS if key not in _OWN]
@@ -166,8 +134,7 @@ def _lay(entries: dict[str, Entry], key: str, entry: Entry) -> None:
 def _checked(entries: Mapping[str, Entry], place: Place, findings: Findings) -> Recipe | None:
     """The recipe, or None, what is wrong being noted."""
     header = validate(Header, entries, place, "the recipe", findings)
-    if "data" in entries:
-        _check_kind(entries, entries["data"].value.data, findings)
+    _check_kind(entries, findings)
 
     def section(model: type[Section], name: str) -> Section | None:
         return _section(model, name, entries, place, findings)
@@ -216,20 +183,20 @@ def _section(
     return validate(model, rows, entry.key, f"`{name}`", findings, excused=meant)
 
 
-def _check_kind(entries: Mapping[str, Entry], kind: object, findings: Findings) -> None:
-    """Note attributes that another kind of data has."""
-    if kind not in _OF_KIND:
+def _check_kind(entries: Mapping[str, Entry], findings: Findings) -> None:
+    """Note attributes that only another kind of data has."""
+    data = entries.get("data")
+    if data is None or data.value.data not in get_args(Kind):
         return
-    for other, sections in _OF_KIND.items():
-        for section, keys in sections.items():
-            if other == kind or (section and section not in entries):
-                continue
-            rows: Any = entries[section].value.data if section else entries
-            for key in keys:
-                if isinstance(rows, dict) and key in rows:
-                    message = f"`{key}` is for `data: {other}`; this recipe's data is `{kind}`"
-                    note = Note(entries["data"].key, f"`data` is `{kind}`")
-                    findings.error(rows[key].key, message, notes=[note])
+    ours = data.value.data
+    parts: list[tuple[type[Record], object]] = [(Header, entries)]
+    parts += [(SECTIONS[name], entries[name].value.data) for name in SECTIONS if name in entries]
+    for model, rows in parts:
+        for key, entry in rows.items() if isinstance(rows, dict) else ():
+            kind = only_for(model.model_fields[key]) if key in model.model_fields else None
+            if kind not in (None, ours):
+                message = f"`{key}` is for `data: {kind}`; this recipe's data is `{ours}`"
+                findings.error(entry.key, message, notes=[Note(data.key, f"`data` is `{ours}`")])
 
 
 def _check_rate(entry: Entry, rate: LearningRate, findings: Findings) -> None:

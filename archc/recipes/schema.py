@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from archc.recipes.models import SECTIONS, Header
+from archc.blocks import Record
+from archc.recipes.models import SECTIONS, Header, only_for
 from archc.spec.schema import fields_of, mapping_of
 
 
 def recipe_schema() -> dict[str, Any]:
     """The JSON Schema (draft 7, which editors know best) of a recipe as it is written in a file."""
     sections = {
-        name: mapping_of(fields_of(model), model.__doc__ or "") for name, model in SECTIONS.items()
+        name: mapping_of(_fields(model), model.__doc__ or "") for name, model in SECTIONS.items()
     }
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -26,7 +27,16 @@ def recipe_schema() -> dict[str, Any]:
                 "description": "A recipe to start from: a path relative to this file, or the "
                 "name of a shipped recipe, such as cifar10.",
             },
-            **fields_of(Header),
+            **_fields(Header),
             **sections,
         },
     }
+
+
+def _fields(model: type[Record]) -> dict[str, Any]:
+    """A model's fields; the descriptions say for which kind of data they are, if for one."""
+    fields = fields_of(model)
+    for name, field in model.model_fields.items():
+        if kind := only_for(field):
+            fields[name]["description"] += f" For {kind}."
+    return fields

@@ -54,7 +54,8 @@ class Source:
     """A text that was read: a file, standard input, or an option of the command line.
 
     ``name`` is how diagnostics call it, ``path`` where it lies (None for what is no file),
-    ``via`` the place of the ``extends`` that led to it, and ``kind`` what such a text is.
+    ``via`` the place of the ``extends`` that led to it, and ``kind`` what such a text is. Where the
+    text is a part of what a user wrote, at its place, ``shown`` is the whole.
     """
 
     name: str
@@ -62,11 +63,13 @@ class Source:
     path: str | None = None
     via: Place | None = None
     kind: str = "spec"
+    shown: str | None = None
 
     @cached_property
     def lines(self) -> list[str]:
         """The text line by line; YAML ends a line at LF, CR LF or CR."""
-        return self.text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        text = self.text if self.shown is None else self.shown
+        return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
     def start(self) -> Place:
         """The place of the text as a whole."""

@@ -29,26 +29,26 @@ _Height = Annotated[int, Field(ge=1, le=MAX_PIXELS, description="height")]
 _Width = Annotated[int, Field(ge=1, le=MAX_PIXELS, description="width")]
 
 
+Name = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$",
+        json_schema_extra={"errorMessage": NAME},
+    ),
+]
+Text = Annotated[str, Field(pattern=_PRINTABLE, json_schema_extra={"errorMessage": _TEXT})]
+
+
 class Header(Record):
     """The keys that describe a network as a whole."""
 
-    name: str = Field(
-        pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$",
-        description="The network's name: letters, digits, _ . -, beginning with a letter.",
-        json_schema_extra={"errorMessage": NAME},
+    name: Name = Field(
+        description="The network's name: letters, digits, _ . -, beginning with a letter."
     )
-    title: str = Field(
-        default="",
-        pattern=_PRINTABLE,
-        description="What figures call the network; by default its name.",
-        json_schema_extra={"errorMessage": _TEXT},
+    title: Text = Field(
+        default="", description="What figures call the network; by default its name."
     )
-    description: str = Field(
-        default="",
-        pattern=_PRINTABLE,
-        description="A sentence on the network.",
-        json_schema_extra={"errorMessage": _TEXT},
-    )
+    description: Text = Field(default="", description="A sentence on the network.")
     input: Annotated[tuple[_Channels, _Height, _Width], Strict(False)] = Field(
         default=(3, 224, 224),
         description="Channels, height and width of the image.",

@@ -13,24 +13,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from archc.blocks import MAX_BLOCKS
+from archc.spec.ancestry import MAX_ANCESTORS, open_ancestor, read_mapping
 from archc.spec.diagnostics import (
     Findings,
     Note,
     Place,
     Source,
     SpecError,
-    quote,
     quote_name,
 )
-from archc.spec.files import identity, open_parent, open_spec, shipped_folder
+from archc.spec.files import open_parent, open_spec, shipped_folder
 from archc.spec.layers import place_layer
 from archc.spec.models import KEYS, NAME, Header, Spec
 from archc.spec.overrides import Override, locate_with, parse_input, parse_with, written
-from archc.spec.reader import INVALID, MAX_BYTES, Entry, Value, read
+from archc.spec.reader import INVALID, Entry, Value, read
 from archc.spec.stages import Written, place_stages, stage_attributes
-from archc.spec.validate import describe, is_nothing, parent_name, tainted, unknown, validate
-
-MAX_ANCESTORS = 64
+from archc.spec.validate import describe, is_nothing, tainted, unknown, validate
 
 _HEADER = list(Header.model_fields)
 _LISTS = ("stem", "stages", "head")
@@ -108,28 +106,28 @@ class _Draft:
 
 def _draft(source: Source, findings: Findings, descendants: tuple[Source, ...]) -> _Draft | None:
     """Read a file and lay it over what it extends; None where it cannot be read."""
-    try:
-        root = read(source, findings)
-    except SpecError as error:
-        findings.add(error)
+    found = read_mapping(source, findings, "a spec begins with `name:`")
+    if found is None:
         return None
-    if not isinstance(root.data, dict):
-        nothing = root.data is None
-        message = "the spec is empty" if nothing else f"a spec is a mapping, not {describe(root)}"
-        if not tainted(root):
-            findings.error(root.place, message, "a spec begins with `name:`")
-        return None
-    if "recipe" in root.data and "name" not in root.data:
+    data, place = found
+    if is_of_recipe(data):
         what = "this is a recipe, not a spec"
-        findings.error(root.data["recipe"].key, what, "`archc train SPEC --recipe` takes it")
+        findings.error(data["recipe"].key, what, "`archc train SPEC --recipe` takes it")
         return None
-    entries = _checked_keys(root.data, root.place, findings)
-    draft = _Draft(root.place)
+    entries = _checked_keys(data, place, findings)
+    draft = _Draft(place)
     if "extends" in entries:
-        parent = _parent(entries.pop("extends").value, source, findings, descendants)
-        draft = parent or _Draft(root.place, whole=False)
-    _lay_over(draft, entries, root.place)
+        chain = (*descendants, source)
+        value = entries.pop("extends").value
+        parent = open_ancestor(value, chain, open_parent, "imagenet/resnet50", findings)
+        draft = (parent and _draft(parent, findings, chain)) or _Draft(place, whole=False)
+    _lay_over(draft, entries, place)
     return draft
+
+
+def is_of_recipe(data: Mapping[str, Entry]) -> bool:
+    """Whether the keys of a file are those of a recipe, which has no name but its own."""
+    return "recipe" in data and "name" not in data
 
 
 def _checked_keys(data: Mapping[str, Entry], place: Place, findings: Findings) -> dict[str, Entry]:
@@ -165,32 +163,6 @@ def _complain_of_form(key: str, value: Value, findings: Findings) -> None:
     if is_nothing(value):
         message = f"`{key}` has no value"
     findings.error(value.place, message, f"for example `{key}: {_EXAMPLES[key]}`")
-
-
-def _parent(
-    value: Value, source: Source, findings: Findings, descendants: tuple[Source, ...]
-) -> _Draft | None:
-    """What ``extends`` names, read and laid over its own ancestors."""
-    name = parent_name(value, "spec", "imagenet/resnet50", findings)
-    if name is None:
-        return None
-    try:
-        parent = open_parent(name, value.place)
-    except SpecError as error:
-        findings.add(error)
-        return None
-    chain = (*descendants, source)
-    if identity(parent) in map(identity, chain):
-        way = "" if identity(parent) == identity(source) else ", by way of this line"
-        findings.error(value.place, f"{quote(name)} extends itself{way}")
-        return None
-    if len(chain) > MAX_ANCESTORS:
-        findings.error(value.place, f"a spec may have at most {MAX_ANCESTORS} ancestors")
-        return None
-    if sum(len(one.text) for one in (*chain, parent)) > MAX_BYTES:
-        findings.error(value.place, f"a spec and its ancestors may have {MAX_BYTES:,} bytes in all")
-        return None
-    return _draft(parent, findings, chain)
 
 
 def _lay_over(draft: _Draft, entries: dict[str, Entry], place: Place) -> None:

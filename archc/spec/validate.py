@@ -62,10 +62,11 @@ def validate(
     except ValidationError as error:
         missing = []
         told = set()
-        for detail in error.errors(include_url=False, include_context=False, include_input=False):
-            name = str(detail["loc"][0])
-            item = next((step for step in detail["loc"] if isinstance(step, int)), None)
-            if name in faults or (name, item) in told:
+        details = error.errors(include_url=False, include_context=False, include_input=False)
+        places = [(str(detail["loc"][0]), _item(detail["loc"])) for detail in details]
+        pointed = {name for name, item in places if item is not None}
+        for name, item in places:
+            if name in faults or (name, item) in told or (item is None and name in pointed):
                 continue
             told.add((name, item))
             if name in known:
@@ -75,6 +76,11 @@ def validate(
         _complain_of_missing(model, missing, place, owner, findings)
         return None
     return None if faults else valid
+
+
+def _item(path: Sequence[int | str]) -> int | None:
+    """Which item of a list pydantic complains of, if of one."""
+    return next((step for step in path if isinstance(step, int)), None)
 
 
 def unknown(
@@ -103,18 +109,6 @@ def tainted(value: Value) -> bool:
     if isinstance(value.data, dict):
         return any(tainted(entry.value) for entry in value.data.values())
     return value.data is INVALID
-
-
-def parent_name(value: Value, kind: str, example: str, findings: Findings) -> str | None:
-    """What ``extends`` names, or None where it names nothing, what is wrong being noted."""
-    if tainted(value):
-        return None
-    if isinstance(value.data, str) and value.data:
-        return value.data
-    what = f"must be a path or the name of a shipped {kind}, not {describe(value)}"
-    message = f"`extends` {'has no value' if is_nothing(value) else what}"
-    findings.error(value.place, message, f"for example `extends: {example}`")
-    return None
 
 
 def is_nothing(value: Value) -> bool:
@@ -218,7 +212,7 @@ def _complain(
     """Note what is wrong with a value, or with an item of a list that is one."""
     schema = _properties(model)[name]
     what = f"`{rename or name}`"
-    items = schema.get("prefixItems", ())
+    items = next((o["prefixItems"] for o in _options(schema) if "prefixItems" in o), ())
     if item is not None and isinstance(value.data, tuple) and len(value.data) == len(items):
         value, schema = value.data[item], items[item]
         what = f"the {schema['description']} of {what}"
