@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     import torch
 
 
+PRECISIONS = {"float32": "32-true", "tf32": "32-true", "bfloat16": "bf16-mixed"}
+"""The precisions of training, and what each is to Lightning Fabric; weights are float32."""
+
+
 class DeviceError(Exception):
     """A device is not there, or a network does not fit into its memory."""
 
@@ -23,9 +27,14 @@ class RunError(Exception):
 
 
 def find_device(name: str) -> torch.device:
-    """The device of a name: ``cpu``, ``cuda``, ``cuda:1``. Raises `DeviceError`."""
+    """The device of a name: ``cpu``, ``cuda``, ``cuda:1``, or ``auto``. Raises `DeviceError`.
+
+    ``auto`` is cuda where there is one.
+    """
     import torch
 
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
     except RuntimeError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import tempfile
 from collections.abc import Mapping
@@ -64,7 +65,7 @@ def _stage(path: Path, content: bytes) -> str:
         raise OSError(None, "it is a folder")
     path = path.resolve()  # a link stays a link
     make_folder(path.parent)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_staged(path))
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -76,6 +77,16 @@ def _stage(path: Path, content: bytes) -> str:
             os.unlink(temporary)
         raise
     return temporary
+
+
+def leftovers(path: Path) -> list[Path]:
+    """Files that writing to a path has left beside it, its process having been killed."""
+    return list(path.parent.glob(glob.escape(_staged(path)) + "*"))
+
+
+def _staged(path: Path) -> str:
+    """How the name of a file begins that will be put at a path."""
+    return f".{path.name[:100]}."
 
 
 def make_folder(folder: Path) -> None:

@@ -35,7 +35,6 @@ def require_matplotlib() -> None:
 @contextmanager
 def plot_style() -> Iterator[None]:
     """The settings that a figure is made and saved with."""
-    require_matplotlib()
     import matplotlib as mpl
 
     with mpl.rc_context({"svg.hashsalt": "archc", "font.size": 10, "svg.fonttype": "path"}):

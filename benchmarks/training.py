@@ -24,7 +24,7 @@ import archc
 from archc.devices import describe_device
 from archc.recipes import load_recipe
 from archc.training import Run, Silent
-from archc.training.data import Source, open_data
+from archc.training.data import ImageSource, open_data
 from archc.training.loop import Asked, Loop
 from archc.training.loop import Task as Training
 
@@ -168,7 +168,7 @@ def _archc(name: str, folder: Path, dtype: str, compiles: bool) -> Task:
     precision: Any = "bf16-mixed" if dtype == "bfloat16" else "32-true"
     fabric = Fabric(accelerator="auto", devices=1, precision=precision)
     fabric.launch()
-    data = open_data(Source(folder, recipe, (SIZE, SIZE), 10, fabric.device))
+    data = open_data(ImageSource(folder, recipe, (SIZE, SIZE), 10, fabric.device))
     task = Training(network, recipe, Run(folder / "run"), 0, compiles)
     loop = Loop(task, fabric, data, None, Silent(), Asked())
     batches: Iterator[tuple[Tensor, Tensor]] = data.batches(0, 10**9)

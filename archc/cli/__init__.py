@@ -103,7 +103,7 @@ def main() -> NoReturn:
             sys.stdout.flush()
         _leave(code if isinstance(code, int) else 0)
     except SystemExit as ended:
-        _leave(ended.code if isinstance(ended.code, int) else 1)
+        _leave(ended.code if isinstance(ended.code, int) else int(ended.code is not None))
     except Exception as error:
         _leave(_report(error))
     except KeyboardInterrupt:

@@ -31,9 +31,9 @@ else:
 class _NamedFile(_ParamType):
     """A path or a shipped name; completes both."""
 
-    def shipped(self) -> list[str]:
-        """The names that are shipped."""
-        raise NotImplementedError
+    def __init__(self, name: str, shipped: Callable[[], list[str]]):
+        self.name = name
+        self._shipped = shipped
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
@@ -41,44 +41,39 @@ class _NamedFile(_ParamType):
         """Shipped names that begin so, and files."""
         from click.shell_completion import CompletionItem
 
-        names = [CompletionItem(name) for name in self.shipped() if name.startswith(incomplete)]
+        names = [CompletionItem(name) for name in self._shipped() if name.startswith(incomplete)]
         return [*names, CompletionItem(incomplete, type="file")]
 
 
-class SpecArgument(_NamedFile):
-    """A spec: a path, a shipped name or ``-``."""
+def _shipped_specs() -> list[str]:
+    from archc.spec.files import shipped_names
 
-    name = "spec"
-
-    def shipped(self) -> list[str]:
-        """The shipped specs."""
-        from archc.spec.files import shipped_names
-
-        return shipped_names()
+    return shipped_names()
 
 
-class RecipeArgument(_NamedFile):
-    """A recipe: a path or a shipped name."""
+def _shipped_recipes() -> list[str]:
+    from archc.recipes import recipe_names
 
-    name = "recipe"
+    return recipe_names()
 
-    def shipped(self) -> list[str]:
-        """The shipped recipes."""
-        from archc.recipes import recipe_names
 
-        return recipe_names()
+SPEC = _NamedFile("spec", _shipped_specs)
+"""A spec: a path, a shipped name or ``-``."""
+
+RECIPE = _NamedFile("recipe", _shipped_recipes)
+"""A recipe: a path or a shipped name."""
 
 
 def specs(command: Command) -> Command:
     """One or more SPEC, with ``--with`` and ``--input``."""
-    return click.argument("specs", metavar="SPEC...", type=SpecArgument(), nargs=-1, required=True)(
+    return click.argument("specs", metavar="SPEC...", type=SPEC, nargs=-1, required=True)(
         spec_options(command)
     )
 
 
 def spec(command: Command) -> Command:
     """One SPEC, with ``--with`` and ``--input``."""
-    return click.argument("spec", metavar="SPEC", type=SpecArgument())(spec_options(command))
+    return click.argument("spec", metavar="SPEC", type=SPEC)(spec_options(command))
 
 
 def spec_options(command: Command) -> Command:
@@ -151,6 +146,17 @@ def device(command: Command) -> Command:
     )(command)
 
 
+def data(command: Command) -> Command:
+    """``--data DIR``."""
+    return click.option(
+        "--data",
+        metavar="DIR",
+        type=click.Path(path_type=Path),
+        required=True,
+        help="The images: CIFAR-10's binary version, or train/CLASS/... and val/CLASS/...",
+    )(command)
+
+
 def device_or_auto(command: Command) -> Command:
     """``--device auto|cpu|cuda``."""
     return click.option(
@@ -164,9 +170,7 @@ def device_or_auto(command: Command) -> Command:
 
 def recipe(help: str, *, required: bool = False) -> Callable[[Command], Command]:
     """``--recipe NAME``, a path or a shipped name."""
-    return click.option(
-        "--recipe", metavar="NAME", type=RecipeArgument(), required=required, help=help
-    )
+    return click.option("--recipe", metavar="NAME", type=RECIPE, required=required, help=help)
 
 
 def workers(command: Command) -> Command:

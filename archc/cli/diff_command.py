@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from archc.cli.common import (
-    SpecArgument,
+    SPEC,
     close_stdout,
     load_networks,
     output,
@@ -25,8 +25,8 @@ SAME, DIFFERENT, TROUBLE = 0, 1, 2
 
 
 @click.command("diff")
-@click.argument("a", metavar="A", type=SpecArgument())
-@click.argument("b", metavar="B", type=SpecArgument())
+@click.argument("a", metavar="A", type=SPEC)
+@click.argument("b", metavar="B", type=SPEC)
 @spec_options
 @table_format("csv has a row for every op that differs.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing; the exit code says it.")

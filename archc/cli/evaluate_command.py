@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from archc.cli.common import (
-    SpecArgument,
+    SPEC,
+    data,
     device_or_auto,
     put_out,
     recipe,
@@ -23,16 +24,10 @@ if TYPE_CHECKING:
 
 
 @click.command("evaluate")
-@click.argument("subject", metavar="RUN|SPEC", type=SpecArgument())
+@click.argument("subject", metavar="RUN|SPEC", type=SPEC)
 @spec_options
 @weights
-@click.option(
-    "--data",
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="The images: CIFAR-10's binary version, or train/CLASS/... and val/CLASS/...",
-)
+@data
 @recipe("What is made of pixels, for a SPEC. [default: cifar10 or imagenet, as DIR is]")
 @click.option(
     "--crops",
@@ -85,14 +80,14 @@ def command(
     if is_run and (with_ or input_ or recipe):
         raise click.UsageError("a RUN has its own spec and recipe: no --with, --input or --recipe")
     chosen = _subject(subject, is_run, with_, input_, weights, data, recipe)
-    from archc.training import evaluate, kind_of, workers_for
+    from archc.training import evaluate, workers_for
 
     number = int(crops) if crops else chosen.recipe.testing.crops
     found = evaluate(
         chosen,
         data,
         number,
-        device=kind_of(device),
+        device=device,
         workers=workers_for() if workers is None else workers,
         as_trained=as_trained,
     )

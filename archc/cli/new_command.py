@@ -7,14 +7,12 @@ from pathlib import Path
 
 import click
 
-from archc.cli.common import SpecArgument, put_out
+from archc.cli.common import SPEC, put_out
 
 
 @click.command("new")
 @click.argument("name", metavar="NAME")
-@click.option(
-    "--from", "parent", metavar="SPEC", type=SpecArgument(), required=True, help="What to extend."
-)
+@click.option("--from", "parent", metavar="SPEC", type=SPEC, required=True, help="What to extend.")
 @click.option(
     "-o",
     "--output",

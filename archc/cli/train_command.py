@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from archc.cli.common import device_or_auto, recipe, spec, workers
+from archc.cli.common import data, device_or_auto, recipe, spec, workers
+from archc.devices import PRECISIONS
 
 if TYPE_CHECKING:
     from archc.training import Progress, Trained
@@ -25,13 +26,7 @@ if TYPE_CHECKING:
     multiple=True,
     help="Change the recipe: iterations=2000, learning_rate.at=[1000,1500].",
 )
-@click.option(
-    "--data",
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="The images: CIFAR-10's binary version, or train/CLASS/... and val/CLASS/...",
-)
+@data
 @click.option(
     "--out",
     metavar="RUN",
@@ -57,7 +52,7 @@ if TYPE_CHECKING:
 @device_or_auto
 @click.option(
     "--precision",
-    type=click.Choice(["float32", "tf32", "bfloat16"]),
+    type=click.Choice(list(PRECISIONS)),
     default="float32",
     show_default=True,
     help="What is multiplied; weights are float32 in any case.",

@@ -10,9 +10,10 @@ from pydantic import Field, JsonValue
 
 from archc.analysis import Device
 from archc.blocks import Record
+from archc.spec.ancestry import read_mapping
 from archc.spec.diagnostics import Findings, Source, fail, listing, nearest, quote
 from archc.spec.files import open_text
-from archc.spec.reader import Entry, read
+from archc.spec.reader import Entry
 from archc.spec.validate import describe, tainted, unknown, validate
 
 _LEAST, _MOST = 1e-6, 1e9
@@ -77,16 +78,12 @@ def _devices(path: str | None) -> dict[str, Device]:
 
 def _read(path: str) -> dict[str, Device]:
     source, findings = open_text(path, "device table"), Findings()
-    root = read(source, findings)
+    found = read_mapping(source, findings, "for example `mine: {title: My GPU, dtype: ...}`")
     devices: dict[str, Device] = {}
-    if isinstance(root.data, dict):
-        for name, entry in root.data.items():
-            device = _device(name, entry, findings)
-            if device is not None:
-                devices[name] = device
-    elif not tainted(root):
-        message = f"a device table is a mapping, not {describe(root)}"
-        findings.error(root.place, message, "for example `mine: {title: My GPU, dtype: ...}`")
+    for name, entry in found[0].items() if found else ():
+        device = _device(name, entry, findings)
+        if device is not None:
+            devices[name] = device
     findings.check()
     return devices
 

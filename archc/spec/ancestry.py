@@ -24,11 +24,9 @@ def read_mapping(
     if isinstance(root.data, dict):
         return root.data, root.place
     if not tainted(root):
-        kind = source.kind
-        is_empty = root.data is None
-        told = (
-            f"the {kind} is empty" if is_empty else f"a {kind} is a mapping, not {describe(root)}"
-        )
+        told = f"a {source.kind} is a mapping, not {describe(root)}"
+        if root.data is None:
+            told = f"the {source.kind} is empty"
         findings.error(root.place, told, hint)
     return None
 

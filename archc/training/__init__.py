@@ -6,10 +6,9 @@ from archc.training.evaluate import Subject, evaluate, subject_of_run, subject_o
 from archc.training.loop import Observer, Progress, Silent
 from archc.training.run import Run, open_run
 from archc.training.testing import Score
-from archc.training.train import PRECISIONS, Trained, TrainOptions, kind_of, train, workers_for
+from archc.training.train import Trained, TrainOptions, train, workers_for
 
 __all__ = [
-    "PRECISIONS",
     "DataError",
     "Interrupted",
     "Observer",
@@ -23,7 +22,6 @@ __all__ = [
     "TrainingError",
     "draw_curves",
     "evaluate",
-    "kind_of",
     "open_run",
     "subject_of_run",
     "subject_of_spec",

@@ -44,12 +44,10 @@ class _Damaged(Exception):
 
 def save(folder: Path, saved: Saved) -> None:
     """Write a checkpoint, then forget those before the one before it. Raises `OutputError`."""
-    stem = f"iteration-{saved.iteration:07d}"
-    contents = {
-        f"{stem}.safetensors": to_safetensors(saved.weights),
-        f"{stem}.momentum.safetensors": to_safetensors(saved.momentum),
-    }
-    digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    path = folder / f"iteration-{saved.iteration:07d}.json"
+    parts = (to_safetensors(saved.weights), to_safetensors(saved.momentum))
+    contents = dict(zip(_parts(path), parts, strict=True))
+    digests = {part.name: hashlib.sha256(raw).hexdigest() for part, raw in contents.items()}
     told: dict[str, Any] = {
         "iteration": saved.iteration,
         "state": dict(saved.state),
@@ -57,10 +55,9 @@ def save(folder: Path, saved: Saved) -> None:
     }
     told["check"] = _digest(told)
     text = json.dumps(told, indent=1) + "\n"
-    paths = {folder / name: content for name, content in contents.items()}
-    write_all({**paths, folder / f"{stem}.json": text.encode()})
-    for iteration, path in list(_listed(folder))[KEPT:]:
-        _remove(path, folder / f"iteration-{iteration:07d}")
+    write_all({**contents, path: text.encode()})
+    for _, old in list(_listed(folder))[KEPT:]:
+        _remove(old)
 
 
 def newest(folder: Path, tell: Callable[[str], None]) -> Saved | None:
@@ -88,17 +85,26 @@ def newest(folder: Path, tell: Callable[[str], None]) -> Saved | None:
 
 def newest_weights(folder: Path) -> Path | None:
     """The weights' file of the newest checkpoint that is whole."""
-    for iteration, path in _listed(folder):
+    for _, path in _listed(folder):
         with suppress(_Damaged):
             _read(path)
-            return folder / f"iteration-{iteration:07d}.safetensors"
+            return _parts(path)[0]
     return None
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a process that was killed has left of checkpoints."""
+    whole = {part for _, path in _listed(folder) for part in (path, *_parts(path))}
+    for path in [*folder.glob("iteration-*.safetensors"), *folder.glob(".iteration-*")]:
+        if path not in whole:
+            with suppress(OSError):
+                path.unlink()
 
 
 def _listed(folder: Path) -> Iterator[tuple[int, Path]]:
     """The iterations of the checkpoints and their files, newest first."""
-    found = [(match, path) for path in folder.glob("*.json") if (match := _NAME.match(path.name))]
-    yield from sorted(((int(match[1]), path) for match, path in found), reverse=True)
+    named = [(_NAME.fullmatch(path.name), path) for path in folder.glob("*.json")]
+    yield from sorted(((int(name[1]), path) for name, path in named if name), reverse=True)
 
 
 def _read(path: Path) -> Saved:
@@ -129,8 +135,13 @@ def _digest(told: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
-def _remove(path: Path, stem: Path) -> None:
+def _parts(path: Path) -> tuple[Path, Path]:
+    """The files of weights and momentum beside a checkpoint's JSON file."""
+    return path.with_suffix(".safetensors"), path.with_suffix(".momentum.safetensors")
+
+
+def _remove(path: Path) -> None:
     """Remove a checkpoint, first the file without which the others do not count."""
-    for old in (path, Path(f"{stem}.safetensors"), Path(f"{stem}.momentum.safetensors")):
+    for old in (path, *_parts(path)):
         with suppress(OSError):
             old.unlink()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from archc.errors import DataError
 from archc.files import reason
-from archc.training.data import TEST_BATCH, Source, corners
+from archc.training.data import TEST_BATCH, ImageSource, corners, finished_mean
 from archc.training.order import Epochs, generator_of, permutation, spread
 
 SIDE, CLASSES, RECORDS = 32, 10, 10_000
@@ -30,7 +30,7 @@ _ELSEWHERE = {
 class Cifar10:
     """All images, as bytes, and what an iteration takes of them; see `Data`."""
 
-    def __init__(self, source: Source, mean: Tensor | None = None):
+    def __init__(self, source: ImageSource, mean: Tensor | None = None):
         if source.classes != CLASSES:
             raise DataError(
                 f"the network tells {source.classes:,} classes apart; CIFAR-10 has {CLASSES}",
@@ -190,5 +190,4 @@ def _mean(images: Tensor, of: str | tuple[float, ...]) -> Tensor:
     total = torch.zeros(SIDE, SIDE, 3, dtype=torch.float64)
     for part in torch.split(images, 10_000):
         total += part.sum(0, dtype=torch.float64)
-    mean = total / (255 * len(images))
-    return (mean if of == "per_pixel" else mean.mean((0, 1))).float()
+    return finished_mean(total, len(images), of)

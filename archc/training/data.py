@@ -33,7 +33,7 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Source:
+class ImageSource:
     """Where images come from, and how they become a network's input.
 
     ``size`` is the input's height and width, ``workers`` how many processes decode files; if it
@@ -71,7 +71,7 @@ class Data(Protocol):
         """Views ``(images, crops, 3, height, width)`` of this process's test images, and labels."""
 
 
-def open_data(source: Source, mean: Tensor | None = None) -> Data:
+def open_data(source: ImageSource, mean: Tensor | None = None) -> Data:
     """The data of a recipe's kind; ``mean`` is the training images' if it is known already.
 
     Raises `DataError` for what is missing or not whole.
@@ -105,6 +105,15 @@ def size_and_classes(network: Network) -> tuple[tuple[int, int], int]:
             "end its head with `global_avg_pool` and `linear`",
         )
     return (height, width), shape[0]
+
+
+def finished_mean(total: Tensor, images: int, of: str) -> Tensor:
+    """From a sum of images ``(height, width, 3)`` of bytes, what is subtracted of pixels.
+
+    That is a mean ``per_pixel`` or ``per_channel``, of pixels from 0 to 1.
+    """
+    mean = total / (255 * images)
+    return (mean if of == "per_pixel" else mean.mean((0, 1))).float()
 
 
 def corners(free: tuple[int, int], crops: int) -> list[tuple[int, int, bool]]:

@@ -13,7 +13,7 @@ from archc.errors import TrainingError
 from archc.graph import Network
 from archc.live import build_module
 from archc.recipes import Recipe, load_recipe
-from archc.training.data import Source, open_data, size_and_classes
+from archc.training.data import ImageSource, open_data, size_and_classes
 from archc.training.run import Run, open_run
 from archc.training.testing import Score, score
 from archc.weights import read_checkpoint
@@ -42,8 +42,9 @@ def subject_of_run(folder: Path, weights: Path | None = None) -> Subject:
 
 def subject_of_spec(network: Network, weights: Path, data: Path, recipe: str | None) -> Subject:
     """A spec's network; without a recipe, the paper's for what the data seems to be."""
-    is_cifar = not (data / "train").is_dir()
-    return Subject(network, weights, load_recipe(recipe or ("cifar10" if is_cifar else "imagenet")))
+    is_folder = any((data / part).is_dir() for part in ("train", "val"))
+    chosen = recipe or ("imagenet" if is_folder else "cifar10")
+    return Subject(network, weights, load_recipe(chosen))
 
 
 def evaluate(
@@ -71,7 +72,7 @@ def evaluate(
     module = build_module(network, read_checkpoint(subject.weights))
     with on_device(device) as place:
         images = open_data(
-            Source(data, recipe, size, classes, place, workers=workers, trains=False),
+            ImageSource(data, recipe, size, classes, place, workers=workers, trains=False),
             subject.mean,
         )
         module.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from archc.errors import DataError
 from archc.files import reason
 from archc.recipes import Recipe
-from archc.training.data import TEST_BATCH, Source, corners
+from archc.training.data import TEST_BATCH, ImageSource, corners, finished_mean
 from archc.training.order import permutation, seed_of
 
 SUFFIXES = {".jpeg", ".jpg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff"}
@@ -55,7 +55,7 @@ class _Broken:
 class ImageFolder:
     """Files that other processes decode and crop, and what becomes of them; see `Data`."""
 
-    def __init__(self, source: Source, mean: Tensor | None = None):
+    def __init__(self, source: ImageSource, mean: Tensor | None = None):
         _require_pillow()
         self._source, self._recipe = source, source.recipe
         train, val = source.directory / "train", source.directory / "val"
@@ -101,7 +101,7 @@ class ImageFolder:
         device = self._source.device
         loader: DataLoader[Any] = DataLoader(
             items,
-            batch_sampler=_Sampler(groups),
+            batch_sampler=map(list, groups),
             num_workers=self._source.workers,
             collate_fn=_collate,
             pin_memory=device.type == "cuda",
@@ -139,18 +139,7 @@ class ImageFolder:
         for images, _, _ in self._load(seen, groups):
             source.go_on()
             total += images.sum((0, 1), dtype=torch.float64).cpu()
-        mean = total / (255 * len(some))
-        return (mean if given == "per_pixel" else mean.mean((0, 1))).float()
-
-
-class _Sampler:
-    """Which items make each batch."""
-
-    def __init__(self, groups: Iterator[range]):
-        self._groups = groups
-
-    def __iter__(self) -> Iterator[list[int]]:
-        return map(list, self._groups)
+        return finished_mean(total, len(some), given)
 
 
 class _Drawn(Dataset[Any]):

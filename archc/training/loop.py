@@ -245,10 +245,8 @@ class Loop:
         loss, error = self._averages(self._all(self._sums), self._seen * self._fabric.world_size)
         self._schedule.trained(error)
         self._sums, self._seen = torch.zeros_like(self._sums), 0
-        now = time.perf_counter()
-        images = (self.iteration - self._marked_at) * self._header.batch
-        speed = images / max(now - self._marked - self._paused, 1e-9)
-        self._marked, self._marked_at, self._paused = now, self.iteration, 0.0
+        speed = self._speed()
+        self._marked, self._marked_at, self._paused = time.perf_counter(), self.iteration, 0.0
         self._last = replace(
             self._progress(), training_loss=loss, training_error=error, images_per_second=speed
         )
@@ -332,20 +330,23 @@ class Loop:
 
     def _look(self) -> None:
         """Tell an observer now and then, also where reports are rare."""
-        now = time.perf_counter()
-        if now - self._looked < _LOOK_EVERY or not self._fabric.is_global_zero:
+        if time.perf_counter() - self._looked < _LOOK_EVERY or not self._fabric.is_global_zero:
             return
         self._last = self._progress()
         loss, wrong = self._sums.tolist()
-        images = self._seen
-        if images and math.isfinite(loss):
+        if self._seen and math.isfinite(loss):
             self._last = replace(
-                self._last, training_loss=loss / images, training_error=100 * wrong / images
+                self._last,
+                training_loss=loss / self._seen,
+                training_error=100 * wrong / self._seen,
+                images_per_second=self._speed(),
             )
-            done = (self.iteration - self._marked_at) * self._header.batch
-            speed = done / max(now - self._marked - self._paused, 1e-9)
-            self._last = replace(self._last, images_per_second=speed)
         self._observe(self._last)
+
+    def _speed(self) -> float:
+        """Images per second since the last report, without what tests and checkpoints took."""
+        images = (self.iteration - self._marked_at) * self._header.batch
+        return images / max(time.perf_counter() - self._marked - self._paused, 1e-9)
 
     def _observe(self, progress: Progress) -> None:
         self._looked = time.perf_counter()

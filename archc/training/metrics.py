@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
@@ -32,12 +30,8 @@ class Row:
 
     def line(self) -> str:
         """The row as text; what was not measured is empty."""
-        out = io.StringIO()
-        csv.writer(out, lineterminator="\n").writerow(
-            "" if value is None else f"{value:.6g}" if isinstance(value, float) else value
-            for value in astuple(self)
-        )
-        return out.getvalue()
+        cells = ["" if value is None else f"{value:.6g}" for value in astuple(self)[1:]]
+        return ",".join([str(self.iteration), *cells]) + "\n"
 
 
 COLUMNS = [field.name for field in fields(Row)]

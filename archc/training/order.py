@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import TypeVar
 
 import torch
 from torch import Tensor
-
-Item = TypeVar("Item")
 
 
 def seed_of(*parts: int | str) -> int:

@@ -21,13 +21,13 @@ from archc.backends.pytorch import emit
 from archc.blocks import Record
 from archc.compile import compile_spec
 from archc.errors import TrainingError
-from archc.files import OutputError, make_folder, reason, write_all
+from archc.files import OutputError, leftovers, make_folder, reason, write_all
 from archc.graph import Network
 from archc.recipes import Recipe, load_recipe
 from archc.spec import Spec, SpecError, load_spec
 from archc.spec.diagnostics import listing
 from archc.spec.show import show
-from archc.training.checkpoints import newest_weights
+from archc.training.checkpoints import newest_weights, sweep
 from archc.training.metrics import cut
 from archc.weights import read_checkpoint
 from archc.weights.files import to_safetensors
@@ -216,16 +216,11 @@ def _files(run: Run, spec: Spec, recipe: Recipe, mean: Tensor) -> dict[Path, byt
 
 def _sweep(run: Run) -> None:
     """Remove what a process that was killed had not finished writing."""
+    sweep(run.checkpoints)
     names = (*_FILES, run.metrics.name, run.curves.name, run.weights.name)
-    left = [path for name in names for path in run.folder.glob(f".{name}.*")]
-    left += run.checkpoints.glob(".iteration-*")
-    for path in run.checkpoints.glob("iteration-*.safetensors"):
-        stem = path.name.partition(".")[0]
-        if not (run.checkpoints / f"{stem}.json").exists():
-            left.append(path)
-    for path in left:
+    for left in [path for name in names for path in leftovers(run.folder / name)]:
         with suppress(OSError):
-            path.unlink()
+            left.unlink()
 
 
 def check_new(run: Run) -> None:

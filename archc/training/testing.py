@@ -65,20 +65,9 @@ def _sums(logits: Tensor, labels: Tensor) -> Tensor:
     """
     chances = logits.log_softmax(-1).logsumexp(1) - log(logits.shape[1])
     own = chances.gather(1, labels[:, None])
-    # Of equal chances the first class counts, as for argmax; a class that is no number is wrong.
-    rank = (chances > own).sum(1) + ((chances == own) & (_classes(chances) < labels[:, None])).sum(
-        1
-    )
-    rank = torch.where(own[:, 0].isfinite(), rank, len(chances[0]))
+    # Of equal chances the first class counts, as for argmax; what is no number is wrong.
+    first = chances.argsort(dim=-1, descending=True, stable=True)[:, :5]
+    hits = (first == labels[:, None]) & own.isfinite()
     loss = 0.0 - own.double().sum()  # not -0
-    counts = (
-        torch.tensor(len(labels)),
-        loss,
-        (rank > 0).sum(),
-        (rank > 4).sum(),
-    )
-    return torch.stack([one.to(chances.device, torch.float64) for one in counts])
-
-
-def _classes(chances: Tensor) -> Tensor:
-    return torch.arange(chances.shape[1], device=chances.device)
+    wrong, beyond = (~hits[:, 0]).sum(), (~hits.any(1)).sum()
+    return torch.stack([torch.full_like(loss, len(labels)), loss, wrong, beyond])

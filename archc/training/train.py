@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from archc.compile import compile_spec
-from archc.devices import DeviceError, describe_device, find_device, on_device
+from archc.devices import PRECISIONS, DeviceError, describe_device, find_device, on_device
 from archc.errors import Interrupted, TrainingError
 from archc.files import OutputError, write
 from archc.graph import Network
@@ -28,7 +28,7 @@ from archc.spec import Spec
 from archc.training import curves
 from archc.training import run as runs
 from archc.training.checkpoints import Saved, newest
-from archc.training.data import Data, Share, Source, open_data, size_and_classes
+from archc.training.data import Data, ImageSource, Share, open_data, size_and_classes
 from archc.training.loop import Asked, Loop, Observer, Silent, Task, together
 from archc.training.run import Run
 from archc.training.testing import Score
@@ -36,9 +36,6 @@ from archc.weights.files import to_safetensors
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-
-PRECISIONS = {"float32": "32-true", "tf32": "32-true", "bfloat16": "bf16-mixed"}
-"""What each precision is to Fabric; weights are float32 in all of them."""
 
 MOST_WORKERS = 8
 
@@ -152,7 +149,7 @@ def _open(order: _Order, fabric: Fabric, network: Network, plan: _Plan, asked: A
             raise KeyboardInterrupt
 
     (size, classes), options = size_and_classes(network), order.options
-    source = Source(
+    source = ImageSource(
         order.data,
         order.recipe,
         size,
@@ -219,7 +216,7 @@ def _fabric(options: TrainOptions) -> Iterator[Fabric]:
 
     for name in ("lightning_fabric", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    kind = kind_of(options.device)
+    kind = find_device(options.device).type
     if kind == "cuda":
         find_device(f"cuda:{options.devices - 1}")
     if options.precision not in PRECISIONS:
@@ -356,13 +353,6 @@ def _draw(run: Run) -> None:
     if run.metrics.is_file() and find_spec("matplotlib") is not None:
         with suppress(Exception):  # a picture must not end a run, nor hide what has ended it
             write(run.curves, curves.draw([run]))
-
-
-def kind_of(device: str) -> str:
-    """The kind of device: of ``auto``, cuda where there is one."""
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return device
 
 
 def workers_for(devices: int = 1) -> int:

@@ -14,14 +14,14 @@ from torch import Tensor
 from archc.errors import DataError
 from archc.recipes import load_recipe
 from archc.training.cifar10 import Cifar10
-from archc.training.data import Share, Source
+from archc.training.data import ImageSource, Share
 
 SIZE = (32, 32)
 
 
-def source(directory: Path, *settings: str, size: tuple[int, int] = SIZE) -> Source:
+def source(directory: Path, *settings: str, size: tuple[int, int] = SIZE) -> ImageSource:
     recipe = load_recipe("cifar10", ["limit=100", "batch=12", *settings])
-    return Source(directory, recipe, size, 10, torch.device("cpu"), seed=5)
+    return ImageSource(directory, recipe, size, 10, torch.device("cpu"), seed=5)
 
 
 def test_a_batch_is_padded_cropped_and_mirrored_images_less_their_mean(cifar: Path) -> None:

@@ -12,15 +12,15 @@ from PIL import Image
 
 from archc.errors import DataError
 from archc.recipes import load_recipe
-from archc.training.data import Share, Source
+from archc.training.data import ImageSource, Share
 from archc.training.folder import ImageFolder
 
 SETTINGS = ("augmentation.resize=[32, 48]", "testing={resize: 36, crops: 10}", "batch=6")
 
 
-def source(directory: Path, *settings: str, **other: int) -> Source:
+def source(directory: Path, *settings: str, **other: int) -> ImageSource:
     recipe = load_recipe("imagenet", [*SETTINGS, *settings])
-    return Source(directory, recipe, (28, 28), other.get("classes", 3), torch.device("cpu"))
+    return ImageSource(directory, recipe, (28, 28), other.get("classes", 3), torch.device("cpu"))
 
 
 def test_batches_of_crops_are_the_same_wherever_training_begins(folder: Path) -> None:

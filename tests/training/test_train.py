@@ -382,7 +382,7 @@ def test_two_processes_train_as_one_with_the_doubled_batch(
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
-    fresh = load_file(first_checkpoint_free(spec))
+    fresh = load_file(fresh_weights(spec))
     for key in one:
         moved = (one[key] - fresh[key]).norm()
         assert moved > 1e-3
@@ -394,7 +394,7 @@ def test_two_processes_train_as_one_with_the_doubled_batch(
     assert tests[0] == pytest.approx(tests[1], abs=1.0)
 
 
-def first_checkpoint_free(spec: Path) -> Path:
+def fresh_weights(spec: Path) -> Path:
     """The weights that training begins with, as a file."""
     from archc.recipes import load_recipe
     from archc.training.initialize import initial_module
