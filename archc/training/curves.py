@@ -12,6 +12,7 @@ from archc.training.run import Run
 
 # Colours that are told apart in print and by the colour-blind (Okabe and Ito).
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#7f7f7f")
+_BOLD, _THIN = 1.8, 0.9
 _SMOOTH = 200
 """How many points a curve of the training error has at most; each is the mean of its rows."""
 
@@ -28,14 +29,17 @@ def draw(runs: Sequence[Run], format: str = "svg", *, split: bool = False) -> by
     from matplotlib.figure import Figure
 
     with plot_style():
-        figure = Figure(figsize=(9.6, 4.0) if split else (6.4, 4.4), layout="constrained")
+        figure = Figure(figsize=(10.4, 4.0) if split else (7.6, 4.4), layout="constrained")
         panels = figure.subplots(1, 2 if split else 1, sharey=True, squeeze=False)[0]
         for index, (title, rows) in enumerate(zip(titles, measured, strict=True)):
             colour = _COLOURS[index % len(_COLOURS)]
-            _training_curve(panels[0], rows, title if split else None, colour)
+            _training_curve(panels[0], rows, colour)
             _test_curve(panels[-1], rows, title, colour)
         for axes, what in zip(panels, ("training ", "test ") if split else ("",), strict=True):
-            _decorate(axes, measured, f"{what}error (%)", explains=not split)
+            _decorate(axes, measured, f"{what}error (%)")
+        # Beside the axes: where errors are high, or curves long, there is no room among them.
+        handles = panels[-1].get_legend_handles_labels()[0] + _key()
+        figure.legend(handles=handles, loc="outside right upper", frameon=False, fontsize=9)
         return saved(figure, format)
 
 
@@ -46,17 +50,17 @@ def _title(run: Run, runs: Sequence[Run]) -> str:
     return f"{title} ({run.folder.resolve().name})" if same else title
 
 
-def _training_curve(axes: Any, rows: Sequence[Row], title: str | None, colour: str) -> None:
+def _training_curve(axes: Any, rows: Sequence[Row], colour: str) -> None:
     points = [(r.iteration, r.training_error) for r in rows if r.training_error is not None]
     xs, ys = _averaged(points)
-    axes.plot(xs, ys, color=colour, linewidth=0.9, label=title, **_mark(xs))
+    axes.plot(xs, ys, color=colour, linewidth=_THIN, **_mark(xs))
 
 
 def _test_curve(axes: Any, rows: Sequence[Row], title: str, colour: str) -> None:
     points = [(row.iteration, row.test_error) for row in rows if row.test_error is not None]
     xs, ys = [one[0] for one in points], [one[1] for one in points]
     last = f", {ys[-1]:.2f} %" if ys else ""
-    axes.plot(xs, ys, color=colour, linewidth=1.8, label=f"{title}{last}", **_mark(xs))
+    axes.plot(xs, ys, color=colour, linewidth=_BOLD, label=f"{title}{last}", **_mark(xs))
 
 
 def _mark(xs: Sequence[float]) -> dict[str, Any]:
@@ -72,17 +76,22 @@ def _averaged(points: Sequence[tuple[int, float | None]]) -> tuple[list[float], 
     return xs, [sum(one[1] or 0.0 for one in group) / len(group) for group in groups]
 
 
-def _decorate(axes: Any, measured: Sequence[Sequence[Row]], label: str, *, explains: bool) -> None:
-    """Axes as in the paper: thousands of iterations, percent, a height that shows the ends.
-
-    The legend ``explains`` thin and bold lines where both are there.
-    """
+def _key() -> list[Any]:
+    """What thin and bold lines are."""
     from matplotlib.lines import Line2D
+
+    widths = {"test": _BOLD, "training": _THIN}
+    return [Line2D([], [], color=GREY, linewidth=widths[what], label=what) for what in widths]
+
+
+def _decorate(axes: Any, measured: Sequence[Sequence[Row]], label: str) -> None:
+    """Axes as in the paper: thousands of iterations, percent, a height that shows the ends."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     longest = max(row.iteration for rows in measured for row in rows)
-    axes.set_xlim(0, longest)
-    axes.set_ylim(0, _height(measured))
+    height = _height(measured)
+    axes.set_xlim(0, 1.01 * longest)  # room for a dot at the end, and for a line at zero
+    axes.set_ylim(-0.01 * height, height)
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     thousands = FuncFormatter(lambda x, _: f"{x / 1000:g}")
     if longest >= 10_000:
@@ -91,12 +100,6 @@ def _decorate(axes: Any, measured: Sequence[Sequence[Row]], label: str, *, expla
     axes.set_ylabel(label)
     axes.grid(color=GREY, alpha=0.2)
     axes.spines[["top", "right"]].set_visible(False)
-    how = [
-        Line2D([], [], color=GREY, linewidth=1.8, label="test"),
-        Line2D([], [], color=GREY, linewidth=0.9, label="training"),
-    ]
-    handles = [*axes.get_legend_handles_labels()[0], *(how if explains else [])]
-    axes.legend(handles=handles, frameon=False, loc="upper right", fontsize=9)
 
 
 def _height(measured: Sequence[Sequence[Row]]) -> float:

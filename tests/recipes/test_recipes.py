@@ -270,6 +270,11 @@ def test_what_is_said_of_a_broken_recipe(
             "  learning_rate.at=[1,\n                      ^",
         ),
         (
+            "pixels.mean=[0.1, 2, 0.3]",
+            "--set:1:19: error: the level of `mean` must be a number from 0 to 1, not `2`\n"
+            "  pixels.mean=[0.1, 2, 0.3]\n                    ^",
+        ),
+        (
             "optimizer.momentum=2",
             "--set:1:20: error: `momentum` must be a number from 0 to below 1, not `2`\n"
             "  optimizer.momentum=2\n                     ^",
