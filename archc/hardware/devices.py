@@ -14,7 +14,7 @@ from archc.spec.ancestry import read_mapping
 from archc.spec.diagnostics import Findings, Source, fail, listing, nearest, quote
 from archc.spec.files import open_text
 from archc.spec.reader import Entry
-from archc.spec.validate import describe, tainted, unknown, validate
+from archc.spec.validate import describe, tainted, unknown_keys, validate
 
 _LEAST, _MOST = 1e-6, 1e9
 _RATE: dict[str, JsonValue] = {"errorMessage": "a number from 0.000001 to 1,000,000,000"}
@@ -97,9 +97,7 @@ def _device(name: str, entry: Entry, findings: Findings) -> Device | None:
             findings.error(value.place, message, f"it has {fields}")
         return None
     rows: Mapping[str, Entry] = value.data
-    for key, one in rows.items():
-        if key not in _Row.model_fields:
-            unknown(key, one.key, "a device has no key", _Row.model_fields, findings)
+    unknown_keys(rows, _Row, "a device has no key", findings)
     row = validate(_Row, rows, entry.key, quote(name), findings)
     if row is None:
         return None

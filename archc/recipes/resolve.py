@@ -27,7 +27,7 @@ from archc.spec.ancestry import open_ancestor, read_mapping
 from archc.spec.diagnostics import Findings, Note, Place, Source, SpecError, quote
 from archc.spec.reader import INVALID, Entry, Value, read
 from archc.spec.resolve import is_of_recipe
-from archc.spec.validate import describe, is_nothing, tainted, unknown, validate
+from archc.spec.validate import describe, is_nothing, tainted, unknown, unknown_keys, validate
 
 _OWN = ("recipe", "description", "extends")
 Section = TypeVar("Section", bound=Record)
@@ -175,11 +175,7 @@ def _section(
             message = f"`{name}` {'has no value' if is_nothing(entry.value) else what}"
             findings.error(entry.value.place, message, example)
         return None
-    meant: set[str] = set()
-    for key, one in rows.items():
-        if key not in model.model_fields:
-            what = f"`{name}` has no attribute"
-            meant |= unknown(key, one.key, what, model.model_fields, findings)
+    meant = unknown_keys(rows, model, f"`{name}` has no attribute", findings)
     return validate(model, rows, entry.key, f"`{name}`", findings, excused=meant)
 
 

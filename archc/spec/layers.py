@@ -8,7 +8,7 @@ from archc.blocks.layers import LAYERS, Layer
 from archc.spec.diagnostics import Findings, Place, closest, listing, quote
 from archc.spec.models import PlacedLayer
 from archc.spec.reader import Entry, Value
-from archc.spec.validate import describe, is_nothing, tainted, unknown, validate
+from archc.spec.validate import describe, is_nothing, tainted, unknown_keys, validate
 
 
 def place_layer(value: Value, findings: Findings) -> PlacedLayer | None:
@@ -34,11 +34,7 @@ def _checked(
     entries = _entries(word, model, place, value, findings)
     if entries is None:
         return None
-    meant: set[str] = set()
-    for name, entry in entries.items():
-        if name not in model.model_fields:
-            what = f"`{word}` has no attribute"
-            meant |= unknown(name, entry.key, what, model.model_fields, findings)
+    meant = unknown_keys(entries, model, f"`{word}` has no attribute", findings)
     rename = word if model.scalar else None
     valid = validate(model, entries, place, f"`{word}`", findings, rename=rename, excused=meant)
     if valid is None:

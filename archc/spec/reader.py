@@ -103,6 +103,7 @@ class _Reader:
         self.source = source
         self.findings = findings
         self.kind = source.kind
+        self.sharing = SHARING if source.kind == "spec" else None
         self.values = 0
 
     def document(self) -> Value:
@@ -160,7 +161,7 @@ class _Reader:
         kind, mark = ("alias", "*") if isinstance(event, yaml.AliasEvent) else ("anchor", "&")
         if anchor is not None:
             what = f"the {kind} {quote(mark + anchor)} is not part of a {self.kind}'s YAML"
-            self.findings.error(place, what, SHARING)
+            self.findings.error(place, what, self.sharing)
         if tag is not None:
             short = tag.replace("tag:yaml.org,2002:", "!!")
             what = f"the tag {quote(short)} is not part of a {self.kind}'s YAML"
@@ -213,7 +214,7 @@ class _Reader:
                 self.findings.error(place, "a key is a word, not a list or a mapping")
         elif event.value == "<<" and event.style in (None, ""):
             what = f"the merge key `<<` is not part of a {self.kind}'s YAML"
-            self.findings.error(place, what, SHARING)
+            self.findings.error(place, what, self.sharing)
         elif not event.value:
             self.findings.error(place, "a key is missing before this `:`")
         else:

@@ -102,6 +102,15 @@ def unknown(
     return {meant} if meant else set()
 
 
+def unknown_keys(
+    entries: Mapping[str, Located], model: type[BaseModel], what: str, findings: Findings
+) -> set[str]:
+    """Note the entries that a model has no field for; returns the fields that were meant."""
+    known = model.model_fields
+    strange = [(name, one.key) for name, one in entries.items() if name not in known]
+    return {word for name, key in strange for word in unknown(name, key, what, known, findings)}
+
+
 def tainted(value: Value) -> bool:
     """Whether a value, or one inside it, has been complained of already."""
     if isinstance(value.data, tuple):
