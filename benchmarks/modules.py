@@ -13,9 +13,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -30,7 +31,7 @@ import archc
 from archc.bench.timing import measure_rates, peak_memory
 
 BATCH, ROUNDS = 8, 8
-INSTANCES, INSTANCE_ROUNDS = 4, 4
+INSTANCES, INSTANCE_ROUNDS, CHANGE_ROUNDS = 4, 4, 32
 PEER = "torchvision, eager"
 NETWORKS = ("resnet34", "resnet50")
 MODULE_1202 = """
@@ -234,17 +235,30 @@ def _step(
     return step
 
 
+_Step: TypeAlias = Callable[[nn.Module], Task]
+"""Makes a training step of a network with one of the options."""
+
+
 def _shortcuts() -> str:
     """A training step with option A beside one with option B."""
-    rows = []
+    networks, blocks = [], []
     for spec, batch, size, classes in (
         ("imagenet/resnet34", BATCH, 224, 1000),
         ("cifar10/resnet20", 128, 32, 10),
     ):
-        images = torch.randn(batch, 3, size, size)
-        for layout in (torch.contiguous_format, torch.channels_last):
+        for last in (False, True):
+            layout = torch.channels_last if last else torch.contiguous_format
+            images = torch.randn(batch, 3, size, size).to(memory_format=layout)
             for compiles in (False, True):
-                rows.append(_shortcut_row(spec, images, classes, layout, compiles))
+                start = [
+                    f"{spec}, batch {batch}",
+                    "channels_last" if last else "NCHW",
+                    "compiled" if compiles else "eager",
+                ]
+                whole = partial(_network_step, images, classes, compiles)
+                part = partial(_change_step, images, compiles)
+                networks.append([*start, *_compared(spec, layout, whole, INSTANCE_ROUNDS)])
+                blocks.append([*start, *_compared(spec, layout, part, CHANGE_ROUNDS)])
     heading = ["training step", "layout", "", "A", "B", "time, A over B", "memory, A over B"]
     return (
         "## Option A beside option B\n\n"
@@ -252,50 +266,60 @@ def _shortcuts() -> str:
         f"torch {torch.__version__}: a training step with option A's shortcuts and one with B's. "
         f"The median over {INSTANCES} pairs of modules, made anew, in {INSTANCE_ROUNDS} rounds "
         "each, as two modules of the same option differ by up to 2 %. Behind it, between which "
-        "ratios half of all rounds lie.\n\n" + table(heading, rows)
+        f"ratios half of all rounds lie.\n\n{table(heading, networks)}\n\n"
+        "Forward and backward of the first block that changes the shape and the one before it, in "
+        f"{CHANGE_ROUNDS} rounds for each pair:\n\n{table(heading, blocks)}"
     )
 
 
-def _shortcut_row(
-    spec: str, images: Tensor, classes: int, layout: torch.memory_format, compiles: bool
-) -> list[str]:
-    images = images.to(memory_format=layout)
+def _compared(spec: str, layout: torch.memory_format, make: _Step, rounds: int) -> list[str]:
+    """The cells of a row: times with A and B, and the ratios of times and of memory."""
     times: dict[str, list[float]] = {"A": [], "B": []}
     for _ in range(INSTANCES):
         torch.compiler.reset()
         steps = {
-            option: _shortcut_step(spec, option, images, classes, layout, compiles)
+            option: make(
+                archc.module(archc.load(spec, with_={"shortcut": option}))
+                .train()
+                .to(memory_format=layout)  # type: ignore[call-overload]
+            )
             for option in times
         }
-        for option, measured in interleaved(steps, INSTANCE_ROUNDS, runs=1).items():
+        for option, measured in interleaved(steps, rounds, runs=1).items():
             times[option] += measured
     ratios = [a / b for a, b in zip(times["A"], times["B"], strict=True)]
     low, middle, high = statistics.quantiles(ratios, n=4)
     device = torch.device("cpu")
     peaks = {option: peak_memory(step, device) for option, step in steps.items()}
     return [
-        f"{spec}, batch {len(images)}",
-        "channels_last" if layout == torch.channels_last else "NCHW",
-        "compiled" if compiles else "eager",
         *(f"{1000 * statistics.median(times[option]):.0f} ms" for option in "AB"),
         f"{middle:.3f} ({low:.2f} to {high:.2f})",
         f"{peaks['A'] / peaks['B']:.3f}",
     ]
 
 
-def _shortcut_step(
-    spec: str,
-    option: str,
-    images: Tensor,
-    classes: int,
-    layout: torch.memory_format,
-    compiles: bool,
-) -> Task:
-    module = archc.module(archc.load(spec, with_={"shortcut": option})).train()
-    module.to(memory_format=layout)  # type: ignore[call-overload]
+def _network_step(images: Tensor, classes: int, compiles: bool, module: nn.Module) -> Task:
     optimizer = torch.optim.SGD(module.parameters(), lr=1e-4, momentum=0.9)
-    run = torch.compile(module) if compiles else module
-    return _step(run, optimizer, images, classes)
+    return _step(torch.compile(module) if compiles else module, optimizer, images, classes)
+
+
+def _change_step(images: Tensor, compiles: bool, module: Any) -> Task:
+    """Forward and backward of the last block of the first stage and the first of the second."""
+    seen: list[Tensor] = []
+    hook = module.layer1.register_forward_pre_hook(lambda _module, inputs: seen.extend(inputs))
+    with torch.no_grad():
+        module(images)
+    hook.remove()
+    x = seen[0].detach().requires_grad_()
+    blocks = nn.Sequential(module.layer1[-1], module.layer2[0])
+    run = torch.compile(blocks) if compiles else blocks
+    gradient = torch.randn_like(run(x))
+
+    def step() -> None:
+        run(x).backward(gradient)
+        x.grad = None
+
+    return step
 
 
 def _deepest() -> str:

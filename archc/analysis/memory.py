@@ -186,8 +186,8 @@ class _Values:
         for index, node in enumerate(self.nodes):
             for id in (*node.inputs, node.id):
                 holder = self.holder[id]
-                until = self._line_done(index) if id in self.line_ends else index
-                last[holder] = max(last.get(holder, 0), until, self._returns(id, node.id))
+                last[holder] = max(last.get(holder, 0), self._until(id, index))
+                last[holder] = max(last[holder], self._returns(id, node.id))
         last[self.nodes[0].id] = len(self.nodes)
         ends: dict[int, list[str]] = {}
         for id, index in last.items():
@@ -198,6 +198,12 @@ class _Values:
             alive[node.id] = now + self.places(node)
             now -= sum(self.bytes(id) for id in ends.get(index, ()))
         return alive
+
+    def _until(self, id: str, index: int) -> int:
+        """The op until which the module that puts out a value holds it, one op reading it."""
+        if isinstance(self.network.nodes[id].op, ZeroPadShortcut):
+            return self.ends.get(id.rpartition(".")[0], index)  # it has a variable to itself
+        return self._line_done(index) if id in self.line_ends else index
 
     def places(self, node: Node) -> int:
         """The bytes of the places of maxima, which torch finds whether it needs them or not."""

@@ -37,6 +37,27 @@ class ResidualStage(Stage):
         """One block: He et al. 2015, Figure 5, or with pre-activation He et al. 2016, Figure 1b."""
         block = FragmentBuilder(x)
         convolutions = self.main_path(x[0], stride, bias=not style.norm)
+        out_channels = convolutions[-1].out_channels
+        changes = stride != 1 or x[0] != out_channels
+        projected = self.shortcut == "C" or (self.shortcut == "B" and changes)
+        shortcut = Fragment.INPUT
+        if self.shortcut == "A" and changes:
+            # Ahead of the main path, so that its gradient comes behind the main path's. The first
+            # gradient decides on the layout of the sum, and that of a slice is always NCHW.
+            shortcut = block.add("shortcut", ZeroPadShortcut(x[0], out_channels, stride))
+        main = self._add_main_path(block, convolutions, style)
+        if projected:
+            shortcut = self._project(block, out_channels, stride, style)
+        if self.shortcut != "none":
+            block.add("add", Add(), main, shortcut)
+        if not style.pre_activation:
+            block.add(f"relu{len(convolutions)}", ReLU())
+        return block.build(self._label(style, projected))
+
+    def _add_main_path(
+        self, block: FragmentBuilder, convolutions: list[Conv2d], style: Style
+    ) -> str:
+        block.last = Fragment.INPUT
         for number, conv in enumerate(convolutions, 1):
             if style.pre_activation:
                 self._activate(block, number, style)
@@ -45,10 +66,7 @@ class ResidualStage(Stage):
                 self._normalise(block, number, style)
                 if number < len(convolutions):
                     block.add(f"relu{number}", ReLU())
-        projected = self._join(block, stride, style)
-        if not style.pre_activation:
-            block.add(f"relu{len(convolutions)}", ReLU())
-        return block.build(self._label(style, projected))
+        return block.last
 
     def _normalise(self, block: FragmentBuilder, number: int, style: Style) -> None:
         if style.norm:
@@ -57,23 +75,6 @@ class ResidualStage(Stage):
     def _activate(self, block: FragmentBuilder, number: int, style: Style) -> None:
         self._normalise(block, number, style)
         block.add(f"relu{number}", ReLU())
-
-    def _join(self, block: FragmentBuilder, stride: int, style: Style) -> bool:
-        """Add the shortcut to what the block computed; say whether it is a projection."""
-        if self.shortcut == "none":
-            return False
-        main, out_channels = block.last, block.shape()[0]
-        in_channels = block.input_shape[0]
-        changes = stride != 1 or in_channels != out_channels
-        projected = self.shortcut == "C" or (self.shortcut == "B" and changes)
-        shortcut = Fragment.INPUT
-        if projected:
-            shortcut = self._project(block, out_channels, stride, style)
-        elif changes:
-            pad = ZeroPadShortcut(in_channels, out_channels, stride)
-            shortcut = block.add("shortcut", pad, Fragment.INPUT)
-        block.add("add", Add(), main, shortcut)
-        return projected
 
     def _project(self, block: FragmentBuilder, out_channels: int, stride: int, style: Style) -> str:
         # With pre-activation the projection takes the activated tensor and needs no norm of its

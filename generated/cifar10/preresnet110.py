@@ -29,6 +29,10 @@ class ZeroPadShortcut(nn.Module):
 class PreActBlock(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
+        if stride != 1 or in_channels != out_channels:
+            self.shortcut = ZeroPadShortcut(in_channels, out_channels, stride=stride)
+        else:
+            self.shortcut = nn.Identity()
         self.bn1 = nn.BatchNorm2d(in_channels)
         self.conv1 = nn.Conv2d(
             in_channels,
@@ -42,16 +46,13 @@ class PreActBlock(nn.Module):
         self.conv2 = nn.Conv2d(
             out_channels, out_channels, kernel_size=3, padding=1, bias=False
         )
-        if stride != 1 or in_channels != out_channels:
-            self.shortcut = ZeroPadShortcut(in_channels, out_channels, stride=stride)
-        else:
-            self.shortcut = nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
+        shortcut = self.shortcut(x)
         out = F.relu(self.bn1(x))
         out = F.relu(self.bn2(self.conv1(out)), inplace=True)
         out = self.conv2(out)
-        out += self.shortcut(x)
+        out += shortcut
         return out
 
 

@@ -29,6 +29,10 @@ class ZeroPadShortcut(nn.Module):
 class BasicBlock(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
+        if stride != 1 or in_channels != out_channels:
+            self.shortcut = ZeroPadShortcut(in_channels, out_channels, stride=stride)
+        else:
+            self.shortcut = nn.Identity()
         self.conv1 = nn.Conv2d(
             in_channels,
             out_channels,
@@ -42,15 +46,12 @@ class BasicBlock(nn.Module):
             out_channels, out_channels, kernel_size=3, padding=1, bias=False
         )
         self.bn2 = nn.BatchNorm2d(out_channels)
-        if stride != 1 or in_channels != out_channels:
-            self.shortcut = ZeroPadShortcut(in_channels, out_channels, stride=stride)
-        else:
-            self.shortcut = nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
+        shortcut = self.shortcut(x)
         out = F.relu(self.bn1(self.conv1(x)), inplace=True)
         out = self.bn2(self.conv2(out))
-        out += self.shortcut(x)
+        out += shortcut
         return F.relu(out, inplace=True)
 
 

@@ -97,6 +97,27 @@ def test_channels_last_agrees_and_stays(structure: str) -> None:
 
 
 @every_structure
+def test_gradients_stay_in_channels_last(structure: str) -> None:
+    """A gradient in NCHW would be turned round again at every layer that it comes to."""
+    last = torch.channels_last
+    module = module_of(structure).train().to(memory_format=last)  # type: ignore[call-overload]
+    turned: list[str] = []
+
+    def watch(name: str, output: Tensor) -> None:
+        def look(gradient: Tensor) -> None:
+            if not gradient.is_contiguous(memory_format=last):
+                turned.append(name)
+
+        output.register_hook(look)  # type: ignore[no-untyped-call]
+
+    for name, one in module.named_modules():
+        if isinstance(one, nn.Conv2d | nn.BatchNorm2d) or name == "layer1":
+            one.register_forward_hook(lambda _module, _inputs, out, name=name: watch(name, out))
+    module(images().to(memory_format=last)).square().sum().backward()
+    assert turned == []
+
+
+@every_structure
 def test_deepcopy_and_pickle_give_an_equal_module_of_its_own(structure: str) -> None:
     module = module_of(structure)
     for again in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):

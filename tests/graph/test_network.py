@@ -200,7 +200,7 @@ def test_names_are_given_once() -> None:
         ),
         (
             {"pre_activation": True, "stages": DATA["stages"][1:]},  # type: ignore[index]
-            ["conv1", "bn1", "relu", "layer1.0.bn1", "layer1.0.relu1", "layer1.0.conv1"],
+            ["conv1", "bn1", "relu", "layer1.0.shortcut", "layer1.0.bn1", "layer1.0.relu1"],
         ),
         (
             {"stem": [{"max_pool": {"kernel": 2}}, {"avg_pool": {"kernel": 2}}, "dropout"]},

@@ -31,7 +31,7 @@ def plant(check: str, layer: str, *edits: Edit) -> Plant:
     return Plant(check, layer, edits)
 
 
-SHORTCUT = "out += self.shortcut(x)"
+SHORTCUT = "out += shortcut"
 STEM = "F.relu(self.bn1(self.conv1(x)), inplace=True)"
 LAYER1 = "self.layer1 = nn.Sequential(BasicBlock(8, 8), BasicBlock(8, 8))"
 FIRST_NORM = "self.bn1 = nn.BatchNorm2d(out_channels"
@@ -153,21 +153,17 @@ OPTION_A = {
     "shortcut of another value": plant(
         "training", "layer1.0.add", (SHORTCUT, "out += self.shortcut(torch.sin(x))")
     ),
-    "main path lost": plant("training", "layer1.0.add", (SHORTCUT, "out = self.shortcut(x)")),
+    "main path lost": plant("training", "layer1.0.add", (SHORTCUT, "out = shortcut")),
     "shortcut of its own output": plant("training", "layer1.0.add", (SHORTCUT, "out += out")),
-    "difference": plant("training", "layer1.0.add", (SHORTCUT, "out -= self.shortcut(x)")),
-    "product": plant("training", "layer1.0.add", (SHORTCUT, "out *= self.shortcut(x)")),
+    "difference": plant("training", "layer1.0.add", (SHORTCUT, "out -= shortcut")),
+    "product": plant("training", "layer1.0.add", (SHORTCUT, "out *= shortcut")),
     "concatenation": plant(
-        "output shapes", "layer1.1.conv1", (SHORTCUT, "out = torch.cat([out, self.shortcut(x)], 1)")
+        "output shapes", "layer1.1.conv1", (SHORTCUT, "out = torch.cat([out, shortcut], 1)")
     ),
-    "scaled residual": plant(
-        "training", "layer1.0.add", (SHORTCUT, "out = 0.5 * out + self.shortcut(x)")
-    ),
-    "scaled shortcut": plant(
-        "training", "layer1.0.add", (SHORTCUT, "out += 0.999 * self.shortcut(x)")
-    ),
+    "scaled residual": plant("training", "layer1.0.add", (SHORTCUT, "out = 0.5 * out + shortcut")),
+    "scaled shortcut": plant("training", "layer1.0.add", (SHORTCUT, "out += 0.999 * shortcut")),
     "doubled shortcut": plant(
-        "training", "layer1.0.add", (SHORTCUT, "out = torch.add(out, self.shortcut(x), alpha=2)")
+        "training", "layer1.0.add", (SHORTCUT, "out = torch.add(out, shortcut, alpha=2)")
     ),
     "doubled sum": plant("training", "layer1.0.relu2", (SHORTCUT, f"{SHORTCUT}; out *= 2")),
     "zeros in front": plant(
@@ -336,10 +332,10 @@ OPTION_A = {
         "gradients", "layer2.1.bn2", (SHORTCUT, f"out = out / 2 + out.detach() / 2; {SHORTCUT}")
     ),
     "needed value overwritten by a relu": plant(
-        "gradients", "layer2.1.conv1", (SHORTCUT, "out += self.shortcut(F.relu(x, inplace=True))")
+        "gradients", "layer2.1.conv1", (SHORTCUT, f"F.relu(x, inplace=True); {SHORTCUT}")
     ),
     "needed value overwritten by a sum": plant(
-        "gradients", "layer2.1.conv1", (SHORTCUT, "x = self.shortcut(x); x += out; out = x")
+        "gradients", "layer2.1.conv1", (SHORTCUT, "x = shortcut; x += out; out = x")
     ),
     # What does not run
     "syntax error": plant(
@@ -483,7 +479,7 @@ PRE_ACTIVATION = {
 
 PRE_ACTIVATION_WITHOUT_NORM = {
     "images overwritten": plant(
-        "training", "layer1.0.shortcut", ("out = F.relu(x)", "out = F.relu(x, inplace=True)")
+        "training", "layer1.1.add", ("out = F.relu(x)", "out = F.relu(x, inplace=True)")
     ),
     "images overwritten in secret": plant(
         "training",
@@ -733,20 +729,20 @@ HARMLESS: dict[str, tuple[Edit, ...]] = {
     "relu as a module": ((RELU, "return nn.ReLU()(out)"),),
     "relu as a maximum": ((RELU, "return torch.maximum(out, torch.zeros_like(out))"),),
     "relu as a mask": ((RELU, "return out * (out > 0)"),),
-    "sum of its own": ((SHORTCUT, "out = out + self.shortcut(x)"),),
-    "sum as a function": ((SHORTCUT, "out = torch.add(out, self.shortcut(x))"),),
-    "sum of a stack": ((SHORTCUT, "out = torch.stack([out, self.shortcut(x)]).sum(0)"),),
-    "summands in another order": ((SHORTCUT, "out = self.shortcut(x) + out"),),
-    "shortcut first": (
-        (f"out = {STEM}", f"s = self.shortcut(x); out = {STEM}"),
-        (SHORTCUT, "out += s"),
+    "sum of its own": ((SHORTCUT, "out = out + shortcut"),),
+    "sum as a function": ((SHORTCUT, "out = torch.add(out, shortcut)"),),
+    "sum of a stack": ((SHORTCUT, "out = torch.stack([out, shortcut]).sum(0)"),),
+    "summands in another order": ((SHORTCUT, "out = shortcut + out"),),
+    "shortcut in its place": (
+        ("shortcut = self.shortcut(x)", "pass"),
+        (SHORTCUT, "out += self.shortcut(x)"),
     ),
     "flatten as a method": (("torch.flatten(x, 1)", "x.flatten(1)"),),
     "flatten of a free batch": (("torch.flatten(x, 1)", "x.reshape(x.shape[0], -1)"),),
     "other variables": (
         (f"out = {STEM}", f"value = {STEM}"),
         ("out = self.bn2(self.conv2(out))", "other = self.bn2(self.conv2(value))"),
-        (f"{SHORTCUT}\n        {RELU}", "return F.relu(other + self.shortcut(x))"),
+        (f"{SHORTCUT}\n        {RELU}", "return F.relu(other + shortcut)"),
     ),
     "argument by name": (("self.bn1(self.conv1(x))", "self.bn1(input=self.conv1(input=x))", 1),),
     "blocks one by one": (("x = self.layer1(x)", "x = self.layer1[1](self.layer1[0](x))"),),

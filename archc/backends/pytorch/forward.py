@@ -56,8 +56,9 @@ def forward_lines(group: Group, overwritable: Set[str] = frozenset()) -> list[st
     """The lines of a module's ``forward``, its argument being ``x``.
 
     A line ends at a relu, a pool or a sub-module, at a value that is read twice, and where it
-    would grow too long. A variable is used again when its value is dead. Values with an id among
-    ``overwritable`` are changed in place by the relu or the sum that reads them.
+    would grow too long. A variable is used again when its value is dead; a shortcut that runs ahead
+    of the main path has one of its own. Values with an id among ``overwritable`` are changed in
+    place by the relu or the sum that reads them.
     """
     wiring = {child.name: (child, sources) for child, sources in group.wiring()}
     return _Forward(wiring, _last(group), overwritable).lines()
@@ -105,23 +106,35 @@ class _Forward:
 
     def _line_ends(self) -> set[str]:
         """The children whose values are kept in a variable."""
-        reads: dict[str, list[str]] = {}
-        for name, (_, sources) in self.wiring.items():
-            for source in sources:
-                reads.setdefault(source, []).append(name)
         ends = {self.result}
         for name, (child, sources) in self.wiring.items():
-            readers = [self.wiring[reader] for reader in reads.get(name, [])]
+            readers = [self.wiring[reader] for reader in self._readers(name)]
             ends_line = isinstance(child, Group) or _is(child, *_LINE_ENDS)
-            # A shortcut's module stands in the sum that reads it. A sum does only in the first
-            # place: sums associate to the left, and in another order they round otherwise.
+            # A shortcut's module stands in the sum that reads it, unless it runs ahead. A sum does
+            # only in the first place: sums associate to the left, and in another order they round
+            # otherwise.
             in_sum = len(readers) == 1 and _is(readers[0][0], Add) and not _is(child, ReLU)
             apart = in_sum and _is(child, Add) and readers[0][1][0] != name
-            if len(readers) > 1 or (ends_line and not in_sum) or apart:
+            if len(readers) > 1 or (ends_line and not in_sum) or apart or self._runs_ahead(name):
                 ends.add(name)
             if self._adds_in_place(name):
                 ends |= {name, sources[0]}
         return ends
+
+    def _readers(self, value: str) -> list[str]:
+        return [name for name, (_, sources) in self.wiring.items() if value in sources]
+
+    def _runs_ahead(self, value: str) -> bool:
+        """Whether a value is there before one that its only reader takes in front of it."""
+        readers = self._readers(value)
+        if len(readers) != 1:
+            return False
+        sources = self.wiring[readers[0]][1]
+        order = list(self.wiring)
+        return any(
+            source and order.index(source) > order.index(value)
+            for source in sources[: sources.index(value)]
+        )
 
     def _adds_in_place(self, name: str) -> bool:
         child, sources = self.wiring[name]
@@ -137,6 +150,8 @@ class _Forward:
         for index, statement in enumerate(statements):
             for value in statement.reads:
                 last_read[value] = index
+        if any(self._runs_ahead(statement.result) for statement in statements):
+            last_read[""] = len(statements)  # beside a shortcut, x stays what goes into the block
         variables = {"": "x"}
         names = Namespace({"x", "self", "nn", "F", "torch"})
         lines: list[str] = []
@@ -152,7 +167,8 @@ class _Forward:
                 continue
             else:
                 dead = [v for v in statement.reads if last_read[v] == index]
-                variable = variables[dead[0]] if dead else names.new("out")
+                wish = statement.result if self._runs_ahead(statement.result) else "out"
+                variable = variables[dead[0]] if dead else names.new(wish)
                 lines.append(_line(statement, variables, f"{variable} = "))
             variables[statement.result] = variable
         return lines
