@@ -51,6 +51,7 @@ bench: .venv/developing
 	$(BIN)/python benchmarks/counting.py
 	$(BIN)/python benchmarks/figures.py
 	$(BIN)/python benchmarks/modules.py
+	$(BIN)/python benchmarks/shortcuts.py
 	$(BIN)/python benchmarks/training.py
 
 .venv/installed: pyproject.toml constraints.txt

@@ -15,6 +15,8 @@ from pathlib import Path
 from types import ModuleType
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 from torch import library as operators
 
 TORCHVISION = "ARCHC_TORCHVISION"
@@ -45,6 +47,28 @@ def speed(times: Mapping[str, list[float]], name: str, peer: str) -> float:
     """How many times as quick as a peer a task is: the median over the rounds."""
     pairs = zip(times[peer], times[name], strict=True)
     return statistics.median(theirs / ours for theirs, ours in pairs)
+
+
+def cells(times: Mapping[str, list[float]], name: str, peer: str) -> list[str]:
+    """A task's time, and how many times as quick as a peer it is."""
+    return [
+        f"{1000 * statistics.median(times[name]):.0f} ms",
+        f"{speed(times, name, peer):.2f}",
+    ]
+
+
+def training_step(module: nn.Module, images: Tensor, classes: int, compiles: bool = False) -> Task:
+    """A step of SGD on a batch of images: forward, backward, update."""
+    optimizer = torch.optim.SGD(module.parameters(), lr=1e-4, momentum=0.9)
+    targets = torch.arange(len(images)) % classes
+    run = torch.compile(module) if compiles else module
+
+    def step() -> None:
+        F.cross_entropy(run(images), targets).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
 
 
 @cache

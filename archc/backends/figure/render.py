@@ -6,7 +6,6 @@ a part in it, and what says when and by which program a file was made is taken o
 
 from __future__ import annotations
 
-import atexit
 import os
 import re
 import shutil
@@ -15,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from html import escape
+from multiprocessing.util import Finalize
 from pathlib import Path
 from threading import Lock
 
@@ -67,7 +67,8 @@ def _load_fonts() -> None:
     process ends, since it is read again for every new size.
     """
     folder = Path(tempfile.mkdtemp(prefix="archc-"))
-    atexit.register(_remove, folder, owner=os.getpid())
+    # Also in a process that multiprocessing started, in which nothing runs at exit.
+    Finalize(None, shutil.rmtree, (folder, True), exitpriority=0)
     fonts, settings = folder / "fonts", folder / "fonts.conf"
     fonts.mkdir()
     shutil.copyfile(FILE, fonts / FILE.name)
@@ -75,12 +76,6 @@ def _load_fonts() -> None:
     settings.write_text(text, encoding="utf-8")
     with _environment(FONTCONFIG_FILE=str(settings), PANGOCAIRO_BACKEND="fc"), _quiet():
         _draw('digraph { a [label="a" pos="0,0"] }', "svg")
-
-
-def _remove(folder: Path, owner: int) -> None:
-    """Remove a folder, in the process that made it and not in one that was forked from it."""
-    if os.getpid() == owner:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
