@@ -63,6 +63,12 @@ class Watcher:
                 state: dict[str, Any] = json.loads(line.removeprefix("data: "))
                 return state
 
+    def whole(self) -> dict[str, Any]:
+        """The next state without faults: a file that is written in place is empty for a moment."""
+        while (state := self.state())["faults"]:
+            pass
+        return state
+
     def close(self) -> None:
         """Leave the stream of events."""
         for one in (self._events, self._connection):
@@ -87,6 +93,7 @@ def watching(path: Path, *arguments: str) -> Iterator[Watcher]:
     try:
         yield watcher
     finally:
-        process.kill()
-        process.communicate()
+        # Not killed: it removes its temporary files.
+        process.terminate()
+        process.communicate(timeout=20)
         watcher.close()
