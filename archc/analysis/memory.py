@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
-from archc.graph import Network, Node, overwritable, overwrites
+from archc.graph import Network, Node, overwritable, overwrites, runs_ahead
 from archc.graph.ops import (
     AdaptiveAvgPool2d,
     Add,
@@ -166,6 +166,7 @@ class _Values:
         self.nodes: list[Node] = [network.nodes[id] for id in ids[: ids.index(network.logits) + 1]]
         self.learns = _learning(self.nodes)
         self.own = overwritable(network)
+        self.ahead = runs_ahead(network)
         self.holder: dict[str, str] = {}
         for node in self.nodes:
             self.holder[node.id] = self._held_by(node)
@@ -186,8 +187,8 @@ class _Values:
         for index, node in enumerate(self.nodes):
             for id in (*node.inputs, node.id):
                 holder = self.holder[id]
-                last[holder] = max(last.get(holder, 0), self._until(id, index))
-                last[holder] = max(last[holder], self._returns(id, node.id))
+                until = max(self._read_until(id, index), self._returns(id, node.id))
+                last[holder] = max(last.get(holder, 0), until)
         last[self.nodes[0].id] = len(self.nodes)
         ends: dict[int, list[str]] = {}
         for id, index in last.items():
@@ -199,10 +200,11 @@ class _Values:
             now -= sum(self.bytes(id) for id in ends.get(index, ()))
         return alive
 
-    def _until(self, id: str, index: int) -> int:
-        """The op until which the module that puts out a value holds it, one op reading it."""
-        if isinstance(self.network.nodes[id].op, ZeroPadShortcut):
-            return self.ends.get(id.rpartition(".")[0], index)  # it has a variable to itself
+    def _read_until(self, id: str, index: int) -> int:
+        """Until when a value is held that the op of an index reads or puts out."""
+        if id in self.ahead and id in self.nodes[index].inputs:
+            # It has a variable to itself, until the module returns.
+            return self.ends.get(self.nodes[index].id.rpartition(".")[0], len(self.nodes) - 1)
         return self._line_done(index) if id in self.line_ends else index
 
     def places(self, node: Node) -> int:

@@ -14,6 +14,7 @@ from archc.graph.network import (
     Step,
 )
 from archc.graph.ops import OPS, Op, Shape, ShapeError
+from archc.graph.order import runs_ahead
 from archc.graph.repeats import Folded, fold_repeats
 
 __all__ = [
@@ -38,4 +39,5 @@ __all__ = [
     "lint",
     "overwritable",
     "overwrites",
+    "runs_ahead",
 ]

@@ -52,21 +52,23 @@ class _Statement:
     onto: str | None = None
 
 
-def forward_lines(group: Group, overwritable: Set[str] = frozenset()) -> list[str]:
+def forward_lines(group: Group, overwritable: Set[str], ahead: Set[str]) -> list[str]:
     """The lines of a module's ``forward``, its argument being ``x``.
 
     A line ends at a relu, a pool or a sub-module, at a value that is read twice, and where it
-    would grow too long. A variable is used again when its value is dead; a shortcut that runs ahead
-    of the main path has one of its own. Values with an id among ``overwritable`` are changed in
-    place by the relu or the sum that reads them.
+    would grow too long. A variable is used again when its value is dead. Of values named by their
+    ids, those ``overwritable`` are changed in place by the relu or the sum that reads them, and
+    those that run ``ahead`` have variables of their own.
     """
+    if not group.children:
+        return ["        return x"]
     wiring = {child.name: (child, sources) for child, sources in group.wiring()}
-    return _Forward(wiring, _last(group), overwritable).lines()
+    return _Forward(wiring, _last(group), overwritable, ahead).lines()
 
 
 def _last(group: Group) -> str:
     for name, child in group.children.items():
-        if (child.node.id if isinstance(child, Leaf) else child.result) == group.result:
+        if child.result == group.result:
             return name
     raise AssertionError("a module whose output is none of its children's")
 
@@ -91,6 +93,7 @@ class _Forward:
     wiring: Wiring
     result: str
     overwritable: Set[str]
+    ahead: Set[str]
 
     def lines(self) -> list[str]:
         """The body, line by line."""
@@ -100,15 +103,20 @@ class _Forward:
             # have no names yet, and seldom longer ones than these.
             statement = self._statement(name, stored)
             before = "return " if statement.onto is None else "out2 += "
-            if len(_line(statement, dict.fromkeys(statement.reads, "out2"), before)) > WIDTH:
+            names = {value: f"{self._wish(value)}2" for value in statement.reads}
+            if len(_line(statement, names, before)) > WIDTH:
                 stored |= set(self.wiring[name][1]) - {""}
         return self._write(stored)
 
     def _line_ends(self) -> set[str]:
         """The children whose values are kept in a variable."""
+        reads: dict[str, list[str]] = {}
+        for name, (_, sources) in self.wiring.items():
+            for source in sources:
+                reads.setdefault(source, []).append(name)
         ends = {self.result}
         for name, (child, sources) in self.wiring.items():
-            readers = [self.wiring[reader] for reader in self._readers(name)]
+            readers = [self.wiring[reader] for reader in reads.get(name, [])]
             ends_line = isinstance(child, Group) or _is(child, *_LINE_ENDS)
             # A shortcut's module stands in the sum that reads it, unless it runs ahead. A sum does
             # only in the first place: sums associate to the left, and in another order they round
@@ -121,20 +129,12 @@ class _Forward:
                 ends |= {name, sources[0]}
         return ends
 
-    def _readers(self, value: str) -> list[str]:
-        return [name for name, (_, sources) in self.wiring.items() if value in sources]
-
     def _runs_ahead(self, value: str) -> bool:
-        """Whether a value is there before one that its only reader takes in front of it."""
-        readers = self._readers(value)
-        if len(readers) != 1:
-            return False
-        sources = self.wiring[readers[0]][1]
-        order = list(self.wiring)
-        return any(
-            source and order.index(source) > order.index(value)
-            for source in sources[: sources.index(value)]
-        )
+        return value != "" and self.wiring[value][0].result in self.ahead
+
+    def _wish(self, value: str) -> str:
+        """What the variable is called that a value is given, if it is a new one."""
+        return value if self._runs_ahead(value) else "out"
 
     def _adds_in_place(self, name: str) -> bool:
         child, sources = self.wiring[name]
@@ -167,7 +167,7 @@ class _Forward:
                 continue
             else:
                 dead = [v for v in statement.reads if last_read[v] == index]
-                wish = statement.result if self._runs_ahead(statement.result) else "out"
+                wish = self._wish(statement.result)
                 variable = variables[dead[0]] if dead else names.new(wish)
                 lines.append(_line(statement, variables, f"{variable} = "))
             variables[statement.result] = variable

@@ -30,7 +30,7 @@ from archc.backends.pytorch.text import (
     run_together,
 )
 from archc.backends.pytorch.tree import Group, Leaf, StructureError, fold
-from archc.graph import Network, Node
+from archc.graph import Network, Node, runs_ahead
 from archc.graph.ops import (
     AdaptiveAvgPool2d,
     AvgPool2d,
@@ -107,7 +107,7 @@ def emit(network: Network) -> str:
     names = Namespace(RESERVED)
     title = names.new(class_name(network.name))
     _name_classes(classes, names)
-    writer = _Writer(found, overwritten(network, root, found))
+    writer = _Writer(found, overwritten(network, root, found), runs_ahead(network))
     body: list[str] = []
     if any(isinstance(node.op, ZeroPadShortcut) for node in network.nodes.values()):
         body += ["", *_ZERO_PAD]
@@ -157,10 +157,12 @@ def _name_classes(classes: list[Class], names: Namespace) -> None:
 
 @dataclass(frozen=True)
 class _Writer:
-    """Writes classes, knowing which module is of which, and which values may be overwritten."""
+    """Writes classes, knowing which module is of which, which values may be overwritten, and which
+    are computed before their turn."""
 
     classes: Mapping[Group, Class]
     overwritable: frozenset[str]
+    ahead: frozenset[str]
 
     def inner_class(self, one: Class) -> list[str]:
         """The source of a class that modules share."""
@@ -190,7 +192,7 @@ class _Writer:
             *body,
             "",
             "    def forward(self, x: Tensor) -> Tensor:",
-            *forward_lines(model, self.overwritable),
+            *forward_lines(model, self.overwritable, self.ahead),
         ]
 
     def network_class(self, network: Network, root: Group, name: str) -> list[str]:
@@ -213,7 +215,7 @@ class _Writer:
             *_initialisation(network),
             "",
             "    def forward(self, x: Tensor) -> Tensor:",
-            *(forward_lines(root, self.overwritable) if root.children else ["        return x"]),
+            *forward_lines(root, self.overwritable, self.ahead),
             *(_predict(softmax.op) if network.output != network.logits else []),
         ]
 

@@ -26,6 +26,11 @@ class Leaf:
         """Whether the op is an attribute of its parent rather than a call in ``forward``."""
         return self.name.isdigit() or bool(self.node.op.numbers)
 
+    @property
+    def result(self) -> str:
+        """The id of what it puts out."""
+        return self.node.id
+
 
 @dataclass(eq=False)
 class Group:
@@ -53,7 +58,7 @@ class Group:
         """Each child with the names of the siblings it reads; ``""`` is the module's input."""
         producers = {self.source: ""}
         for name, child in self.children.items():
-            producers[child.node.id if isinstance(child, Leaf) else child.result] = name
+            producers[child.result] = name
         for child in self.children.values():
             sources = child.node.inputs if isinstance(child, Leaf) else (child.source,)
             yield child, tuple([producers[source] for source in sources])
