@@ -750,6 +750,28 @@ def test_same_bytes_in_every_process(format: str) -> None:
     assert done.stderr == b""
 
 
+IN_ANOTHER = (
+    "process = multiprocessing.get_context('fork').Process(target=task); "
+    "process.start(); process.join(); assert process.exitcode == 0"
+)
+
+
+@pytest.mark.parametrize("run", ["task()", IN_ANOTHER], ids=["alone", "of multiprocessing"])
+def test_a_process_leaves_no_temporary_file(run: str, tmp_path: Path) -> None:
+    program, temporary = tmp_path / "program.py", tmp_path / "temporary"
+    program.write_text(
+        "import multiprocessing, os, archc\n"
+        "def task():\n"
+        "    archc.draw('cifar10/resnet20')\n"
+        "    assert os.listdir(os.environ['TMPDIR'])\n"
+        f"if __name__ == '__main__':\n    {run}\n"
+    )
+    temporary.mkdir()
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    subprocess.run([sys.executable, program], check=True, env=environment)
+    assert list(temporary.iterdir()) == []
+
+
 def test_bitmaps_and_pdf_have_no_date_and_only_the_shipped_font() -> None:
     pdf = draw([load("cifar10/resnet20")], "pdf")
     assert re.findall(rb"/FontName /\w{6}\+(\S+)", pdf) == [b"LiberationSans"]

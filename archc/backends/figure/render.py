@@ -67,7 +67,7 @@ def _load_fonts() -> None:
     process ends, since it is read again for every new size.
     """
     folder = Path(tempfile.mkdtemp(prefix="archc-"))
-    # Also in a process that multiprocessing started, in which nothing runs at exit.
+    # Also in a process that multiprocessing forked, where what is registered at exit is not run.
     Finalize(None, shutil.rmtree, (folder, True), exitpriority=0)
     fonts, settings = folder / "fonts", folder / "fonts.conf"
     fonts.mkdir()
