@@ -125,20 +125,21 @@ def _rows(
     network: Network, text: str, weights: State | None, options: Options, device: torch.device
 ) -> Iterator[Row]:
     """The rows of the checks, up to one whose failure makes the rest impossible."""
+    subject = _Subject(network, text, weights, options, device)
     try:
+        module = subject.fresh
         with torch.device("meta"):
             on_meta = instance(network.name, text)
     except Exception as error:
         yield Row.of("emitted source", "", [Fault("", in_words(error))])
         return
     yield Row.of("emitted source", counted(text.count("\n"), "line"))
-    structure = [check_parameters(network, on_meta), check_state(network, on_meta)]
+    structure = [check_parameters(network, module), check_state(network, module)]
     seen = observe(on_meta, network.input_shape)
     structure += [check_shapes(network, seen), check_multiply_adds(network, seen)]
     yield from structure
     if not structure[1].passed:
         return
-    subject = _Subject(network, text, weights, options, device)
     yield from subject.training()
     inference = subject.inference()
     yield inference
@@ -157,15 +158,19 @@ class _Subject:
     device: torch.device
 
     @cached_property
-    def module(self) -> nn.Module:
-        """The emitted module; what is no weight of the checkpoint is the same in every run."""
+    def fresh(self) -> nn.Module:
+        """The emitted module as it is constructed, in every run the same."""
         torch.manual_seed(0)
-        module = instance(self.network.name, self.text)
+        return instance(self.network.name, self.text)
+
+    @cached_property
+    def module(self) -> nn.Module:
+        """The emitted module with the weights of the checkpoint, or with varied ones."""
         if self.weights is None:
-            vary(module)
+            vary(self.fresh)
         else:
-            module.load_state_dict(self.weights, strict=False)
-        return module.to(self.device)
+            self.fresh.load_state_dict(self.weights, strict=False)
+        return self.fresh.to(self.device)
 
     @cached_property
     def images(self) -> Tensor:

@@ -1,4 +1,4 @@
-"""What can be checked of a module without computing anything: on the meta device."""
+"""What can be checked of a module without computing anything."""
 
 from __future__ import annotations
 

@@ -466,6 +466,19 @@ def test_many_faults_are_told_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lines[-1] == "✗ state dict: and 30 more"
 
 
+def test_weights_are_checked_of_the_module_that_runs() -> None:
+    """Constructed on the meta device it may be another."""
+    whole = "nn.Linear(16, 5)"
+    source = emit(network_of("option A"))
+    assert whole in source
+    source = source.replace(whole, "nn.Linear(16, 5, bias=self.conv1.weight.is_meta)")
+    report = verify(network_of("option A"), source=source, options=EAGER)
+    assert {row.check: row.faults for row in report.rows if row.faults} == {
+        "parameters": (Fault("fc", "has 80 parameters, not 85"),),
+        "state dict": (Fault("fc", "has no tensor `bias`"),),
+    }
+
+
 def test_one_spec_that_fails_makes_the_command_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch, 'mode="fan_out")', 'mode="fan_out"); self.fc.bias = None')
     result = run("cifar10/plain20", "cifar10/plain32", *SMALL, "--with", "depth=1")
