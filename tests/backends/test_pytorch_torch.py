@@ -216,6 +216,18 @@ def test_biases_of_some_convolutions_start_at_zero_too() -> None:
     assert not biases[0].any()
 
 
+def test_constructing_on_meta_imports_no_compiler(tmp_path: Path) -> None:
+    """Drawing a weight there would have torch import its own, in a second."""
+    (tmp_path / "net.py").write_text(emit(network_of("option A")))
+    program = (
+        "import sys, torch, net\n"
+        "with torch.device('meta'):\n"
+        "    assert all(weight.is_meta for weight in net.Net().parameters())\n"
+        "assert not {'torch._dynamo', 'sympy'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", program], cwd=tmp_path, check=True)
+
+
 def test_the_class_takes_no_arguments_and_is_alone_in_all() -> None:
     for structure in STRUCTURES:
         built = module_of(structure)

@@ -304,13 +304,17 @@ def _signature(one: Class) -> list[str]:
 
 
 def _initialisation(network: Network) -> list[str]:
-    """Convolutions start as in the authors' and torchvision's code, biases at zero."""
+    """Convolutions start as in the authors' and torchvision's code, biases at zero.
+
+    On the meta device there is nothing to draw, and torch takes a second to import what it would
+    not draw it with.
+    """
     convolutions = [node.op for node in network.nodes.values() if isinstance(node.op, Conv2d)]
     if not convolutions:
         return []
     lines = [
         "        for module in self.modules():",
-        "            if isinstance(module, nn.Conv2d):",
+        "            if isinstance(module, nn.Conv2d) and not module.weight.is_meta:",
         '                nn.init.kaiming_normal_(module.weight, mode="fan_out")',
     ]
     biased = sum(op.bias for op in convolutions)
