@@ -1,13 +1,17 @@
 """The emitted modules beside torchvision's, on a CPU.
 
 ARCHC_TORCHVISION names a folder with torchvision in it; without torchvision, those rows are left
-out. OpenVINO is measured where it is installed.
+out. OpenVINO is measured where it is installed, and as a provider of onnxruntime where
+ARCHC_ONNXRUNTIME_OPENVINO names a folder with the package onnxruntime-openvino in it, which takes
+the name of onnxruntime and cannot be installed beside it.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
+import os
 import statistics
 import subprocess
 import sys
@@ -30,9 +34,10 @@ import archc
 from archc.bench.timing import measure_rates
 
 BATCH, ROUNDS = 8, 16
-PROCESSES, PROCESS_ROUNDS = 4, 3
+PROCESSES, PROCESS_ROUNDS = 4, 5
 PEER, OURS = "torchvision, eager", "archc, eager"
 NETWORKS = ("resnet34", "resnet50")
+WITH_OPENVINO = "ARCHC_ONNXRUNTIME_OPENVINO"
 WEIGHTS, ONNX, THEIR_ONNX = "weights.pth", "archc.onnx", "torchvision.onnx"
 MODULE_1202 = """
 import importlib.util, sys, time
@@ -63,7 +68,8 @@ def _intro() -> str:
         f"`benchmarks/modules.py` on {machine()}, {torch.get_num_threads()} threads, torch "
         f"{torch.__version__}, batch {BATCH}, 3x224x224. Ratios are taken in one run in which all "
         "take turns: the median over the rounds of the peer's time over ours, so that more than 1 "
-        f"is quicker. Weights are the same; `{TORCHVISION}` names torchvision's folder."
+        f"is quicker. Weights are the same; `{TORCHVISION}` names torchvision's folder, "
+        f"`{WITH_OPENVINO}` that of onnxruntime-openvino."
     )
 
 
@@ -168,6 +174,13 @@ def _forwards(name: str, folder: Path) -> dict[str, Maker]:
             _in_onnxruntime, folder / THEIR_ONNX
         ),
     }
+    if with_openvino := os.environ.get(WITH_OPENVINO):
+        for label, file in (
+            ("archc, deploy, ONNX", ONNX),
+            ("torchvision, torch.onnx.export", THEIR_ONNX),
+        ):
+            run = partial(_in_onnxruntime_with_openvino, folder / file, with_openvino)
+            ways[f"{label} in onnxruntime with OpenVINO, f32"] = run
     if importlib.util.find_spec("openvino"):
         for precision in ("f32", "bf16"):
             run = partial(_in_openvino, folder / ONNX, precision)
@@ -222,26 +235,40 @@ def _frozen(module: nn.Module, images: Tensor) -> Task:
     return task
 
 
-def _in_onnxruntime(file: Path) -> Task:
+def _in_onnxruntime(file: Path, provider: Any = "CPUExecutionProvider") -> Task:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(file, options, providers=[provider])
+    if isinstance(provider, tuple) and session.get_providers()[0] != provider[0]:
+        raise SystemExit(f"onnxruntime has gone on without its {provider[0]}")
     images = _images().numpy()
     return lambda: session.run(None, {"input": images})
 
 
+def _in_onnxruntime_with_openvino(file: Path, folder: str) -> Task:
+    """In the build of onnxruntime that lies in a folder; in a process without another."""
+    sys.path.insert(0, folder)
+    options = {key: str(value) for key, value in _openvino_options("f32").items()}
+    how = {"device_type": "CPU", "load_config": json.dumps({"CPU": options})}
+    return _in_onnxruntime(file, ("OpenVINOExecutionProvider", how))
+
+
 def _in_openvino(file: Path, precision: str) -> Task:
     openvino = importlib.import_module("openvino")
-    options = {
+    core = openvino.Core()
+    request = core.compile_model(file, "CPU", _openvino_options(precision)).create_infer_request()
+    images = _images().numpy()
+    return lambda: request.infer({0: images})
+
+
+def _openvino_options(precision: str) -> dict[str, object]:
+    return {
         "INFERENCE_PRECISION_HINT": precision,
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         "PERFORMANCE_HINT": "LATENCY",
     }
-    request = openvino.Core().compile_model(file, "CPU", options).create_infer_request()
-    images = _images().numpy()
-    return lambda: request.infer({0: images})
 
 
 def _our_step(name: str, folder: Path) -> Task:
