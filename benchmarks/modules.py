@@ -3,7 +3,8 @@
 ARCHC_TORCHVISION names a folder with torchvision in it; without torchvision, those rows are left
 out. OpenVINO is measured where it is installed, and as a provider of onnxruntime where
 ARCHC_ONNXRUNTIME_OPENVINO names a folder with the package onnxruntime-openvino in it, which takes
-the name of onnxruntime and cannot be installed beside it.
+the name of onnxruntime and cannot be installed beside it. With the argument `eager` or `modules`,
+that section of docs/benchmarks.md alone is measured.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -33,7 +34,7 @@ from torch.fx.experimental.optimization import fuse
 import archc
 from archc.bench.timing import measure_rates
 
-BATCH, ROUNDS = 8, 16
+BATCH, FORWARD_ROUNDS, STEP_ROUNDS = 8, 16, 32
 PROCESSES, PROCESS_ROUNDS = 4, 5
 PEER, OURS = "torchvision, eager", "archc, eager"
 NETWORKS = ("resnet34", "resnet50")
@@ -52,70 +53,87 @@ print(time.perf_counter() - start)
 """
 
 
-def main() -> None:
-    """Measure, and write the section into docs/benchmarks.md."""
+def main(sections: Sequence[str]) -> None:
+    """Measure, and write sections into docs/benchmarks.md; by default both."""
     torch.manual_seed(0)
     models = torchvision_models()
-    sections = [_intro()]
-    if models is not None:
-        sections += [_beside_torchvision(models)]
-    write_section("modules", "\n\n".join([*sections, _deepest()]))
+    if models is not None and "eager" in (sections or ["eager"]):
+        write_section("eager", _eager(models))
+    if "modules" in (sections or ["modules"]):
+        more = f", `{WITH_OPENVINO}` that of onnxruntime-openvino."
+        parts = [_intro("Emitted modules, deployed") + more]
+        parts += [_deployed(models)] if models is not None else []
+        write_section("modules", "\n\n".join([*parts, _deepest()]))
 
 
-def _intro() -> str:
+def _intro(title: str) -> str:
     return (
-        "## Emitted modules\n\n"
+        f"## {title}\n\n"
         f"`benchmarks/modules.py` on {machine()}, {torch.get_num_threads()} threads, torch "
         f"{torch.__version__}, batch {BATCH}, 3x224x224. Ratios are taken in one run in which all "
         "take turns: the median over the rounds of the peer's time over ours, so that more than 1 "
-        f"is quicker. Weights are the same; `{TORCHVISION}` names torchvision's folder, "
-        f"`{WITH_OPENVINO}` that of onnxruntime-openvino."
+        f"is quicker. Weights are the same; `{TORCHVISION}` names torchvision's folder"
     )
 
 
-def _beside_torchvision(models: ModuleType) -> str:
-    eager: dict[str, list[str]] = {}
-    deployed: dict[str, list[str]] = {}
+def _eager(models: ModuleType) -> str:
+    rows: dict[str, list[str]] = {}
     for name in NETWORKS:
         with tempfile.TemporaryDirectory() as there:
             folder = Path(there)
             _write_files(getattr(models, name)(), name, folder)
-            for label, makers, runs in (
-                ("forward", {PEER: _their_forward, OURS: _our_forward}, 3),
-                ("training step", {PEER: _their_step, OURS: _our_step}, 1),
+            for label, makers, rounds, runs in (
+                ("forward", {PEER: _their_forward, OURS: _our_forward}, FORWARD_ROUNDS, 3),
+                ("training step", {PEER: _their_step, OURS: _our_step}, STEP_ROUNDS, 1),
             ):
                 tasks = {way: make(name, folder) for way, make in makers.items()}
-                times = interleaved(tasks, ROUNDS, runs)
+                times = interleaved(tasks, rounds, runs)
                 for way in tasks:
-                    eager.setdefault(f"{label}: {way}", []).extend(cells(times, way, PEER))
+                    row = [*cells(times, way, PEER), _half(times[PEER], times[way])]
+                    rows.setdefault(f"{label}: {way}", []).extend(row)
+    heading = [""]
+    for name in NETWORKS:
+        heading += [name, "times torchvision", "half of the rounds"]
+    return (
+        f"{_intro('Emitted modules, eager')}. Both in one process; {FORWARD_ROUNDS} rounds of "
+        f"forwards, {STEP_ROUNDS} of training steps.\n\n"
+        f"{table(heading, [[label, *row] for label, row in rows.items()])}"
+    )
+
+
+def _half(theirs: list[float], ours: list[float]) -> str:
+    """Between which ratios half of the rounds lie."""
+    low, _, high = statistics.quantiles([a / b for a, b in zip(theirs, ours, strict=True)], n=4)
+    return f"{low:.2f} to {high:.2f}"
+
+
+def _deployed(models: ModuleType) -> str:
+    rows: dict[str, list[str]] = {}
+    for name in NETWORKS:
+        with tempfile.TemporaryDirectory() as there:
+            folder = Path(there)
+            _write_files(getattr(models, name)(), name, folder)
             limits = [_limits(name)]
             forwards = measured_apart(_forwards(name, folder), PROCESSES, PROCESS_ROUNDS)
             limits.append(_limits(name))
         for way in forwards.times:
-            deployed.setdefault(way, []).extend(forwards.cells(way, PEER))
+            rows.setdefault(way, []).extend(forwards.cells(way, PEER))
         peer = statistics.median(forwards.times[PEER])
         for limit in limits[0]:
             least = min(one[limit] for one in limits)
             row = [f"{1000 * least:.0f} ms", f"{peer / least:.2f}", "-"]
-            deployed.setdefault(limit, []).extend(row)
-    return _tables(eager, deployed)
-
-
-def _tables(eager: dict[str, list[str]], deployed: dict[str, list[str]]) -> str:
-    heading, more = [""], [""]
+            rows.setdefault(limit, []).extend(row)
+    heading = [""]
     for name in NETWORKS:
-        heading += [name, "times torchvision"]
-        more += [name, "times torchvision", "page faults"]
+        heading += [name, "times torchvision", "page faults"]
     return (
-        f"Eager, in one process, {ROUNDS} rounds:\n\n"
-        f"{table(heading, [[label, *row] for label, row in eager.items()])}\n\n"
-        "Forwards for deployment. Each row has processes of its own, as a program has, "
+        "Each row has processes of its own, as a program has, "
         f"{PROCESSES} of them one after another with {PROCESS_ROUNDS} rounds in each: on a heap "
         "that they share, eager torchvision finds the memory that others have left. Page faults "
         "are those of one forward: memory that the process gave back to the system and gets anew. "
         "The limit is the multiply-adds at the best rate of a matrix product or a 3x3 convolution "
         "of 256 channels in the same run.\n\n"
-        f"{table(more, [[label, *row] for label, row in deployed.items()])}"
+        f"{table(heading, [[label, *row] for label, row in rows.items()])}"
     )
 
 
@@ -298,4 +316,4 @@ def _deepest() -> str:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
