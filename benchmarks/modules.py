@@ -9,6 +9,7 @@ that section of docs/benchmarks.md alone is measured.
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import importlib.util
 import json
@@ -17,7 +18,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -38,6 +39,7 @@ BATCH, FORWARD_ROUNDS, STEP_ROUNDS = 8, 16, 32
 PROCESSES, PROCESS_ROUNDS = 4, 5
 PEER, OURS = "torchvision, eager", "archc, eager"
 NETWORKS = ("resnet34", "resnet50")
+SECTIONS = ("eager", "modules")
 WITH_OPENVINO = "ARCHC_ONNXRUNTIME_OPENVINO"
 WEIGHTS, ONNX, THEIR_ONNX = "weights.pth", "archc.onnx", "torchvision.onnx"
 MODULE_1202 = """
@@ -54,12 +56,12 @@ print(time.perf_counter() - start)
 
 
 def main(sections: Sequence[str]) -> None:
-    """Measure, and write sections into docs/benchmarks.md; by default both."""
+    """Measure, and write sections into docs/benchmarks.md."""
     torch.manual_seed(0)
     models = torchvision_models()
-    if models is not None and "eager" in (sections or ["eager"]):
+    if models is not None and "eager" in sections:
         write_section("eager", _eager(models))
-    if "modules" in (sections or ["modules"]):
+    if "modules" in sections:
         more = f", `{WITH_OPENVINO}` that of onnxruntime-openvino."
         parts = [_intro("Emitted modules, deployed") + more]
         parts += [_deployed(models)] if models is not None else []
@@ -78,19 +80,16 @@ def _intro(title: str) -> str:
 
 def _eager(models: ModuleType) -> str:
     rows: dict[str, list[str]] = {}
-    for name in NETWORKS:
-        with tempfile.TemporaryDirectory() as there:
-            folder = Path(there)
-            _write_files(getattr(models, name)(), name, folder)
-            for label, makers, rounds, runs in (
-                ("forward", {PEER: _their_forward, OURS: _our_forward}, FORWARD_ROUNDS, 3),
-                ("training step", {PEER: _their_step, OURS: _our_step}, STEP_ROUNDS, 1),
-            ):
-                tasks = {way: make(name, folder) for way, make in makers.items()}
-                times = interleaved(tasks, rounds, runs)
-                for way in tasks:
-                    row = [*cells(times, way, PEER), _half(times[PEER], times[way])]
-                    rows.setdefault(f"{label}: {way}", []).extend(row)
+    for name, folder in _networks(models):
+        for label, makers, rounds, runs in (
+            ("forward", {PEER: _their_forward, OURS: _our_forward}, FORWARD_ROUNDS, 3),
+            ("training step", {PEER: _their_step, OURS: _our_step}, STEP_ROUNDS, 1),
+        ):
+            tasks = {way: make(name, folder) for way, make in makers.items()}
+            times = interleaved(tasks, rounds, runs)
+            for way in tasks:
+                row = [*cells(times, way, PEER), _half(times[PEER], times[way])]
+                rows.setdefault(f"{label}: {way}", []).extend(row)
     heading = [""]
     for name in NETWORKS:
         heading += [name, "times torchvision", "half of the rounds"]
@@ -101,6 +100,14 @@ def _eager(models: ModuleType) -> str:
     )
 
 
+def _networks(models: ModuleType) -> Iterator[tuple[str, Path]]:
+    """Networks, each with a folder that holds its files while it is measured."""
+    for name in NETWORKS:
+        with tempfile.TemporaryDirectory() as folder:
+            _write_files(getattr(models, name)(), name, Path(folder))
+            yield name, Path(folder)
+
+
 def _half(theirs: list[float], ours: list[float]) -> str:
     """Between which ratios half of the rounds lie."""
     low, _, high = statistics.quantiles([a / b for a, b in zip(theirs, ours, strict=True)], n=4)
@@ -109,13 +116,10 @@ def _half(theirs: list[float], ours: list[float]) -> str:
 
 def _deployed(models: ModuleType) -> str:
     rows: dict[str, list[str]] = {}
-    for name in NETWORKS:
-        with tempfile.TemporaryDirectory() as there:
-            folder = Path(there)
-            _write_files(getattr(models, name)(), name, folder)
-            limits = [_limits(name)]
-            forwards = measured_apart(_forwards(name, folder), PROCESSES, PROCESS_ROUNDS)
-            limits.append(_limits(name))
+    for name, folder in _networks(models):
+        limits = [_limits(name)]
+        forwards = measured_apart(_forwards(name, folder), PROCESSES, PROCESS_ROUNDS)
+        limits.append(_limits(name))
         for way in forwards.times:
             rows.setdefault(way, []).extend(forwards.cells(way, PEER))
         peer = statistics.median(forwards.times[PEER])
@@ -316,4 +320,7 @@ def _deepest() -> str:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("section", nargs="?", choices=SECTIONS)
+    chosen = parser.parse_args().section
+    main([chosen] if chosen else SECTIONS)

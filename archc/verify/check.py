@@ -159,7 +159,7 @@ class _Subject:
 
     @cached_property
     def fresh(self) -> nn.Module:
-        """The emitted module as it is constructed, in every run the same."""
+        """The emitted module, in every run the same; `module` is it too, with its weights."""
         torch.manual_seed(0)
         return instance(self.network.name, self.text)
 
