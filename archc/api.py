@@ -256,11 +256,13 @@ def verify(
     *,
     weights: WeightsLike | None = None,
     deploy: bool = False,
+    source: str | None = None,
     options: Options | None = None,
 ) -> Report:
     """Prove the emitted module equal to the network's graph, check by check.
 
     A row of the report says for each check whether it passed, its number, and which layers fail.
+    ``source`` is a source text to run and check instead of what archc emits.
     Raises `WeightsError`, `DeviceError`, and ModuleNotFoundError where torch is not installed.
     """
     from archc.live import require_torch
@@ -268,7 +270,8 @@ def verify(
     require_torch("verification")
     from archc.verify import verify
 
-    return verify(_network(spec), _checkpoint(weights), options, deploy=deploy)
+    checkpoint = _checkpoint(weights)
+    return verify(_network(spec), checkpoint, options, source=source, deploy=deploy)
 
 
 def train(

@@ -49,9 +49,16 @@ def build_module(
 
 
 def instance(name: str, source: str) -> torch.nn.Module:
-    """An instance of the class that an emitted source exports."""
+    """An instance of the class that an emitted source exports; TypeError where it exports none."""
+    from torch import nn
+
     module = load_source(name, source)
-    built: torch.nn.Module = getattr(module, module.__all__[0])()
+    exported = getattr(module, "__all__", ())
+    if not exported:
+        raise TypeError("`__all__` names no class")
+    built = getattr(module, exported[0])()
+    if not isinstance(built, nn.Module):
+        raise TypeError(f"`{exported[0]}` is no torch.nn.Module")
     return built
 
 

@@ -17,6 +17,7 @@ from archc.cli.common import (
     weights,
     with_progress,
 )
+from archc.spec.files import open_text
 
 if TYPE_CHECKING:
     from archc.verify import Report, Row
@@ -30,6 +31,12 @@ _MARKS = {True: "✓", False: "✗", None: "–"}
 @device
 @weights
 @deploy
+@click.option(
+    "--source",
+    metavar="FILE.py",
+    type=click.Path(),
+    help="Check this file, which is run, instead of what archc emits.",
+)
 @click.option(
     "--batch",
     metavar="N",
@@ -55,6 +62,7 @@ def command(
     device: str,
     weights: str | None,
     deploy: bool,
+    source: str | None,
     batch: int,
     backend: str,
     format_: str,
@@ -70,10 +78,13 @@ def command(
       archc verify torchvision/resnet50 --weights resnet50.pth
       archc verify cifar10/resnet20 cifar10/resnet56 --device cuda
       archc verify cifar10/preresnet110 --deploy --format json
+      archc verify imagenet/resnet50 --source my_resnet50.py
     """
-    if weights is not None and len(specs) > 1:
-        raise click.UsageError("--weights goes with a single SPEC")
+    for name, value in (("--weights", weights), ("--source", source)):
+        if value is not None and len(specs) > 1:
+            raise click.UsageError(f"{name} goes with a single SPEC")
     networks = load_networks(specs, with_, input_)
+    text = None if source is None else open_text(source, "module").text
     from archc.devices import find_device
     from archc.live import require_torch
 
@@ -86,7 +97,7 @@ def command(
     reports: list[Report] = []
     for one, network in with_progress(list(zip(specs, networks, strict=True)), "verifying"):
         checkpoint = None if weights is None else read_checkpoint(weights)
-        report = verify(network, checkpoint, options, deploy=deploy)
+        report = verify(network, checkpoint, options, source=text, deploy=deploy)
         if format_ == "table":
             click.echo("\n" * bool(reports), nl=False)
             _show(one, report)

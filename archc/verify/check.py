@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TypeAlias
 
 import torch
@@ -16,10 +16,14 @@ from archc.backends.pytorch import emit
 from archc.devices import on_device
 from archc.exporting import NO_COMPILER, exported, quiet, why_not
 from archc.graph import Network, deploy_form, foldings
+from archc.graph.ops import Dropout
 from archc.live import instance
 from archc.verify import interpreter
+from archc.verify.inputs import check_inputs
 from archc.verify.report import Fault, Report, Row
 from archc.verify.structure import (
+    check_initial_values,
+    check_modes,
     check_multiply_adds,
     check_parameters,
     check_shapes,
@@ -33,6 +37,7 @@ from archc.verify.values import (
     distance,
     first_without_gradient,
     follow,
+    gradients_differ,
 )
 from archc.weights import (
     Checkpoint,
@@ -50,12 +55,14 @@ CHECKS = (
     "emitted source",
     "parameters",
     "state dict",
+    "initial values",
     "output shapes",
     "multiply-adds",
     "training",
     "running statistics",
     "gradients",
     "inference",
+    "other inputs",
     "torch.export",
     "torch.compile",
     "deploy form",
@@ -130,20 +137,24 @@ def _rows(
         module = subject.fresh
         with torch.device("meta"):
             on_meta = instance(network.name, text)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         yield Row.of("emitted source", "", [Fault("", in_words(error))])
         return
-    yield Row.of("emitted source", counted(text.count("\n"), "line"))
-    structure = [check_parameters(network, module), check_state(network, module)]
+    yield Row.of("emitted source", counted(text.count("\n"), "line"), check_modes(module))
+    yield check_parameters(network, module)
+    state = check_state(network, module)
+    yield state
+    if state.passed:
+        yield check_initial_values(network, module)
     seen = observe(on_meta, network.input_shape)
-    structure += [check_shapes(network, seen), check_multiply_adds(network, seen)]
-    yield from structure
-    if not structure[1].passed:
+    yield from (check_shapes(network, seen), check_multiply_adds(network, seen))
+    if not state.passed:
         return
     yield from subject.training()
     inference = subject.inference()
     yield inference
     if inference.passed:
+        yield subject.other_inputs()
         yield from (subject.export(), subject.compile(), subject.deploy())
 
 
@@ -196,16 +207,26 @@ class _Subject:
         images = self.images.clone().requires_grad_()
         expected = interpreter.run(network.graph, state, images, training=True)
         output, faults = follow(network, module, images, expected)
-        yield self._values("training", faults)
         if output is not None and not faults:
-            yield self._gradients(output, expected[network.logits], state)
+            yield self._gradients(output, expected[network.logits], state, images)
             yield self._statistics(state)
+            faults += self._predict_in_training(expected[network.output])
+        yield self._values("training", faults)
         del output, expected
         module.zero_grad()
         if self.weights is None:
             with torch.no_grad():
                 interpreter.run(network.graph, before, self.images, training=True, momentum=1.0)
         module.load_state_dict(before)
+
+    def _predict_in_training(self, expected: Tensor) -> list[Fault]:
+        """Dropout apart: there, only the ops of a forward drop the same elements."""
+        network = self.network
+        if any(isinstance(node.op, Dropout) for node in network.nodes.values()):
+            return []
+        with torch.no_grad():
+            found = {network.output: expected.detach()}
+            return list(check_predict(network, self.module, self.images, found))
 
     def _values(self, check: str, faults: Collection[Fault]) -> Row:
         ops = list(self.network.nodes).index(self.network.logits)
@@ -226,19 +247,21 @@ class _Subject:
             return Row.of("running statistics", "there are none")
         return _bit_for_bit("running statistics", counted(len(buffers), "buffer"), faults.values())
 
-    def _gradients(self, output: Tensor, expected: Tensor, state: State) -> Row:
-        if not self.network.params:
-            return Row.of("gradients", "nothing is learned")
+    def _gradients(self, output: Tensor, expected: Tensor, state: State, images: Tensor) -> Row:
+        network, module = self.network, self.module
         probe = torch.randn(output.shape, generator=torch.Generator().manual_seed(2))
         probe = probe.to(self.device)
         torch.autograd.backward(expected, probe)
+        of_images, images.grad = images.grad, None
         try:
             torch.autograd.backward(output, probe)
         except RuntimeError as error:
-            fault = Fault(first_without_gradient(self.network, self.module), in_words(error))
+            fault = Fault(first_without_gradient(network, module), in_words(error))
             return Row.of("gradients", "fail", [fault])
-        number, faults = compare_gradients(self.network, self.module, state, GRADIENTS)
-        return Row.of("gradients", number, faults)
+        number, faults = compare_gradients(network, module, state, GRADIENTS)
+        if not faults and (words := gradients_differ(images.grad, of_images, GRADIENTS)):
+            faults.append(Fault("", f"the images' gradient {words}"))
+        return Row.of("gradients", number if network.params else "nothing is learned", faults)
 
     @torch.no_grad()
     def inference(self) -> Row:
@@ -269,9 +292,16 @@ class _Subject:
         """How far logits may differ: no less than float32 itself keeps them from what is exact."""
         return max(LOGITS, 4 * distance(self.logits, self.exact))
 
+    def other_inputs(self) -> Row:
+        """More images than one batch has, fewer, of other types, in another layout."""
+        return check_inputs(
+            self.network, self.module.eval(), self.images, self.logits, self.tolerance, GRADIENTS
+        )
+
     def export(self) -> Row:
         """The program that torch.export makes, with a free batch size."""
-        return self._other_way("torch.export", lambda: exported(self.module, self.network).module())
+        make = partial(exported, self.module, self.network)
+        return self._other_way("torch.export", lambda: make().module(), batch_is_free=True)
 
     def compile(self) -> Row:
         """The whole module as one graph of torch.compile's."""
@@ -281,18 +311,29 @@ class _Subject:
             lambda: torch.compile(self.module, backend=self.options.backend, fullgraph=True),
         )
 
-    def _other_way(self, check: str, make: Callable[[], Callable[[Tensor], Tensor]]) -> Row:
+    @torch.no_grad()
+    def _other_way(
+        self,
+        check: str,
+        make: Callable[[], Callable[[Tensor], Tensor]],
+        *,
+        batch_is_free: bool = False,
+    ) -> Row:
         """Whether another way to run the module succeeds and agrees."""
+        alone = self.images[:1]
         try:
-            with torch.no_grad(), quiet():
-                output = make()(self.images)
+            with quiet():
+                run = make()
+                pairs = [(run(self.images), self.logits)]
+                if batch_is_free:
+                    pairs.append((run(alone), self.module(alone)))
         except Exception as error:
             words = why_not(error)
             otherwise = "; `--backend aot_eager` needs none" * (words == NO_COMPILER)
             return Row.of(check, "fails", [Fault("", words + otherwise)])
-        if torch.equal(output, self.logits):
+        if all(torch.equal(output, expected) for output, expected in pairs):
             return Row.of(check, "bit for bit")
-        far = distance(output, self.logits)
+        far = max(distance(output, expected) for output, expected in pairs)
         number = f"within {far:.0e}"
         faults = [Fault("", f"is off by {far:.1e} of the largest logit")]
         return Row.of(check, number, faults if not far <= self.tolerance else [])
@@ -317,19 +358,23 @@ class _Subject:
 
 @torch.no_grad()
 def vary(module: nn.Module) -> None:
-    """Move norms and biases away from the zeros and ones that they start as.
+    """Draw all weights, norms and biases away from the zeros and ones that they start as.
 
-    Faults hide behind those. And while half of all relus are closed, a deep plain network is
-    chaotic: 110 layers with norms amplify a rounding error a hundred million times, so that nothing
-    but the same bits can agree (Yang et al. 2019, "A mean field theory of batch normalization").
-    With shifts around 1 most relus are open, as in networks that can be trained.
+    Faults hide behind those, and behind whatever else a source may start its weights as.
+
+    While half of all relus are closed, a deep plain network is chaotic: 110 layers with norms
+    amplify a rounding error a hundred million times, so that nothing but the same bits can agree
+    (Yang et al. 2019, "A mean field theory of batch normalization"). With shifts around 1 most
+    relus are open, as in networks that can be trained.
     """
     for one in module.modules():
         if isinstance(one, nn.BatchNorm2d):
             nn.init.normal_(one.weight, 1, 0.2)
             nn.init.normal_(one.bias, 1, 0.2)
-        elif isinstance(one, (nn.Conv2d, nn.Linear)) and one.bias is not None:
-            nn.init.normal_(one.bias, 0, 0.1)
+        elif isinstance(one, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_normal_(one.weight)
+            if one.bias is not None:
+                nn.init.normal_(one.bias, 0, 0.1)
 
 
 def _bit_for_bit(check: str, what: str, faults: Collection[Fault]) -> Row:
@@ -339,6 +384,10 @@ def _bit_for_bit(check: str, what: str, faults: Collection[Fault]) -> Row:
 def _own_seed(device: torch.device) -> AbstractContextManager[None]:
     """Leave the caller's random numbers as they are."""
     return torch.random.fork_rng([device] if device.type == "cuda" else [])
+
+
+_CUDNN = {"enabled": True, "benchmark": False, "deterministic": True, "allow_tf32": False}
+"""All that `torch.backends.cudnn.flags` sets: what is left out is turned off, cuDNN itself too."""
 
 
 @contextmanager
@@ -353,7 +402,7 @@ def _reproducible(device: torch.device) -> Iterator[None]:
     before = torch.get_deterministic_debug_mode()
     torch.set_deterministic_debug_mode("warn")
     try:
-        with quiet(), torch.backends.cudnn.flags(benchmark=False, deterministic=True):
+        with quiet(), torch.backends.cudnn.flags(**_CUDNN):
             yield
     finally:
         torch.set_deterministic_debug_mode(before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from archc.backends.numbers import counted, exactly, shape
 from archc.graph import Network, Node, Shape
+from archc.graph.ops import Conv2d, Linear, Op
 from archc.verify.report import Fault, Row
 from archc.verify.trail import Trail
 from archc.words import in_words
@@ -82,10 +84,24 @@ def _compare_counts(
             yield Fault(layer, f"has {counted(found.get(layer, 0), what)}, not {exactly(count)}")
 
 
+def check_modes(module: nn.Module) -> Iterator[Fault]:
+    """The modules that are not in training mode when they have been constructed."""
+    for path, one in module.named_modules():
+        if not one.training:
+            yield Fault(path, "is constructed in eval mode")
+
+
 def check_state(network: Network, module: nn.Module) -> Row:
     """The keys and shapes of the state dict."""
-    found = {key: tuple(tensor.shape) for key, tensor in module.state_dict().items()}
-    return Row.of("state dict", counted(len(found), "tensor"), _compare_state(network.state, found))
+    state = module.state_dict()
+    found = {key: tuple(one.shape) for key, one in state.items() if isinstance(one, Tensor)}
+    faults = list(_compare_state(network.state, found))
+    faults += [
+        Fault(key.rpartition(".")[0], f"`{key.rpartition('.')[2]}` is no tensor")
+        for key in state
+        if key not in found
+    ]
+    return Row.of("state dict", counted(len(found), "tensor"), faults)
 
 
 def _compare_state(expected: Mapping[str, Shape], found: Mapping[str, Shape]) -> Iterator[Fault]:
@@ -98,6 +114,45 @@ def _compare_state(expected: Mapping[str, Shape], found: Mapping[str, Shape]) ->
         elif found[key] != expected[key]:
             words = f"{shape(found[key]) or 'single'}, not {shape(expected[key]) or 'single'}"
             yield Fault(layer, f"`{name}` is {words}")
+
+
+def check_initial_values(network: Network, module: nn.Module) -> Row:
+    """What a fresh module's tensors hold: convolutions' weights as in He et al. 2015, "Delving
+    Deep into Rectifiers", with the fan-out; linear layers' as torch draws them; norms and biases
+    of convolutions what makes no difference."""
+    faults: list[Fault] = []
+    state = module.state_dict()
+    for node in network.nodes.values():
+        for name in node.op.state:
+            words = _starts_otherwise(node.op, name, state[f"{node.id}.{name}"])
+            if words:
+                faults.append(Fault(node.id, f"`{name}` starts {words}"))
+    return Row.of("initial values", counted(len(state), "tensor"), faults)
+
+
+def _starts_otherwise(op: Op, name: str, tensor: Tensor) -> str:
+    if isinstance(op, Conv2d) and name == "weight":
+        return _drawn_otherwise(tensor, math.sqrt(2 / (len(tensor) * op.kernel_size**2)))
+    if isinstance(op, Linear):
+        return _drawn_otherwise(tensor, math.sqrt(1 / (3 * op.in_features)))
+    value = 1 if name in ("weight", "running_var") else 0
+    return "" if (tensor == value).all() else f"with values other than {value}"
+
+
+SIGMAS = 6
+"""By how many standard errors a sample's mean and deviation may differ from what it is drawn of."""
+
+
+def _drawn_otherwise(tensor: Tensor, deviation: float) -> str:
+    """Whether values look as if drawn around zero with another standard deviation."""
+    values = tensor.detach().double()
+    allowed = SIGMAS * deviation / math.sqrt(values.numel())
+    mean, found = float(values.mean()), float(values.square().mean().sqrt())
+    if abs(mean) > allowed:
+        return f"with a mean of {mean:.2g}, not 0"
+    if abs(found - deviation) > allowed:
+        return f"with a standard deviation of {found:.2g}, not {deviation:.2g}"
+    return ""
 
 
 def check_shapes(network: Network, seen: Observation) -> Row:

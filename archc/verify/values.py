@@ -62,16 +62,22 @@ def follow(
 def check_predict(
     network: Network, module: nn.Module, images: Tensor, expected: Values
 ) -> Iterator[Fault]:
-    """What ``predict`` returns, in a network whose output lies behind its logits."""
+    """What ``predict`` returns and leaves, in a network whose output lies behind its logits."""
     if network.output == network.logits:
         return
+    own = images.clone()
+    mode = module.training
     try:
-        found = module.predict(images)  # type: ignore[operator]
+        found = module.predict(own)  # type: ignore[operator]
     except Exception as error:
         yield Fault(network.output, f"`predict` fails: {in_words(error)}")
         return
     if difference := differs(found, expected[network.output]):
         yield Fault(network.output, f"`predict` returns another value: {difference}")
+    if not torch.equal(own, images):
+        yield Fault(network.output, "`predict` overwrites the images it is given")
+    if module.training is not mode:
+        yield Fault(network.output, "`predict` leaves the module in another mode")
 
 
 def differs(found: object, expected: Tensor) -> str:
@@ -94,7 +100,7 @@ def differs(found: object, expected: Tensor) -> str:
 
 def distance(found: Tensor, expected: Tensor) -> float:
     """The largest difference over the largest value."""
-    largest = expected.detach().abs().max().double()
+    largest = expected.detach().abs().max().double().clamp(min=1e-30)  # all may be 0
     return float((found.detach().double() - expected.detach().double()).abs().max() / largest)
 
 
@@ -225,7 +231,7 @@ def compare_gradients(
         elif torch.equal(ours, theirs):
             equal += 1
         else:
-            norm = float((ours - theirs).double().norm() / theirs.double().norm().clamp(min=1e-30))
+            norm = _off(ours, theirs)
             worst = max(worst, norm)
             if not norm <= tolerance:
                 wrong.setdefault(layer, f"its gradients are off by {norm:.1e} of their norm")
@@ -233,6 +239,22 @@ def compare_gradients(
     if equal < len(parameters) and not wrong:
         words += f", the rest within {worst:.0e}"
     return words, list(_nearest_to_the_output(network, wrong))
+
+
+def gradients_differ(found: Tensor | None, expected: Tensor | None, tolerance: float) -> str:
+    """How a gradient differs from the one it should be, if that is a finite one; or nothing."""
+    if expected is None or not expected.isfinite().all():
+        return ""
+    if found is None:
+        return "is missing"
+    off = 0.0 if torch.equal(found, expected) else _off(found, expected)
+    return "" if off <= tolerance else f"is off by {off:.1e} of its norm"
+
+
+def _off(found: Tensor, expected: Tensor) -> float:
+    """The norm of the difference over the norm."""
+    norm = expected.double().norm().clamp(min=1e-30)
+    return float((found - expected).double().norm() / norm)
 
 
 def first_without_gradient(network: Network, module: nn.Module) -> str:

@@ -36,6 +36,7 @@ STEM = "F.relu(self.bn1(self.conv1(x)), inplace=True)"
 LAYER1 = "self.layer1 = nn.Sequential(BasicBlock(8, 8), BasicBlock(8, 8))"
 FIRST_NORM = "self.bn1 = nn.BatchNorm2d(out_channels"
 POOL = "nn.MaxPool2d(kernel_size=3, stride=2, padding=1)"
+DRAWN = 'nn.init.kaiming_normal_(module.weight, mode="fan_out")'
 LOGITS = "return self.fc(torch.flatten(x, 1))"
 
 OPTION_A = {
@@ -374,6 +375,92 @@ OPTION_A = {
         ("x = self.layer1(x)", "x = self.layer1(x) * (1 + torch.compiler.is_compiling())"),
     ),
     "batch that is fixed": plant("torch.export", "", ("torch.flatten(x, 1)", "x.reshape(2, -1)")),
+    "images left out": plant("other inputs", "", (LOGITS, f"{LOGITS}[:2]")),
+    "a single image squeezed": plant(
+        "other inputs", "flatten", ("torch.flatten(x, 1)", "x.squeeze()")
+    ),
+    "images of single precision": plant(
+        "other inputs", "conv1", (f"x = {STEM}", f"x = x.float(); x = {STEM}")
+    ),
+    "another value in inference with gradients": plant(
+        "other inputs",
+        "conv1",
+        (f"x = {STEM}", f"x = x + (torch.is_grad_enabled() and not self.training); x = {STEM}"),
+    ),
+    "module that cannot be copied": plant(
+        "other inputs", "", (LAYER1, f"{LAYER1}; self.sizes = (n for n in (8, 16))")
+    ),
+    "another value in channels_last": plant(
+        "other inputs",
+        "",
+        (
+            f"x = {STEM}",
+            f"x = x * (1 + x.is_contiguous(memory_format=torch.channels_last)); x = {STEM}",
+        ),
+    ),
+    "images' gradient lost": plant(
+        "gradients",
+        "",
+        (
+            f"x = {STEM}",
+            f"x = x * 1; x.requires_grad and x.register_hook(torch.zeros_like); x = {STEM}",
+        ),
+    ),
+    "predict in eval mode for good": plant(
+        "training",
+        "softmax",
+        ("torch.softmax(self(x), dim=1)", "torch.softmax(self.eval()(x), dim=1)"),
+    ),
+    "predict detached": plant(
+        "other inputs",
+        "softmax",
+        ("torch.softmax(self(x), dim=1)", "torch.softmax(self(x), dim=1).detach()"),
+    ),
+    "predict that overwrites the images": plant(
+        "inference",
+        "softmax",
+        (
+            "return torch.softmax(self(x), dim=1)",
+            "y = torch.softmax(self(x), dim=1); x.zero_(); return y",
+        ),
+    ),
+    "logits predicted in training": plant(
+        "training",
+        "softmax",
+        (
+            "return torch.softmax(self(x)",
+            "return self(x) if self.training else torch.softmax(self(x)",
+        ),
+    ),
+    "extra state": plant(
+        "state dict",
+        "",
+        ("    def predict", "    def get_extra_state(self):\n        return {}\n\n    def predict"),
+    ),
+    # What a fresh module holds
+    "weights as torch draws them": plant("initial values", "layer1.0.conv1", (DRAWN, "pass")),
+    "weights for the fan-in": plant("initial values", "conv1", ("fan_out", "fan_in")),
+    "weights of zeros": plant("initial values", "conv1", (DRAWN, "nn.init.zeros_(module.weight)")),
+    "weights that are shifted": plant(
+        "initial values", "conv1", (DRAWN, f"{DRAWN}.data.add_(0.1)")
+    ),
+    "a fault behind weights of zeros": plant(
+        "training",
+        "layer1.0.conv1",
+        (DRAWN, "nn.init.zeros_(module.weight)"),
+        (" padding=1,\n", " padding=2, dilation=2,\n"),
+    ),
+    "norm that starts with zeros": plant(
+        "initial values", "bn1", (LAYER1, f"{LAYER1}; nn.init.zeros_(self.bn1.weight)")
+    ),
+    "variance that starts with threes": plant(
+        "initial values", "bn1", (LAYER1, f"{LAYER1}; self.bn1.running_var.fill_(3)")
+    ),
+    "linear weights too large": plant(
+        "initial values",
+        "fc",
+        ("        for module", "        self.fc.weight.data *= 2\n        for module"),
+    ),
     "branch on data": plant(
         "torch.export", "", (SHORTCUT, f"assert x.is_meta or x.sum() > 0; {SHORTCUT}")
     ),
@@ -583,6 +670,10 @@ VGG_WITH_NORM = {
     ),
 }
 
+VGG["flatten of contiguous maps alone"] = plant(
+    "other inputs", "", ("torch.flatten(x, 1)", "x.view(x.shape[0], -1)")
+)
+
 MAX_POOL = "nn.MaxPool2d(kernel_size=3, stride=2, padding=1"
 
 MIXED = {
@@ -613,6 +704,9 @@ MIXED = {
     ),
     "dropout as a function": plant(
         "training", "dropout", ("self.dropout(x)", "F.dropout(x, 0.5, self.training)")
+    ),
+    "dropout that starts in eval mode": plant(
+        "emitted source", "dropout", ("nn.Dropout(0.5)", "nn.Dropout(0.5).eval()")
     ),
     "dropout always on": plant(
         "inference",

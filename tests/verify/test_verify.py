@@ -27,6 +27,7 @@ from archc.graph import Fragment, FragmentBuilder, Network, Shape, deploy_form
 from archc.graph.ops import Add, AvgPool2d, Conv2d, ReLU
 from archc.spec import SpecError
 from archc.verify import BACKENDS, CHECKS, Fault, Options, Report, Row, verify
+from archc.verify.check import _reproducible
 from archc.weights import Checkpoint, WeightsError
 
 EAGER = Options(backend="eager")
@@ -192,13 +193,13 @@ def test_a_block_type_from_elsewhere_is_verified_like_any(twins: Path) -> None:
 def test_a_value_that_overflows_is_a_fault_of_its_layer(weight: float, layers: list[str]) -> None:
     """Bit-equal or not: what follows from it is not told."""
     network = network_of("without norm")
-    started = 'nn.init.kaiming_normal_(module.weight, mode="fan_out")'
-    loud = emit(network).replace(started, f"nn.init.constant_(module.weight, {weight})")
-    report = verify(network, source=loud, options=EAGER)
+    state = archc.module(network).state_dict()
+    loud = {key: torch.full_like(one, weight) for key, one in state.items() if one.ndim == 4}
+    report = verify(network, Checkpoint("net.pth", {**state, **loud}), EAGER)
     rows = {row.check: row for row in report.rows}
     faults = tuple(Fault(layer, "its value is not finite") for layer in layers)
     assert rows["training"].faults == rows["inference"].faults == faults
-    for check in ("gradients", "torch.export", "torch.compile", "deploy form"):
+    for check in ("gradients", "other inputs", "torch.export", "torch.compile", "deploy form"):
         assert rows[check] == Row(check, None, "not run")
 
 
@@ -341,12 +342,14 @@ cifar10/resnet20: verified on cpu
 ✓   emitted source       89 lines
 ✓   parameters           269,722
 ✓   state dict           116 tensors
+✓   initial values       116 tensors
 ✓   output shapes        42 layers
 ✓   multiply-adds        2,535,040
 ✓   training             71 ops bit for bit
 ✓   running statistics   57 buffers bit for bit
 ✓   gradients            59 of 59 bit-equal
 ✓   inference            71 ops bit for bit
+✓   other inputs         1 and 3 images, float64, channels_last
 ✓   torch.export         bit for bit
 ✓   torch.compile        bit for bit
 ✓   deploy form          19 norms folded, within EPSILON in float64
@@ -399,11 +402,74 @@ def test_the_deploy_form_is_verified_on_demand(tmp_path: Path) -> None:
     assert "✓   running statistics   there are none\n" in result.output
 
 
-def test_weights_go_with_a_single_spec() -> None:
-    result = run("cifar10/resnet20", "cifar10/resnet32", "--weights", "net.pth")
+@pytest.mark.parametrize("option", ["--weights", "--source"])
+def test_some_options_go_with_a_single_spec(option: str) -> None:
+    result = run("cifar10/resnet20", "cifar10/resnet32", option, "net")
     assert isinstance(result.exception, click.UsageError)
     assert result.exception.exit_code == 2
-    assert result.exception.message == "--weights goes with a single SPEC"
+    assert result.exception.message == f"{option} goes with a single SPEC"
+
+
+def test_a_file_is_verified_instead_of_what_is_emitted(tmp_path: Path) -> None:
+    emitted = archc.emit("cifar10/resnet20")
+    file = tmp_path / "net.py"
+    file.write_text(emitted.replace("out += shortcut", "out = shortcut + out"), encoding="utf-8")
+    result = run("cifar10/resnet20", *SMALL, "--source", str(file))
+    assert result.return_value == 0, result.output
+    file.write_text(emitted.replace("out += shortcut", "out = shortcut - out"), encoding="utf-8")
+    result = run("cifar10/resnet20", *SMALL, "--source", str(file))
+    assert result.return_value == 1
+    assert "✗ training: layer1.0.add: no op puts out its value\n" in result.output
+    report = archc.api.verify(
+        archc.load("cifar10/resnet20", input=(3, 8, 8)), source=file.read_text(), options=EAGER
+    )
+    assert report.faults[0] == Fault("layer1.0.add", "no op puts out its value")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "TypeError: `__all__` names no class"),
+        ("__all__ = []", "TypeError: `__all__` names no class"),
+        ("__all__ = ['Net']", "AttributeError: module 'archc_emitted_"),
+        ("__all__ = ['dict']\ndict = dict", "TypeError: `dict` is no torch.nn.Module"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("x = ", "SyntaxError: invalid syntax"),
+    ],
+)
+def test_a_file_without_a_module_is_told(text: str, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "net.py"
+    file.write_text(text, encoding="utf-8")
+    result = run("cifar10/resnet20", *SMALL, "--source", str(file))
+    assert result.return_value == 1
+    assert f"\n✗ emitted source: the module: {message}" in result.output
+    assert result.output.count("\n–") == len(CHECKS) - 1
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    result = run("cifar10/resnet20", *SMALL, "--source", str(tmp_path / "net.py"))
+    assert isinstance(result.exception, SpecError)
+    assert "error: there is no file " in str(result.exception)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/modules.md"])
+def test_the_docs_show_the_table(page: str) -> None:
+    """Of images of 32x32 pixels, where there are more multiply-adds."""
+    text = (Path(__file__).parents[2] / page).read_text(encoding="utf-8")
+    begin = "$ archc verify cifar10/resnet20 --backend aot_eager\n"
+    shown = text.partition(begin)[2].partition("```")[0]
+    epsilon = shown.rpartition("within ")[2].partition(" ")[0]
+    assert float(epsilon) < 1e-12
+    larger = f"{archc.load('cifar10/resnet20').multiply_adds:,}"
+    assert shown == TABLE.replace("EPSILON", epsilon).replace("2,535,040", larger)
+
+
+def test_cudnn_is_on_and_exact_while_verifying_on_cuda() -> None:
+    """What `torch.backends.cudnn.flags` is not told is turned off, cuDNN itself too."""
+    cudnn = torch.backends.cudnn
+    with _reproducible(torch.device("cuda")):
+        assert (cudnn.enabled, cudnn.deterministic) == (True, True)
+        assert (cudnn.benchmark, cudnn.allow_tf32) == (False, False)
 
 
 @pytest.mark.parametrize("arguments", [("--batch", "1"), ("--backend", "tensorrt"), ()])
@@ -435,6 +501,7 @@ def test_a_fault_is_told_below_the_table(monkeypatch: pytest.MonkeyPatch) -> Non
         "–   running statistics   not run\n"
         "–   gradients            not run\n"
         "✗   inference            differs\n"
+        "–   other inputs         not run\n"
         "–   torch.export         not run\n"
         "–   torch.compile        not run\n"
         "–   deploy form          not run\n"

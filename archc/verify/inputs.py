@@ -1,0 +1,102 @@
+"""Whether a module computes its network for other images, too: how many, of which type, in which
+layout, and with gradients in eval mode."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from archc.graph import Network
+from archc.verify import interpreter
+from archc.verify.report import Fault, Row
+from archc.verify.trail import Trail
+from archc.verify.values import check_predict, distance, follow, gradients_differ
+from archc.words import in_words
+
+
+def check_inputs(
+    network: Network,
+    module: nn.Module,
+    images: Tensor,
+    logits: Tensor,
+    logits_tolerance: float,
+    gradients_tolerance: float,
+) -> Row:
+    """Run a module in eval mode on other images than ``images``, of which it makes ``logits``.
+
+    Values must be the interpreter's bit for bit. In channels_last, where other kernels compute
+    them, logits may differ by a tolerance over the largest.
+    """
+    alone = images[:1]
+    more = torch.cat([images, alone.flip(-1)])
+    ways = {
+        "one image, with gradients": _with_gradients(network, module, alone, gradients_tolerance),
+        f"{len(more)} images": _values(network, module, more),
+        "float64": _in_double(network, module, alone),
+        "channels_last": _in_channels_last(module, images, logits, logits_tolerance),
+    }
+    faults = [
+        Fault(fault.layer, f"{way}: {fault.message}")
+        for way, found in ways.items()
+        for fault in found
+    ]
+    return Row.of("other inputs", f"1 and {len(more)} images, float64, channels_last", faults)
+
+
+@torch.no_grad()
+def _values(network: Network, module: nn.Module, images: Tensor) -> Iterator[Fault]:
+    expected = interpreter.run(network.graph, module.state_dict(), images)
+    yield from follow(network, module, images, expected)[1]
+
+
+def _with_gradients(
+    network: Network, module: nn.Module, images: Tensor, tolerance: float
+) -> Iterator[Fault]:
+    images = images.clone().requires_grad_()
+    state = {key: one.detach().clone() for key, one in module.state_dict().items()}
+    expected = interpreter.run(network.graph, state, images)
+    output, faults = follow(network, module, images, expected)
+    yield from faults or check_predict(network, module, images, expected)
+    if output is None or faults:
+        return
+    probe = torch.ones_like(output)
+    (theirs,) = torch.autograd.grad(expected[network.logits], images, probe, allow_unused=True)
+    try:
+        (ours,) = torch.autograd.grad(output, images, probe, allow_unused=True)
+    except RuntimeError as error:
+        yield Fault("", in_words(error))
+        return
+    if words := gradients_differ(ours, theirs, tolerance):
+        yield Fault("", f"the images' gradient {words}")
+
+
+def _in_double(network: Network, module: nn.Module, images: Tensor) -> Iterator[Fault]:
+    try:
+        module = copy.deepcopy(module).double()
+    except Exception as error:
+        yield Fault("", f"the module cannot be copied: {in_words(error)}")
+        return
+    yield from _values(network, module, images.double())
+
+
+@torch.no_grad()
+def _in_channels_last(
+    module: nn.Module, images: Tensor, logits: Tensor, tolerance: float
+) -> Iterator[Fault]:
+    layout = torch.channels_last
+    try:
+        module = copy.deepcopy(module).to(memory_format=layout)  # type: ignore[call-overload]
+    except Exception:
+        return  # told of float64
+    with Trail(module) as trail:
+        try:
+            output = module(images.to(memory_format=layout))
+        except Exception as error:
+            yield Fault(trail.end, in_words(error))
+            return
+    far = distance(output, logits)
+    if not far <= tolerance:
+        yield Fault("", f"off by {far:.1e} of the largest logit")
