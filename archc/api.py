@@ -229,7 +229,8 @@ def fold(spec: SpecLike, weights: WeightsLike) -> dict[str, torch.Tensor]:
     require_torch("folding weights")
     checkpoint = _checkpoint(weights)
     assert checkpoint is not None
-    return deploy_weights(_network(spec), checkpoint)
+    folded = deploy_weights(_network(spec), checkpoint)
+    return {key: tensor.clone() for key, tensor in folded.items()}  # of its own, whatever was read
 
 
 def export(

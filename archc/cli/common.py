@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from archc.files import OutputError, write
+from archc.spec.diagnostics import quote_name
 
 if TYPE_CHECKING:
     from archc.backends.table import Table
     from archc.graph import Network
     from archc.spec import Diagnostic, Spec
+    from archc.weights import Checkpoint
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Item = TypeVar("Item")
@@ -188,6 +190,26 @@ def tell_foldings(network: Network) -> None:
     from archc.words import folded
 
     click.echo(f"archc: {folded(network)}", err=True)
+
+
+def tell_weights(network: Network, checkpoint: Checkpoint, *, deploy: bool) -> None:
+    """Say on stderr how a checkpoint fits, and which part of it was taken."""
+    from archc.weights import describe, match
+
+    found = describe(checkpoint, match(network, checkpoint, deploy=deploy))
+    click.echo(f"archc: {quote_name(checkpoint.file)}: {found}", err=True)
+
+
+def refuse_overwriting(output: Path, weights: str | None) -> None:
+    """Raise `OutputError` where an output would take the place of the weights it is made of."""
+    if weights is None:
+        return
+    try:
+        same = os.path.samefile(output, weights)
+    except (OSError, ValueError):  # one of them is not there: whoever reads or writes it says so
+        return
+    if same:
+        raise OutputError(output, "it holds the weights that are read")
 
 
 def read_specs(names: Sequence[str], with_: Sequence[str], input_: str | None) -> list[Spec]:

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import click
 
-from archc.cli.common import deploy, load_networks, put_out, spec, tell_foldings, weights
+from archc.cli.common import (
+    deploy,
+    load_networks,
+    put_out,
+    refuse_overwriting,
+    spec,
+    tell_foldings,
+    tell_weights,
+    weights,
+)
 
 
 @click.command("export")
@@ -48,18 +57,22 @@ def command(
         raise click.BadParameter(
             f"{str(output)!r} does not end in .onnx or .pt2", param_hint="'-o'"
         )
+    refuse_overwriting(output, weights)
     (network,) = load_networks([spec], with_, input_)
-    from archc.api import export
+    from archc.exporting import export
+    from archc.live import require_torch
 
+    require_torch("exporting")
+    from archc.weights import read_checkpoint
+
+    checkpoint = None if weights is None else read_checkpoint(weights)
     content = export(
-        network,
-        "onnx" if format_ == "onnx" else "pt2",
-        weights=weights,
-        deploy=deploy,
-        batch=batch,
+        network, "onnx" if format_ == "onnx" else "pt2", checkpoint, deploy=deploy, batch=batch
     )
+    if checkpoint is None:
+        click.echo("archc: the weights are freshly initialised; --weights gives others", err=True)
+    else:
+        tell_weights(network, checkpoint, deploy=deploy)
     if deploy:
         tell_foldings(network)
-    if weights is None:
-        click.echo("archc: the weights are freshly initialised; --weights gives others", err=True)
     put_out(content, output)

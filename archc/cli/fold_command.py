@@ -6,7 +6,14 @@ from pathlib import Path
 
 import click
 
-from archc.cli.common import load_networks, put_out, spec, tell_foldings
+from archc.cli.common import (
+    load_networks,
+    put_out,
+    refuse_overwriting,
+    spec,
+    tell_foldings,
+    tell_weights,
+)
 
 
 @click.command("fold")
@@ -35,10 +42,18 @@ def command(
     """
     if output.suffix.lower() != ".safetensors":
         raise click.BadParameter(f"{str(output)!r} does not end in .safetensors", param_hint="'-o'")
+    refuse_overwriting(output, weights)
     (network,) = load_networks([spec], with_, input_)
-    from archc.api import fold
+    from archc.live import require_torch
+
+    require_torch("folding weights")
+    from archc.weights import deploy_weights, is_folded, read_checkpoint
     from archc.weights.files import to_safetensors
 
-    folded = fold(network, weights)
-    put_out(to_safetensors(folded), output)
-    tell_foldings(network)
+    checkpoint = read_checkpoint(weights)
+    put_out(to_safetensors(deploy_weights(network, checkpoint)), output)
+    tell_weights(network, checkpoint, deploy=True)
+    if is_folded(network, checkpoint):
+        click.echo("archc: the weights were folded already", err=True)
+    else:
+        tell_foldings(network)

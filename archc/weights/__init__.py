@@ -3,7 +3,14 @@
 from archc.weights.checkpoint import Checkpoint, WeightsError, checkpoint_of, read_checkpoint
 from archc.weights.fit import Fit, fit
 from archc.weights.fold import FoldError, fold_weights
-from archc.weights.load import MisfitError, deploy_weights, describe, match, weights_of
+from archc.weights.load import (
+    MisfitError,
+    deploy_weights,
+    describe,
+    is_folded,
+    match,
+    weights_of,
+)
 
 __all__ = [
     "Checkpoint",
@@ -16,6 +23,7 @@ __all__ = [
     "describe",
     "fit",
     "fold_weights",
+    "is_folded",
     "match",
     "read_checkpoint",
     "weights_of",

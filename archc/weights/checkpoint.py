@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import re
+import stat
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -31,15 +32,18 @@ class WeightsError(Exception):
 class Checkpoint:
     """The tensors of a state dict, on the CPU.
 
-    ``inside`` is the key under which the file held it, where it held more than the state dict.
+    ``inside`` is the key under which the file held it, where it held more than the state dict;
+    ``beside`` are the keys of state dicts that it held, too.
     """
 
     file: str
     tensors: Mapping[str, Tensor]
     inside: str | None = None
+    beside: tuple[str, ...] = ()
 
 
 DAMAGED = "is no whole PyTorch checkpoint: truncated or damaged"
+TOO_LARGE = "needs more memory than there is: too large, or damaged"
 SAVE_HINT = "save the state dict alone: torch.save(model.state_dict(), FILE), or as safetensors"
 
 # Under which keys training scripts put the model's state dict, those that mean it most first.
@@ -56,6 +60,8 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     file = os.fsdecode(path)
     try:
         with open(file, "rb") as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise WeightsError(file, "is no regular file", "write it to one first")
             head = stream.read(128)
     except IsADirectoryError:
         raise WeightsError(file, "is a folder, not a checkpoint") from None
@@ -64,16 +70,16 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     if head.startswith(b"version https://git-lfs"):
         what = "is a Git LFS pointer, not the checkpoint itself"
         raise WeightsError(file, what, "run `git lfs pull`")
+    if not head:
+        raise WeightsError(file, "is empty")
     is_pickled = head.startswith((b"PK\x03\x04", b"\x80")) and head[8:9] != b"{"
     if not is_pickled and (Path(file).suffix.lower() == ".safetensors" or head[8:9] == b"{"):
         return Checkpoint(file, _read_safetensors(file))
     if not head.startswith((b"PK\x03\x04", b"\x80")):
-        what = "is empty" if not head else "is neither a PyTorch checkpoint nor a safetensors file"
-        raise WeightsError(file, what)
+        raise WeightsError(file, "is neither a PyTorch checkpoint nor a safetensors file")
     if head.startswith(b"PK"):
         _check_archive(file)
-    tensors, inside = _state_dict(file, _read_pickled(file))
-    return Checkpoint(file, tensors, inside)
+    return _state_dict(file, _read_pickled(file))
 
 
 def checkpoint_of(state: Mapping[str, Tensor]) -> Checkpoint:
@@ -81,9 +87,7 @@ def checkpoint_of(state: Mapping[str, Tensor]) -> Checkpoint:
 
     Raises `WeightsError` for what is none.
     """
-    name = "the state dict"
-    tensors, inside = _state_dict(name, state)
-    return Checkpoint(name, tensors, inside)
+    return _state_dict("the state dict", state)
 
 
 def _read_safetensors(file: str) -> dict[str, Tensor]:
@@ -96,7 +100,9 @@ def _read_safetensors(file: str) -> dict[str, Tensor]:
         ) from None
     try:
         return load_file(file)
-    except (SafetensorError, OSError, ValueError, KeyError, MemoryError):
+    except (SafetensorError, OSError, ValueError, KeyError, MemoryError, RuntimeError) as error:
+        if _lacks_memory(error):
+            raise WeightsError(file, TOO_LARGE) from None
         raise WeightsError(file, "is no whole safetensors file: truncated or damaged") from None
 
 
@@ -106,7 +112,8 @@ def _read_pickled(file: str) -> object:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what torch remarks on the file, in its own words
-            return torch.load(file, map_location="cpu", weights_only=True)
+            with open(file, "rb") as stream:  # of a path, torch looks at how it ends
+                return torch.load(stream, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         refused = re.search(r"GLOBAL (\S+)", str(error))
         if refused is not None:
@@ -119,10 +126,16 @@ def _read_pickled(file: str) -> object:
             )
             raise WeightsError(file, what, SAVE_HINT) from None
         raise WeightsError(file, DAMAGED) from None
-    except Exception:
+    except Exception as error:
         # Whatever torch stumbles over in a damaged file: its zip reader, its unpickler and its
         # storages raise a dozen types.
-        raise WeightsError(file, DAMAGED) from None
+        raise WeightsError(file, TOO_LARGE if _lacks_memory(error) else DAMAGED) from None
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether the system had no more memory."""
+    words = str(error)
+    return isinstance(error, MemoryError) or "allocate memory" in words or "unable to mmap" in words
 
 
 def _check_archive(file: str) -> None:
@@ -154,27 +167,40 @@ def _check_part(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:
             pass
 
 
-def _state_dict(file: str, loaded: object) -> tuple[dict[str, Tensor], str | None]:
-    """The state dict of what was loaded, and the key that it stood under."""
+def _state_dict(file: str, loaded: object) -> Checkpoint:
+    """The state dict of what was loaded, whatever it stands in."""
     from torch import Tensor
 
     if not isinstance(loaded, Mapping):
         name = type(loaded).__name__
         kind = "a tensor" if isinstance(loaded, Tensor) else f"a Python `{name}`"
         raise WeightsError(file, f"holds {kind}, not a state dict", SAVE_HINT)
-    if not loaded:
-        raise WeightsError(file, "is an empty state dict")
     if _is_state_dict(loaded):
-        return _tensors(file, loaded), None
+        return Checkpoint(file, _tensors(file, loaded))
     found = [str(key) for key, value in loaded.items() if _is_state_dict(value) and value]
     named = [key for key in _WRAPPERS if key in found]
     if not found:
-        raise WeightsError(file, "holds no state dict", SAVE_HINT)
+        raise WeightsError(file, _why_none(loaded), SAVE_HINT)
     if not named and len(found) > 1:
         names = listing([f"`{quote_name(key)}`" for key in found], "and")
         raise WeightsError(file, f"holds several state dicts, {names}", SAVE_HINT)
     inside = (named or found)[0]
-    return _tensors(file, loaded[inside]), inside
+    beside = tuple(key for key in found if key != inside)
+    return Checkpoint(file, _tensors(file, loaded[inside]), inside, beside)
+
+
+def _why_none(loaded: Mapping[Any, object]) -> str:
+    """Why a mapping is no state dict, the first of its entries being pointed at if others are."""
+    from torch import Tensor
+
+    if any(isinstance(value, Tensor) for value in loaded.values()):
+        for key, value in loaded.items():
+            if not isinstance(value, Tensor):
+                kind = f"a Python `{type(value).__name__}`"
+                return f"holds no state dict: `{quote_name(str(key))}` is {kind}, not a tensor"
+            if not isinstance(key, str):
+                return f"holds no state dict: the key `{quote_name(str(key))}` is no text"
+    return "holds no state dict"
 
 
 def _is_state_dict(value: object) -> bool:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 
 from archc.backends.numbers import shape as in_words
 from archc.graph import Network, Shape
@@ -114,20 +117,27 @@ def _unwrapped(network: Network, theirs: list[str]) -> tuple[dict[str, str], tup
         without = {_without(key, wrapper): original for key, original in keys.items()}
         if len(without) == len(keys):
             keys, prefixes = without, [*prefixes, f"{wrapper}."]
-    # A module around everything, or several: `model.` or `backbone.` of some framework.
-    inner, around = keys, list(prefixes)
-    while len(first := {key.partition(".")[0] for key in inner}) == 1 and all(
-        "." in key for key in inner
-    ):
-        inner = {key.partition(".")[2]: original for key, original in inner.items()}
-        around.append(f"{first.pop()}.")
-        if _matches(network, inner) > _matches(network, keys):
-            keys, prefixes = inner, list(around)
+    around = _around(network, keys)
+    inner = {key.removeprefix(around): original for key, original in keys.items()}
+    if len(inner) == len(keys):
+        keys, prefixes = inner, prefixes + re.findall(r"[^.]*\.", around)
     return keys, tuple(prefixes)
 
 
-def _matches(network: Network, keys: Mapping[str, str]) -> int:
-    return sum(key in network.state for key in keys)
+def _around(network: Network, keys: Collection[str]) -> str:
+    """The path of the module around the network, or of several: `model.` or `net.backbone.` of some
+    framework. It stands before all keys, or before most of the network's: a training framework may
+    keep a loss beside it."""
+    votes = Counter(
+        key[: match.end()]
+        for key in keys
+        for match in re.finditer(r"\.", key)
+        if key[match.end() :] in network.state
+    )
+    most = max(votes.items(), key=itemgetter(1), default=("", 0))
+    around, matches = most
+    is_around = matches > len(network.state) / 2 or all(key.startswith(around) for key in keys)
+    return around if is_around and matches > sum(key in network.state for key in keys) else ""
 
 
 def _without(key: str, wrapper: str) -> str:

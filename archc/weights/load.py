@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from archc.graph import Network, deploy_form
+from archc.graph import Network, deploy_form, foldings
 from archc.spec.diagnostics import listing, quote, quote_name
 from archc.weights.checkpoint import Checkpoint, WeightsError
 from archc.weights.fit import OPTIONAL, Fit, fit
@@ -39,6 +39,8 @@ def describe(checkpoint: Checkpoint, found: Fit) -> str:
     """How a checkpoint fits, and under which key of the file its state dict was."""
     inside = checkpoint.inside
     where = "" if inside is None else f", found under {quote(inside)}"
+    if checkpoint.beside:
+        where += f" ({listing([quote(key) for key in checkpoint.beside], 'and')} left out)"
     return found.summary() + where
 
 
@@ -50,9 +52,16 @@ def match(network: Network, checkpoint: Checkpoint, *, deploy: bool = False) -> 
     if deploy and (folded := _fit(deploy_form(network), checkpoint)).fits:
         return folded
     found = _fit(network, checkpoint)
+    if found.needed and not checkpoint.tensors:
+        raise WeightsError(checkpoint.file, "is an empty state dict")
     if not found.fits:
         raise MisfitError(checkpoint, network, found, _hint(network, checkpoint))
     return found
+
+
+def is_folded(network: Network, checkpoint: Checkpoint) -> bool:
+    """Whether a checkpoint is one of a network's deploy form, and not of the network."""
+    return bool(foldings(network).count) and _fit(deploy_form(network), checkpoint).fits
 
 
 def weights_of(network: Network, checkpoint: Checkpoint) -> dict[str, Tensor]:

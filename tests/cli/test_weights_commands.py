@@ -10,7 +10,7 @@ from pathlib import Path
 import onnx
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from trained import images_for, trained
 
 import archc
@@ -25,6 +25,7 @@ defaults: {block: basic, depth: 1, shortcut: B}
 stages: [{width: 4}, {width: 8, stride: 2}]
 head: [global_avg_pool, linear, softmax]
 """
+FITS = "archc: tiny.pth: all 38 tensors fit, found under `model`\n"
 FOLDED = "archc: all 6 batch norms are folded into convolutions\n"
 
 
@@ -71,7 +72,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
 
 def test_fold_writes_weights_for_the_module_of_emit_deploy(folder: Path) -> None:
     result = run(folder, "fold", "tiny.yaml", "tiny.pth", "-o", "out/deploy.safetensors")
-    assert (result.returncode, result.stdout, result.stderr) == (0, "", FOLDED)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", FITS + FOLDED)
     result = run(folder, "emit", "tiny.yaml", "--deploy", "-o", "out/tiny_deploy.py")
     assert (result.returncode, result.stdout, result.stderr) == (0, "", FOLDED)
     source = (folder / "out/tiny_deploy.py").read_text()
@@ -82,6 +83,36 @@ def test_fold_writes_weights_for_the_module_of_emit_deploy(folder: Path) -> None
     images = images_for(archc.load(folder / "tiny.yaml"))
     torch.testing.assert_close(module(images), expected(images))
     assert sorted(os.listdir(folder / "out")) == ["deploy.safetensors", "tiny_deploy.py"]
+
+
+def test_weights_that_were_folded_already_are_told(folder: Path) -> None:
+    run(folder, "fold", "tiny.yaml", "tiny.pth", "-o", "once.safetensors")
+    result = run(folder, "fold", "tiny.yaml", "once.safetensors", "-o", "twice.safetensors")
+    fits = "archc: once.safetensors: all 14 tensors fit\n"
+    assert result.stderr == f"{fits}archc: the weights were folded already\n"
+    once, twice = (load_file(folder / f"{name}.safetensors") for name in ("once", "twice"))
+    assert once.keys() == twice.keys()
+    assert all(torch.equal(once[key], twice[key]) for key in once)
+
+
+def test_what_is_folded_is_not_overwritten(folder: Path) -> None:
+    state = trained(archc.load(folder / "tiny.yaml")).state_dict()
+    save_file(state, folder / "net.safetensors")
+    (folder / "link.safetensors").symlink_to("net.safetensors")
+    for output in ("net.safetensors", "link.safetensors"):
+        assert_refused(
+            folder,
+            ["fold", "tiny.yaml", "net.safetensors", "-o", output],
+            f"archc: error: cannot write '{output}': it holds the weights that are read\n",
+        )
+
+
+def test_which_of_several_state_dicts_is_taken_is_told(folder: Path) -> None:
+    state = trained(archc.load(folder / "tiny.yaml")).state_dict()
+    torch.save({"model": state, "model_ema": state}, folder / "two.pth")
+    command = ["export", "tiny.yaml", "--weights", "two.pth", "-o", "tiny.onnx"]
+    fits = "all 38 tensors fit, found under `model` (`model_ema` left out)"
+    assert run(folder, *command).stderr == f"archc: two.pth: {fits}\n"
 
 
 def test_fold_says_which_norms_stay_and_that_there_are_none(folder: Path) -> None:
@@ -101,7 +132,7 @@ def test_export_writes_an_onnx_file_of_trained_weights(folder: Path) -> None:
     result = run(
         folder, "export", "tiny.yaml", "--weights", "tiny.pth", "--deploy", "-o", "tiny.onnx"
     )
-    assert (result.returncode, result.stdout, result.stderr) == (0, "", FOLDED)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", FITS + FOLDED)
     content = archc.export(folder / "tiny.yaml", weights=folder / "tiny.pth", deploy=True)
     kinds = [node.op_type for node in onnx.load_from_string(content).graph.node]
     assert "BatchNormalization" not in kinds

@@ -6,6 +6,8 @@ import io
 import os
 import pickle
 import random
+import subprocess
+import sys
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -14,6 +16,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from archc.weights import WeightsError, read_checkpoint
@@ -179,18 +182,32 @@ REFUSED: dict[str, tuple[bytes, str, str | None]] = {
         "is a Git LFS pointer, not the checkpoint itself",
         "run `git lfs pull`",
     ),
-    "empty.safetensors": (b"", "is no whole safetensors file: truncated or damaged", None),
+    "empty.safetensors": (b"", "is empty", None),
     "text.safetensors": (b"hello\n", "is no whole safetensors file: truncated or damaged", None),
     "misnamed.safetensors": (
         b"PK\x03\x04 and no more",
         "is no whole PyTorch checkpoint: truncated or damaged",
         None,
     ),
-    "nothing.pth": (pickled({}), "is an empty state dict", None),
     "tensor.pth": (pickled(torch.ones(2)), "holds a tensor, not a state dict", SAVE_HINT),
     "list.pth": (pickled([STATE]), "holds a Python `list`, not a state dict", SAVE_HINT),
     "none.pth": (legacy(None), "holds a Python `NoneType`, not a state dict", SAVE_HINT),
     "numbers.pth": (pickled({"epoch": 3}), "holds no state dict", SAVE_HINT),
+    "and_epoch.pth": (
+        pickled({**STATE, "epoch": 3}),
+        "holds no state dict: `epoch` is a Python `int`, not a tensor",
+        SAVE_HINT,
+    ),
+    "lacks_one.pth": (
+        pickled({**STATE, "fc.weight": None}),
+        "holds no state dict: `fc.weight` is a Python `NoneType`, not a tensor",
+        SAVE_HINT,
+    ),
+    "numbered.pth": (
+        pickled({0: torch.ones(1), 1: torch.ones(1)}),
+        "holds no state dict: the key `0` is no text",
+        SAVE_HINT,
+    ),
     "optimizer.pth": (pickled(SGD), "holds no state dict", SAVE_HINT),
     "two.pth": (
         pickled({"generator": STATE, "discriminator": STATE, "epoch": 1}),
@@ -235,6 +252,45 @@ REFUSED: dict[str, tuple[bytes, str, str | None]] = {
 def test_what_is_no_checkpoint_is_refused(name: str, tmp_path: Path) -> None:
     content, message, hint = REFUSED[name]
     assert refusal(put(tmp_path, name, content)) == (f"{name}: error: {message}", hint)
+
+
+def test_what_a_pth_file_is_called_makes_no_difference(tmp_path: Path) -> None:
+    """torch looks at how a path ends."""
+    for name in ("net.safetensors", "net.pt2", "net"):
+        assert same(read_checkpoint(put(tmp_path, name, pickled(STATE))).tensors)
+
+
+def test_what_is_no_regular_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["sh", "-c", 'cat "$0" > "$1"', os.devnull, str(pipe)]):
+        message = f"{pipe.name}: error: is no regular file"
+        assert refusal(pipe) == (message, "write it to one first")
+
+
+@pytest.mark.parametrize("name", ["large.pth", "large.safetensors"])
+def test_a_lack_of_memory_is_told_from_damage(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    state = {"fc.weight": torch.zeros(2**26)}
+    save_file(state, path) if path.suffix == ".safetensors" else torch.save(state, path)
+    result = subprocess.run(
+        [sys.executable, "-c", LITTLE_MEMORY, str(path)], capture_output=True, text=True, check=True
+    )
+    message = f"{path}: error: needs more memory than there is: too large, or damaged"
+    assert result.stdout == f"{message}\n", result.stderr
+
+
+LITTLE_MEMORY = """
+import resource, sys
+import torch
+from archc.weights import WeightsError, read_checkpoint
+held = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (held + 2**27, held + 2**27))
+try:
+    read_checkpoint(sys.argv[1])
+except WeightsError as error:
+    print(error)
+"""
 
 
 class RunsCode:

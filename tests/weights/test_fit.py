@@ -235,11 +235,11 @@ def test_a_wrapped_checkpoint_of_another_spec_is_known_too() -> None:
 
 def test_a_spec_of_ones_own_is_called_by_its_file() -> None:
     data = {"name": "mine", "input": [3, 8, 8], "stem": [{"conv": {"width": 4, "kernel": 3}}]}
-    message, hint = misfit(compile_data(data), {})
+    message, hint = misfit(compile_data(data), {"bn1.weight": (4,)})
     assert message == (
-        "net.pth: error: does not fit random.yaml: 5 tensors missing\n"
+        "net.pth: error: does not fit random.yaml: 4 tensors missing\n"
         "  conv1  missing: weight\n"
-        "  bn1    missing: all 4 tensors"
+        "  bn1    missing: bias, running_mean, running_var"
     )
     assert hint is None
 
@@ -289,6 +289,21 @@ def test_a_prefix_is_left_out_only_where_more_fits_without_it() -> None:
     strange = {"encoder.layers.0.weight": (1,), "encoder.layers.0.bias": (1,)}
     found = fit(RESNET20, strange)
     assert (found.unexpected, found.prefixes) == (tuple(strange), ())
+
+
+def test_a_prefix_is_known_though_something_stands_beside_the_network() -> None:
+    lightning = {f"net.model.{key}": shape for key, shape in RESNET20.state.items()}
+    found = fit(RESNET20, {**lightning, "loss.weight": (10,)})
+    assert (found.unexpected, found.prefixes) == (("loss.weight",), ("net.", "model."))
+    assert not found.missing
+
+
+def test_an_empty_state_dict_fits_what_has_no_weights_alone() -> None:
+    data = {"name": "bare", "input": [3, 8, 8], "head": ["global_avg_pool"]}
+    bare = compile_data(data)
+    assert not archc.module(bare, weights=archc.module(bare).state_dict()).state_dict()
+    with pytest.raises(WeightsError, match=r"^the state dict: error: is an empty state dict$"):
+        archc.module(RESNET20, weights={})
 
 
 def test_mappings_of_other_things_are_refused() -> None:

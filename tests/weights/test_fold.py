@@ -292,3 +292,15 @@ def test_a_network_without_norms_keeps_its_weights() -> None:
     result = archc.fold(network, state)
     assert list(result) == list(state)
     assert all(torch.equal(result[key], tensor) for key, tensor in state.items())
+
+
+def test_what_is_folded_shares_no_memory_with_what_was_given() -> None:
+    """Nor where nothing is computed, as of linear layers."""
+    data = {"name": "x", "input": [3, 8, 8], "stem": [{"conv": BARE}], "head": HEAD}
+    network = compile_data(data)
+    state = archc.module(network).state_dict()
+    folded = archc.fold(network, state)
+    for tensor in folded.values():
+        tensor.zero_()
+    assert state["fc.weight"].any()
+    assert state["conv1.weight"].any()
