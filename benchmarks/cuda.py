@@ -4,8 +4,9 @@
     python benchmarks/cuda.py run modules cells.json # with torch alone; torchvision, timm if there
     python benchmarks/cuda.py write cells.json       # with archc: the section of docs/benchmarks.md
 
-`run` goes on where it was interrupted. `--device cpu` with `--batch 1 --network resnet18` tries
-it where there is no GPU.
+`run` goes on where it was interrupted, on the same machine. `--device cpu` with `--batch 1
+--network resnet18` and a file of cells of its own tries it where there is no GPU; `write` takes
+those of a GPU alone.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ NETWORKS = ("resnet18", "resnet50", "resnet152")
 BATCHES = (1, 32, 256)
 DTYPES = ("bfloat16", "float32")
 LAYOUTS = ("contiguous_format", "channels_last")
+CPU = "a CPU"
 OURS, DEPLOYED = "archc", "archc, deploy, compiled"
 CANDIDATES = {
     "forward": (
@@ -76,9 +78,14 @@ def run(arguments: argparse.Namespace) -> None:
     import torch
 
     device = torch.device(arguments.device)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise SystemExit("there is no CUDA device; --device cpu tries this without one")
     path: Path = arguments.cells
-    done = json.loads(path.read_text()) if path.exists() else {}
-    done["machine"] = _machine(device)
+    machine = _machine(device)
+    done: dict[str, Any] = _read(path) if path.exists() else {"machine": machine}
+    if done["machine"] != machine:
+        raise SystemExit(f"{path} holds what {done['machine']} did, and this is {machine}")
+    failed = 0
     for cell in _cells(arguments):
         times = done.setdefault(cell.key, {})
         for candidate in CANDIDATES[cell.task]:
@@ -87,15 +94,29 @@ def run(arguments: argparse.Namespace) -> None:
             try:
                 seconds = _measure(cell, candidate, arguments.modules, device)
             except Exception as error:
-                if not _is_out_of_memory(error):
-                    raise
+                if not _is_out_of_memory(error):  # whatever it was, it is tried when run again
+                    print(f"{cell.key}: {candidate}: {type(error).__name__}: {error}", flush=True)
+                    failed += 1
+                    continue
                 times[candidate] = None
             else:
                 if seconds is None:
                     continue  # not installed; it may be when this is run again
                 times[candidate] = seconds
                 print(f"{cell.key}: {candidate}: {1000 * seconds:.3f} ms", flush=True)
-            path.write_text(json.dumps(done, indent=1))
+            whole = path.with_name(f"{path.name}.new")
+            whole.write_text(json.dumps(done, indent=1))
+            whole.replace(path)
+    if failed:
+        raise SystemExit(f"{failed} measurements failed")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        done: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"{path} cannot be read: {error}") from None
+    return done
 
 
 def _is_out_of_memory(error: BaseException | None) -> bool:
@@ -120,7 +141,7 @@ def _cells(arguments: argparse.Namespace) -> Iterator[Cell]:
 def _machine(device: Any) -> str:
     import torch
 
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "a CPU"
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else CPU
     return f"{name}, torch {torch.__version__}"
 
 
@@ -133,15 +154,18 @@ def _measure(cell: Cell, candidate: str, modules: Path, device: Any) -> float | 
     if module is None:
         return None
     layout = getattr(torch, cell.layout)
-    module = module.to(device).to(memory_format=layout)
+    module = module.to(device)
+    _settle(module, device)
+    module = module.to(memory_format=layout)
     images = torch.randn(cell.batch, 3, 224, 224, device=device).to(memory_format=layout)
     trains = cell.task == "training step"
     compiles = candidate.endswith("compiled")
     make = _training_step if trains else _forward
-    task = make(module, images, getattr(torch, cell.dtype), compiles, device)
-    seconds = _median(task, device)
-    torch.compiler.reset()
-    return seconds
+    try:
+        task = make(module, images, getattr(torch, cell.dtype), compiles, device)
+        return _median(task, device)
+    finally:
+        torch.compiler.reset()  # and with what was compiled goes the memory of its CUDA graphs
 
 
 def _module(network: str, candidate: str, modules: Path) -> Any:
@@ -149,7 +173,8 @@ def _module(network: str, candidate: str, modules: Path) -> Any:
     if package == "timm":
         if importlib.util.find_spec("timm") is None:
             return None
-        return importlib.import_module("timm").create_model(network)
+        # By default timm's blocks start as identities, whose zeros are quicker to compute.
+        return importlib.import_module("timm").create_model(network, zero_init_last=False)
     if package == "torchvision":
         from peers import torchvision_models
 
@@ -163,6 +188,19 @@ def _module(network: str, candidate: str, modules: Path) -> Any:
     sys.modules[name] = emitted
     found.loader.exec_module(emitted)
     return getattr(emitted, emitted.__all__[0])()
+
+
+def _settle(module: Any, device: Any) -> None:
+    """Take the running statistics of norms from a batch, lest values grow without bounds."""
+    import torch
+
+    norms = [one for one in module.modules() if isinstance(one, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = 1.0
+    with torch.no_grad():
+        module.train()(torch.randn(4, 3, 224, 224, device=device))
+    for norm in norms:
+        norm.momentum = 0.1
 
 
 def _compiled(module: Any, device: Any) -> Any:
@@ -241,13 +279,16 @@ def write(cells: Path) -> None:
     """Write the section of the cells into docs/benchmarks.md."""
     from report import table, write_section
 
-    done = json.loads(cells.read_text())
+    done = _read(cells)
     machine = done.pop("machine")
+    if machine.startswith(CPU):
+        raise SystemExit(f"{cells} was measured on a CPU, and the section is about a GPU")
     parts = [
         "## Emitted modules on a GPU\n\n"
         f"`benchmarks/cuda.py` on {machine}: milliseconds, medians by device events, 3x224x224, "
-        "random weights; compiled with frozen weights (forward) and CUDA graphs. An em dash "
-        "stands for what was not installed or did not fit into memory."
+        "random weights; compiled with frozen weights (forward) and CUDA graphs. Convolutions in "
+        "float32 may use TF32, as torch lets them. An em dash stands for what was not installed "
+        "or did not fit into memory."
     ]
     for task, candidates in CANDIDATES.items():
         found = {key: times for key, times in done.items() if key.endswith(f"/{task}")}
@@ -270,18 +311,25 @@ def _milliseconds(seconds: float | None) -> str:
 
 
 def _verdict(found: dict[str, dict[str, float | None]]) -> str:
-    """In how many cells archc is as quick as the best of its peers: by the deploy form, compiled,
-    where that was measured, else by its quickest."""
-    ahead = 0
+    """In how many cells archc is as quick as the best of its peers, of those that a peer is
+    measured in: by the deploy form, compiled, where that was to be measured, else by its
+    quickest."""
+    ahead = compared = 0
     for times in found.values():
+        theirs = [t for name, t in times.items() if t and not name.startswith("archc")]
+        if not theirs:
+            continue
         ours = [t for name, t in times.items() if t and name.startswith("archc")]
         if DEPLOYED in times:
             ours = [times[DEPLOYED] or math.inf]
-        theirs = [t for name, t in times.items() if t and not name.startswith("archc")]
-        ahead += min(ours, default=math.inf) <= min(theirs, default=math.inf)
+        compared += 1
+        ahead += min(ours, default=math.inf) <= min(theirs)
+    if not compared:
+        return "No peer was measured."
     which = "deploy form, compiled," if any(DEPLOYED in t for t in found.values()) else "quickest"
     return (
-        f"archc's {which} is at least as quick as its best peer in {ahead} of {len(found)} cells."
+        f"archc's {which} is at least as quick as its best peer in {ahead} of the {compared} cells "
+        "in which one was measured."
     )
 
 

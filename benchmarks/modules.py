@@ -74,7 +74,8 @@ def _intro(title: str) -> str:
         f"`benchmarks/modules.py` on {machine()}, {torch.get_num_threads()} threads, torch "
         f"{torch.__version__}, batch {BATCH}, 3x224x224. Ratios are taken in one run in which all "
         "take turns: the median over the rounds of the peer's time over ours, so that more than 1 "
-        f"is quicker. Weights are the same; `{TORCHVISION}` names torchvision's folder"
+        "is quicker, and not the ratio of the medians that stand before it. Weights are the same; "
+        f"`{TORCHVISION}` names torchvision's folder"
     )
 
 
@@ -136,7 +137,8 @@ def _deployed(models: ModuleType) -> str:
         "that they share, eager torchvision finds the memory that others have left. Page faults "
         "are those of one forward: memory that the process gave back to the system and gets anew. "
         "The limit is the multiply-adds at the best rate of a matrix product or a 3x3 convolution "
-        "of 256 channels in the same run.\n\n"
+        "of 256 channels in the same run; that of the bytes, which `archc bench` looks at too, is "
+        "smaller here.\n\n"
         f"{table(heading, [[label, *row] for label, row in rows.items()])}"
     )
 
