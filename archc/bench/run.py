@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archc.analysis import work
-from archc.bench.timing import Rates, Step, Times, measure_rates, peak_memory, time_step
+from archc.bench.timing import (
+    Rates,
+    Step,
+    Times,
+    forget_peak,
+    measure_rates,
+    peak_memory,
+    time_step,
+)
 from archc.devices import RunError, describe_device, on_device
 from archc.exporting import quiet, why_not
 from archc.graph import Network, deploy_form
@@ -125,11 +133,12 @@ def _measure(
     dtype = DTYPES[options.dtype]
     module = prepared(network, options, device)
     images = torch.randn(batch, *network.input_shape, device=device)
-    step = _step(module, images, options, device)
+    step, kept = _step(module, images, options, device)
+    forget_peak(device)
     if options.compile:
         _try_compiled(step, freezing=not options.train)
     times = time_step(step, device, options.seconds)
-    held = sum(t.nbytes for t in (*module.parameters(), *module.buffers(), images))
+    held = sum(tensor.nbytes for tensor in (*module.parameters(), *module.buffers(), *kept()))
     least = work(deploy_form(network) if options.deploy else network, training=options.train)
     multiply_adds = batch * least.multiply_adds
     moved = least.bytes_moved(batch, dtype.itemsize)
@@ -147,7 +156,7 @@ def _measure(
         mode=options.mode,
         latency=times,
         images_per_second=batch / times.median,
-        peak_memory=held + peak_memory(step, device),
+        peak_memory=peak_memory(step, device, held),
         multiply_adds=multiply_adds,
         bytes_moved=moved,
         rates=rates,
@@ -208,7 +217,13 @@ def _settle(module: nn.Module, network: Network, device: torch.device) -> None:
         norm.momentum = 0.1
 
 
-def _step(module: nn.Module, images: Tensor, options: BenchOptions, device: torch.device) -> Step:
+Kept: TypeAlias = Callable[[], Iterable[Tensor]]
+"""What a step keeps from one run to the next, besides its module."""
+
+
+def _step(
+    module: nn.Module, images: Tensor, options: BenchOptions, device: torch.device
+) -> tuple[Step, Kept]:
     if options.channels_last:
         images = images.to(memory_format=torch.channels_last)
     if options.train:
@@ -223,12 +238,12 @@ def _step(module: nn.Module, images: Tensor, options: BenchOptions, device: torc
         with grad():
             run(images)
 
-    return forward
+    return forward, lambda: [images]
 
 
 def _training_step(
     module: nn.Module, images: Tensor, options: BenchOptions, device: torch.device
-) -> Step:
+) -> tuple[Step, Kept]:
     """Forward, cross-entropy, backward, SGD with momentum; smaller types by autocast."""
     run: Callable[[Tensor], Tensor] = module
     if options.compile:
@@ -247,7 +262,12 @@ def _training_step(
         optimizer.step()
         optimizer.zero_grad()
 
-    return step
+    def kept() -> Iterator[Tensor]:
+        yield images
+        for state in optimizer.state.values():
+            yield from (one for one in state.values() if isinstance(one, Tensor))
+
+    return step, kept
 
 
 def _compiled(module: nn.Module, device: torch.device) -> Callable[[Tensor], Tensor]:

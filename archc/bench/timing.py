@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import statistics
 import time
@@ -93,15 +94,23 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def peak_memory(step: Step, device: torch.device) -> int:
-    """The most bytes that torch holds at once in a step, besides what it held before."""
+def forget_peak(device: torch.device) -> None:
+    """Have `peak_memory` look on CUDA at what comes from here on."""
+    if device.type == "cuda":
+        gc.collect()
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def peak_memory(step: Step, device: torch.device, held: int = 0) -> int:
+    """The most bytes that torch holds at once.
+
+    On a CPU, that is ``held``, which the step's tensors take between its runs, and what a run takes
+    besides. On CUDA it is the most since `forget_peak`, because a CUDA graph that is replayed takes
+    nothing: what it needs was taken when it was recorded.
+    """
     if device.type == "cuda":
         _wait(device)
-        torch.cuda.reset_peak_memory_stats(device)
-        before = torch.cuda.memory_allocated(device)
-        step()
-        _wait(device)
-        return torch.cuda.max_memory_allocated(device) - before
+        return torch.cuda.max_memory_allocated(device)
     # The profiler's library logs its start and stop to stderr; it reads this when first used.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     from torch.profiler import ProfilerActivity, profile
@@ -110,11 +119,11 @@ def peak_memory(step: Step, device: torch.device) -> int:
         step()
     assert record.profiler is not None
     events = [e for e in record.profiler.kineto_results.events() if e.name() == "[memory]"]
-    held = most = 0
+    taken = most = 0
     for event in sorted(events, key=lambda event: event.start_ns()):
-        held += event.nbytes()
-        most = max(most, held)
-    return most
+        taken += event.nbytes()
+        most = max(most, taken)
+    return held + most
 
 
 def measure_rates(device: torch.device, dtype: torch.dtype, seconds: float = 2.0) -> Rates:

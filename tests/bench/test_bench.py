@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from click.testing import CliRunner
 from strategies import compile_data
 from structures import network_of
 
@@ -17,8 +18,9 @@ from archc import DeviceError
 from archc.analysis import work
 from archc.bench import BenchOptions, BenchResult, Rates, bench
 from archc.bench.timing import measure_rates, peak_memory, time_step
+from archc.cli import cli
 from archc.devices import RunError
-from archc.graph import deploy_form
+from archc.graph import Network, deploy_form
 
 CPU = torch.device("cpu")
 QUICK = BenchOptions(batches=(1, 3), seconds=0.01)
@@ -33,7 +35,11 @@ def rates(monkeypatch: pytest.MonkeyPatch) -> Rates:
 
 
 def rows(options: BenchOptions, structure: str = "option A") -> list[BenchResult]:
-    return list(bench([network_of(structure)], options))
+    return rows_of(network_of(structure), options)
+
+
+def rows_of(network: Network, options: BenchOptions) -> list[BenchResult]:
+    return list(bench([network], options))
 
 
 def test_the_limit_is_the_larger_of_both_bounds(rates: Rates) -> None:
@@ -71,6 +77,13 @@ def test_memory_holds_at_least_weights_images_and_one_map() -> None:
     assert row.peak_memory >= 4 * (network.params + 5 * 3 * 16 * 12 + 5 * largest)
     (step,) = rows(replace(QUICK, batches=(5,), train=True))
     assert step.peak_memory > row.peak_memory
+
+
+@pytest.mark.usefixtures("rates")
+def test_memory_of_training_holds_gradients_and_momentum() -> None:
+    network = compile_data({"name": "x", "input": [3, 4, 4], "head": ["flatten", {"linear": 9999}]})
+    (step,) = rows_of(network, replace(QUICK, batches=(1,), train=True))
+    assert 3 <= step.peak_memory / (4 * network.params) < 3.5
 
 
 def _size(node_id: str) -> int:
@@ -179,6 +192,20 @@ def test_the_command_prints_a_table_and_json() -> None:
         ("cifar10/resnet20", 2, "train"),
         ("cifar10/resnet20", 3, "train"),
     ]
+
+
+@pytest.mark.parametrize(("rate", "told"), [(1e6, True), (1e15, False)])
+def test_a_row_beyond_the_limit_is_explained(
+    rate: float, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archc.bench.run, "measure_rates", lambda *_: Rates(rate, rate))
+    quick = ("bench", "cifar10/resnet20", "--input", "3,8,8", "--seconds", "0.1")
+    result = CliRunner().invoke(cli, quick, standalone_mode=False)
+    words = (
+        "archc: more than the limit means that bytes came from a cache, or that other work ran "
+        "while the rates were measured\n"
+    )
+    assert result.stderr == words * told
 
 
 def test_a_wrong_command_line_exits_with_2() -> None:
