@@ -6,6 +6,7 @@ call puts out is compared with the interpreter's values of the calls that are ne
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -99,7 +100,9 @@ def differs(found: object, expected: Tensor) -> str:
 
 
 def distance(found: Tensor, expected: Tensor) -> float:
-    """The largest difference over the largest value."""
+    """The largest difference over the largest value; infinite between other shapes."""
+    if found.shape != expected.shape:
+        return math.inf
     largest = expected.detach().abs().max().double().clamp(min=1e-30)  # all may be 0
     return float((found.detach().double() - expected.detach().double()).abs().max() / largest)
 

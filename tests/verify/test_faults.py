@@ -374,6 +374,18 @@ OPTION_A = {
         "",
         ("x = self.layer1(x)", "x = self.layer1(x) * (1 + torch.compiler.is_compiling())"),
     ),
+    "another shape when compiled": plant(
+        "torch.compile", "", (LOGITS, f"{LOGITS}[: 1 if torch.compiler.is_compiling() else None]")
+    ),
+    "another shape in channels_last": plant(
+        "other inputs",
+        "",
+        (
+            f"x = {STEM}",
+            f"last = x.is_contiguous(memory_format=torch.channels_last); x = {STEM}",
+        ),
+        (LOGITS, f"{LOGITS}[: 1 if last else None]"),
+    ),
     "batch that is fixed": plant("torch.export", "", ("torch.flatten(x, 1)", "x.reshape(2, -1)")),
     "images left out": plant("other inputs", "", (LOGITS, f"{LOGITS}[:2]")),
     "a single image squeezed": plant(
