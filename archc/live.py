@@ -48,35 +48,56 @@ def build_module(
     return built
 
 
-def instance(name: str, source: str) -> torch.nn.Module:
-    """An instance of the class that an emitted source exports; TypeError where it exports none."""
+def instance(name: str, source: str, file: str | None = None) -> torch.nn.Module:
+    """An instance of the class that a source exports: the one that `__all__` names, or else the
+    last `torch.nn.Module` that it defines. TypeError where there is none."""
     from torch import nn
 
-    module = load_source(name, source)
-    exported = getattr(module, "__all__", ())
+    module = load_source(name, source, file)
+    exported = list(getattr(module, "__all__", ()))
+    if len(exported) != 1:
+        exported = [
+            one
+            for one, value in vars(module).items()
+            if isinstance(value, type)
+            and issubclass(value, nn.Module)
+            and value.__module__ == module.__name__
+        ]
     if not exported:
-        raise TypeError("`__all__` names no class")
-    built = getattr(module, exported[0])()
+        raise TypeError(
+            'no torch.nn.Module is defined, and no `__all__ = ["Net"]` names the network'
+        )
+    built = getattr(module, exported[-1])()
     if not isinstance(built, nn.Module):
-        raise TypeError(f"`{exported[0]}` is no torch.nn.Module")
+        raise TypeError(f"what `{exported[-1]}()` returns is no torch.nn.Module")
     return built
 
 
 _IMPORTING = RLock()
 
 
-def load_source(name: str, source: str) -> ModuleType:
-    """Import a source text as a module; the same text is imported once."""
+def load_source(name: str, source: str, file: str | None = None) -> ModuleType:
+    """Import a source text, of a file if it has one, as a module; the same text is imported once
+    (from each file)."""
     with _IMPORTING:  # another thread must not see a module half imported
-        return _load_source(name, source)
+        return _load_source(name, source, file)
 
 
-def _load_source(name: str, source: str) -> ModuleType:
-    digest = hashlib.sha256(source.encode()).hexdigest()[:16]
-    module_name = f"archc_emitted_{digest}"
+def source_name(name: str, source: str, file: str | None = None) -> str:
+    """What tracebacks call the file of a source."""
+    return file or f"<archc {name} {_digest(source)}>"
+
+
+def _digest(source: str, file: str | None = None) -> str:
+    text = f"{file}\0{source}" if file else source
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _load_source(name: str, source: str, file: str | None) -> ModuleType:
+    module_name = f"archc_emitted_{_digest(source, file)}"
     if module_name in sys.modules:
         return sys.modules[module_name]
-    filename = f"<archc {name} {digest}>"
+    filename = source_name(name, source, file)
     module = ModuleType(module_name)
     module.__file__ = filename
     # An entry without a time is kept by linecache; tracebacks and inspect find the lines there.
@@ -89,16 +110,16 @@ def _load_source(name: str, source: str) -> ModuleType:
         raise
     for value in vars(module).values():
         if isinstance(value, type) and value.__module__ == module_name:
-            copyreg.pickle(value, partial(_reduce, name, source))
+            copyreg.pickle(value, partial(_reduce, name, source, file))
     return module
 
 
-def _reduce(name: str, source: str, instance: Any) -> tuple[Any, ...]:
+def _reduce(name: str, source: str, file: str | None, instance: Any) -> tuple[Any, ...]:
     """How an instance of an emitted class is pickled: with the source it came from."""
-    return _restore, (name, source, type(instance).__qualname__), instance.__dict__
+    return _restore, (name, source, file, type(instance).__qualname__), instance.__dict__
 
 
-def _restore(name: str, source: str, class_name: str) -> Any:
+def _restore(name: str, source: str, file: str | None, class_name: str) -> Any:
     """An empty instance of an emitted class; its state follows."""
-    kind = getattr(load_source(name, source), class_name)
+    kind = getattr(load_source(name, source, file), class_name)
     return kind.__new__(kind)

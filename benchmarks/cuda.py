@@ -80,6 +80,8 @@ def run(arguments: argparse.Namespace) -> None:
     device = torch.device(arguments.device)
     if device.type == "cuda" and not torch.cuda.is_available():
         raise SystemExit("there is no CUDA device; --device cpu tries this without one")
+    if missing := [name for name in NETWORKS if not (arguments.modules / f"{name}.py").exists()]:
+        raise SystemExit(f"{arguments.modules} has no {missing[0]}.py: `emit` writes it")
     path: Path = arguments.cells
     machine = _machine(device)
     done: dict[str, Any] = _read(path) if path.exists() else {"machine": machine}
@@ -116,6 +118,8 @@ def _read(path: Path) -> dict[str, Any]:
         done: dict[str, Any] = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise SystemExit(f"{path} cannot be read: {error}") from None
+    if not isinstance(done, dict) or "machine" not in done:
+        raise SystemExit(f"{path} holds no measurements")
     return done
 
 

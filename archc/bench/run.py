@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeAlias
 
 import torch
@@ -88,6 +88,12 @@ class BenchResult:
     limited_by: str
     fraction: float
 
+    def judged_by(self, rates: Rates) -> BenchResult:
+        """The row beside the limit that other rates set."""
+        limit, limited_by = _limit(self.multiply_adds, self.bytes_moved, rates)
+        fraction = limit / self.latency.median
+        return replace(self, rates=rates, limit=limit, limited_by=limited_by, fraction=fraction)
+
     def as_dict(self) -> dict[str, Any]:
         """The row as plain data."""
         return asdict(self)
@@ -142,11 +148,7 @@ def _measure(
     least = work(deploy_form(network) if options.deploy else network, training=options.train)
     multiply_adds = batch * least.multiply_adds
     moved = least.bytes_moved(batch, dtype.itemsize)
-    bounds = {
-        "compute": multiply_adds / rates.multiply_adds,
-        "memory": moved / rates.bytes_moved,
-    }
-    limited_by = max(bounds, key=bounds.__getitem__)
+    limit, limited_by = _limit(multiply_adds, moved, rates)
     return BenchResult(
         name=network.name,
         device=options.device,
@@ -160,10 +162,20 @@ def _measure(
         multiply_adds=multiply_adds,
         bytes_moved=moved,
         rates=rates,
-        limit=bounds[limited_by],
+        limit=limit,
         limited_by=limited_by,
-        fraction=bounds[limited_by] / times.median,
+        fraction=limit / times.median,
     )
+
+
+def _limit(multiply_adds: int, bytes_moved: int, rates: Rates) -> tuple[float, str]:
+    """The larger of both bounds in seconds, and which it is."""
+    bounds = {
+        "compute": multiply_adds / rates.multiply_adds,
+        "memory": bytes_moved / rates.bytes_moved,
+    }
+    limited_by = max(bounds, key=bounds.__getitem__)
+    return bounds[limited_by], limited_by
 
 
 def _try_compiled(step: Step, *, freezing: bool) -> None:

@@ -105,6 +105,7 @@ def command(
     names = [spec for spec in specs for _ in batches]
     rows = bench(networks, options)
     results = [next(rows) for _ in with_progress(names, "measuring")]
+    results = [one.judged_by(results[-1].rates) for one in results]  # the best of all rows
     if format_ == "json":
         from archc.backends.jsontext import to_text
 
@@ -123,7 +124,7 @@ def _table(names: Sequence[str], results: Sequence[BenchResult]) -> Table:
     from archc.backends.table import Column, Table
     from archc.spec.diagnostics import quote_name
 
-    first, rates = results[0], results[-1].rates  # the best of those of the rows before it, too
+    first, rates = results[0], results[0].rates
     title = (
         f"{first.machine}; {first.dtype}, {first.mode}; at best "
         f"{in_short(round(rates.multiply_adds))} multiply-adds/s, "

@@ -185,11 +185,17 @@ def workers(command: Command) -> Command:
     )(command)
 
 
-def tell_foldings(network: Network) -> None:
-    """Say on stderr which norms the deploy form of a network does without, and which it keeps."""
+def tell_foldings(network: Network, checkpoint: Checkpoint | None = None) -> None:
+    """Say on stderr which norms the deploy form of a network does without, and which it keeps; or
+    that a checkpoint was one of that form already."""
     from archc.words import folded
 
-    click.echo(f"archc: {folded(network)}", err=True)
+    words = folded(network)
+    if checkpoint is not None:
+        from archc.weights import is_folded
+
+        words = "the weights were folded already" if is_folded(network, checkpoint) else words
+    click.echo(f"archc: {words}", err=True)
 
 
 def tell_weights(network: Network, checkpoint: Checkpoint, *, deploy: bool) -> None:

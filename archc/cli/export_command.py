@@ -74,5 +74,5 @@ def command(
     else:
         tell_weights(network, checkpoint, deploy=deploy)
     if deploy:
-        tell_foldings(network)
+        tell_foldings(network, checkpoint)
     put_out(content, output)

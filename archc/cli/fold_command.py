@@ -47,13 +47,10 @@ def command(
     from archc.live import require_torch
 
     require_torch("folding weights")
-    from archc.weights import deploy_weights, is_folded, read_checkpoint
+    from archc.weights import deploy_weights, read_checkpoint
     from archc.weights.files import to_safetensors
 
     checkpoint = read_checkpoint(weights)
     put_out(to_safetensors(deploy_weights(network, checkpoint)), output)
     tell_weights(network, checkpoint, deploy=True)
-    if is_folded(network, checkpoint):
-        click.echo("archc: the weights were folded already", err=True)
-    else:
-        tell_foldings(network)
+    tell_foldings(network, checkpoint)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING
 
 import click
@@ -84,7 +86,7 @@ def command(
         if value is not None and len(specs) > 1:
             raise click.UsageError(f"{name} goes with a single SPEC")
     networks = load_networks(specs, with_, input_)
-    text = None if source is None else open_text(source, "module").text
+    file = None if source is None else open_text(source, "module")
     from archc.devices import find_device
     from archc.live import require_torch
 
@@ -97,7 +99,15 @@ def command(
     reports: list[Report] = []
     for one, network in with_progress(list(zip(specs, networks, strict=True)), "verifying"):
         checkpoint = None if weights is None else read_checkpoint(weights)
-        report = verify(network, checkpoint, options, source=text, deploy=deploy)
+        with redirect_stdout(sys.stderr):  # whatever a source prints
+            report = verify(
+                network,
+                checkpoint,
+                options,
+                source=file.text if file else None,
+                file=file.path if file else None,
+                deploy=deploy,
+            )
         if format_ == "table":
             click.echo("\n" * bool(reports), nl=False)
             _show(one, report)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TypeAlias
@@ -17,7 +19,7 @@ from archc.devices import on_device
 from archc.exporting import NO_COMPILER, exported, quiet, why_not
 from archc.graph import Network, deploy_form, foldings
 from archc.graph.ops import Dropout
-from archc.live import instance
+from archc.live import instance, source_name
 from archc.verify import interpreter
 from archc.verify.inputs import check_inputs
 from archc.verify.report import Fault, Report, Row
@@ -102,14 +104,15 @@ def verify(
     options: Options | None = None,
     *,
     source: str | None = None,
+    file: str | None = None,
     deploy: bool = False,
 ) -> Report:
     """Check an emitted module against its network's graph.
 
-    ``source`` is what to check, by default what archc emits. Weights are freshly initialised
-    unless there is a checkpoint. With ``deploy`` it is the network's deploy form, with folded
-    weights. Raises `WeightsError` where the checkpoint does not fit,
-    `DeviceError` for a device that is not there.
+    ``source`` is what to check, by default what archc emits; ``file`` is where it was read.
+    Weights are freshly initialised unless there is a checkpoint. With ``deploy`` it is the
+    network's deploy form, with folded weights. Raises `WeightsError` where the checkpoint does not
+    fit, `DeviceError` for a device that is not there.
     """
     options = options or Options()
     if options.backend not in BACKENDS:
@@ -120,27 +123,34 @@ def verify(
         weights = (deploy_weights if deploy else weights_of)(network, checkpoint)
     network = deploy_form(network) if deploy else network
     text = emit(network) if source is None else source
-    with on_device(options.device) as device, _own_seed(device), _reproducible(device):
-        done = {row.check: row for row in _rows(network, text, weights, options, device)}
+    done: dict[str, Row] = {}
+    with on_device(options.device) as device, _as_it_was(device), _reproducible(device):
+        subject = _Subject(network, text, weights, options, device, file)
+        try:
+            for row in _rows(subject):
+                done[row.check] = row
+        except SystemExit as error:
+            done[CHECKS[0]] = subject.fails(error)
+        except Exception as error:
+            if source is None or isinstance(error, torch.OutOfMemoryError):
+                raise
+            done[CHECKS[0]] = subject.fails(error)
     rows = [done.get(check, Row.skipped(check)) for check in CHECKS]
     if told is not None:
         rows.insert(0, Row.of("weights", told))
     return Report(network.name, options.device, tuple(rows))
 
 
-def _rows(
-    network: Network, text: str, weights: State | None, options: Options, device: torch.device
-) -> Iterator[Row]:
+def _rows(subject: _Subject) -> Iterator[Row]:
     """The rows of the checks, up to one whose failure makes the rest impossible."""
-    subject = _Subject(network, text, weights, options, device)
+    network = subject.network
     try:
         module = subject.fresh
-        with torch.device("meta"):
-            on_meta = instance(network.name, text)
-    except (Exception, SystemExit) as error:
-        yield Row.of("emitted source", "", [Fault("", in_words(error))])
+        on_meta = copy.deepcopy(module).to("meta")
+    except Exception as error:
+        yield subject.fails(error)
         return
-    yield Row.of("emitted source", counted(text.count("\n"), "line"), check_modes(module))
+    yield Row.of(CHECKS[0], counted(subject.text.count("\n"), "line"), check_modes(module))
     yield check_parameters(network, module)
     state = check_state(network, module)
     yield state
@@ -167,12 +177,21 @@ class _Subject:
     weights: State | None
     options: Options
     device: torch.device
+    file: str | None
+
+    def fails(self, error: BaseException) -> Row:
+        """The row of a source that cannot be run, with the line that it got to."""
+        name = source_name(self.network.name, self.text, self.file)
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.lineno for frame in frames if frame.filename == name]
+        where = f" (line {lines[-1]})" if lines else ""
+        return Row.of(CHECKS[0], "", [Fault("", in_words(error) + where)])
 
     @cached_property
     def fresh(self) -> nn.Module:
         """The emitted module, in every run the same; `module` is it too, with its weights."""
         torch.manual_seed(0)
-        return instance(self.network.name, self.text)
+        return instance(self.network.name, self.text, self.file)
 
     @cached_property
     def module(self) -> nn.Module:
@@ -193,8 +212,12 @@ class _Subject:
     def state(self, *, learns: bool = False) -> dict[str, Tensor]:
         """A copy of the module's state for the interpreter."""
         learned = dict(self.module.named_parameters())
+        given = self.weights or {}  # whatever the module has made of them
         return {
-            key: tensor.detach().clone().requires_grad_(learns and key in learned)
+            key: given.get(key, tensor)
+            .detach()
+            .to(tensor, copy=True)
+            .requires_grad_(learns and key in learned)
             for key, tensor in self.module.state_dict().items()
         }
 
@@ -203,7 +226,8 @@ class _Subject:
         statistics become those of the batch, unless they came with its weights."""
         before = self.state()
         state = self.state(learns=True)
-        network, module = self.network, self.module.train()
+        network, module = self.network, self.module
+        module.train()
         images = self.images.clone().requires_grad_()
         expected = interpreter.run(network.graph, state, images, training=True)
         output, faults = follow(network, module, images, expected)
@@ -266,7 +290,8 @@ class _Subject:
     @torch.no_grad()
     def inference(self) -> Row:
         """Values of a forward in eval mode."""
-        images, module = LOUDER * self.images, self.module.eval()
+        images, module = LOUDER * self.images, self.module
+        module.eval()
         expected = interpreter.run(self.network.graph, self.state(), images)
         _, faults = follow(self.network, module, images, expected)
         faults = faults or list(check_predict(self.network, module, images, expected))
@@ -275,8 +300,9 @@ class _Subject:
     @cached_property
     def logits(self) -> Tensor:
         """What the module returns in eval mode."""
+        self.module.eval()
         with torch.no_grad():
-            result: Tensor = self.module.eval()(self.images)
+            result: Tensor = self.module(self.images)
             return result
 
     @cached_property
@@ -295,7 +321,7 @@ class _Subject:
     def other_inputs(self) -> Row:
         """More images than one batch has, fewer, of other types, in another layout."""
         return check_inputs(
-            self.network, self.module.eval(), self.images, self.logits, self.tolerance, GRADIENTS
+            self.network, self.module, self.images, self.logits, self.tolerance, GRADIENTS
         )
 
     def export(self) -> Row:
@@ -381,9 +407,12 @@ def _bit_for_bit(check: str, what: str, faults: Collection[Fault]) -> Row:
     return Row.of(check, "differs" if faults else f"{what} bit for bit", faults)
 
 
-def _own_seed(device: torch.device) -> AbstractContextManager[None]:
-    """Leave the caller's random numbers as they are."""
-    return torch.random.fork_rng([device] if device.type == "cuda" else [])
+@contextmanager
+def _as_it_was(device: torch.device) -> Iterator[None]:
+    """Leave the caller's random numbers, and whether gradients are taken, as they are."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices), torch.enable_grad():
+        yield
 
 
 _CUDNN = {"enabled": True, "benchmark": False, "deterministic": True, "allow_tf32": False}

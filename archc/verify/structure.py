@@ -95,7 +95,7 @@ def check_state(network: Network, module: nn.Module) -> Row:
     """The keys and shapes of the state dict."""
     state = module.state_dict()
     found = {key: tuple(one.shape) for key, one in state.items() if isinstance(one, Tensor)}
-    faults = list(_compare_state(network.state, found))
+    faults = list(_compare_state(network.state, found)) or list(_compare_types(state))
     faults += [
         Fault(key.rpartition(".")[0], f"`{key.rpartition('.')[2]}` is no tensor")
         for key in state
@@ -116,6 +116,18 @@ def _compare_state(expected: Mapping[str, Shape], found: Mapping[str, Shape]) ->
             yield Fault(layer, f"`{name}` is {words}")
 
 
+def _compare_types(state: Mapping[str, object]) -> Iterator[Fault]:
+    """Numbers are in torch's default type, but for counters."""
+    for key, tensor in state.items():
+        layer, _, name = key.rpartition(".")
+        if isinstance(tensor, Tensor) and name != "num_batches_tracked":
+            found, expected = (
+                str(one).removeprefix("torch.") for one in (tensor.dtype, torch.get_default_dtype())
+            )
+            if found != expected:
+                yield Fault(layer, f"`{name}` is {found}, not {expected}")
+
+
 def check_initial_values(network: Network, module: nn.Module) -> Row:
     """What a fresh module's tensors hold: convolutions' weights as in He et al. 2015, "Delving
     Deep into Rectifiers", with the fan-out; linear layers' as torch draws them; norms and biases
@@ -132,9 +144,13 @@ def check_initial_values(network: Network, module: nn.Module) -> Row:
 
 def _starts_otherwise(op: Op, name: str, tensor: Tensor) -> str:
     if isinstance(op, Conv2d) and name == "weight":
-        return _drawn_otherwise(tensor, math.sqrt(2 / (len(tensor) * op.kernel_size**2)))
+        deviation = math.sqrt(2 / (len(tensor) * op.kernel_size**2))
+        return _drawn_otherwise(tensor, deviation, kurtosis=3)
     if isinstance(op, Linear):
-        return _drawn_otherwise(tensor, math.sqrt(1 / (3 * op.in_features)))
+        bound = 1 / math.sqrt(op.in_features)
+        if not (tensor.abs() <= bound).all():
+            return f"with values beyond {bound:.2g}"
+        return _drawn_otherwise(tensor, bound / math.sqrt(3), kurtosis=1.8)
     value = 1 if name in ("weight", "running_var") else 0
     return "" if (tensor == value).all() else f"with values other than {value}"
 
@@ -143,14 +159,17 @@ SIGMAS = 6
 """By how many standard errors a sample's mean and deviation may differ from what it is drawn of."""
 
 
-def _drawn_otherwise(tensor: Tensor, deviation: float) -> str:
-    """Whether values look as if drawn around zero with another standard deviation."""
-    values = tensor.detach().double()
-    allowed = SIGMAS * deviation / math.sqrt(values.numel())
+def _drawn_otherwise(tensor: Tensor, deviation: float, kurtosis: float) -> str:
+    """Whether values look as if drawn around zero with another standard deviation, by the standard
+    errors that a distribution's kurtosis gives."""
+    values = tensor.detach().double().flatten()
+    if len(values) > 1 and (values == values[0]).all():
+        return f"with nothing but {float(values[0]):.2g}"
+    error = deviation / math.sqrt(len(values))
     mean, found = float(values.mean()), float(values.square().mean().sqrt())
-    if abs(mean) > allowed:
+    if not abs(mean) <= SIGMAS * error:
         return f"with a mean of {mean:.2g}, not 0"
-    if abs(found - deviation) > allowed:
+    if not abs(found - deviation) <= SIGMAS * error * math.sqrt((kurtosis - 1) / 4):
         return f"with a standard deviation of {found:.2g}, not {deviation:.2g}"
     return ""
 

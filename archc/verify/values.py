@@ -67,18 +67,21 @@ def check_predict(
     if network.output == network.logits:
         return
     own = images.clone()
-    mode = module.training
+    mode, gradients = module.training, torch.is_grad_enabled()
     try:
         found = module.predict(own)  # type: ignore[operator]
     except Exception as error:
         yield Fault(network.output, f"`predict` fails: {in_words(error)}")
         return
-    if difference := differs(found, expected[network.output]):
+    if difference := differs(found, expected[network.output].detach()):
         yield Fault(network.output, f"`predict` returns another value: {difference}")
     if not torch.equal(own, images):
         yield Fault(network.output, "`predict` overwrites the images it is given")
     if module.training is not mode:
         yield Fault(network.output, "`predict` leaves the module in another mode")
+    if torch.is_grad_enabled() is not gradients:
+        torch.set_grad_enabled(gradients)
+        yield Fault(network.output, "`predict` turns gradients off, or on, for good")
 
 
 def differs(found: object, expected: Tensor) -> str:

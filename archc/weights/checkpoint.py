@@ -59,12 +59,13 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """
     file = os.fsdecode(path)
     try:
+        mode = os.stat(file).st_mode
+        if stat.S_ISDIR(mode):
+            raise WeightsError(file, "is a folder, not a checkpoint")
+        if not stat.S_ISREG(mode):
+            raise WeightsError(file, "is no regular file", "write it to one first")
         with open(file, "rb") as stream:
-            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-                raise WeightsError(file, "is no regular file", "write it to one first")
             head = stream.read(128)
-    except IsADirectoryError:
-        raise WeightsError(file, "is a folder, not a checkpoint") from None
     except (OSError, ValueError) as error:
         raise WeightsError(file, f"cannot be read: {reason(error)}") from None
     if head.startswith(b"version https://git-lfs"):
@@ -190,15 +191,20 @@ def _state_dict(file: str, loaded: object) -> Checkpoint:
 
 
 def _why_none(loaded: Mapping[Any, object]) -> str:
-    """Why a mapping is no state dict, the first of its entries being pointed at if others are."""
+    """Why a mapping holds no state dict, the first entry that is none of one being pointed at."""
     from torch import Tensor
 
-    if any(isinstance(value, Tensor) for value in loaded.values()):
-        for key, value in loaded.items():
-            if not isinstance(value, Tensor):
+    if not loaded:
+        return "is an empty state dict"
+    for state in (loaded, *(loaded[key] for key in _WRAPPERS if key in loaded)):
+        if not isinstance(state, Mapping):
+            continue
+        tensors = [isinstance(value, Tensor) for value in state.values()]
+        for (key, value), is_tensor in zip(state.items(), tensors, strict=True):
+            if any(tensors) and not is_tensor:
                 kind = f"a Python `{type(value).__name__}`"
                 return f"holds no state dict: `{quote_name(str(key))}` is {kind}, not a tensor"
-            if not isinstance(key, str):
+            if any(tensors) and not isinstance(key, str):
                 return f"holds no state dict: the key `{quote_name(str(key))}` is no text"
     return "holds no state dict"
 

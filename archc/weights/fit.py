@@ -126,8 +126,8 @@ def _unwrapped(network: Network, theirs: list[str]) -> tuple[dict[str, str], tup
 
 def _around(network: Network, keys: Collection[str]) -> str:
     """The path of the module around the network, or of several: `model.` or `net.backbone.` of some
-    framework. It stands before all keys, or before most of the network's: a training framework may
-    keep a loss beside it."""
+    framework. It stands before all keys, or before most of the network's: what a training framework
+    keeps beside it, as a loss with weights, is then all that is unexpected."""
     votes = Counter(
         key[: match.end()]
         for key in keys

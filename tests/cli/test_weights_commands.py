@@ -90,6 +90,8 @@ def test_weights_that_were_folded_already_are_told(folder: Path) -> None:
     result = run(folder, "fold", "tiny.yaml", "once.safetensors", "-o", "twice.safetensors")
     fits = "archc: once.safetensors: all 14 tensors fit\n"
     assert result.stderr == f"{fits}archc: the weights were folded already\n"
+    command = ["--weights", "once.safetensors", "--deploy", "-o", "tiny.onnx"]
+    assert run(folder, "export", "tiny.yaml", *command).stderr == result.stderr
     once, twice = (load_file(folder / f"{name}.safetensors") for name in ("once", "twice"))
     assert once.keys() == twice.keys()
     assert all(torch.equal(once[key], twice[key]) for key in once)

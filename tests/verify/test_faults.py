@@ -351,7 +351,15 @@ OPTION_A = {
         "emitted source", "", ("from torch import Tensor, nn", "from torch import Tensor")
     ),
     "another class exported": plant("emitted source", "", ('["Net"]', '["BasicBlock"]')),
-    "nothing exported": plant("emitted source", "", ('["Net"]', "[]")),
+    "module that cannot be copied": plant(
+        "emitted source", "", (LAYER1, f"{LAYER1}; self.sizes = (n for n in (8, 16))")
+    ),
+    "forward that leaves": plant(
+        "emitted source", "", (SHORTCUT, f"x.is_meta or exit(0); {SHORTCUT}")
+    ),
+    "forward that changes its tensors' type": plant(
+        "emitted source", "", (SHORTCUT, f"self.half(); {SHORTCUT}")
+    ),
     "constructor that raises": plant(
         "emitted source", "", (LAYER1, 'raise ValueError("no layers")')
     ),
@@ -399,9 +407,6 @@ OPTION_A = {
         "conv1",
         (f"x = {STEM}", f"x = x + (torch.is_grad_enabled() and not self.training); x = {STEM}"),
     ),
-    "module that cannot be copied": plant(
-        "other inputs", "", (LAYER1, f"{LAYER1}; self.sizes = (n for n in (8, 16))")
-    ),
     "another value in channels_last": plant(
         "other inputs",
         "",
@@ -423,11 +428,6 @@ OPTION_A = {
         "softmax",
         ("torch.softmax(self(x), dim=1)", "torch.softmax(self.eval()(x), dim=1)"),
     ),
-    "predict detached": plant(
-        "other inputs",
-        "softmax",
-        ("torch.softmax(self(x), dim=1)", "torch.softmax(self(x), dim=1).detach()"),
-    ),
     "predict that overwrites the images": plant(
         "inference",
         "softmax",
@@ -444,15 +444,30 @@ OPTION_A = {
             "return self(x) if self.training else torch.softmax(self(x)",
         ),
     ),
+    "tensor that is no buffer": plant(
+        "output shapes",
+        "",
+        (LAYER1, f"{LAYER1}; self.ones = torch.ones(1, 8, 1, 1)"),
+        ("x = self.layer1(x)", "x = self.layer1(x * self.ones)"),
+    ),
+    "double precision": plant("state dict", "conv1", (LAYER1, f"{LAYER1}; self.double()")),
     "extra state": plant(
         "state dict",
         "",
         ("    def predict", "    def get_extra_state(self):\n        return {}\n\n    def predict"),
     ),
     # What a fresh module holds
-    "weights as torch draws them": plant("initial values", "layer1.0.conv1", (DRAWN, "pass")),
+    "weights as torch draws them": plant("initial values", "conv1", (DRAWN, "pass")),
     "weights for the fan-in": plant("initial values", "conv1", ("fan_out", "fan_in")),
     "weights of zeros": plant("initial values", "conv1", (DRAWN, "nn.init.zeros_(module.weight)")),
+    "weights of no number": plant(
+        "initial values", "conv1", (DRAWN, "nn.init.constant_(module.weight, float('nan'))")
+    ),
+    "linear bias of zeros": plant(
+        "initial values",
+        "fc",
+        ("        for module", "        nn.init.zeros_(self.fc.bias)\n        for module"),
+    ),
     "weights that are shifted": plant(
         "initial values", "conv1", (DRAWN, f"{DRAWN}.data.add_(0.1)")
     ),
@@ -852,6 +867,17 @@ HARMLESS: dict[str, tuple[Edit, ...]] = {
     ),
     "argument by name": (("self.bn1(self.conv1(x))", "self.bn1(input=self.conv1(input=x))", 1),),
     "blocks one by one": (("x = self.layer1(x)", "x = self.layer1[1](self.layer1[0](x))"),),
+    "predict without gradients": (("    def predict", "    @torch.no_grad()\n    def predict"),),
+    "train that returns nothing": (
+        (
+            "    def predict",
+            "    def train(self, mode=True): super().train(mode)\n\n    def predict",
+        ),
+    ),
+    "constructor that cannot run on the meta device": (
+        (LAYER1, f"{LAYER1}; self.rates = [one.item() for one in torch.linspace(0, 1, 3)]"),
+    ),
+    "no class exported": (('["Net"]', "[]"),),
     "value that nothing reads": (("x = self.layer1(x)", "x.mean(); x = self.layer1(x)"),),
     "zeros by concatenation": (
         (

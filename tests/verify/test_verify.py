@@ -267,10 +267,10 @@ def test_a_report_is_plain_data() -> None:
     skipped: list[dict[str, object]] = [
         {"check": check, "passed": None, "number": "not run", "faults": []} for check in CHECKS[1:]
     ]
-    fault = {"layer": "", "message": "ValueError: no"}
+    fault = {"layer": "", "message": "ValueError: no (line 1)"}
     first = {"check": CHECKS[0], "passed": False, "number": "", "faults": [fault]}
     assert data == {"name": "net", "device": "cpu", "rows": [first, *skipped], "passed": False}
-    assert [str(fault) for fault in report.faults] == ["the module: ValueError: no"]
+    assert [str(fault) for fault in report.faults] == ["the module: ValueError: no (line 1)"]
 
 
 def test_what_was_not_run_has_not_passed() -> None:
@@ -426,15 +426,24 @@ def test_a_file_is_verified_instead_of_what_is_emitted(tmp_path: Path) -> None:
     assert report.faults[0] == Fault("layer1.0.add", "no op puts out its value")
 
 
+NO_CLASS = (
+    'TypeError: no torch.nn.Module is defined, and no `__all__ = ["Net"]` names the network\n'
+)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "TypeError: `__all__` names no class"),
-        ("__all__ = []", "TypeError: `__all__` names no class"),
+        ("", NO_CLASS),
+        ("__all__ = []", NO_CLASS),
         ("__all__ = ['Net']", "AttributeError: module 'archc_emitted_"),
-        ("__all__ = ['dict']\ndict = dict", "TypeError: `dict` is no torch.nn.Module"),
-        ("raise SystemExit(3)", "SystemExit: 3"),
-        ("x = ", "SyntaxError: invalid syntax"),
+        (
+            "__all__ = ['dict']\ndict = dict",
+            "TypeError: what `dict()` returns is no torch.nn.Module",
+        ),
+        ("\nraise SystemExit(3)", "SystemExit: 3 (line 2)"),
+        ("x = ", "SyntaxError: invalid syntax (net.py, line 1)"),
+        ("import torch\ntorch.nn.Conv2D", "AttributeError: module 'torch.nn' has no attribute"),
     ],
 )
 def test_a_file_without_a_module_is_told(text: str, message: str, tmp_path: Path) -> None:
@@ -444,6 +453,51 @@ def test_a_file_without_a_module_is_told(text: str, message: str, tmp_path: Path
     assert result.return_value == 1
     assert f"\n✗ emitted source: the module: {message}" in result.output
     assert result.output.count("\n–") == len(CHECKS) - 1
+
+
+def test_without_all_the_last_module_of_a_file_is_verified(tmp_path: Path) -> None:
+    emitted = archc.emit("cifar10/resnet20")
+    file = tmp_path / "net.py"
+    for all_ in ("", '__all__ = ["BasicBlock", "ResNet20"]'):
+        file.write_text(emitted.replace('__all__ = ["ResNet20"]', all_), encoding="utf-8")
+        assert run("cifar10/resnet20", *SMALL, "--source", str(file)).return_value == 0
+
+
+def test_what_a_file_prints_is_not_in_the_output(tmp_path: Path) -> None:
+    file = tmp_path / "net.py"
+    file.write_text(archc.emit("cifar10/resnet20") + "\nprint('hello')\n", encoding="utf-8")
+    result = run("cifar10/resnet20", *SMALL, "--source", str(file), "--format", "json")
+    assert json.loads(result.stdout)[0]["passed"] is True
+    assert result.stderr == "hello\n"
+
+
+def test_weights_that_a_module_does_not_take_are_a_fault() -> None:
+    network = network_of("option A")
+    careless = """\
+    def load_state_dict(self, state, *rest, **more):
+        return super().load_state_dict({k: v for k, v in state.items() if "bn1" not in k}, False)
+
+    def predict"""
+    source = emit(network).replace("    def predict", careless)
+    shifted = {"bn1.bias": torch.full((8,), 0.5)}
+    report = verify(network, checkpoint_of(network, **shifted), EAGER, source=source)
+    rows = {row.check: row for row in report.rows}
+    assert rows["weights"].passed
+    assert rows["training"].faults[0].layer == "bn1"
+
+
+def test_the_callers_settings_stay_as_they_are() -> None:
+    network = network_of("option A")
+    source = emit(network).replace(
+        "return torch.softmax", "torch.set_grad_enabled(False); return torch.softmax"
+    )
+    with torch.no_grad():
+        assert verify(network, options=EAGER).passed
+        assert not torch.is_grad_enabled()
+    report = verify(network, source=source, options=EAGER)
+    words = "one image, with gradients: `predict` turns gradients off, or on, for good"
+    assert report.faults == (Fault("softmax", words),)
+    assert torch.is_grad_enabled()
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
