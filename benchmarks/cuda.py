@@ -152,6 +152,7 @@ def _machine(device: Any) -> str:
 def _measure(cell: Cell, candidate: str, modules: Path, device: Any) -> float | None:
     """The median time of a candidate in seconds; None where its package is not installed."""
     import torch
+    from peers import settle
 
     torch.manual_seed(0)
     module = _module(cell.network, candidate, modules)
@@ -159,7 +160,7 @@ def _measure(cell: Cell, candidate: str, modules: Path, device: Any) -> float | 
         return None
     layout = getattr(torch, cell.layout)
     module = module.to(device)
-    _settle(module, device)
+    settle(module, device)
     module = module.to(memory_format=layout)
     images = torch.randn(cell.batch, 3, 224, 224, device=device).to(memory_format=layout)
     trains = cell.task == "training step"
@@ -192,19 +193,6 @@ def _module(network: str, candidate: str, modules: Path) -> Any:
     sys.modules[name] = emitted
     found.loader.exec_module(emitted)
     return getattr(emitted, emitted.__all__[0])()
-
-
-def _settle(module: Any, device: Any) -> None:
-    """Take the running statistics of norms from a batch, lest values grow without bounds."""
-    import torch
-
-    norms = [one for one in module.modules() if isinstance(one, torch.nn.BatchNorm2d)]
-    for norm in norms:
-        norm.momentum = 1.0
-    with torch.no_grad():
-        module.train()(torch.randn(4, 3, 224, 224, device=device))
-    for norm in norms:
-        norm.momentum = 0.1
 
 
 def _compiled(module: Any, device: Any) -> Any:

@@ -26,7 +26,15 @@ from typing import Any
 
 import torch
 from apart import Maker, measured_apart
-from peers import TORCHVISION, Task, cells, interleaved, torchvision_models, training_step
+from peers import (
+    TORCHVISION,
+    Task,
+    cells,
+    interleaved,
+    settle,
+    torchvision_models,
+    training_step,
+)
 from report import machine, process, table, write_section
 from torch import Tensor, nn
 from torch._inductor import config
@@ -156,24 +164,13 @@ def _limits(name: str) -> dict[str, float]:
 
 def _write_files(theirs: nn.Module, name: str, folder: Path) -> None:
     """The weights that all share, and the ONNX files of both."""
-    _settle(theirs)
+    settle(theirs)
     torch.save(theirs.state_dict(), folder / WEIGHTS)
     file = folder / ONNX
     file.write_bytes(archc.export(f"torchvision/{name}", weights=folder / WEIGHTS, deploy=True))
     torch.onnx.export(
         theirs.eval(), (_images(),), folder / THEIR_ONNX, input_names=["input"], dynamo=False
     )
-
-
-@torch.no_grad()
-def _settle(module: nn.Module) -> None:
-    """Take the running statistics of norms from a batch of noise."""
-    norms = [one for one in module.modules() if isinstance(one, nn.BatchNorm2d)]
-    for norm in norms:
-        norm.momentum = 1.0
-    module.train()(torch.randn(4, 3, 224, 224))
-    for norm in norms:
-        norm.momentum = 0.1
 
 
 def _images(**how: Any) -> Tensor:

@@ -71,6 +71,18 @@ def training_step(module: nn.Module, images: Tensor, classes: int, compiles: boo
     return step
 
 
+@torch.no_grad()
+def settle(module: nn.Module, device: torch.device | None = None) -> None:
+    """Take the running statistics of norms from a batch of noise: with fresh ones, the values of a
+    deep network grow without bounds."""
+    norms = [one for one in module.modules() if isinstance(one, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = 1.0
+    module.train()(torch.randn(4, 3, 224, 224, device=device))
+    for norm in norms:
+        norm.momentum = 0.1
+
+
 @cache
 def torchvision_models() -> ModuleType | None:
     """torchvision's models, from where `TORCHVISION` says or as installed; None if neither.

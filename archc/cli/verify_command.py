@@ -87,6 +87,7 @@ def command(
             raise click.UsageError(f"{name} goes with a single SPEC")
     networks = load_networks(specs, with_, input_)
     file = None if source is None else open_text(source, "module")
+    text, path = (file.text, file.path) if file else (None, None)
     from archc.devices import find_device
     from archc.live import require_torch
 
@@ -100,14 +101,7 @@ def command(
     for one, network in with_progress(list(zip(specs, networks, strict=True)), "verifying"):
         checkpoint = None if weights is None else read_checkpoint(weights)
         with redirect_stdout(sys.stderr):  # whatever a source prints
-            report = verify(
-                network,
-                checkpoint,
-                options,
-                source=file.text if file else None,
-                file=file.path if file else None,
-                deploy=deploy,
-            )
+            report = verify(network, checkpoint, options, source=text, file=path, deploy=deploy)
         if format_ == "table":
             click.echo("\n" * bool(reports), nl=False)
             _show(one, report)

@@ -17,6 +17,7 @@ from archc.graph import Network, Node, Shape
 from archc.graph.ops import Conv2d, Linear, Op
 from archc.verify.report import Fault, Row
 from archc.verify.trail import Trail
+from archc.weights.fit import OPTIONAL
 from archc.words import in_words
 
 BATCH = 2
@@ -92,7 +93,7 @@ def check_modes(module: nn.Module) -> Iterator[Fault]:
 
 
 def check_state(network: Network, module: nn.Module) -> Row:
-    """The keys and shapes of the state dict."""
+    """The keys of the state dict, the shapes of its tensors and their types."""
     state = module.state_dict()
     found = {key: tuple(one.shape) for key, one in state.items() if isinstance(one, Tensor)}
     faults = list(_compare_state(network.state, found)) or list(_compare_types(state))
@@ -117,10 +118,10 @@ def _compare_state(expected: Mapping[str, Shape], found: Mapping[str, Shape]) ->
 
 
 def _compare_types(state: Mapping[str, object]) -> Iterator[Fault]:
-    """Numbers are in torch's default type, but for counters."""
+    """Tensors that are not of torch's default type; counters are of their own."""
     for key, tensor in state.items():
         layer, _, name = key.rpartition(".")
-        if isinstance(tensor, Tensor) and name != "num_batches_tracked":
+        if isinstance(tensor, Tensor) and name != OPTIONAL:
             found, expected = (
                 str(one).removeprefix("torch.") for one in (tensor.dtype, torch.get_default_dtype())
             )
@@ -129,9 +130,12 @@ def _compare_types(state: Mapping[str, object]) -> Iterator[Fault]:
 
 
 def check_initial_values(network: Network, module: nn.Module) -> Row:
-    """What a fresh module's tensors hold: convolutions' weights as in He et al. 2015, "Delving
-    Deep into Rectifiers", with the fan-out; linear layers' as torch draws them; norms and biases
-    of convolutions what makes no difference."""
+    """What a fresh module's tensors hold.
+
+    Convolutions' weights are normal with variance 2 / fan-out, as in He et al. 2015, "Delving Deep
+    into Rectifiers", their biases 0; linear layers' tensors are uniform within 1 / sqrt(fan-in), as
+    torch draws them; norms do nothing.
+    """
     faults: list[Fault] = []
     state = module.state_dict()
     for node in network.nodes.values():

@@ -29,6 +29,9 @@ AHEAD = 6
 """Among how many calls that have not been seen yet a value is looked for: expressions may be
 evaluated in another order than the graph has."""
 
+LEAST = 1e-30
+"""What differences are divided by where all values are 0, as behind a last relu."""
+
 CUT = "no gradient flows through it"
 MISSING = "no op puts out its value"
 
@@ -106,8 +109,14 @@ def distance(found: Tensor, expected: Tensor) -> float:
     """The largest difference over the largest value; infinite between other shapes."""
     if found.shape != expected.shape:
         return math.inf
-    largest = expected.detach().abs().max().double().clamp(min=1e-30)  # all may be 0
+    largest = expected.detach().abs().max().double().clamp(min=LEAST)
     return float((found.detach().double() - expected.detach().double()).abs().max() / largest)
+
+
+def norm_distance(found: Tensor, expected: Tensor) -> float:
+    """The norm of the difference over the norm."""
+    norm = expected.double().norm().clamp(min=LEAST)
+    return float((found - expected).double().norm() / norm)
 
 
 class _Watch(TorchFunctionMode):
@@ -237,7 +246,7 @@ def compare_gradients(
         elif torch.equal(ours, theirs):
             equal += 1
         else:
-            norm = _off(ours, theirs)
+            norm = norm_distance(ours, theirs)
             worst = max(worst, norm)
             if not norm <= tolerance:
                 wrong.setdefault(layer, f"its gradients are off by {norm:.1e} of their norm")
@@ -253,14 +262,8 @@ def gradients_differ(found: Tensor | None, expected: Tensor | None, tolerance: f
         return ""
     if found is None:
         return "is missing"
-    off = 0.0 if torch.equal(found, expected) else _off(found, expected)
+    off = 0.0 if torch.equal(found, expected) else norm_distance(found, expected)
     return "" if off <= tolerance else f"is off by {off:.1e} of its norm"
-
-
-def _off(found: Tensor, expected: Tensor) -> float:
-    """The norm of the difference over the norm."""
-    norm = expected.double().norm().clamp(min=1e-30)
-    return float((found - expected).double().norm() / norm)
 
 
 def first_without_gradient(network: Network, module: nn.Module) -> str:
