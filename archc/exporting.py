@@ -62,6 +62,10 @@ def _to_pt2(module: torch.nn.Module, network: Network, batch: int | None) -> byt
     return file.getvalue()
 
 
+_CUDNN_BATCH = 65_535
+"""How many images cuDNN normalises at once in eval mode; on CUDA, torch makes a limit of it."""
+
+
 def exported(
     module: torch.nn.Module, network: Network, batch: int | None = None
 ) -> torch.export.ExportedProgram:
@@ -74,7 +78,8 @@ def exported(
     device = next((one.device for one in module.parameters()), torch.device("cpu"))
     # Two: of a single image torch would take the batch for fixed.
     images = torch.zeros(batch or 2, *network.input_shape, device=device)
-    sizes = None if batch else {"x": {0: torch.export.Dim("batch", min=1)}}
+    most = _CUDNN_BATCH if device.type == "cuda" else None
+    sizes = None if batch else {"x": {0: torch.export.Dim("batch", min=1, max=most)}}
     with quiet():
         return torch.export.export(module, (images,), dynamic_shapes=sizes)
 

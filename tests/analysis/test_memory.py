@@ -197,20 +197,47 @@ def test_a_batch_or_dtype_that_there_is_not_is_refused() -> None:
         memory(network, dtype="int8")
 
 
+@torch.no_grad()
+def largest_workspace(module: nn.Module, images: Tensor) -> int:
+    """The most bytes that cuDNN takes for a convolution besides its output."""
+    before = most = 0
+
+    def begins(*_: object) -> None:
+        nonlocal before
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+
+    def ends(_: nn.Module, __: object, output: Tensor) -> None:
+        nonlocal most
+        most = max(most, torch.cuda.max_memory_allocated() - before - output.nbytes)
+
+    convolutions = [one for one in module.modules() if isinstance(one, nn.Conv2d)]
+    hooks = [one.register_forward_pre_hook(begins) for one in convolutions]
+    hooks += [one.register_forward_hook(ends) for one in convolutions]
+    module(images)
+    for hook in hooks:
+        hook.remove()
+    return most
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 @pytest.mark.parametrize("name", ["imagenet/resnet18", "torchvision/resnet50", "torchvision/vgg11"])
 def test_a_gpu_allocates_as_much_within_a_tenth(name: str) -> None:
+    """But for the memory that cuDNN works in, which it chooses by the GPU."""
     network, batch = archc.load(name), 32
     module = build_module(network).cuda().eval()
     images = torch.randn(batch, *network.input_shape, device="cuda")
     found = memory(network, batch)
     held = sum(found.params.values()) + sum(found.buffers.values())
+    module(images)
+    workspace = largest_workspace(module, images)
+    torch.cuda.reset_peak_memory_stats()
     with torch.no_grad():
         module(images)
-        torch.cuda.reset_peak_memory_stats()
-        module(images)
-    assert torch.cuda.max_memory_allocated() == pytest.approx(held + found.inference, rel=0.1)
+    expected = held + found.inference
+    assert expected * 0.9 < torch.cuda.max_memory_allocated() < expected * 1.1 + workspace
     torch.cuda.reset_peak_memory_stats()
     module.train()(images).sum().backward()
-    most = held + found.training
-    assert most * 0.9 < torch.cuda.max_memory_allocated() < 1.1 * (most + found.gradients)
+    expected = held + found.training
+    most = 1.1 * (expected + found.gradients) + workspace
+    assert expected * 0.9 < torch.cuda.max_memory_allocated() < most
