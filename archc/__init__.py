@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from archc.api import compare as compare
+    from archc.api import compiled as compiled
     from archc.api import count as count
     from archc.api import draw as draw
     from archc.api import emit as emit
@@ -35,6 +36,7 @@ __all__ = [
     "TrainingError",
     "WeightsError",
     "compare",
+    "compiled",
     "count",
     "draw",
     "emit",

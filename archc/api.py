@@ -7,7 +7,7 @@ A spec is the path of a YAML file, the name of a shipped spec (``imagenet/resnet
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -231,6 +231,23 @@ def fold(spec: SpecLike, weights: WeightsLike) -> dict[str, torch.Tensor]:
     assert checkpoint is not None
     folded = deploy_weights(_network(spec), checkpoint)
     return {key: tensor.clone() for key, tensor in folded.items()}  # of its own, whatever was read
+
+
+def compiled(module: torch.nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
+    """A module in eval mode, compiled for inference: without gradients, with frozen weights.
+
+    It takes images ``(batch, channels, height, width)``, compiles when it is first called, and anew
+    for images of another size or type. Weights become constants, which must not change afterwards.
+    On CUDA it replays CUDA graphs, and the convolutions of a deploy form take in the additions and
+    ReLUs that follow them. Raises ModuleNotFoundError where torch is not installed, ValueError for
+    a module in training mode.
+    """
+    from archc.live import require_torch
+
+    require_torch("compiling")
+    from archc.inference import compiled
+
+    return compiled(module)
 
 
 def export(

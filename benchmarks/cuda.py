@@ -1,17 +1,21 @@
 """The emitted modules beside torchvision and timm, on a GPU.
 
     python benchmarks/cuda.py emit modules           # with archc: writes the modules to measure
-    python benchmarks/cuda.py run modules cells.json # with torch alone; torchvision, timm if there
+    python benchmarks/cuda.py run modules cells.json # torchvision and timm are measured if there
     python benchmarks/cuda.py write cells.json       # with archc: the section of docs/benchmarks.md
 
-`run` goes on where it was interrupted, on the same machine. `--device cpu` with `--batch 1
---network resnet18` and a file of cells of its own tries it where there is no GPU; `write` takes
-those of a GPU alone.
+`run` needs torch alone, and `PYTHONPATH=.` where archc is not installed. It goes on where it was
+interrupted, on the same machine; benchmarks/cuda.json holds what docs/benchmarks.md shows. What
+runs eagerly is measured first, with nothing beside it; then processes compile side by side, and use
+the GPU in turns. `--device cpu` with `--batch 1 --network resnet18` and a file of cells of its own
+tries it where there is no GPU; `write` takes those of a GPU alone.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
+import gc
 import importlib
 import importlib.util
 import json
@@ -20,30 +24,29 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import cache, partial
 from itertools import pairwise, product
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+
+from turns import Turn, side_by_side
 
 NETWORKS = ("resnet18", "resnet50", "resnet152")
 BATCHES = (1, 32, 256)
+LARGE = 256
 DTYPES = ("bfloat16", "float32")
 LAYOUTS = ("contiguous_format", "channels_last")
 CPU = "a CPU"
 OURS, DEPLOYED = "archc", "archc, deploy, compiled"
 CANDIDATES = {
-    "forward": (
-        "torchvision",
-        "torchvision, compiled",
-        "timm",
-        OURS,
-        "archc, compiled",
-        DEPLOYED,
-    ),
+    "forward": ("torchvision", "torchvision, compiled", "timm", OURS, DEPLOYED),
     "training step": ("torchvision", "torchvision, compiled", "timm", OURS, "archc, compiled"),
 }
-Task = Callable[[], object]
+Task: TypeAlias = Callable[[], object]
+Measured: TypeAlias = float | str | None
+"""Seconds, what went wrong, or None for what did not fit into memory."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,59 @@ class Cell:
     task: str
 
     @property
+    def takes_turns(self) -> bool:
+        """Whether all candidates fit into memory at once, so that what slows one slows all."""
+        return self.task == "forward" or self.batch < LARGE
+
+    @property
     def key(self) -> str:
         """The cell as the key of a JSON object."""
         return "/".join(map(str, asdict(self).values()))
+
+
+@dataclass(frozen=True)
+class Group:
+    """Candidates for one cell that are measured in one process, in turn if the cell says so."""
+
+    cell: Cell
+    candidates: tuple[str, ...]
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing may run beside it: launching its kernels could take longer than they."""
+        return not _compiles(self.candidates[0]) and self.cell.batch < LARGE
+
+    def told(self, found: dict[str, Measured] | None) -> dict[str, Measured]:
+        """What its process told, or that it did not."""
+        return dict.fromkeys(self.candidates, "its process ended") if found is None else found
+
+
+@dataclass
+class Cells:
+    """The file of what was measured, whole after every group."""
+
+    path: Path
+    done: dict[str, Any]
+    failed: int = 0
+
+    def lacks(self, group: Group) -> Group | None:
+        """The part of a group that is still to be measured."""
+        times = self.done.get(group.cell.key, {})
+        left = tuple(one for one in group.candidates if one not in times)
+        return Group(group.cell, left) if left else None
+
+    def add(self, group: Group, measured: Mapping[str, Measured]) -> None:
+        """Keep and print what a group measured; failures are tried again by the next run."""
+        for candidate, seconds in measured.items():
+            said = f"{1000 * seconds:.3f} ms" if isinstance(seconds, float) else seconds
+            print(f"{group.cell.key}: {candidate}: {said or 'out of memory'}", flush=True)
+            if isinstance(seconds, str):
+                self.failed += 1
+            else:
+                self.done.setdefault(group.cell.key, {})[candidate] = seconds
+        whole = self.path.with_name(f"{self.path.name}.new")
+        whole.write_text(json.dumps(self.done, indent=1))
+        whole.replace(self.path)
 
 
 def emit(folder: Path) -> None:
@@ -74,7 +127,7 @@ def emit(folder: Path) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Measure all cells that the file does not have yet, one after another."""
+    """Measure all cells that the file does not have yet."""
     import torch
 
     device = torch.device(arguments.device)
@@ -84,33 +137,30 @@ def run(arguments: argparse.Namespace) -> None:
         raise SystemExit(f"{arguments.modules} has no {missing[0]}.py: `emit` writes it")
     path: Path = arguments.cells
     machine = _machine(device)
-    done: dict[str, Any] = _read(path) if path.exists() else {"machine": machine}
-    if done["machine"] != machine:
-        raise SystemExit(f"{path} holds what {done['machine']} did, and this is {machine}")
-    failed = 0
-    for cell in _cells(arguments):
-        times = done.setdefault(cell.key, {})
-        for candidate in CANDIDATES[cell.task]:
-            if candidate in times:
-                continue
-            try:
-                seconds = _measure(cell, candidate, arguments.modules, device)
-            except Exception as error:
-                if not _is_out_of_memory(error):  # whatever it was, it is tried when run again
-                    print(f"{cell.key}: {candidate}: {type(error).__name__}: {error}", flush=True)
-                    failed += 1
-                    continue
-                times[candidate] = None
-            else:
-                if seconds is None:
-                    continue  # not installed; it may be when this is run again
-                times[candidate] = seconds
-                print(f"{cell.key}: {candidate}: {1000 * seconds:.3f} ms", flush=True)
-            whole = path.with_name(f"{path.name}.new")
-            whole.write_text(json.dumps(done, indent=1))
-            whole.replace(path)
-    if failed:
-        raise SystemExit(f"{failed} measurements failed")
+    cells = Cells(path, _read(path) if path.exists() else {"machine": machine})
+    if cells.done["machine"] != machine:
+        raise SystemExit(f"{path} holds what {cells.done['machine']} did, and this is {machine}")
+    ends = time.monotonic() + 60 * arguments.minutes
+    groups = [left for group in _groups(arguments) if (left := cells.lacks(group))]
+    for group in groups:
+        if group.is_quiet and time.monotonic() < ends:
+            cells.add(group, _measure(group, arguments.modules, device, Turn()))
+    _forget()
+    work = partial(_work, modules=arguments.modules, device=arguments.device)
+    crowded = []
+    others = [group for group in groups if not group.is_quiet]
+    for group, found in side_by_side(work, others, arguments.jobs, ends):
+        measured = group.told(found)
+        fit = {name: seconds for name, seconds in measured.items() if seconds is not None}
+        cells.add(group, fit)
+        if len(fit) < len(measured):  # alone, without what others hold of the memory, it may fit
+            crowded.append(Group(group.cell, tuple(name for name in measured if name not in fit)))
+    for group, found in side_by_side(work, crowded, 1, ends):
+        cells.add(group, group.told(found))
+    if cells.failed:
+        raise SystemExit(f"{cells.failed} measurements failed")
+    if any(cells.lacks(group) for group in _groups(arguments)):
+        raise SystemExit("the time was not enough; run it again, and it goes on")
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -123,6 +173,81 @@ def _read(path: Path) -> dict[str, Any]:
     return done
 
 
+def _machine(device: Any) -> str:
+    import torch
+
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else CPU
+    return f"{name}, torch {torch.__version__}"
+
+
+def _groups(arguments: argparse.Namespace) -> Iterator[Group]:
+    """All that is to be measured; what compiles a step has its process alone, for its memory."""
+    for task, network, batch, dtype, layout in product(
+        CANDIDATES, arguments.network or NETWORKS, arguments.batch or BATCHES, DTYPES, LAYOUTS
+    ):
+        cell = Cell(network, batch, dtype, layout, task)
+        there = [one for one in CANDIDATES[task] if _is_installed(one)]
+        yield Group(cell, tuple(one for one in there if not _compiles(one)))
+        compiled = tuple(one for one in there if _compiles(one))
+        if cell.takes_turns:
+            yield Group(cell, compiled)
+        else:
+            yield from (Group(cell, (one,)) for one in compiled)
+
+
+def _compiles(candidate: str) -> bool:
+    return candidate.endswith("compiled")
+
+
+def _is_installed(candidate: str) -> bool:
+    package = candidate.partition(",")[0]
+    if package == "torchvision":
+        from peers import torchvision_models
+
+        return torchvision_models() is not None
+    return package == OURS or importlib.util.find_spec(package) is not None
+
+
+def _work(group: Group, turn: Turn, *, modules: Path, device: str) -> dict[str, Measured]:
+    """Measure a group in a process of its own."""
+    import torch
+
+    if device != "cpu":
+        torch.set_num_threads(1)
+    return _measure(group, modules, torch.device(device), turn)
+
+
+def _measure(group: Group, modules: Path, device: Any, turn: Turn) -> dict[str, Measured]:
+    """The median times of a group's candidates."""
+    import torch
+
+    tasks: dict[str, Task] = {}
+    measured: dict[str, Measured] = {}
+    for candidate in group.candidates:
+        try:
+            tasks[candidate] = _task(group.cell, candidate, modules, device, turn)
+            if not group.cell.takes_turns:
+                measured |= _medians(tasks, device)
+        except Exception as error:
+            measured[candidate] = _said(error)
+        if group.cell.takes_turns:
+            turn.leave()
+        else:
+            tasks.clear()
+            gc.collect()
+            if device.type == "cuda":
+                torch.cuda.empty_cache()
+    turn.take()
+    try:
+        return measured | _medians(tasks, device)
+    except Exception as error:
+        return measured | dict.fromkeys(tasks, _said(error))
+
+
+def _said(error: BaseException) -> str | None:
+    return None if _is_out_of_memory(error) else f"{type(error).__name__}: {error}"
+
+
 def _is_out_of_memory(error: BaseException | None) -> bool:
     """Whether an error is one of memory, or was raised for one: torch.compile wraps them."""
     import torch
@@ -133,58 +258,36 @@ def _is_out_of_memory(error: BaseException | None) -> bool:
     )
 
 
-def _cells(arguments: argparse.Namespace) -> Iterator[Cell]:
-    networks = arguments.network or NETWORKS
-    batches = arguments.batch or BATCHES
-    for task, network, batch, dtype, layout in product(
-        CANDIDATES, networks, batches, DTYPES, LAYOUTS
-    ):
-        yield Cell(network, batch, dtype, layout, task)
-
-
-def _machine(device: Any) -> str:
+def _task(cell: Cell, candidate: str, modules: Path, device: Any, turn: Turn) -> Task:
+    """What is measured, after a first run of it."""
     import torch
-
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else CPU
-    return f"{name}, torch {torch.__version__}"
-
-
-def _measure(cell: Cell, candidate: str, modules: Path, device: Any) -> float | None:
-    """The median time of a candidate in seconds; None where its package is not installed."""
-    import torch
-    from peers import settle
 
     torch.manual_seed(0)
-    module = _module(cell.network, candidate, modules)
-    if module is None:
-        return None
     layout = getattr(torch, cell.layout)
-    module = module.to(device)
-    settle(module, device)
+    module = copy.deepcopy(_module(cell.network, candidate, modules, device))
     module = module.to(memory_format=layout)
     images = torch.randn(cell.batch, 3, 224, 224, device=device).to(memory_format=layout)
-    trains = cell.task == "training step"
-    compiles = candidate.endswith("compiled")
-    make = _training_step if trains else _forward
-    try:
-        task = make(module, images, getattr(torch, cell.dtype), compiles, device)
-        return _median(task, device)
-    finally:
-        torch.compiler.reset()  # and with what was compiled goes the memory of its CUDA graphs
+    run = module
+    if _compiles(candidate):
+        run = _compiled(module, device.type == "cuda", candidate == DEPLOYED, turn)
+    else:
+        turn.take()
+    make = _training_step if cell.task == "training step" else _forward
+    return make(module, run, images, getattr(torch, cell.dtype))
 
 
-def _module(network: str, candidate: str, modules: Path) -> Any:
+@cache
+def _module(network: str, candidate: str, modules: Path, device: Any) -> Any:
+    """A module with random weights on the device, made once."""
     package = candidate.partition(",")[0]
     if package == "timm":
-        if importlib.util.find_spec("timm") is None:
-            return None
         # By default timm's blocks start as identities, whose zeros are quicker to compute.
-        return importlib.import_module("timm").create_model(network, zero_init_last=False)
+        make = importlib.import_module("timm").create_model
+        return make(network, zero_init_last=False).to(device)
     if package == "torchvision":
         from peers import torchvision_models
 
-        models = torchvision_models()
-        return None if models is None else getattr(models, network)()
+        return getattr(torchvision_models(), network)().to(device)
     name = f"{network}_deploy" if "deploy" in candidate else network
     found = importlib.util.spec_from_file_location(name, modules / f"{name}.py")
     assert found is not None
@@ -192,79 +295,116 @@ def _module(network: str, candidate: str, modules: Path) -> Any:
     emitted = importlib.util.module_from_spec(found)
     sys.modules[name] = emitted
     found.loader.exec_module(emitted)
-    return getattr(emitted, emitted.__all__[0])()
+    return getattr(emitted, emitted.__all__[0])().to(device)
 
 
-def _compiled(module: Any, device: Any) -> Any:
-    """torch.compile, with CUDA graphs on CUDA; it compiles when it first runs."""
+def _forget() -> None:
+    """Give back the memory of the modules of this process."""
     import torch
 
-    return torch.compile(module, options={"triton.cudagraphs": device.type == "cuda"})
+    _module.cache_clear()
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.empty_cache()
 
 
-def _forward(module: Any, images: Any, dtype: Any, compiles: bool, device: Any) -> Task:
+def _compiled(module: Any, graphs: bool, deployed: bool, turn: Turn) -> Any:
+    """torch.compile, with CUDA graphs on CUDA, and for the deploy form with fused convolutions; it
+    compiles when it first runs, then waits for its turn on the GPU."""
     import torch
+    from torch._functorch import config
+    from torch._inductor.compile_fx import compile_fx
 
-    module, images = module.to(dtype).eval(), images.to(dtype)
-    run = _compiled(module, device) if compiles else module
+    from archc import inference
+
+    # Let the backward be compiled with the forward, before the turn.
+    early = {"force_non_lazy_backward_lowering": True}
+    early = {name: value for name, value in early.items() if hasattr(config, name)}
+
+    def plain(traced: Any, inputs: Any) -> Any:
+        return compile_fx(traced, inputs, config_patches={"triton.cudagraphs": graphs})
+
+    def backend(traced: Any, inputs: Any) -> Any:
+        with config.patch(early):
+            compiled = (inference.backend if deployed else plain)(traced, inputs)
+
+        def run(*values: Any) -> Any:
+            turn.take()
+            return compiled(*values)
+
+        return run
+
+    return torch.compile(module, backend=backend)
+
+
+def _forward(module: Any, run: Any, images: Any, dtype: Any) -> Task:
+    import torch
+    from torch._inductor import config
+
+    module.to(dtype).eval()
+    images = images.to(dtype)
 
     def task() -> None:
+        if run is not module:
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         with torch.no_grad():
             run(images)
 
-    if compiles:  # freezing makes constants of weights; it has to hold while torch traces
-        from torch._inductor import config
-
-        with config.patch(freezing=True):
-            task()
+    # Freezing makes constants of weights; it has to hold while torch traces.
+    with config.patch(freezing=run is not module):
+        task()
     return task
 
 
-def _training_step(module: Any, images: Any, dtype: Any, compiles: bool, device: Any) -> Task:
+def _training_step(module: Any, run: Any, images: Any, dtype: Any) -> Task:
     """Forward, cross-entropy, backward, SGD with momentum; bfloat16 by autocast."""
     import torch
     import torch.nn.functional as F
 
-    run = _compiled(module.train(), device) if compiles else module.train()
+    module.train()
     optimizer = torch.optim.SGD(module.parameters(), lr=1e-4, momentum=0.9)
-    targets = torch.arange(len(images), device=device) % 1000
+    targets = torch.arange(len(images), device=images.device) % 1000
 
     def task() -> None:
-        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+        if run is not module:
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+        with torch.autocast(images.device.type, dtype, enabled=dtype != torch.float32):
             loss = F.cross_entropy(run(images), targets)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad()
 
+    task()
     return task
 
 
-def _median(task: Task, device: Any, seconds: float = 1.0) -> float:
-    """The median of runs launched one behind another, after a warm-up; events are the clock."""
+def _medians(tasks: dict[str, Task], device: Any, turns: int = 4) -> dict[str, Measured]:
+    """The median times of tasks in seconds; they take turns."""
+    spans: dict[str, list[float]] = {name: [] for name in tasks}
+    runs: dict[str, int] = {}
+    for name, task in tasks.items():
+        _spans(task, device, 1)  # in the second run, CUDA graphs are recorded
+        runs[name] = min(max(2, math.ceil(0.06 / min(_spans(task, device, 2)))), 100)
+    for turn in range(turns):
+        for name in list(tasks) if turn % 2 else reversed(list(tasks)):
+            spans[name] += _spans(tasks[name], device, runs[name])
+    return {name: statistics.median(found) for name, found in spans.items()}
+
+
+def _spans(task: Task, device: Any, runs: int) -> list[float]:
+    """Seconds of runs launched one behind another; events are the clock of a GPU."""
     import torch
 
     if device.type != "cuda":
-        task()
         started = time.perf_counter()
         task()
-        return time.perf_counter() - started
-    started = time.perf_counter()
-    warm = 0
-    while warm < 5 or time.perf_counter() - started < seconds / 4:
+        return [time.perf_counter() - started]
+    marks = [torch.cuda.Event(enable_timing=True) for _ in range(runs + 1)]  # type: ignore[no-untyped-call]
+    marks[0].record()
+    for mark in marks[1:]:
         task()
-        torch.cuda.synchronize()
-        warm += 1
-    spans: list[float] = []
-    started = time.perf_counter()
-    while len(spans) < 20 or (time.perf_counter() - started < seconds and len(spans) < 1000):
-        marks = [torch.cuda.Event(enable_timing=True) for _ in range(11)]  # type: ignore[no-untyped-call]
-        marks[0].record()
-        for mark in marks[1:]:
-            task()
-            mark.record()
-        torch.cuda.synchronize()
-        spans += [a.elapsed_time(b) / 1000 for a, b in pairwise(marks)]
-    return statistics.median(spans)
+        mark.record()
+    torch.cuda.synchronize()
+    return [a.elapsed_time(b) / 1000 for a, b in pairwise(marks)]
 
 
 def write(cells: Path) -> None:
@@ -278,18 +418,26 @@ def write(cells: Path) -> None:
     parts = [
         "## Emitted modules on a GPU\n\n"
         f"`benchmarks/cuda.py` on {machine}: milliseconds, medians by device events, 3x224x224, "
-        "random weights; compiled with frozen weights (forward) and CUDA graphs. Convolutions in "
-        "float32 may use TF32, as torch lets them. An em dash stands for what was not installed "
-        "or did not fit into memory."
+        "random weights, convolutions in float32 by TF32, as torch lets them. What is compiled has "
+        "CUDA graphs and, for a forward, frozen weights; the deploy form is compiled as "
+        "`archc.compiled` does, but for the copy of the logits. In a row, what is eager took "
+        "turns, and so did what is compiled. "
+        "Rows are not to be compared with each other: the GPU was not equally quick all the time. "
+        "An em dash stands for what was not measured or did not fit into memory."
     ]
     for task, candidates in CANDIDATES.items():
-        found = {key: times for key, times in done.items() if key.endswith(f"/{task}")}
         rows = [
-            [*_label(key), *(_milliseconds(times.get(one)) for one in candidates)]
-            for key, times in found.items()
+            [
+                *_label(key),
+                *(_milliseconds(times.get(one)) for one in candidates),
+                "—" if (ratio := _ratio(times)) is None else f"{ratio:.2f}",
+            ]
+            for key, times in done.items()
+            if key.endswith(f"/{task}")
         ]
-        heading = ["network", "batch", "type", "layout", *candidates]
-        parts.append(f"### {task.capitalize()}\n\n{table(heading, rows)}\n\n{_verdict(found)}")
+        heading = ["network", "batch", "type", "layout", *candidates, "times the best peer"]
+        found = f"{table(heading, rows)}\n\n{_verdict(task, done)}" if rows else "Not measured yet."
+        parts.append(f"### {task.capitalize()}\n\n{found}")
     write_section("cuda", "\n\n".join(parts))
 
 
@@ -302,26 +450,30 @@ def _milliseconds(seconds: float | None) -> str:
     return "—" if seconds is None else f"{1000 * seconds:.2f}"
 
 
-def _verdict(found: dict[str, dict[str, float | None]]) -> str:
-    """In how many cells archc is as quick as the best of its peers, of those that a peer is
-    measured in: by the deploy form, compiled, where that was to be measured, else by its
-    quickest."""
-    ahead = compared = 0
-    for times in found.values():
-        theirs = [t for name, t in times.items() if t and not name.startswith("archc")]
-        if not theirs:
-            continue
-        ours = [t for name, t in times.items() if t and name.startswith("archc")]
-        if DEPLOYED in times:
-            ours = [times[DEPLOYED] or math.inf]
-        compared += 1
-        ahead += min(ours, default=math.inf) <= min(theirs)
-    if not compared:
+def _ratio(times: dict[str, float | None]) -> float | None:
+    """How many times as quick as its best peer archc is, of a cell's times: its deploy form, where
+    that was to be measured, else its quickest. None where no peer was measured."""
+    theirs = [t for name, t in times.items() if t and not name.startswith(OURS)]
+    if not theirs:
+        return None
+    ours = [t for name, t in times.items() if t and name.startswith(OURS)]
+    if DEPLOYED in times:
+        ours = [times[DEPLOYED] or math.inf]
+    return min(theirs) / min(ours, default=math.inf)
+
+
+def _verdict(task: str, done: dict[str, dict[str, float | None]]) -> str:
+    """In how many cells archc is as quick as the best of its peers, of those with peers."""
+    found = [_ratio(times) for key, times in done.items() if key.endswith(f"/{task}")]
+    ratios = [ratio for ratio in found if ratio is not None]
+    if not ratios:
         return "No peer was measured."
-    which = "deploy form, compiled," if any(DEPLOYED in t for t in found.values()) else "quickest"
+    which = "deploy form, compiled," if DEPLOYED in CANDIDATES[task] else "quickest"
+    ahead = sum(ratio >= 1 for ratio in ratios)
     return (
-        f"archc's {which} is at least as quick as its best peer in {ahead} of the {compared} cells "
-        "in which one was measured."
+        f"archc's {which} is at least as quick as its best peer in {ahead} of the {len(ratios)} "
+        f"cells in which one was measured: {min(ratios):.2f} to "
+        f"{max(ratios):.2f} times as quick, {statistics.median(ratios):.2f} in the middle."
     )
 
 
@@ -337,10 +489,13 @@ def main() -> None:
     running.add_argument("--device", default="cuda")
     running.add_argument("--network", action="append", choices=NETWORKS)
     running.add_argument("--batch", action="append", type=int)
+    running.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 1) - 4))
+    running.add_argument("--minutes", type=float, default=math.inf)
     writing = commands.add_parser("write")
     writing.add_argument("cells", type=Path)
     arguments = parser.parse_args()
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # processes are side by side
     if arguments.command == "emit":
         emit(arguments.modules)
     elif arguments.command == "run":

@@ -25,6 +25,7 @@ from archc.devices import RunError, describe_device, on_device
 from archc.exporting import quiet, why_not
 from archc.graph import Network, deploy_form
 from archc.graph.ops import BatchNorm2d
+from archc.inference import compiled
 from archc.live import build_module
 from archc.weights import fold_weights
 
@@ -142,7 +143,7 @@ def _measure(
     step, kept = _step(module, images, options, device)
     forget_peak(device)
     if options.compile:
-        _try_compiled(step, freezing=not options.train)
+        _try_compiled(step)
     times = time_step(step, device, options.seconds)
     held = sum(tensor.nbytes for tensor in (*module.parameters(), *module.buffers(), *kept()))
     least = work(deploy_form(network) if options.deploy else network, training=options.train)
@@ -178,17 +179,10 @@ def _limit(multiply_adds: int, bytes_moved: int, rates: Rates) -> tuple[float, s
     return bounds[limited_by], limited_by
 
 
-def _try_compiled(step: Step, *, freezing: bool) -> None:
-    """Run a compiled step for the first time, which compiles it; raises `RunError`.
-
-    Freezing, by which weights become constants that are laid out for their convolutions, is a
-    setting that must hold while torch traces: given as an option of torch.compile, it is too late.
-    """
-    from torch._inductor import config
-
+def _try_compiled(step: Step) -> None:
+    """Run a compiled step for the first time, which compiles it; raises `RunError`."""
     try:
-        with config.patch(freezing=freezing):
-            step()
+        step()
     except torch.OutOfMemoryError:
         raise
     except Exception as error:
@@ -243,7 +237,8 @@ def _step(
     images = images.to(DTYPES[options.dtype])
     run: Callable[[Tensor], Tensor] = module
     if options.compile:
-        run = _compiled(module, device)
+        torch.compiler.reset()
+        run = compiled(module)
     grad = torch.no_grad if options.compile else torch.inference_mode
 
     def forward() -> None:
@@ -259,7 +254,8 @@ def _training_step(
     """Forward, cross-entropy, backward, SGD with momentum; smaller types by autocast."""
     run: Callable[[Tensor], Tensor] = module
     if options.compile:
-        run = _compiled(module, device)
+        torch.compiler.reset()
+        run = torch.compile(module, options={"triton.cudagraphs": device.type == "cuda"})
     optimizer = torch.optim.SGD(module.parameters(), lr=1e-4, momentum=0.9)
     dtype = DTYPES[options.dtype]
     with torch.no_grad():
@@ -280,9 +276,3 @@ def _training_step(
             yield from (one for one in state.values() if isinstance(one, Tensor))
 
     return step, kept
-
-
-def _compiled(module: nn.Module, device: torch.device) -> Callable[[Tensor], Tensor]:
-    """torch.compile, with CUDA graphs on CUDA; it compiles when it first runs."""
-    torch.compiler.reset()
-    return torch.compile(module, options={"triton.cudagraphs": device.type == "cuda"})

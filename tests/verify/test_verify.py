@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, Phase, assume, given, settings
+from inductor import needs_a_compiler
 from strategies import Data, compile_data, specs
 from structures import STRUCTURES, network_of
 from torch import Tensor
@@ -99,9 +99,7 @@ def test_random_networks_pass(data: Data) -> None:
     assert_passes(network)
 
 
-@pytest.mark.skipif(
-    not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="inductor needs a C++ compiler"
-)
+@needs_a_compiler
 def test_what_inductor_compiles_agrees() -> None:
     network = compile_data({"name": "x", "input": [3, 8, 8], "head": [CONV, "flatten", "linear"]})
     report = assert_passes(network, Options(backend="inductor"))

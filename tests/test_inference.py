@@ -1,0 +1,171 @@
+"""Modules compiled for inference, against the same modules as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from inductor import needs_a_compiler
+from structures import STRUCTURES, network_of
+from torch import Tensor, fx, nn
+from torch._dynamo.backends.debugging import aot_eager
+
+import archc
+from archc import inference
+from archc.inference import fuse_convolutions
+from archc.verify.values import distance
+
+# torch's own, on importing inductor; and that float32 could be quicker with TF32.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.*TensorFloat32:UserWarning"),
+]
+cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+
+
+def fused(module: nn.Module, images: Tensor) -> tuple[int, Tensor]:
+    """How many convolutions take something in, and what the module then puts out."""
+    counts = []
+
+    def backend(traced: fx.GraphModule, inputs: list[Tensor]) -> Callable[..., object]:
+        counts.append(fuse_convolutions(traced.graph))
+        traced.graph.lint()
+        traced.recompile()
+        run: Callable[..., object] = aot_eager(traced, inputs)
+        return run
+
+    torch.compiler.reset()
+    with torch.no_grad():
+        output = torch.compile(module, backend=backend, fullgraph=True)(images)
+    return sum(counts), output
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_fused_convolutions_compute_the_same(structure: str) -> None:
+    network = network_of(structure)
+    module = archc.module(network, deploy=True).eval().double()
+    images = torch.randn(2, *network.input_shape, dtype=torch.float64)
+    count, output = fused(module, images)
+    assert count > 0
+    assert distance(output, module(images)) < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("torchvision/resnet18", 17),  # of 20; the projections are what others add
+        ("torchvision/resnet50", 49),  # of 53
+        ("cifar10/resnet20", 19),
+        ("cifar10/preresnet110", 54),  # where norms stand in front of the other half
+        ("torchvision/vgg11", 8),
+    ],
+)
+def test_convolutions_take_in_all_that_they_can(name: str, count: int) -> None:
+    network = archc.load(name, input=(3, 32, 32))
+    module = archc.module(network, deploy=True).eval()
+    assert fused(module, torch.randn(1, 3, 32, 32))[0] == count
+
+
+class Block(nn.Module):
+    """A convolution and what follows it, as a function says."""
+
+    def __init__(self, forward: Callable[[Tensor, Tensor], Tensor], padding: int | str = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(4, 4, kernel_size=3, padding=padding)
+        self.follow = forward
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.follow(self.conv(x), x)
+
+
+def in_place_on_the_input(out: Tensor, x: Tensor) -> Tensor:
+    x = x * 1
+    total = x
+    total += out
+    return F.relu(total) + x
+
+
+@pytest.mark.parametrize(
+    ("forward", "count"),
+    [
+        (lambda out, x: F.relu(out), 1),
+        (lambda out, x: torch.relu(out), 1),
+        (lambda out, x: F.relu(x + out), 1),
+        (lambda out, x: F.relu(torch.add(out, x), inplace=True), 1),
+        (lambda out, x: out, 0),
+        (lambda out, x: F.relu(out) + out, 0),
+        (lambda out, x: F.relu(out + 1), 0),
+        (lambda out, x: F.relu(out + out), 0),
+        (lambda out, x: F.relu(torch.add(out, x, alpha=2)), 0),
+        (lambda out, x: F.relu(out + x.mean(dim=(2, 3), keepdim=True)), 0),
+        (lambda out, x: F.gelu(out + x), 0),
+        (in_place_on_the_input, 0),
+    ],
+)
+def test_only_what_a_kernel_of_cudnn_computes_is_taken_in(
+    forward: Callable[[Tensor, Tensor], Tensor], count: int
+) -> None:
+    module = Block(forward).double()
+    images = torch.randn(2, 4, 5, 6, dtype=torch.float64)
+    found, output = fused(module, images)
+    assert found == count
+    assert distance(output, module(images)) < 1e-12
+
+
+def test_padding_by_name_is_left_alone() -> None:
+    assert fused(Block(lambda out, x: F.relu(out), padding="same"), torch.randn(1, 4, 5, 5))[0] == 0
+
+
+@needs_a_compiler
+def test_a_compiled_module_computes_the_same_at_every_size() -> None:
+    """At more than torch keeps, too."""
+    module = archc.module(archc.load("cifar10/resnet20", input=(3, 8, 8)), deploy=True).eval()
+    run = archc.compiled(module)
+    for batch in (2, 1, 2, *range(3, 12)):
+        images = torch.randn(batch, 3, 8, 8)
+        logits = run(images)
+        assert not logits.requires_grad
+        assert distance(logits, module(images)) < 1e-5
+    with torch.inference_mode():
+        images = torch.randn(2, 3, 8, 8)
+        assert distance(run(images), module(images)) < 1e-5
+    images = torch.randn(2, 3, 8, 8).to(memory_format=torch.channels_last)
+    assert distance(run(images), module(images)) < 1e-5
+
+
+def test_a_module_in_training_mode_is_refused() -> None:
+    module = archc.module("cifar10/resnet20")
+    with pytest.raises(ValueError, match=r"in training mode: `module\.eval\(\)` it first"):
+        archc.compiled(module)
+
+
+@cuda
+@pytest.mark.parametrize("structure", STRUCTURES)
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_a_compiled_module_computes_the_same_on_cuda(
+    structure: str, layout: torch.memory_format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    network = network_of(structure)
+    module = archc.module(network, deploy=True).cuda().eval()
+    module.to(memory_format=layout)  # type: ignore[call-overload]
+    run = archc.compiled(module)
+    kept = []
+    for batch in (2, 3, 2):
+        images = torch.randn(batch, *network.input_shape, device="cuda").to(memory_format=layout)
+        kept.append((run(images), module(images)))
+    assert max(distance(ours, plain) for ours, plain in kept) < 1e-5
+
+
+@cuda
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_cudnn_has_kernels_for_the_convolutions_of_a_resnet(dtype: torch.dtype) -> None:
+    inference._unfit.clear()
+    module = archc.module("torchvision/resnet18", deploy=True).cuda().eval()
+    images = torch.randn(2, 3, 64, 64, device="cuda")
+    with torch.no_grad():
+        logits = module(images)
+    assert distance(archc.compiled(module.to(dtype))(images.to(dtype)).float(), logits) < 0.02
+    assert not inference._unfit
