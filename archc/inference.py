@@ -80,7 +80,7 @@ def fuse_convolutions(graph: fx.Graph) -> int:
                 "contiguous", (geometry.weight,), {"memory_format": torch.channels_last}
             )
             whole = graph.call_function(
-                torch.ops.archc.convolution_relu.default,
+                _fused(),
                 (geometry.input, weight, geometry.bias, found.added, *geometry[3:]),
             )
         whole.meta.update(found.relu.meta)
@@ -104,37 +104,58 @@ _SUMS = {operator.add, operator.iadd, torch.add}
 
 
 def _what_follows(convolution: fx.Node) -> _Following | None:
-    """What a convolution can take in: what alone uses its output, and the sum of like shapes."""
+    """What a convolution can take in: what alone uses its output, and the sum of two alike."""
     user = _only_user(convolution)
-    if user is None or user.op != "call_function":
+    found = None if user is None else _relu(user) or _sum(convolution, user)
+    if found is None or not _can_wait(convolution, found):
         return None
-    if user.target in _RELUS:
-        return _Following(user)
-    if user.target not in _SUMS or user.kwargs or len(user.args) != 2:
+    return found
+
+
+def _relu(node: fx.Node) -> _Following | None:
+    return _Following(node) if node.target in _RELUS else None
+
+
+def _sum(convolution: fx.Node, node: fx.Node) -> _Following | None:
+    """The ReLU of a convolution's sum with another value, where nobody else sees the sum."""
+    if node.target not in _SUMS or node.kwargs or len(node.args) != 2:
         return None
-    first, second = user.args
+    first, second = node.args
+    if node.target is operator.iadd and first is not convolution:
+        return None  # the sum is written into the other value
     added = second if first is convolution else first
-    in_place = user.target is operator.iadd and first is not convolution
-    relu = _only_user(user)
-    if (
-        in_place  # whoever else uses the other value, uses the sum
-        or not isinstance(added, fx.Node)
-        or added is convolution
-        or _shape(added) != _shape(convolution)
-        or relu is None
-        or relu.target not in _RELUS
-    ):
+    relu = _only_user(node)
+    if not isinstance(added, fx.Node) or added is convolution or relu is None:
         return None
-    return _Following(relu, [user], added)
+    if _kind(added) != _kind(convolution) or relu.target not in _RELUS:
+        return None
+    return _Following(relu, [node], added)
 
 
 def _only_user(node: fx.Node) -> fx.Node | None:
     return next(iter(node.users)) if len(node.users) == 1 else None
 
 
-def _shape(node: fx.Node) -> tuple[int, ...] | None:
+def _kind(node: fx.Node) -> tuple[torch.Size, torch.dtype] | None:
     value = node.meta.get("example_value")
-    return tuple(value.shape) if isinstance(value, Tensor) else None
+    return (value.shape, value.dtype) if isinstance(value, Tensor) else None
+
+
+_PURE = {torch.conv2d, F.avg_pool2d, F.batch_norm, F.pad, operator.getitem}
+
+
+def _can_wait(convolution: fx.Node, following: _Following) -> bool:
+    """Whether a convolution gives the same at its ReLU: nothing between may write to a value."""
+    value = convolution.meta.get("example_value")
+    if not isinstance(value, Tensor) or value.ndim != 4:
+        return False
+    node = convolution.next
+    while node is not following.relu:
+        pure = node.op == "get_attr" or node.target in _PURE or node.target == "contiguous"
+        if not pure and node.target is not _fused() and node not in following.sum:
+            return False
+        node = node.next
+    return True
 
 
 class _Geometry(NamedTuple):
@@ -212,6 +233,10 @@ def _like_convolution_relu(
 ) -> Tensor:
     out = F.conv2d(x, weight, bias, *geometry)
     return torch.empty_like(out, memory_format=torch.channels_last)
+
+
+def _fused() -> Any:
+    return torch.ops.archc.convolution_relu.default
 
 
 torch.library.custom_op(

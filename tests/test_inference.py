@@ -80,11 +80,26 @@ class Block(nn.Module):
         return self.follow(self.conv(x), x)
 
 
-def in_place_on_the_input(out: Tensor, x: Tensor) -> Tensor:
-    x = x * 1
-    total = x
+def into_the_other_value(out: Tensor, x: Tensor) -> Tensor:
+    total = x * 1
+    other = total
     total += out
-    return F.relu(total) + x
+    return F.relu(total) + other
+
+
+def the_other_value_changes(out: Tensor, x: Tensor) -> Tensor:
+    x = x * 1
+    total = out + x
+    x.mul_(2)
+    return F.relu(total)
+
+
+def a_view_of_the_other_value_changes(out: Tensor, x: Tensor) -> Tensor:
+    x = x * 1
+    flat = x.view(-1)
+    total = out + x
+    flat.mul_(2)
+    return F.relu(total)
 
 
 @pytest.mark.parametrize(
@@ -100,8 +115,11 @@ def in_place_on_the_input(out: Tensor, x: Tensor) -> Tensor:
         (lambda out, x: F.relu(out + out), 0),
         (lambda out, x: F.relu(torch.add(out, x, alpha=2)), 0),
         (lambda out, x: F.relu(out + x.mean(dim=(2, 3), keepdim=True)), 0),
+        (lambda out, x: F.relu(out + x.float()), 0),
         (lambda out, x: F.gelu(out + x), 0),
-        (in_place_on_the_input, 0),
+        (into_the_other_value, 0),
+        (the_other_value_changes, 0),
+        (a_view_of_the_other_value_changes, 0),
     ],
 )
 def test_only_what_a_kernel_of_cudnn_computes_is_taken_in(
@@ -112,6 +130,27 @@ def test_only_what_a_kernel_of_cudnn_computes_is_taken_in(
     found, output = fused(module, images)
     assert found == count
     assert distance(output, module(images)) < 1e-12
+
+
+def test_a_convolution_is_not_moved_behind_what_writes_to_its_input() -> None:
+    class Writes(Block):
+        def forward(self, x: Tensor) -> Tensor:
+            x = x * 1
+            out = self.conv(x)
+            x += 1
+            return F.relu(out) + x
+
+    module, images = Writes(lambda out, x: out).double(), torch.randn(2, 4, 5, 6).double()
+    found, output = fused(module, images)
+    assert found == 0
+    assert distance(output, module(images)) < 1e-12
+
+
+def test_one_image_without_a_batch_is_left_alone() -> None:
+    module, image = Block(lambda out, x: F.relu(out)), torch.randn(4, 5, 6)
+    found, output = fused(module, image)
+    assert found == 0
+    assert distance(output, module(image)) == 0
 
 
 def test_padding_by_name_is_left_alone() -> None:
