@@ -63,7 +63,7 @@ def _to_pt2(module: torch.nn.Module, network: Network, batch: int | None) -> byt
 
 
 _CUDNN_BATCH = 65_535
-"""How many images cuDNN normalises at once in eval mode; on CUDA, torch makes a limit of it."""
+"""How many images cuDNN normalises at once in eval mode: on CUDA, torch makes a limit of it."""
 
 
 def exported(
@@ -71,7 +71,7 @@ def exported(
 ) -> torch.export.ExportedProgram:
     """`torch.export` of a network's module, on the device where its weights are.
 
-    The batch size is free unless ``batch`` fixes it.
+    The batch size is free unless ``batch`` fixes it; on CUDA up to what cuDNN takes at once.
     """
     import torch
 

@@ -8,7 +8,9 @@ do all three. In a deploy form, where no norm stands between, they serve through
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -20,42 +22,86 @@ def compiled(module: nn.Module) -> Callable[[Tensor], Tensor]:
     """A module in eval mode, compiled for inference: without gradients, with frozen weights.
 
     It takes images ``(batch, channels, height, width)``, compiles when it is first called, and anew
-    for images of another size or type. Weights become constants, which must not change afterwards.
-    On CUDA it replays CUDA graphs, and convolutions take in the additions and ReLUs that follow
-    them. Raises ValueError for a module in training mode.
+    for images of another size or type. Weights become constants, which must not change afterwards;
+    in float64 on a CPU they do not. On CUDA it replays CUDA graphs, and convolutions take in the
+    additions and ReLUs that follow them. Raises TypeError for what is no module, ValueError for one
+    in training mode, also where it is called.
     """
-    from torch._inductor import config
-
-    if module.training:
-        raise ValueError("the module is in training mode: `module.eval()` it first")
+    if not isinstance(module, nn.Module):
+        kind = type(module).__name__
+        raise TypeError(f"a torch module is compiled, as archc.module makes, not {kind}")
+    _check_mode(module)
     run: Callable[[Tensor], Tensor] = torch.compile(module, backend=backend, dynamic=False)
     seen: set[tuple[object, ...]] = set()
 
     @torch.no_grad()
     def call(images: Tensor) -> Tensor:
-        kind = (images.shape, images.stride(), images.dtype, images.device)
-        if kind not in seen:
-            # Freezing has to hold while torch traces: as an option of torch.compile it is too late.
-            with config.patch(freezing=True):
-                run(images)
+        if not isinstance(images, Tensor):
+            raise TypeError(f"images are a tensor, not {type(images).__name__}")
+        if images.is_cuda:
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+        kind = _circumstances(images)
+        if kind in seen and not module.training:
+            output = run(images)
+        else:
+            _check_mode(module)
+            with _compiling(freezing=images.is_cuda or images.dtype != torch.float64):
+                output = run(images)
             seen.add(kind)
-        if not images.is_cuda:
-            return run(images)
-        torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
-        return run(images).clone()  # a graph's own output lasts until the graph runs again
+        return output.clone() if images.is_cuda else output  # a graph writes over its own output
 
     return call
+
+
+def _check_mode(module: nn.Module) -> None:
+    """Raise ValueError for a module that trains, or a part of which does."""
+    for name, part in module.named_modules():
+        if part.training:
+            which = f"its part `{name}`" if name else "the module"
+            raise ValueError(f"{which} is in training mode: `module.eval()` it first")
+
+
+def _circumstances(images: Tensor) -> tuple[object, ...]:
+    """All that torch compiles anew for."""
+    device = images.device.type
+    return (
+        images.shape,
+        images.stride(),
+        images.dtype,
+        images.device,
+        torch.is_inference_mode_enabled(),
+        torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device),
+    )
+
+
+@contextmanager
+def _compiling(freezing: bool) -> Iterator[None]:
+    """What has to hold while torch traces: as options of torch.compile it is too late.
+
+    Without the limits, torch would compile a module's code for eight sizes, and run it as it is at
+    all others.
+    """
+    from torch._dynamo import config as tracing
+    from torch._inductor import config
+
+    unlimited = {"recompile_limit": sys.maxsize, "accumulated_recompile_limit": sys.maxsize}
+    with tracing.patch(unlimited), config.patch(freezing=freezing):
+        yield
 
 
 def backend(traced: fx.GraphModule, inputs: Sequence[Any]) -> Callable[..., Any]:
     """A backend of torch.compile: inductor's, on CUDA with CUDA graphs and fused convolutions.
 
-    Convolutions are fused where no gradients are taken and autocast does not choose their types.
+    Convolutions are fused where no gradients are taken, and where cuDNN is neither turned off nor
+    bound to be deterministic.
     """
     from torch._inductor.compile_fx import compile_fx
 
     on_cuda = any(isinstance(one, Tensor) and one.is_cuda for one in inputs)
-    if on_cuda and not torch.is_grad_enabled() and not torch.is_autocast_enabled("cuda"):
+    cudnn = torch.backends.cudnn
+    free = cudnn.enabled and not cudnn.deterministic
+    exact = torch.are_deterministic_algorithms_enabled()
+    if on_cuda and free and not exact and not torch.is_grad_enabled():
         fuse_convolutions(traced.graph)
         traced.recompile()
     patches = {"triton.cudagraphs": on_cuda}
@@ -67,21 +113,24 @@ def fuse_convolutions(graph: fx.Graph) -> int:
     """Let convolutions take in the ReLUs behind them, and additions between; returns how many do.
 
     ``graph`` holds torch's functions, as torch.compile traces them; it is changed in place. Of a
-    sum of two convolutions one takes in the other. Results are equal but for rounding.
+    sum of two convolutions one takes in the other. Results are equal but for rounding, and laid out
+    in channels_last: a graph that asks for strides is left as it is.
     """
+    if any(node.op.startswith("call") and node.target in _OF_STRIDES for node in graph.nodes):
+        return 0
     fused = 0
     for node in graph.find_nodes(op="call_function", target=torch.conv2d):
+        convolution = _convolution(node)
         found = _what_follows(node)
-        geometry = _geometry(*node.args, **node.kwargs)
-        if found is None or isinstance(geometry.padding, str):
+        if convolution is None or found is None:
             continue
         with graph.inserting_before(found.relu):
             weight = graph.call_method(
-                "contiguous", (geometry.weight,), {"memory_format": torch.channels_last}
+                "contiguous", (convolution.weight,), {"memory_format": torch.channels_last}
             )
             whole = graph.call_function(
                 _fused(),
-                (geometry.input, weight, geometry.bias, found.added, *geometry[3:]),
+                (convolution.input, weight, convolution.bias, found.added, *convolution[3:]),
             )
         whole.meta.update(found.relu.meta)
         found.relu.replace_all_uses_with(whole)
@@ -89,6 +138,9 @@ def fuse_convolutions(graph: fx.Graph) -> int:
             graph.erase_node(done)
         fused += 1
     return fused
+
+
+_OF_STRIDES = {"view", "view_as", "as_strided", "as_strided_", "stride", torch.as_strided}
 
 
 class _Following(NamedTuple):
@@ -136,9 +188,9 @@ def _only_user(node: fx.Node) -> fx.Node | None:
     return next(iter(node.users)) if len(node.users) == 1 else None
 
 
-def _kind(node: fx.Node) -> tuple[torch.Size, torch.dtype] | None:
+def _kind(node: fx.Node) -> tuple[object, ...] | None:
     value = node.meta.get("example_value")
-    return (value.shape, value.dtype) if isinstance(value, Tensor) else None
+    return (value.shape, value.dtype, value.device) if isinstance(value, Tensor) else None
 
 
 _PURE = {torch.conv2d, F.avg_pool2d, F.batch_norm, F.pad, operator.getitem}
@@ -146,9 +198,6 @@ _PURE = {torch.conv2d, F.avg_pool2d, F.batch_norm, F.pad, operator.getitem}
 
 def _can_wait(convolution: fx.Node, following: _Following) -> bool:
     """Whether a convolution gives the same at its ReLU: nothing between may write to a value."""
-    value = convolution.meta.get("example_value")
-    if not isinstance(value, Tensor) or value.ndim != 4:
-        return False
     node = convolution.next
     while node is not following.relu:
         pure = node.op == "get_attr" or node.target in _PURE or node.target == "contiguous"
@@ -158,37 +207,51 @@ def _can_wait(convolution: fx.Node, following: _Following) -> bool:
     return True
 
 
-class _Geometry(NamedTuple):
+class _Convolution(NamedTuple):
     """A convolution's arguments."""
 
-    input: Any
-    weight: Any
-    bias: Any
+    input: fx.Node
+    weight: fx.Node
+    bias: fx.Node | None
     stride: list[int]
-    padding: list[int] | str
+    padding: list[int]
     dilation: list[int]
     groups: int
 
 
-def _geometry(
+def _convolution(node: fx.Node) -> _Convolution | None:
+    """The arguments of `torch.conv2d`; None for what cuDNN's kernels do not take.
+
+    They take batches of images, sizes as numbers, and one type for all, which autocast would
+    change: an output of another type than the input tells of it.
+    """
+    input, weight, bias, stride, padding, dilation, groups = _arguments(*node.args, **node.kwargs)
+    parts = [node, input, weight, *([] if bias is None else [bias])]
+    tensors = [one.meta.get("example_value") for one in parts]
+    if not all(isinstance(one, Tensor) for one in tensors):
+        return None
+    if tensors[0].ndim != 4 or len({one.dtype for one in tensors}) > 1:
+        return None
+    if not all(map(_is_size, (stride, padding, dilation, groups))):
+        return None
+    return _Convolution(input, weight, bias, _pair(stride), _pair(padding), _pair(dilation), groups)
+
+
+def _arguments(
     input: Any,
     weight: Any,
     bias: Any = None,
     stride: Any = 1,
     padding: Any = 0,
     dilation: Any = 1,
-    groups: int = 1,
-) -> _Geometry:
-    """The arguments of `torch.conv2d`, with its defaults, sizes as pairs."""
-    return _Geometry(
-        input,
-        weight,
-        bias,
-        _pair(stride),
-        padding if isinstance(padding, str) else _pair(padding),
-        _pair(dilation),
-        groups,
-    )
+    groups: Any = 1,
+) -> tuple[Any, Any, Any, Any, Any, Any, Any]:
+    return input, weight, bias, stride, padding, dilation, groups
+
+
+def _is_size(size: object) -> bool:
+    sizes = size if isinstance(size, list | tuple) else [size]
+    return all(type(one) is int for one in sizes)
 
 
 def _pair(size: int | Sequence[int]) -> list[int]:
@@ -211,21 +274,28 @@ def _convolution_relu(
     """The ReLU of a convolution, or of its sum with another value, in channels_last."""
     x = x.contiguous(memory_format=torch.channels_last)
     geometry = (stride, padding, dilation, groups)
-    kind = (x.dtype, x.shape, weight.shape, added is None, *map(str, geometry))
+    kind = (x.device, x.dtype, x.shape, weight.shape, bias is None, added is None, str(geometry))
+    out = None
     if x.is_cuda and kind not in _unfit:
         try:
-            if added is None:
-                return torch.cudnn_convolution_relu(x, weight, bias, *geometry)
-            added = added.contiguous(memory_format=torch.channels_last)
-            return torch.cudnn_convolution_add_relu(x, weight, added, 1.0, bias, *geometry)
+            out = _by_cudnn(x, weight, bias, added, geometry)
         except torch.OutOfMemoryError:
             raise
         except RuntimeError:
             _unfit.add(kind)
-    out = F.conv2d(x, weight, bias, *geometry)
-    if added is not None:
-        out += added
-    return F.relu(out, inplace=True).contiguous(memory_format=torch.channels_last)
+    if out is None:
+        out = F.conv2d(x, weight, bias, *geometry)
+        out = F.relu(out if added is None else out + added)
+    return out.contiguous(memory_format=torch.channels_last)  # of one channel cuDNN gives NCHW
+
+
+def _by_cudnn(
+    x: Tensor, weight: Tensor, bias: Tensor | None, added: Tensor | None, geometry: tuple[Any, ...]
+) -> Tensor:
+    if added is None:
+        return torch.cudnn_convolution_relu(x, weight, bias, *geometry)
+    added = added.contiguous(memory_format=torch.channels_last)
+    return torch.cudnn_convolution_add_relu(x, weight, added, 1.0, bias, *geometry)
 
 
 def _like_convolution_relu(

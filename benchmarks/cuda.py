@@ -24,7 +24,7 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from itertools import pairwise, product
@@ -110,9 +110,19 @@ class Cells:
                 self.failed += 1
             else:
                 self.done.setdefault(group.cell.key, {})[candidate] = seconds
+        self.save()
+
+    def save(self) -> None:
+        """Write the file, in the order of the tables. Raises SystemExit where that fails."""
+        machine = {"machine": self.done["machine"]}
+        order = [cell.key for cell in _cells() if cell.key in self.done]
+        cells = {key: self.done[key] for key in order}
         whole = self.path.with_name(f"{self.path.name}.new")
-        whole.write_text(json.dumps(self.done, indent=1))
-        whole.replace(self.path)
+        try:
+            whole.write_text(json.dumps(machine | cells, indent=1) + "\n")
+            whole.replace(self.path)
+        except OSError as error:
+            raise SystemExit(f"{self.path} cannot be written: {error}") from None
 
 
 def emit(folder: Path) -> None:
@@ -133,13 +143,15 @@ def run(arguments: argparse.Namespace) -> None:
     device = torch.device(arguments.device)
     if device.type == "cuda" and not torch.cuda.is_available():
         raise SystemExit("there is no CUDA device; --device cpu tries this without one")
-    if missing := [name for name in NETWORKS if not (arguments.modules / f"{name}.py").exists()]:
-        raise SystemExit(f"{arguments.modules} has no {missing[0]}.py: `emit` writes it")
+    files = [f"{name}{suffix}.py" for name in NETWORKS for suffix in ("", "_deploy")]
+    if missing := [name for name in files if not (arguments.modules / name).exists()]:
+        raise SystemExit(f"{arguments.modules} has no {missing[0]}: `emit` writes it")
     path: Path = arguments.cells
     machine = _machine(device)
     cells = Cells(path, _read(path) if path.exists() else {"machine": machine})
     if cells.done["machine"] != machine:
         raise SystemExit(f"{path} holds what {cells.done['machine']} did, and this is {machine}")
+    cells.save()
     ends = time.monotonic() + 60 * arguments.minutes
     groups = [left for group in _groups(arguments) if (left := cells.lacks(group))]
     for group in groups:
@@ -168,8 +180,12 @@ def _read(path: Path) -> dict[str, Any]:
         done: dict[str, Any] = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise SystemExit(f"{path} cannot be read: {error}") from None
-    if not isinstance(done, dict) or "machine" not in done:
+    if not isinstance(done, dict) or not isinstance(done.get("machine"), str):
         raise SystemExit(f"{path} holds no measurements")
+    keys = {cell.key for cell in _cells()} | {"machine"}
+    for key, times in done.items():
+        if key not in keys or not (key == "machine" or isinstance(times, dict)):
+            raise SystemExit(f"{path} holds `{key}`, which is no cell")
     return done
 
 
@@ -180,13 +196,18 @@ def _machine(device: Any) -> str:
     return f"{name}, torch {torch.__version__}"
 
 
+def _cells(networks: Sequence[str] = NETWORKS, batches: Sequence[int] = BATCHES) -> Iterator[Cell]:
+    """All cells, in the order of the tables."""
+    for task, network, batch, dtype, layout in product(
+        CANDIDATES, networks, batches, DTYPES, LAYOUTS
+    ):
+        yield Cell(network, batch, dtype, layout, task)
+
+
 def _groups(arguments: argparse.Namespace) -> Iterator[Group]:
     """All that is to be measured; what compiles a step has its process alone, for its memory."""
-    for task, network, batch, dtype, layout in product(
-        CANDIDATES, arguments.network or NETWORKS, arguments.batch or BATCHES, DTYPES, LAYOUTS
-    ):
-        cell = Cell(network, batch, dtype, layout, task)
-        there = [one for one in CANDIDATES[task] if _is_installed(one)]
+    for cell in _cells(arguments.network or NETWORKS, arguments.batch or BATCHES):
+        there = [one for one in CANDIDATES[cell.task] if _is_installed(one)]
         yield Group(cell, tuple(one for one in there if not _compiles(one)))
         compiled = tuple(one for one in there if _compiles(one))
         if cell.takes_turns:
@@ -420,10 +441,13 @@ def write(cells: Path) -> None:
         f"`benchmarks/cuda.py` on {machine}: milliseconds, medians by device events, 3x224x224, "
         "random weights, convolutions in float32 by TF32, as torch lets them. What is compiled has "
         "CUDA graphs and, for a forward, frozen weights; the deploy form is compiled as "
-        "`archc.compiled` does, but for the copy of the logits. In a row, what is eager took "
-        "turns, and so did what is compiled. "
-        "Rows are not to be compared with each other: the GPU was not equally quick all the time. "
-        "An em dash stands for what was not measured or did not fit into memory."
+        "`archc.compiled` does, but for the copy of the logits, the others by torch.compile's "
+        "default mode. In a row, what is eager took turns, with nothing beside it up to batch 32, "
+        "and so did what is compiled, beside other processes that compiled and laid out their "
+        "modules on the GPU. Rows are not to be compared with each other: the GPU was not equally "
+        "quick all the time. At batch 1 a forward is so short that launching it shows, and ratios "
+        "differ between runs: ResNet-18's first row had 1.30 in another. An em dash stands for "
+        "what was not measured or did not fit into memory."
     ]
     for task, candidates in CANDIDATES.items():
         rows = [
@@ -486,14 +510,16 @@ def main() -> None:
     running = commands.add_parser("run")
     running.add_argument("modules", type=Path)
     running.add_argument("cells", type=Path)
-    running.add_argument("--device", default="cuda")
+    running.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
     running.add_argument("--network", action="append", choices=NETWORKS)
-    running.add_argument("--batch", action="append", type=int)
+    running.add_argument("--batch", action="append", type=int, choices=BATCHES)
     running.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 1) - 4))
     running.add_argument("--minutes", type=float, default=math.inf)
     writing = commands.add_parser("write")
     writing.add_argument("cells", type=Path)
     arguments = parser.parse_args()
+    if arguments.command == "run" and arguments.jobs < 1:
+        parser.error("--jobs must be at least 1")
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # processes are side by side
     if arguments.command == "emit":
@@ -505,4 +531,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        raise SystemExit("interrupted; run it again, and it goes on") from None

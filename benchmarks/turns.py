@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -25,15 +27,26 @@ class Turn:
     def take(self) -> None:
         """Wait for it."""
         if self.pipe is not None and not self.holds:
-            self.pipe.send(("waits", None))
-            self.pipe.recv()
+            with _while_someone_listens():
+                self.pipe.send(("waits", None))
+                self.pipe.recv()
         self.holds = True
 
     def leave(self) -> None:
         """Let others."""
         if self.pipe is not None and self.holds:
-            self.pipe.send(("leaves", None))
+            with _while_someone_listens():
+                self.pipe.send(("leaves", None))
         self.holds = False
+
+
+@contextmanager
+def _while_someone_listens() -> Iterator[None]:
+    """Without the process that waits for its result, a process ends."""
+    try:
+        yield
+    except (OSError, EOFError):
+        raise SystemExit from None
 
 
 def side_by_side(
@@ -41,8 +54,11 @@ def side_by_side(
 ) -> Iterator[tuple[Job, Result | None]]:
     """Jobs in processes of their own, with what each comes to as it is done, until a time.
 
-    It is None where a process came to its end without a result.
+    It is None where a process came to its end without a result. Raises ValueError for less than one
+    process.
     """
+    if processes < 1:
+        raise ValueError("there must be a process")
     office = _Office(work, deque(jobs), processes)
     try:
         while office.is_busy and time.monotonic() < ends:
@@ -72,14 +88,14 @@ class _Office(Generic[Job, Result]):
             self._start(self.jobs.popleft())
         if self.turn is None and self.queue:
             self.turn = self.queue.popleft()
-            self.turn.send("yours")
+            with suppress(OSError):  # of a process that has ended meanwhile; its end is heard of
+                self.turn.send("yours")
         for pipe in wait(self.workers, timeout=1.0):
             assert isinstance(pipe, Connection)
-            job, process = self.workers[pipe]
+            job, _ = self.workers[pipe]
             try:
                 kind, content = pipe.recv()
-            except EOFError:
-                process.join()
+            except (EOFError, OSError):
                 kind, content = "result", None
             if kind == "waits":
                 self.queue.append(pipe)
@@ -91,7 +107,7 @@ class _Office(Generic[Job, Result]):
 
     def _start(self, job: Job) -> None:
         pipe, its = self.context.Pipe()
-        process = self.context.Process(target=_work, args=(self.work, job, its))
+        process = self.context.Process(target=_work, args=(self.work, job, its), daemon=True)
         process.start()
         its.close()
         self.workers[pipe] = job, process
@@ -100,6 +116,9 @@ class _Office(Generic[Job, Result]):
         """With its process goes what it has of the device's memory; only then comes the next."""
         _, process = self.workers.pop(pipe)
         process.join()
+        pipe.close()
+        if pipe in self.queue:
+            self.queue.remove(pipe)
         if self.turn is pipe:
             self.turn = None
 
@@ -111,4 +130,7 @@ class _Office(Generic[Job, Result]):
 
 
 def _work(work: Callable[[Any, Turn], Any], job: Any, pipe: Connection) -> None:
-    pipe.send(("result", work(job, Turn(pipe))))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the process that waits
+    result = work(job, Turn(pipe))
+    with _while_someone_listens():
+        pipe.send(("result", result))

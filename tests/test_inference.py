@@ -8,9 +8,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from inductor import needs_a_compiler
+from strategies import compile_data
 from structures import STRUCTURES, network_of
 from torch import Tensor, fx, nn
 from torch._dynamo.backends.debugging import aot_eager
+from torch._dynamo.utils import counters
 
 import archc
 from archc import inference
@@ -132,17 +134,75 @@ def test_only_what_a_kernel_of_cudnn_computes_is_taken_in(
     assert distance(output, module(images)) < 1e-12
 
 
-def test_a_convolution_is_not_moved_behind_what_writes_to_its_input() -> None:
-    class Writes(Block):
-        def forward(self, x: Tensor) -> Tensor:
-            x = x * 1
-            out = self.conv(x)
-            x += 1
-            return F.relu(out) + x
+class Writes(Block):
+    """Something is done between a convolution and its ReLU."""
 
-    module, images = Writes(lambda out, x: out).double(), torch.randn(2, 4, 5, 6).double()
+    def forward(self, x: Tensor) -> Tensor:
+        x = x * 1
+        out = self.conv(x)
+        self.follow(out, x)
+        return F.relu(out) + x
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        lambda out, x: x.mul_(2),
+        lambda out, x: F.relu(x, inplace=True),
+        lambda out, x: x[:1].zero_(),
+        lambda out, x: torch.add(x, 1, out=x),
+        lambda out, x: x.__setitem__((slice(None), 0), 5.0),
+    ],
+)
+def test_a_convolution_is_not_moved_behind_what_writes_to_its_input(
+    between: Callable[[Tensor, Tensor], Tensor],
+) -> None:
+    module, images = Writes(between).double(), torch.randn(2, 4, 5, 6).double()
     found, output = fused(module, images)
     assert found == 0
+    assert distance(output, module(images)) < 1e-12
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda out, x: F.relu(out).view(2, -1),
+        lambda out, x: F.max_pool2d(F.relu(out), 2).view(2, -1),
+        lambda out, x: F.relu(out).as_strided((4,), (1,)),
+        lambda out, x: torch.as_strided(F.relu(out), (4,), (1,)),
+    ],
+)
+def test_what_asks_for_strides_keeps_them(end: Callable[[Tensor, Tensor], Tensor]) -> None:
+    module, images = Block(end).double(), torch.randn(2, 4, 6, 6).double()
+    found, output = fused(module, images)
+    assert found == 0
+    assert distance(output, module(images)) < 1e-12
+
+
+def test_what_autocast_changes_is_left_alone() -> None:
+    class Half(Block):
+        def forward(self, x: Tensor) -> Tensor:
+            with torch.autocast("cpu", torch.bfloat16):
+                return super().forward(x)
+
+    module, images = Half(lambda out, x: F.relu(out)), torch.randn(2, 4, 6, 6)
+    found, output = fused(module, images)
+    assert (found, output.dtype) == (0, torch.bfloat16)
+    with torch.no_grad():
+        assert distance(output, module(images)) == 0
+
+
+def test_free_sizes_are_taken_in_unless_they_are_the_convolution_s() -> None:
+    class Wide(Block):
+        def forward(self, x: Tensor) -> Tensor:
+            wide = F.conv2d(x, self.conv.weight, padding=x.shape[-1] // 6)
+            return F.relu(wide) + F.relu(self.conv(x)).mean()
+
+    module = Wide(lambda out, x: out).double()
+    images = torch.randn(2, 4, 8, 6, dtype=torch.float64)
+    torch._dynamo.mark_dynamic(images, 3)
+    found, output = fused(module, images)
+    assert found == 1
     assert distance(output, module(images)) < 1e-12
 
 
@@ -159,7 +219,9 @@ def test_padding_by_name_is_left_alone() -> None:
 
 @needs_a_compiler
 def test_a_compiled_module_computes_the_same_at_every_size() -> None:
-    """At more than torch keeps, too."""
+    """At more than torch would compile of itself, too."""
+    torch.compiler.reset()
+    counters.clear()
     module = archc.module(archc.load("cifar10/resnet20", input=(3, 8, 8)), deploy=True).eval()
     run = archc.compiled(module)
     for batch in (2, 1, 2, *range(3, 12)):
@@ -167,6 +229,7 @@ def test_a_compiled_module_computes_the_same_at_every_size() -> None:
         logits = run(images)
         assert not logits.requires_grad
         assert distance(logits, module(images)) < 1e-5
+    assert counters["stats"]["unique_graphs"] == 11
     with torch.inference_mode():
         images = torch.randn(2, 3, 8, 8)
         assert distance(run(images), module(images)) < 1e-5
@@ -174,10 +237,52 @@ def test_a_compiled_module_computes_the_same_at_every_size() -> None:
     assert distance(run(images), module(images)) < 1e-5
 
 
+@needs_a_compiler
+def test_float64_is_compiled_on_a_cpu() -> None:
+    module = archc.module("cifar10/plain20", deploy=True).double().eval()
+    images = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+    assert distance(archc.compiled(module)(images), module(images)) < 1e-12
+
+
+@needs_a_compiler
+def test_a_module_runs_once_for_each_call() -> None:
+    class Counts(nn.Module):
+        count: Tensor
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("count", torch.zeros(()))
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.count += 1
+            return x + self.count
+
+    module = Counts().eval()
+    run = archc.compiled(module)
+    assert [float(run(torch.zeros(2))[0]) for _ in range(3)] == [1, 2, 3]
+
+
 def test_a_module_in_training_mode_is_refused() -> None:
     module = archc.module("cifar10/resnet20")
-    with pytest.raises(ValueError, match=r"in training mode: `module\.eval\(\)` it first"):
+    with pytest.raises(
+        ValueError, match=r"^the module is in training mode: `module\.eval\(\)` it "
+    ):
         archc.compiled(module)
+    module.eval()
+    run = archc.compiled(module)
+    module.get_submodule("bn1").train()
+    with pytest.raises(ValueError, match=r"^its part `bn1` is in training mode: "):
+        run(torch.randn(1, 3, 32, 32))
+
+
+def test_what_is_no_module_or_no_tensor_is_refused() -> None:
+    with pytest.raises(
+        TypeError, match=r"^a torch module is compiled, as archc\.module makes, not str$"
+    ):
+        archc.compiled("cifar10/resnet20")  # type: ignore[arg-type]
+    run = archc.compiled(archc.module("cifar10/resnet20").eval())
+    with pytest.raises(TypeError, match=r"^images are a tensor, not list$"):
+        run([1.0])  # type: ignore[arg-type]
 
 
 @cuda
@@ -196,6 +301,16 @@ def test_a_compiled_module_computes_the_same_on_cuda(
         images = torch.randn(batch, *network.input_shape, device="cuda").to(memory_format=layout)
         kept.append((run(images), module(images)))
     assert max(distance(ours, plain) for ours, plain in kept) < 1e-5
+
+
+@cuda
+def test_images_of_one_channel_are_compiled_on_cuda() -> None:
+    conv = {"conv": {"width": 1, "kernel": 3}}
+    head = [conv, {"conv": {"width": 4, "kernel": 3}}, "flatten", "linear"]
+    network = compile_data({"name": "x", "input": [1, 28, 28], "norm": "none", "head": head})
+    module = archc.module(network).cuda().eval()
+    images = torch.randn(3, 1, 28, 28, device="cuda")
+    assert distance(archc.compiled(module)(images), module(images)) < 1e-2
 
 
 @cuda
