@@ -239,8 +239,8 @@ def compiled(module: torch.nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
     It takes images ``(batch, channels, height, width)``, compiles when it is first called, and anew
     for images of another size or type. Weights become constants, which must not change afterwards.
     On CUDA it replays CUDA graphs, and the convolutions of a deploy form take in the additions and
-    ReLUs that follow them. Raises ModuleNotFoundError where torch is not installed, ValueError for
-    a module in training mode.
+    ReLUs that follow them. Raises ModuleNotFoundError where torch is not installed, TypeError for
+    what is no module, ValueError for one in training mode, also where it is called.
     """
     from archc.live import require_torch
 

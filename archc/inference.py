@@ -222,8 +222,8 @@ class _Convolution(NamedTuple):
 def _convolution(node: fx.Node) -> _Convolution | None:
     """The arguments of `torch.conv2d`; None for what cuDNN's kernels do not take.
 
-    They take batches of images, sizes as numbers, and one type for all, which autocast would
-    change: an output of another type than the input tells of it.
+    They take batches of images, sizes that are numbers, and one type for all: where autocast has
+    changed types, the output's is not the input's.
     """
     input, weight, bias, stride, padding, dilation, groups = _arguments(*node.args, **node.kwargs)
     parts = [node, input, weight, *([] if bias is None else [bias])]
