@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.dropout import _DropoutNd
 
 
 def compiled(module: nn.Module) -> Callable[[Tensor], Tensor]:
@@ -31,6 +33,7 @@ def compiled(module: nn.Module) -> Callable[[Tensor], Tensor]:
         kind = type(module).__name__
         raise TypeError(f"a torch module is compiled, as archc.module makes, not {kind}")
     _check_mode(module)
+    mode = module.training
     run: Callable[[Tensor], Tensor] = torch.compile(module, backend=backend, dynamic=False)
     seen: set[tuple[object, ...]] = set()
 
@@ -41,7 +44,7 @@ def compiled(module: nn.Module) -> Callable[[Tensor], Tensor]:
         if images.is_cuda:
             torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         kind = _circumstances(images)
-        if kind in seen and not module.training:
+        if kind in seen and module.training == mode:
             output = run(images)
         else:
             _check_mode(module)
@@ -54,9 +57,13 @@ def compiled(module: nn.Module) -> Callable[[Tensor], Tensor]:
 
 
 def _check_mode(module: nn.Module) -> None:
-    """Raise ValueError for a module that trains, or a part of which does."""
+    """Raise ValueError for a module that trains, or a part of which does.
+
+    Of a module of traced ops, such as an exported program's, norms and dropouts alone can.
+    """
+    traced = isinstance(module, fx.GraphModule)
     for name, part in module.named_modules():
-        if part.training:
+        if part.training and (not traced or isinstance(part, _NormBase | _DropoutNd)):
             which = f"its part `{name}`" if name else "the module"
             raise ValueError(f"{which} is in training mode: `module.eval()` it first")
 
@@ -113,10 +120,12 @@ def fuse_convolutions(graph: fx.Graph) -> int:
     """Let convolutions take in the ReLUs behind them, and additions between; returns how many do.
 
     ``graph`` holds torch's functions, as torch.compile traces them; it is changed in place. Of a
-    sum of two convolutions one takes in the other. Results are equal but for rounding, and laid out
-    in channels_last: a graph that asks for strides is left as it is.
+    sum of two convolutions one takes in the other. Results are equal but for rounding. As values
+    are laid out in channels_last, and convolutions computed later than they were, a graph is left
+    as it is if it does what could tell of that: writes to shared values, takes views, asks for
+    strides, changes how torch computes.
     """
-    if any(node.op.startswith("call") and node.target in _OF_STRIDES for node in graph.nodes):
+    if not all(map(_is_plain, graph.nodes)):
         return 0
     fused = 0
     for node in graph.find_nodes(op="call_function", target=torch.conv2d):
@@ -125,9 +134,7 @@ def fuse_convolutions(graph: fx.Graph) -> int:
         if convolution is None or found is None:
             continue
         with graph.inserting_before(found.relu):
-            weight = graph.call_method(
-                "contiguous", (convolution.weight,), {"memory_format": torch.channels_last}
-            )
+            weight = _laid_out(graph, convolution.weight, torch.channels_last)
             whole = graph.call_function(
                 _fused(),
                 (convolution.input, weight, convolution.bias, found.added, *convolution[3:]),
@@ -137,10 +144,24 @@ def fuse_convolutions(graph: fx.Graph) -> int:
         for done in (found.relu, *found.sum, node):
             graph.erase_node(done)
         fused += 1
+    if fused:
+        _keep_layout(graph)
     return fused
 
 
-_OF_STRIDES = {"view", "view_as", "as_strided", "as_strided_", "stride", torch.as_strided}
+def _keep_layout(graph: fx.Graph) -> None:
+    """Let a graph put out its images in the layout that they had before."""
+    (output,) = graph.find_nodes(op="output")
+    for node in output.all_input_nodes:
+        value = node.meta.get("example_value")
+        if isinstance(value, Tensor) and value.ndim == 4 and value.is_contiguous():
+            with graph.inserting_before(output):
+                kept = _laid_out(graph, node, torch.contiguous_format)
+            output.replace_input_with(node, kept)
+
+
+def _laid_out(graph: fx.Graph, node: fx.Node, layout: torch.memory_format) -> fx.Node:
+    return graph.call_method("contiguous", (node,), {"memory_format": layout})
 
 
 class _Following(NamedTuple):
@@ -153,15 +174,81 @@ class _Following(NamedTuple):
 
 _RELUS = {F.relu, torch.relu, torch.relu_}
 _SUMS = {operator.add, operator.iadd, torch.add}
+_NEW = {  # what puts out new values, and writes to none but by its argument `inplace`
+    torch.conv2d,
+    F.batch_norm,
+    F.relu,
+    torch.relu,
+    operator.add,
+    torch.add,
+    operator.mul,
+    torch.mul,
+    torch.sigmoid,
+    F.silu,
+    F.gelu,
+    F.linear,
+    F.softmax,
+    torch.softmax,
+    torch.cat,
+    torch._C._nn.pad,
+    F.max_pool2d,
+    F.avg_pool2d,
+    F.adaptive_avg_pool2d,
+    F.adaptive_max_pool2d,
+    torch.mean,
+    "mean",
+    "softmax",
+}
+_PURE = {  # what puts out a value itself, a view of it, or its size
+    F.dropout,
+    torch.flatten,
+    torch.reshape,
+    operator.getitem,
+    operator.floordiv,
+    "flatten",
+    "reshape",
+    "size",
+}
+_IN_PLACE = {operator.iadd, torch.relu_}
+
+
+def _is_plain(node: fx.Node) -> bool:
+    """Whether a node gives the same however its values are laid out, and whenever it is computed.
+
+    It may write to what nobody else sees alone: to a new value that has no other use.
+    """
+    if node.op in ("placeholder", "get_attr", "output"):
+        return True
+    if node.target is F.batch_norm and _argument(node, 5, "training", False) is not False:
+        return False  # it would write to its running statistics
+    if node.kwargs.get("out") is not None:
+        return False
+    if node.target in _IN_PLACE or _is_in_place(node):
+        written = node.args[0] if node.args else node.kwargs.get("input")
+        return isinstance(written, fx.Node) and _is_new(written) and _only_user(written) is node
+    return node.target in _NEW | _PURE
+
+
+def _is_new(node: fx.Node) -> bool:
+    return node.target in _NEW | _IN_PLACE
+
+
+def _is_in_place(node: fx.Node) -> bool:
+    place = {F.relu: 1, F.silu: 1, F.dropout: 3}
+    asked = [
+        _argument(node, at, "inplace", False) for one, at in place.items() if one is node.target
+    ]
+    return any(one is not False for one in asked)
+
+
+def _argument(node: fx.Node, place: int, name: str, default: object) -> object:
+    return node.args[place] if len(node.args) > place else node.kwargs.get(name, default)
 
 
 def _what_follows(convolution: fx.Node) -> _Following | None:
     """What a convolution can take in: what alone uses its output, and the sum of two alike."""
     user = _only_user(convolution)
-    found = None if user is None else _relu(user) or _sum(convolution, user)
-    if found is None or not _can_wait(convolution, found):
-        return None
-    return found
+    return None if user is None else _relu(user) or _sum(convolution, user)
 
 
 def _relu(node: fx.Node) -> _Following | None:
@@ -191,20 +278,6 @@ def _only_user(node: fx.Node) -> fx.Node | None:
 def _kind(node: fx.Node) -> tuple[object, ...] | None:
     value = node.meta.get("example_value")
     return (value.shape, value.dtype, value.device) if isinstance(value, Tensor) else None
-
-
-_PURE = {torch.conv2d, F.avg_pool2d, F.batch_norm, F.pad, operator.getitem}
-
-
-def _can_wait(convolution: fx.Node, following: _Following) -> bool:
-    """Whether a convolution gives the same at its ReLU: nothing between may write to a value."""
-    node = convolution.next
-    while node is not following.relu:
-        pure = node.op == "get_attr" or node.target in _PURE or node.target == "contiguous"
-        if not pure and node.target is not _fused() and node not in following.sum:
-            return False
-        node = node.next
-    return True
 
 
 class _Convolution(NamedTuple):

@@ -25,7 +25,8 @@ def folded(network: Network) -> str:
     found = foldings(network)
     if not found.count and not found.kept:
         return "there is no batch norm to fold"
-    kept = f"{len(found.kept)} stand elsewhere and stay: {', '.join(found.kept)}"
+    stand = "1 stands elsewhere and stays" if len(found.kept) == 1 else None
+    kept = f"{stand or f'{len(found.kept)} stand elsewhere and stay'}: {', '.join(found.kept)}"
     if not found.count:
         return f"no batch norm directly follows a convolution; {kept}"
     norms = "1 batch norm is" if found.count == 1 else f"{found.count} batch norms are"

@@ -154,6 +154,9 @@ def run(arguments: argparse.Namespace) -> None:
     cells.save()
     ends = time.monotonic() + 60 * arguments.minutes
     groups = [left for group in _groups(arguments) if (left := cells.lacks(group))]
+    print(
+        f"{machine}: {', '.join(sorted({one for g in groups for one in g.candidates}))}", flush=True
+    )
     for group in groups:
         if group.is_quiet and time.monotonic() < ends:
             cells.add(group, _measure(group, arguments.modules, device, Turn()))
@@ -163,10 +166,10 @@ def run(arguments: argparse.Namespace) -> None:
     others = [group for group in groups if not group.is_quiet]
     for group, found in side_by_side(work, others, arguments.jobs, ends):
         measured = group.told(found)
-        fit = {name: seconds for name, seconds in measured.items() if seconds is not None}
-        cells.add(group, fit)
-        if len(fit) < len(measured):  # alone, without what others hold of the memory, it may fit
-            crowded.append(Group(group.cell, tuple(name for name in measured if name not in fit)))
+        good = {name: found for name, found in measured.items() if isinstance(found, float)}
+        cells.add(group, good)
+        if len(good) < len(measured):  # alone, without what others hold of the memory, it may fit
+            crowded.append(Group(group.cell, tuple(name for name in measured if name not in good)))
     for group, found in side_by_side(work, crowded, 1, ends):
         cells.add(group, group.told(found))
     if cells.failed:
@@ -337,9 +340,8 @@ def _compiled(module: Any, graphs: bool, deployed: bool, turn: Turn) -> Any:
 
     from archc import inference
 
-    # Let the backward be compiled with the forward, before the turn.
-    early = {"force_non_lazy_backward_lowering": True}
-    early = {name: value for name, value in early.items() if hasattr(config, name)}
+    # The backward is compiled with the forward, before the turn, where torch can do so.
+    early = {name: True for name in ("force_non_lazy_backward_lowering",) if hasattr(config, name)}
 
     def plain(traced: Any, inputs: Any) -> Any:
         return compile_fx(traced, inputs, config_patches={"triton.cudagraphs": graphs})
@@ -442,12 +444,13 @@ def write(cells: Path) -> None:
         "random weights, convolutions in float32 by TF32, as torch lets them. What is compiled has "
         "CUDA graphs and, for a forward, frozen weights; the deploy form is compiled as "
         "`archc.compiled` does, but for the copy of the logits, the others by torch.compile's "
-        "default mode. In a row, what is eager took turns, with nothing beside it up to batch 32, "
-        "and so did what is compiled, beside other processes that compiled and laid out their "
-        "modules on the GPU. Rows are not to be compared with each other: the GPU was not equally "
-        "quick all the time. At batch 1 a forward is so short that launching it shows, and ratios "
-        "differ between runs: ResNet-18's first row had 1.30 in another. An em dash stands for "
-        "what was not measured or did not fit into memory."
+        "default mode; timm is measured eagerly. In a row, what is eager took turns, with nothing "
+        "beside it up to batch 32, and so did what is compiled, beside other processes that "
+        "compiled and laid out their modules on the GPU; steps of batch 256, which do not fit into "
+        "memory together, were measured one after another. Rows are not to be compared with each "
+        "other, nor closely what is eager with what is compiled: the GPU was not equally quick all "
+        "the time. At batch 1 a forward is so short that launching it shows: a ratio differed by a "
+        "fifth between two runs. An em dash stands for what was not measured or did not fit."
     ]
     for task, candidates in CANDIDATES.items():
         rows = [
@@ -501,6 +504,13 @@ def _verdict(task: str, done: dict[str, dict[str, float | None]]) -> str:
     )
 
 
+def _processors() -> int:
+    """How many this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
@@ -513,7 +523,7 @@ def main() -> None:
     running.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
     running.add_argument("--network", action="append", choices=NETWORKS)
     running.add_argument("--batch", action="append", type=int, choices=BATCHES)
-    running.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 1) - 4))
+    running.add_argument("--jobs", type=int, default=min(max(1, _processors() - 4), 16))
     running.add_argument("--minutes", type=float, default=math.inf)
     writing = commands.add_parser("write")
     writing.add_argument("cells", type=Path)

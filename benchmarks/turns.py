@@ -115,6 +115,8 @@ class _Office(Generic[Job, Result]):
     def _end(self, pipe: Connection) -> None:
         """With its process goes what it has of the device's memory; only then comes the next."""
         _, process = self.workers.pop(pipe)
+        process.join(30)
+        process.kill()
         process.join()
         pipe.close()
         if pipe in self.queue:

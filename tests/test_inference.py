@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
 
 import pytest
 import torch
@@ -206,6 +207,47 @@ def test_free_sizes_are_taken_in_unless_they_are_the_convolution_s() -> None:
     assert distance(output, module(images)) < 1e-12
 
 
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda out: out.flatten(1).add_(1),
+        lambda out: out.reshape(2, -1).zero_(),
+        lambda out: out.contiguous().mul_(2),
+        lambda out: out.permute(0, 2, 3, 1).contiguous().mul_(2),
+        lambda out: out.permute(0, 2, 3, 1).reshape(2, -1).mul_(2),
+        lambda out: out.to(memory_format=torch.channels_last).mul_(2),
+        lambda out: torch.ops.aten.view(out, (2, -1)),
+    ],
+)
+def test_values_stay_shared_or_apart(end: Callable[[Tensor], Tensor]) -> None:
+    def follow(out: Tensor, x: Tensor) -> Tensor:
+        out = F.relu(out)
+        return end(out).sum() * out
+
+    module, images = Block(follow).double(), torch.randn(2, 4, 6, 6).double()
+    found, output = fused(module, images)
+    assert found == 0
+    assert distance(output, module(images)) < 1e-12
+
+
+def test_gradients_that_a_module_asks_for_are_left_alone() -> None:
+    class Asks(Block):
+        def forward(self, x: Tensor) -> Tensor:
+            with torch.enable_grad():
+                return super().forward(x)
+
+    assert fused(Asks(lambda out, x: F.relu(out)), torch.randn(2, 4, 6, 6))[0] == 0
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_images_are_put_out_in_the_layout_that_they_had(layout: torch.memory_format) -> None:
+    module = Block(lambda out, x: F.relu(out)).to(memory_format=layout)  # type: ignore[call-overload]
+    images = torch.randn(2, 4, 6, 6).to(memory_format=layout)
+    found, output = fused(module, images)
+    assert found == 1
+    assert output.is_contiguous(memory_format=layout)
+
+
 def test_one_image_without_a_batch_is_left_alone() -> None:
     module, image = Block(lambda out, x: F.relu(out)), torch.randn(4, 5, 6)
     found, output = fused(module, image)
@@ -269,6 +311,15 @@ def test_a_module_runs_once_for_each_call() -> None:
     module = Counts().eval()
     run = archc.compiled(module)
     assert [float(run(torch.zeros(2))[0]) for _ in range(3)] == [1, 2, 3]
+
+
+@needs_a_compiler
+def test_an_exported_program_is_compiled() -> None:
+    network = archc.load("cifar10/plain20", input=(3, 8, 8))
+    content = archc.export(network, "pt2", deploy=True)
+    module = torch.export.load(BytesIO(content)).module()
+    images = torch.randn(2, 3, 8, 8)
+    assert distance(archc.compiled(module)(images), module(images)) < 1e-5
 
 
 def test_a_module_in_training_mode_is_refused() -> None:

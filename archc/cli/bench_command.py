@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -28,6 +29,17 @@ BEYOND = (
     "more than the limit means that bytes came from a cache, or that other work ran while the "
     "rates were measured"
 )
+
+
+class _Seconds(click.FloatRange):
+    """A range that NaN is outside of."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number; raises click.BadParameter."""
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value} is not a number of seconds.", param, ctx)
+        return number
 
 
 @click.command("bench")
@@ -56,7 +68,7 @@ BEYOND = (
 @click.option("--channels-last", is_flag=True, help="Images and weights in channels_last.")
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=0.1, max=600),
+    type=_Seconds(min=0.1, max=600),
     default=3.0,
     show_default=True,
     help="About how long each row is timed.",

@@ -194,6 +194,13 @@ def test_the_command_prints_a_table_and_json() -> None:
     ]
 
 
+@pytest.mark.parametrize("seconds", ["nan", "0", "inf", "soon"])
+def test_wrong_seconds_are_refused(seconds: str) -> None:
+    result = command("cifar10/resnet20", "--seconds", seconds)
+    assert result.returncode == 2
+    assert "Invalid value for '--seconds': " in result.stderr
+
+
 @pytest.mark.parametrize(("rate", "told"), [(1e6, True), (1e15, False)])
 def test_a_row_beyond_the_limit_is_explained(
     rate: float, told: bool, monkeypatch: pytest.MonkeyPatch
