@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
+from torch import library as operators
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 
@@ -210,6 +211,7 @@ _PURE = {  # what puts out a value itself, a view of it, or its size
     "size",
 }
 _IN_PLACE = {operator.iadd, torch.relu_}
+_INPLACE_ARGUMENT = [(F.relu, 1), (F.silu, 1), (F.dropout, 3)]
 
 
 def _is_plain(node: fx.Node) -> bool:
@@ -234,11 +236,10 @@ def _is_new(node: fx.Node) -> bool:
 
 
 def _is_in_place(node: fx.Node) -> bool:
-    place = {F.relu: 1, F.silu: 1, F.dropout: 3}
-    asked = [
-        _argument(node, at, "inplace", False) for one, at in place.items() if one is node.target
-    ]
-    return any(one is not False for one in asked)
+    for function, place in _INPLACE_ARGUMENT:
+        if node.target is function:
+            return _argument(node, place, "inplace", False) is not False
+    return False
 
 
 def _argument(node: fx.Node, place: int, name: str, default: object) -> object:
@@ -382,7 +383,7 @@ def _fused() -> Any:
     return torch.ops.archc.convolution_relu.default
 
 
-torch.library.custom_op(
+operators.custom_op(
     "archc::convolution_relu",
     _convolution_relu,
     mutates_args=(),

@@ -25,8 +25,9 @@ def folded(network: Network) -> str:
     found = foldings(network)
     if not found.count and not found.kept:
         return "there is no batch norm to fold"
-    stand = "1 stands elsewhere and stays" if len(found.kept) == 1 else None
-    kept = f"{stand or f'{len(found.kept)} stand elsewhere and stay'}: {', '.join(found.kept)}"
+    one = len(found.kept) == 1
+    stay = "1 stands elsewhere and stays" if one else f"{len(found.kept)} stand elsewhere and stay"
+    kept = f"{stay}: {', '.join(found.kept)}"
     if not found.count:
         return f"no batch norm directly follows a convolution; {kept}"
     norms = "1 batch norm is" if found.count == 1 else f"{found.count} batch norms are"

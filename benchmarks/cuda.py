@@ -166,7 +166,7 @@ def run(arguments: argparse.Namespace) -> None:
     others = [group for group in groups if not group.is_quiet]
     for group, found in side_by_side(work, others, arguments.jobs, ends):
         measured = group.told(found)
-        good = {name: found for name, found in measured.items() if isinstance(found, float)}
+        good = {name: told for name, told in measured.items() if isinstance(told, float)}
         cells.add(group, good)
         if len(good) < len(measured):  # alone, without what others hold of the memory, it may fit
             crowded.append(Group(group.cell, tuple(name for name in measured if name not in good)))
@@ -340,14 +340,15 @@ def _compiled(module: Any, graphs: bool, deployed: bool, turn: Turn) -> Any:
 
     from archc import inference
 
-    # The backward is compiled with the forward, before the turn, where torch can do so.
-    early = {name: True for name in ("force_non_lazy_backward_lowering",) if hasattr(config, name)}
+    # The backward is compiled with the forward, before the turn, where this torch can do so.
+    early = "force_non_lazy_backward_lowering"
+    settings = {early: True} if hasattr(config, early) else {}
 
     def plain(traced: Any, inputs: Any) -> Any:
         return compile_fx(traced, inputs, config_patches={"triton.cudagraphs": graphs})
 
     def backend(traced: Any, inputs: Any) -> Any:
-        with config.patch(early):
+        with config.patch(settings):
             compiled = (inference.backend if deployed else plain)(traced, inputs)
 
         def run(*values: Any) -> Any:
