@@ -5,9 +5,9 @@
     python benchmarks/cuda.py write cells.json       # with archc: the section of docs/benchmarks.md
 
 `run` needs torch alone, and `PYTHONPATH=.` where archc is not installed. It goes on where it was
-interrupted, on the same machine; benchmarks/cuda.json holds what docs/benchmarks.md shows. What
-runs eagerly is measured first, with nothing beside it; then processes compile side by side, and use
-the GPU in turns. `--device cpu` with `--batch 1 --network resnet18` and a file of cells of its own
+interrupted, on the same machine; benchmarks/cuda.json holds what docs/benchmarks.md shows. First
+processes compile side by side, and use the GPU in turns; then what runs eagerly is measured with
+nothing beside it. `--device cpu` with `--batch 1 --network resnet18` and a file of cells of its own
 tries it where there is no GPU; `write` takes those of a GPU alone.
 """
 
@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import gc
 import importlib
 import importlib.util
 import json
@@ -36,6 +35,8 @@ from turns import Turn, side_by_side
 NETWORKS = ("resnet18", "resnet50", "resnet152")
 BATCHES = (1, 32, 256)
 LARGE = 256
+TIE = 0.02
+"""Two candidates that are the same code differ by as much from one run to the next."""
 DTYPES = ("bfloat16", "float32")
 LAYOUTS = ("contiguous_format", "channels_last")
 CPU = "a CPU"
@@ -60,11 +61,6 @@ class Cell:
     task: str
 
     @property
-    def takes_turns(self) -> bool:
-        """Whether all candidates fit into memory at once, so that what slows one slows all."""
-        return self.task == "forward" or self.batch < LARGE
-
-    @property
     def key(self) -> str:
         """The cell as the key of a JSON object."""
         return "/".join(map(str, asdict(self).values()))
@@ -72,7 +68,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Group:
-    """Candidates for one cell that are measured in one process, in turn if the cell says so."""
+    """Candidates for one cell, measured in one process in turns, so that what slows one slows all.
+
+    They are of one kind, eager or compiled. Alike modules compile to the same code, which is then
+    compiled, and its kernels chosen, once; and a step's memory is used by the next candidate's.
+    """
 
     cell: Cell
     candidates: tuple[str, ...]
@@ -157,10 +157,6 @@ def run(arguments: argparse.Namespace) -> None:
     print(
         f"{machine}: {', '.join(sorted({one for g in groups for one in g.candidates}))}", flush=True
     )
-    for group in groups:
-        if group.is_quiet and time.monotonic() < ends:
-            cells.add(group, _measure(group, arguments.modules, device, Turn()))
-    _forget()
     work = partial(_work, modules=arguments.modules, device=arguments.device)
     crowded = []
     others = [group for group in groups if not group.is_quiet]
@@ -168,10 +164,13 @@ def run(arguments: argparse.Namespace) -> None:
         measured = group.told(found)
         good = {name: told for name, told in measured.items() if isinstance(told, float)}
         cells.add(group, good)
-        if len(good) < len(measured):  # alone, without what others hold of the memory, it may fit
-            crowded.append(Group(group.cell, tuple(name for name in measured if name not in good)))
+        # Alone, without what others hold of the memory, they may fit.
+        crowded += [Group(group.cell, (name,)) for name in measured if name not in good]
     for group, found in side_by_side(work, crowded, 1, ends):
         cells.add(group, group.told(found))
+    for group in groups:
+        if group.is_quiet and time.monotonic() < ends:
+            cells.add(group, _measure(group, arguments.modules, device, Turn()))
     if cells.failed:
         raise SystemExit(f"{cells.failed} measurements failed")
     if any(cells.lacks(group) for group in _groups(arguments)):
@@ -208,15 +207,11 @@ def _cells(networks: Sequence[str] = NETWORKS, batches: Sequence[int] = BATCHES)
 
 
 def _groups(arguments: argparse.Namespace) -> Iterator[Group]:
-    """All that is to be measured; what compiles a step has its process alone, for its memory."""
+    """All that is to be measured."""
     for cell in _cells(arguments.network or NETWORKS, arguments.batch or BATCHES):
         there = [one for one in CANDIDATES[cell.task] if _is_installed(one)]
-        yield Group(cell, tuple(one for one in there if not _compiles(one)))
-        compiled = tuple(one for one in there if _compiles(one))
-        if cell.takes_turns:
-            yield Group(cell, compiled)
-        else:
-            yield from (Group(cell, (one,)) for one in compiled)
+        for compiled in (False, True):
+            yield Group(cell, tuple(one for one in there if _compiles(one) is compiled))
 
 
 def _compiles(candidate: str) -> bool:
@@ -243,24 +238,14 @@ def _work(group: Group, turn: Turn, *, modules: Path, device: str) -> dict[str, 
 
 def _measure(group: Group, modules: Path, device: Any, turn: Turn) -> dict[str, Measured]:
     """The median times of a group's candidates."""
-    import torch
-
     tasks: dict[str, Task] = {}
     measured: dict[str, Measured] = {}
     for candidate in group.candidates:
         try:
             tasks[candidate] = _task(group.cell, candidate, modules, device, turn)
-            if not group.cell.takes_turns:
-                measured |= _medians(tasks, device)
         except Exception as error:
             measured[candidate] = _said(error)
-        if group.cell.takes_turns:
-            turn.leave()
-        else:
-            tasks.clear()
-            gc.collect()
-            if device.type == "cuda":
-                torch.cuda.empty_cache()
+        turn.leave()
     turn.take()
     try:
         return measured | _medians(tasks, device)
@@ -320,15 +305,6 @@ def _module(network: str, candidate: str, modules: Path, device: Any) -> Any:
     sys.modules[name] = emitted
     found.loader.exec_module(emitted)
     return getattr(emitted, emitted.__all__[0])().to(device)
-
-
-def _forget() -> None:
-    """Give back the memory of the modules of this process."""
-    import torch
-
-    _module.cache_clear()
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        torch.cuda.empty_cache()
 
 
 def _compiled(module: Any, graphs: bool, deployed: bool, turn: Turn) -> Any:
@@ -401,14 +377,14 @@ def _training_step(module: Any, run: Any, images: Any, dtype: Any) -> Task:
     return task
 
 
-def _medians(tasks: dict[str, Task], device: Any, turns: int = 4) -> dict[str, Measured]:
-    """The median times of tasks in seconds; they take turns."""
+def _medians(tasks: dict[str, Task], device: Any) -> dict[str, Measured]:
+    """The median times of tasks in seconds; they take turns, of long tasks fewer."""
     spans: dict[str, list[float]] = {name: [] for name in tasks}
     runs: dict[str, int] = {}
     for name, task in tasks.items():
         _spans(task, device, 1)  # in the second run, CUDA graphs are recorded
         runs[name] = min(max(2, math.ceil(0.06 / min(_spans(task, device, 2)))), 100)
-    for turn in range(turns):
+    for turn in range(4 if min(runs.values(), default=2) == 2 else 10):
         for name in list(tasks) if turn % 2 else reversed(list(tasks)):
             spans[name] += _spans(tasks[name], device, runs[name])
     return {name: statistics.median(found) for name, found in spans.items()}
@@ -447,24 +423,26 @@ def write(cells: Path) -> None:
         "`archc.compiled` does, but for the copy of the logits, the others by torch.compile's "
         "default mode; timm is measured eagerly. In a row, what is eager took turns, with nothing "
         "beside it up to batch 32, and so did what is compiled, beside other processes that "
-        "compiled and laid out their modules on the GPU; steps of batch 256, which do not fit into "
-        "memory together, were measured one after another. Rows are not to be compared with each "
+        "compiled and laid out their modules on the GPU; what did not fit into memory so was measured "
+        "alone. Rows are not to be compared with each "
         "other, nor closely what is eager with what is compiled: the GPU was not equally quick all "
         "the time. At batch 1 a forward is so short that launching it shows: a ratio differed by a "
         "fifth between two runs. An em dash stands for what was not measured or did not fit."
     ]
     for task, candidates in CANDIDATES.items():
+        cells_of_task = {key: times for key, times in done.items() if key.endswith(f"/{task}")}
+        ratios = _ratios(cells_of_task)
         rows = [
             [
                 *_label(key),
                 *(_milliseconds(times.get(one)) for one in candidates),
-                "—" if (ratio := _ratio(times)) is None else f"{ratio:.2f}",
+                f"{ratios[key]:.2f}" if key in ratios else "—",
             ]
-            for key, times in done.items()
-            if key.endswith(f"/{task}")
+            for key, times in cells_of_task.items()
         ]
         heading = ["network", "batch", "type", "layout", *candidates, "times the best peer"]
-        found = f"{table(heading, rows)}\n\n{_verdict(task, done)}" if rows else "Not measured yet."
+        verdict = _verdict(task, list(ratios.values()))
+        found = f"{table(heading, rows)}\n\n{verdict}" if rows else "Not measured yet."
         parts.append(f"### {task.capitalize()}\n\n{found}")
     write_section("cuda", "\n\n".join(parts))
 
@@ -478,30 +456,36 @@ def _milliseconds(seconds: float | None) -> str:
     return "—" if seconds is None else f"{1000 * seconds:.2f}"
 
 
-def _ratio(times: dict[str, float | None]) -> float | None:
-    """How many times as quick as its best peer archc is, of a cell's times: its deploy form, where
-    that was to be measured, else its quickest. None where no peer was measured."""
-    theirs = [t for name, t in times.items() if t and not name.startswith(OURS)]
-    if not theirs:
-        return None
-    ours = [t for name, t in times.items() if t and name.startswith(OURS)]
-    if DEPLOYED in times:
-        ours = [times[DEPLOYED] or math.inf]
-    return min(theirs) / min(ours, default=math.inf)
+def _ratios(cells: Mapping[str, Mapping[str, float | None]]) -> dict[str, float]:
+    """How many times as quick as its best peer archc is, by cell: its deploy form, where that was
+    to be measured, else its quickest.
+
+    A cell counts when all candidates that any cell has are measured in it, and one of the peers
+    fits into memory.
+    """
+    candidates = {name for times in cells.values() for name in times}
+    ratios = {}
+    for key, times in cells.items():
+        mine = DEPLOYED if DEPLOYED in candidates else OURS
+        ours = [t for name, t in times.items() if t and name.startswith(mine)]
+        theirs = [t for name, t in times.items() if t and not name.startswith(OURS)]
+        if candidates <= times.keys() and theirs:
+            ratios[key] = min(theirs) / min(ours, default=math.inf)
+    return ratios
 
 
-def _verdict(task: str, done: dict[str, dict[str, float | None]]) -> str:
+def _verdict(task: str, ratios: list[float]) -> str:
     """In how many cells archc is as quick as the best of its peers, of those with peers."""
-    found = [_ratio(times) for key, times in done.items() if key.endswith(f"/{task}")]
-    ratios = [ratio for ratio in found if ratio is not None]
     if not ratios:
-        return "No peer was measured."
+        return "No cell has all of its candidates yet."
     which = "deploy form, compiled," if DEPLOYED in CANDIDATES[task] else "quickest"
     ahead = sum(ratio >= 1 for ratio in ratios)
+    close = sum(1 - TIE <= ratio < 1 for ratio in ratios)
+    tied = f", and within {100 * TIE:.0f} % of it in {close} more" if close else ""
     return (
         f"archc's {which} is at least as quick as its best peer in {ahead} of the {len(ratios)} "
-        f"cells in which one was measured: {min(ratios):.2f} to "
-        f"{max(ratios):.2f} times as quick, {statistics.median(ratios):.2f} in the middle."
+        f"cells in which all were measured{tied}: {min(ratios):.2f} to {max(ratios):.2f} times as "
+        f"quick, {statistics.median(ratios):.2f} in the middle."
     )
 
 

@@ -113,9 +113,9 @@ class _Office(Generic[Job, Result]):
         self.workers[pipe] = job, process
 
     def _end(self, pipe: Connection) -> None:
-        """With its process goes what it has of the device's memory; only then comes the next."""
+        """With its process goes what it has of the device's memory; only then comes the next. It is
+        not left to end by itself, which takes a process with a GPU seconds."""
         _, process = self.workers.pop(pipe)
-        process.join(30)
         process.kill()
         process.join()
         pipe.close()
@@ -128,6 +128,7 @@ class _Office(Generic[Job, Result]):
         """End all that is under way."""
         for _, process in self.workers.values():
             process.kill()
+        for _, process in self.workers.values():
             process.join()
 
 
