@@ -418,16 +418,16 @@ def write(cells: Path) -> None:
     parts = [
         "## Emitted modules on a GPU\n\n"
         f"`benchmarks/cuda.py` on {machine}: milliseconds, medians by device events, 3x224x224, "
-        "random weights, convolutions in float32 by TF32, as torch lets them. What is compiled has "
-        "CUDA graphs and, for a forward, frozen weights; the deploy form is compiled as "
+        "random weights, convolutions in float32 by TF32, as torch lets them. What is compiled "
+        "has CUDA graphs and, for a forward, frozen weights; the deploy form is compiled as "
         "`archc.compiled` does, but for the copy of the logits, the others by torch.compile's "
-        "default mode; timm is measured eagerly. In a row, what is eager took turns, with nothing "
-        "beside it up to batch 32, and so did what is compiled, beside other processes that "
-        "compiled and laid out their modules on the GPU; what did not fit into memory so was measured "
-        "alone. Rows are not to be compared with each "
-        "other, nor closely what is eager with what is compiled: the GPU was not equally quick all "
-        "the time. At batch 1 a forward is so short that launching it shows: a ratio differed by a "
-        "fifth between two runs. An em dash stands for what was not measured or did not fit."
+        "default mode; timm is measured eagerly. In a row, what is eager took turns, with nothing"
+        " beside it up to batch 32, and so did what is compiled, beside other processes that "
+        "compiled and laid out their modules on the GPU; what did not fit into memory so was "
+        "measured alone. Rows are not to be compared with each other, nor closely what is eager "
+        "with what is compiled: the GPU was not equally quick all the time. At batch 1 a forward "
+        "is so short that launching it shows: a ratio differed by a fifth between two runs. An em"
+        " dash stands for what was not measured or did not fit."
     ]
     for task, candidates in CANDIDATES.items():
         cells_of_task = {key: times for key, times in done.items() if key.endswith(f"/{task}")}
