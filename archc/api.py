@@ -228,7 +228,8 @@ def fold(spec: SpecLike, weights: WeightsLike) -> dict[str, torch.Tensor]:
 
     require_torch("folding weights")
     checkpoint = _checkpoint(weights)
-    assert checkpoint is not None
+    if checkpoint is None:
+        raise TypeError("`weights` is a file or a state dict, not None")
     folded = deploy_weights(_network(spec), checkpoint)
     return {key: tensor.clone() for key, tensor in folded.items()}  # of its own, whatever was read
 

@@ -40,13 +40,16 @@ def export(
     """
     if format not in EXPORT_FORMATS:
         raise ValueError(f"`format` must be one of {', '.join(EXPORT_FORMATS)}, not {format!r}")
+    if batch is not None and batch < 1:
+        raise ValueError(f"`batch` must be at least 1, not {batch}")
     require_torch("exporting")
     with on_device("cpu"):
         module = build_module(network, checkpoint, deploy=deploy).eval()
         network = deploy_form(network) if deploy else network
         if format == "onnx":
-            from archc.backends.onnx import to_onnx
+            from archc.backends.onnx import require_onnx, to_onnx
 
+            require_onnx()  # and numpy with it
             weights = {key: tensor.numpy() for key, tensor in module.state_dict().items()}
             return to_onnx(network, weights, batch)
         return _to_pt2(module, network, batch)
@@ -79,7 +82,7 @@ def exported(
     # Two: of a single image torch would take the batch for fixed.
     images = torch.zeros(batch or 2, *network.input_shape, device=device)
     most = _CUDNN_BATCH if device.type == "cuda" else None
-    sizes = None if batch else {"x": {0: torch.export.Dim("batch", min=1, max=most)}}
+    sizes = None if batch else ({0: torch.export.Dim("batch", min=1, max=most)},)
     with quiet():
         return torch.export.export(module, (images,), dynamic_shapes=sizes)
 
@@ -91,6 +94,8 @@ def why_not(error: Exception) -> str:
     """Why torch could not export or compile a module, in a sentence."""
     if "InvalidCxxCompiler" in f"{type(error).__name__} {error}":
         return NO_COMPILER
+    if "Constraints violated (batch)" in str(error):
+        return "what it computes holds for one batch size only"
     return in_words(error)
 
 

@@ -40,9 +40,10 @@ def build_module(
     require_torch()
     if checkpoint is None:
         return instance(network.name, emit(deploy_form(network) if deploy else network))
-    from archc.weights import deploy_weights, weights_of
+    from archc.weights import deploy_weights, refuse_too_large, weights_of
 
     weights = (deploy_weights if deploy else weights_of)(network, checkpoint)
+    refuse_too_large(checkpoint, weights)
     built = build_module(network, deploy=deploy)
     built.load_state_dict(weights, strict=False)  # of its keys, only old counters may be missing
     return built

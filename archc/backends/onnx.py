@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from archc.graph import Network, Node, Shape
@@ -47,6 +48,18 @@ class OnnxError(Exception):
     """A network does not fit into an ONNX file."""
 
 
+def require_onnx() -> ModuleType:
+    """The package onnx. Raises ModuleNotFoundError, with what to do about it, where it is not
+    installed."""
+    try:
+        import onnx
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            "an ONNX file needs onnx: pip install 'archc[onnx]'", name="onnx"
+        ) from None
+    return onnx
+
+
 def to_onnx(network: Network, weights: Mapping[str, Array], batch: int | None = None) -> bytes:
     """An ONNX model that takes ``input`` (batch, channels, height, width) and gives ``logits``.
 
@@ -55,13 +68,7 @@ def to_onnx(network: Network, weights: Mapping[str, Array], batch: int | None = 
     Raises `OnnxError` where it would be larger than 2 GB, ModuleNotFoundError where onnx is not
     installed.
     """
-    try:
-        import onnx
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            "an ONNX file needs onnx: pip install 'archc[onnx]'", name="onnx"
-        ) from None
-
+    onnx = require_onnx()
     size = sum(weights[key].nbytes for key in network.state if key in weights)
     if size > MAX_BYTES:
         raise OnnxError(

@@ -53,6 +53,15 @@ class BenchOptions:
     channels_last: bool = False
     seconds: float = 3.0
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for what cannot be measured."""
+        if self.dtype not in DTYPES:
+            raise ValueError(f"`dtype` must be one of {', '.join(DTYPES)}, not {self.dtype!r}")
+        if not self.batches or min(self.batches) < 1:
+            raise ValueError(f"`batches` must be at least 1 each, not {self.batches!r}")
+        if not 0 < self.seconds < math.inf:
+            raise ValueError(f"`seconds` must be positive, not {self.seconds}")
+
     @property
     def mode(self) -> str:
         """``forward, deploy, compiled``."""

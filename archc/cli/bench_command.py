@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archc.cli.common import (
+    MAX_BATCH,
     deploy,
     device,
     load_networks,
@@ -49,7 +50,7 @@ class _Seconds(click.FloatRange):
     "--batch",
     "batches",
     metavar="N",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MAX_BATCH),
     multiple=True,
     default=(8,),
     show_default="8",

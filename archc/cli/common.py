@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from archc.spec import Diagnostic, Spec
     from archc.weights import Checkpoint
 
+MAX_BATCH = 2**31 - 1
+"""More images at once than any memory holds; sizes of tensors of so many are still numbers."""
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 Item = TypeVar("Item")
 
@@ -123,7 +126,7 @@ def weights(command: Command) -> Command:
     return click.option(
         "--weights",
         metavar="FILE",
-        type=click.Path(),
+        type=click.Path(readable=False),
         help="A checkpoint: .safetensors, or .pth as torch.save writes state dicts.",
     )(command)
 
@@ -206,16 +209,16 @@ def tell_weights(network: Network, checkpoint: Checkpoint, *, deploy: bool) -> N
     click.echo(f"archc: {quote_name(checkpoint.file)}: {found}", err=True)
 
 
-def refuse_overwriting(output: Path, weights: str | None) -> None:
-    """Raise `OutputError` where an output would take the place of the weights it is made of."""
-    if weights is None:
+def refuse_overwriting(output: Path, read: str | None, what: str = "weights that are") -> None:
+    """Raise `OutputError` where an output would take the place of what it is made of."""
+    if read is None:
         return
     try:
-        same = os.path.samefile(output, weights)
+        same = os.path.samefile(output, read)
     except (OSError, ValueError):  # one of them is not there: whoever reads or writes it says so
         return
     if same:
-        raise OutputError(output, "it holds the weights that are read")
+        raise OutputError(output, f"it holds the {what} read")
 
 
 def read_specs(names: Sequence[str], with_: Sequence[str], input_: str | None) -> list[Spec]:
@@ -239,7 +242,10 @@ def _each(names: Sequence[str], load: Callable[[str], Item]) -> list[Item]:
     done: list[Item] = []
     faults: list[Diagnostic] = []
     read_stdin_once(names)
+    output = click.get_current_context().params.get("output")
     for name in names:
+        if output is not None:
+            refuse_overwriting(output, name, "spec that is")
         try:
             done.append(load(name))
         except SpecError as error:

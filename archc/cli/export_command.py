@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from archc.cli.common import (
+    MAX_BATCH,
     deploy,
     load_networks,
     put_out,
@@ -31,7 +32,10 @@ from archc.cli.common import (
 @weights
 @deploy
 @click.option(
-    "--batch", metavar="N", type=click.IntRange(min=1), help="Fix the batch size. [default: free]"
+    "--batch",
+    metavar="N",
+    type=click.IntRange(1, MAX_BATCH),
+    help="Fix the batch size. [default: free]",
 )
 def command(
     spec: str,

@@ -18,7 +18,7 @@ from archc.cli.common import (
 
 @click.command("fold")
 @spec
-@click.argument("weights", metavar="WEIGHTS", type=click.Path())
+@click.argument("weights", metavar="WEIGHTS", type=click.Path(readable=False))
 @click.option(
     "-o",
     "--output",

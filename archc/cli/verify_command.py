@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from archc.cli.common import (
+    MAX_BATCH,
     deploy,
     device,
     load_networks,
@@ -36,13 +37,13 @@ _MARKS = {True: "✓", False: "✗", None: "–"}
 @click.option(
     "--source",
     metavar="FILE.py",
-    type=click.Path(),
+    type=click.Path(readable=False),
     help="Check this file, which is run, instead of what archc emits.",
 )
 @click.option(
     "--batch",
     metavar="N",
-    type=click.IntRange(min=2),
+    type=click.IntRange(2, MAX_BATCH),
     default=2,
     show_default=True,
     help="On how many images.",
@@ -104,7 +105,7 @@ def command(
             report = verify(network, checkpoint, options, source=text, file=path, deploy=deploy)
         if format_ == "table":
             click.echo("\n" * bool(reports), nl=False)
-            _show(one, report)
+            _show(one, report, path)
         reports.append(report)
     if format_ == "json":
         from archc.backends.jsontext import to_text
@@ -114,13 +115,15 @@ def command(
     return 0 if all(report.passed for report in reports) else 1
 
 
-def _show(spec: str, report: Report) -> None:
+def _show(spec: str, report: Report, file: str | None) -> None:
     from archc.backends.table import Column, Table
 
     columns = (Column("", "passed"), Column("check", "check"), Column("result", "result"))
     rows = tuple((_MARKS[row.passed], row.check, row.number) for row in report.rows)
-    word = "verified" if report.passed else "differs from its graph"
-    print_table(Table(columns, rows, f"{spec}: {word} on {report.device}"))
+    title = f"{spec}: {'verified' if report.passed else 'differs from its graph'}"
+    if file is not None:
+        title = f"{file}: {'verified as' if report.passed else 'differs from'} {spec}"
+    print_table(Table(columns, rows, f"{title} on {report.device}"))
     for row in report.rows:
         for line in _faults(row):
             click.echo(line)

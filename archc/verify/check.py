@@ -6,7 +6,7 @@ import copy
 import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TypeAlias
 
@@ -18,7 +18,7 @@ from archc.backends.pytorch import emit
 from archc.devices import on_device
 from archc.exporting import NO_COMPILER, exported, quiet, why_not
 from archc.graph import Network, deploy_form, foldings
-from archc.graph.ops import Dropout
+from archc.graph.ops import BatchNorm2d, Conv2d, Dropout, Linear
 from archc.live import instance, source_name
 from archc.verify import interpreter
 from archc.verify.inputs import check_inputs
@@ -48,6 +48,7 @@ from archc.weights import (
     describe,
     fold_weights,
     match,
+    refuse_too_large,
     weights_of,
 )
 from archc.words import in_words
@@ -98,6 +99,14 @@ class Options:
     batch: int = 2
     backend: str = "inductor"
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for less than two images, and for another backend."""
+        if self.batch < 2:
+            raise ValueError(f"`batch` must be at least 2, not {self.batch}")
+        if self.backend not in BACKENDS:
+            words = f"`backend` must be one of {', '.join(BACKENDS)}, not {self.backend!r}"
+            raise ValueError(words)
+
 
 def verify(
     network: Network,
@@ -116,12 +125,11 @@ def verify(
     fit, `DeviceError` for a device that is not there.
     """
     options = options or Options()
-    if options.backend not in BACKENDS:
-        raise ValueError(f"`backend` must be one of {', '.join(BACKENDS)}, not {options.backend!r}")
     told, weights = None, None
     if checkpoint is not None:
         told = describe(checkpoint, match(network, checkpoint, deploy=deploy))
         weights = (deploy_weights if deploy else weights_of)(network, checkpoint)
+        refuse_too_large(checkpoint, weights)
     network = deploy_form(network) if deploy else network
     text = emit(network) if source is None else source
     done: dict[str, Row] = {}
@@ -130,7 +138,9 @@ def verify(
         try:
             for row in _rows(subject):
                 done[row.check] = row
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a source may raise anything
             ours = source is None and isinstance(error, Exception)
             if ours or isinstance(error, torch.OutOfMemoryError):
                 raise
@@ -150,7 +160,9 @@ def _rows(subject: _Subject) -> Iterator[Row]:
     except Exception as error:
         yield subject.fails(error)
         return
-    yield Row.of(CHECKS[0], counted(subject.text.count("\n"), "line"), check_modes(module))
+    lines = counted(subject.text.count("\n"), "line")
+    taken = f", {type(module).__name__}" if subject.file else ""
+    yield Row.of(CHECKS[0], lines + taken, check_modes(module))
     yield check_parameters(network, module)
     state = check_state(network, module)
     yield state
@@ -178,6 +190,8 @@ class _Subject:
     options: Options
     device: torch.device
     file: str | None
+    given: dict[str, Tensor] = field(default_factory=dict, init=False)
+    """What the module was told to load."""
 
     def fails(self, error: BaseException) -> Row:
         """The row of a source that cannot be run, with the line that it got to."""
@@ -191,15 +205,21 @@ class _Subject:
     def fresh(self) -> nn.Module:
         """The emitted module, in every run the same; `module` is it too, with its weights."""
         torch.manual_seed(0)
-        return instance(self.network.name, self.text, self.file)
+        usual = torch.get_default_dtype()
+        try:
+            fresh = instance(self.network.name, self.text, self.file)
+        finally:
+            found = torch.get_default_dtype()
+            torch.set_default_dtype(usual)
+        if found != usual:
+            raise TypeError(f"it makes {found} torch's default type".replace("torch.", ""))
+        return fresh
 
     @cached_property
     def module(self) -> nn.Module:
         """The emitted module with the weights of the checkpoint, or with varied ones."""
-        if self.weights is None:
-            vary(self.fresh)
-        else:
-            self.fresh.load_state_dict(self.weights, strict=False)
+        self.given = dict(self.weights or varied(self.network, self.fresh.state_dict()))
+        self.fresh.load_state_dict(self.given, strict=False)
         return self.fresh.to(self.device)
 
     @cached_property
@@ -212,9 +232,8 @@ class _Subject:
     def state(self, *, learns: bool = False) -> dict[str, Tensor]:
         """A copy of the module's state for the interpreter."""
         learned = dict(self.module.named_parameters())
-        given = self.weights or {}  # whatever the module has made of them
         return {
-            key: given.get(key, tensor)
+            key: self.given.get(key, tensor)  # whatever the module has made of them
             .detach()
             .to(tensor, copy=True)
             .requires_grad_(learns and key in learned)
@@ -241,6 +260,7 @@ class _Subject:
         if self.weights is None:
             with torch.no_grad():
                 interpreter.run(network.graph, before, self.images, training=True, momentum=1.0)
+        self.given = before
         module.load_state_dict(before)
 
     def _predict_in_training(self, expected: Tensor) -> list[Fault]:
@@ -258,8 +278,15 @@ class _Subject:
 
     def _statistics(self, state: State) -> Row:
         buffers = dict(self.module.named_buffers())
+        faults = self._changed(state)
+        if not buffers and not faults:
+            return Row.of("running statistics", "there are none")
+        return _bit_for_bit("running statistics", counted(len(buffers), "buffer"), faults)
+
+    def _changed(self, state: State) -> Collection[Fault]:
+        """The layers whose parameters and buffers are not what they should be now."""
         faults: dict[str, Fault] = {}
-        for key, found in [*self.module.named_parameters(), *buffers.items()]:
+        for key, found in [*self.module.named_parameters(), *self.module.named_buffers()]:
             layer, _, name = key.rpartition(".")
             expected = state.get(key)
             difference = "the graph has none"
@@ -267,9 +294,7 @@ class _Subject:
                 difference = differs(found.detach(), expected.detach())
             if difference:
                 faults.setdefault(layer, Fault(layer, f"`{name}`: {difference}"))
-        if not buffers and not faults:
-            return Row.of("running statistics", "there are none")
-        return _bit_for_bit("running statistics", counted(len(buffers), "buffer"), faults.values())
+        return faults.values()
 
     def _gradients(self, output: Tensor, expected: Tensor, state: State, images: Tensor) -> Row:
         network, module = self.network, self.module
@@ -295,6 +320,7 @@ class _Subject:
         expected = interpreter.run(self.network.graph, self.state(), images)
         _, faults = follow(self.network, module, images, expected)
         faults = faults or list(check_predict(self.network, module, images, expected))
+        faults = faults or list(self._changed(self.state()))
         return self._values("inference", faults)
 
     @cached_property
@@ -382,24 +408,29 @@ class _Subject:
 
 
 @torch.no_grad()
-def vary(module: nn.Module) -> None:
-    """Draw all weights, norms and biases away from the zeros and ones that they start as.
+def varied(network: Network, state: State) -> State:
+    """All weights, norms and biases, drawn away from the zeros and ones that they start as.
 
-    Faults hide behind those, and behind whatever else a source may start its weights as.
+    Faults hide behind those, and behind whatever else a source may start its weights as. Of a
+    norm's weights and biases some are negative, as in networks that were trained.
 
     While half of all relus are closed, a deep plain network is chaotic: 110 layers with norms
     amplify a rounding error a hundred million times, so that nothing but the same bits can agree
     (Yang et al. 2019, "A mean field theory of batch normalization"). With shifts around 1 most
     relus are open, as in networks that can be trained.
     """
-    for one in module.modules():
-        if isinstance(one, nn.BatchNorm2d):
-            nn.init.normal_(one.weight, 1, 0.2)
-            nn.init.normal_(one.bias, 1, 0.2)
-        elif isinstance(one, (nn.Conv2d, nn.Linear)):
-            nn.init.kaiming_normal_(one.weight)
-            if one.bias is not None:
-                nn.init.normal_(one.bias, 0, 0.1)
+    drawn = {}
+    for node in network.nodes.values():
+        weight, bias = (f"{node.id}.{name}" for name in ("weight", "bias"))
+        if isinstance(node.op, BatchNorm2d):
+            for key, first in ((weight, 0), (bias, 1)):
+                drawn[key] = nn.init.normal_(torch.empty_like(state[key]), 1, 0.2)
+                drawn[key][first::16] *= -1
+        elif isinstance(node.op, (Conv2d, Linear)):
+            drawn[weight] = nn.init.kaiming_normal_(torch.empty_like(state[weight]))
+            if bias in state:
+                drawn[bias] = nn.init.normal_(torch.empty_like(state[bias]), 0, 0.1)
+    return drawn
 
 
 def _bit_for_bit(check: str, what: str, faults: Collection[Fault]) -> Row:
@@ -410,7 +441,7 @@ def _bit_for_bit(check: str, what: str, faults: Collection[Fault]) -> Row:
 def _as_it_was(device: torch.device) -> Iterator[None]:
     """Leave the caller's random numbers, and whether gradients are taken, as they are."""
     devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices), torch.enable_grad():
+    with torch.random.fork_rng(devices), torch.inference_mode(False), torch.enable_grad():
         yield
 
 

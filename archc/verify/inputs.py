@@ -16,6 +16,9 @@ from archc.verify.trail import Trail
 from archc.verify.values import check_predict, distance, follow, gradients_differ
 from archc.words import in_words
 
+LARGE = 2**20
+"""How many times as large images are, in float64, so that values show that are cut off high up."""
+
 
 def check_inputs(
     network: Network,
@@ -32,10 +35,14 @@ def check_inputs(
     """
     alone = images[:1]
     more = torch.cat([images, alone.flip(-1)])
+    in_double = copy.deepcopy(module).double()
     ways = {
         "one image, with gradients": _with_gradients(network, module, alone, gradients_tolerance),
         f"{len(more)} images": _values(network, module, more),
-        "float64": _in_double(network, module, alone),
+        "float64": _values(network, in_double, alone.double()),
+        "large values": _values(network, in_double, LARGE * alone.double()),
+        "training in float64": _in_training(network, copy.deepcopy(in_double), more.double()),
+        "bfloat16": _in_bfloat16(module, alone),
         "channels_last": _in_channels_last(module, images, logits, logits_tolerance),
     }
     faults = [
@@ -43,13 +50,15 @@ def check_inputs(
         for way, found in ways.items()
         for fault in found
     ]
-    return Row.of("other inputs", f"1 and {len(more)} images, float64, channels_last", faults)
+    words = f"1 and {len(more)} images, float64, bfloat16, channels_last"
+    return Row.of("other inputs", words, faults)
 
 
 @torch.no_grad()
 def _values(network: Network, module: nn.Module, images: Tensor) -> Iterator[Fault]:
     expected = interpreter.run(network.graph, module.state_dict(), images)
-    yield from follow(network, module, images, expected)[1]
+    faults = follow(network, module, images, expected)[1]
+    yield from faults or check_predict(network, module, images, expected)
 
 
 def _with_gradients(
@@ -73,8 +82,26 @@ def _with_gradients(
         yield Fault("", f"the images' gradient {words}")
 
 
-def _in_double(network: Network, module: nn.Module, images: Tensor) -> Iterator[Fault]:
-    yield from _values(network, copy.deepcopy(module).double(), images.double())
+@torch.no_grad()
+def _in_training(network: Network, module: nn.Module, images: Tensor) -> Iterator[Fault]:
+    state = {key: one.clone() for key, one in module.state_dict().items()}
+    expected = interpreter.run(network.graph, state, images, training=True)
+    module.train()
+    yield from follow(network, module, images, expected)[1]
+
+
+@torch.no_grad()
+def _in_bfloat16(module: nn.Module, images: Tensor) -> Iterator[Fault]:
+    """Whether it runs; what it computes is not compared."""
+    module = copy.deepcopy(module).bfloat16()
+    with Trail(module) as trail:
+        try:
+            output = module(images.bfloat16())
+        except Exception as error:
+            yield Fault(trail.end, in_words(error))
+            return
+    if output.dtype != torch.bfloat16:
+        yield Fault("", f"puts out {output.dtype}".replace("torch.", ""))
 
 
 @torch.no_grad()

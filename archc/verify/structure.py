@@ -205,11 +205,11 @@ def _compare_shapes(network: Network, seen: Observation) -> Iterator[Fault]:
             wrong.add(node.id)
         if found is not None and not follows:
             yield Fault(node.id, f"puts out {shape(found)}, not {shape(node.output_shape)}")
-        elif found is None and seen.error is None and _is_module(node):
+        elif found is None and seen.error is None and is_module(node):
             yield Fault(node.id, "there is no such module, or it is not called")
 
 
-def _is_module(node: Node) -> bool:
+def is_module(node: Node) -> bool:
     """Whether a layer has to be a module: it has numbers of its own, or its place is counted."""
     return bool(node.op.numbers) or node.id.rpartition(".")[2].isdigit()
 

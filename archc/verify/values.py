@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from archc.graph import Network
-from archc.graph.ops import Add, Input
+from archc.graph.ops import Add, Dropout, Input
 from archc.verify.interpreter import seed_dropout
 from archc.verify.report import Fault
+from archc.verify.structure import is_module
 from archc.verify.trail import Trail
 from archc.words import in_words
 
@@ -129,13 +130,14 @@ class _Watch(TorchFunctionMode):
         self.called: Counter[str] = Counter()
         self._inside = 0
         self._handles: list[Any] = []
-        self._modules = {path: one for path, one in module.named_modules() if path in network.nodes}
         last = list(network.nodes).index(network.logits)
         self._relevant = [
             node
             for node in list(network.nodes.values())[: last + 1]
             if not isinstance(node.op, Input)
         ]
+        ids = {node.id for node in self._relevant}
+        self._modules = {path: one for path, one in module.named_modules() if path in ids}
         self._pending = {
             node.id: expected[node.id] for node in self._relevant if node.id not in self._modules
         }
@@ -204,24 +206,35 @@ class _Watch(TorchFunctionMode):
     def _is_sum(self, node_id: str) -> bool:
         return isinstance(self.network.nodes[node_id].op, Add)
 
-    def _before(self, path: str) -> Any:
-        (source,) = self.network.nodes[path].inputs
+    def _serves_another(self, path: str) -> bool:
+        """Whether a module has computed its own layer already and may now compute those of others,
+        as a single ReLU of a block does."""
+        return self.called[path] > 0 and not is_module(self.network.nodes[path])
 
-        def hook(one: nn.Module, args: Sequence[object], named: Mapping[str, object]) -> None:
+    def _before(self, path: str) -> Any:
+        node = self.network.nodes[path]
+
+        def hook(_module: nn.Module, args: Sequence[object], named: Mapping[str, object]) -> None:
             self._inside += 1
-            if difference := differs([*args, *named.values()][0], self.expected[source]):
-                self.wrong[path] = f"reads another value than {source}: {difference}"
-            if isinstance(one, nn.Dropout):
+            if len(node.inputs) == 1 and not self._serves_another(path):
+                (source,) = node.inputs
+                found = next(iter([*args, *named.values()]), None)
+                if difference := differs(found, self.expected[source]):
+                    self.wrong[path] = f"reads another value than {source}: {difference}"
+            if isinstance(node.op, Dropout):
                 seed_dropout(path)
 
         return hook
 
     def _after(self, path: str) -> Any:
         def hook(_module: nn.Module, _inputs: object, output: object) -> None:
-            difference = differs(output, self.expected[path])
-            if difference and path not in self.wrong:
-                self.wrong[path] = f"puts out another value: {difference}"
-            self.called[path] += 1
+            if not self._serves_another(path):
+                difference = differs(output, self.expected[path])
+                if difference and path not in self.wrong:
+                    self.wrong[path] = f"puts out another value: {difference}"
+                self.called[path] += 1
+            elif isinstance(output, Tensor):
+                self._match(output, cut=False)
             self._inside -= 1
 
         return hook

@@ -9,6 +9,7 @@ from archc.weights.load import (
     describe,
     is_folded,
     match,
+    refuse_too_large,
     weights_of,
 )
 
@@ -26,5 +27,6 @@ __all__ = [
     "is_folded",
     "match",
     "read_checkpoint",
+    "refuse_too_large",
     "weights_of",
 ]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from archc.files import reason
 from archc.spec.diagnostics import listing, quote_name
+from archc.weights.files import needs_safetensors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -96,9 +97,7 @@ def _read_safetensors(file: str) -> dict[str, Tensor]:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
     except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            "a safetensors file needs safetensors: pip install 'archc[torch]'", name="safetensors"
-        ) from None
+        raise needs_safetensors() from None
     try:
         return load_file(file)
     except (SafetensorError, OSError, ValueError, KeyError, MemoryError, RuntimeError) as error:

@@ -31,7 +31,8 @@ class MisfitError(WeightsError):
             rows = _labelled(block, faults)
             lines += [quote_name(f"  {name:{width}}  {fault}") for name, fault in rows]
         if len(blocks) > MAX_BLOCKS:
-            lines.append(f"  and in {len(blocks) - MAX_BLOCKS} more blocks")
+            left = len(blocks) - MAX_BLOCKS
+            lines.append(f"  and in {left} more block{'s' * (left > 1)}")
         super().__init__(checkpoint.file, "\n".join(lines), hint)
 
 
@@ -96,6 +97,17 @@ def deploy_weights(network: Network, checkpoint: Checkpoint) -> dict[str, Tensor
         return fold_weights(network, weights)
     except FoldError as error:
         raise WeightsError(checkpoint.file, f"cannot be folded: {error}") from None
+
+
+def refuse_too_large(checkpoint: Checkpoint, weights: Mapping[str, Tensor]) -> None:
+    """Raise `WeightsError` for weights that are beyond torch's default type, which modules have."""
+    import torch
+
+    dtype = torch.get_default_dtype()
+    for key, tensor in weights.items():
+        if tensor.is_floating_point() and not tensor.to(dtype).isfinite().all():
+            what = f"`{key}` holds values that are too large for {dtype}".replace("torch.", "")
+            raise WeightsError(checkpoint.file, what)
 
 
 def _fit(network: Network, checkpoint: Checkpoint) -> Fit:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -346,7 +347,25 @@ def test_what_just_fits_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         archc.export(network)
 
 
+@pytest.mark.parametrize("missing", ["onnx", "numpy"])
+def test_a_machine_without_onnx_is_told_what_to_do(
+    missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where onnx is missing, numpy may be, too, which torch needs to give its tensors away."""
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    if missing == "numpy":
+        monkeypatch.setattr(torch.Tensor, "numpy", _raise_runtime_error)
+    with pytest.raises(ModuleNotFoundError, match=r"^an ONNX file needs onnx: pip install "):
+        archc.export("cifar10/resnet20")
+
+
+def _raise_runtime_error(_: torch.Tensor) -> None:
+    raise RuntimeError("Numpy is not available")
+
+
 def test_a_wrong_format_is_refused() -> None:
+    with pytest.raises(ValueError, match="`batch` must be at least 1, not 0"):
+        archc.export("cifar10/resnet20", batch=0)
     with pytest.raises(ValueError, match="`format` must be one of onnx, pt2, not 'tflite'"):
         archc.export("cifar10/resnet20", "tflite")  # type: ignore[arg-type]
 

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -118,6 +119,15 @@ def test_of_two_measurements_the_better_rates_count() -> None:
 def test_a_deploy_form_is_not_trained() -> None:
     with pytest.raises(ValueError, match="it is not for training"):
         next(bench([network_of("vgg")], BenchOptions(deploy=True, train=True)))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"dtype": "int8"}, {"batches": (0,)}, {"batches": ()}, {"seconds": float("nan")}],
+)
+def test_options_that_cannot_be_measured_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=f"^`{next(iter(options))}` must be "):
+        BenchOptions(**options)
 
 
 def test_what_cannot_be_trained_is_told() -> None:

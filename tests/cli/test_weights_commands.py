@@ -109,6 +109,52 @@ def test_what_is_folded_is_not_overwritten(folder: Path) -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("command", "output"),
+    [
+        ("emit", "./tiny.yaml"),
+        ("count", "tiny.yaml"),
+        ("bench", "tiny.yaml"),
+        ("draw", "link.svg"),
+        ("graph", "link.json"),
+        ("report", "link.html"),
+    ],
+)
+def test_a_spec_is_not_overwritten(folder: Path, command: str, output: str) -> None:
+    if output.startswith("link"):
+        (folder / output).symlink_to("tiny.yaml")
+    assert_refused(
+        folder,
+        [command, "tiny.yaml", "-o", output],
+        f"archc: error: cannot write '{Path(output)}': it holds the spec that is read\n",
+    )
+
+
+def test_weights_beyond_float32_are_folded_but_not_loaded(folder: Path) -> None:
+    state = trained(archc.load(folder / "tiny.yaml")).double().state_dict()
+    state["fc.bias"][0] = 1e39
+    save_file(state, folder / "huge.safetensors")
+    message = "huge.safetensors: error: `fc.bias` holds values that are too large for float32\n"
+    for command in (
+        ["export", "tiny.yaml", "--weights", "huge.safetensors", "-o", "tiny.onnx"],
+        ["export", "tiny.yaml", "--weights", "huge.safetensors", "--deploy", "-o", "tiny.pt2"],
+        ["verify", "tiny.yaml", "--weights", "huge.safetensors"],
+    ):
+        assert_refused(folder, command, message)
+    result = run(folder, "fold", "tiny.yaml", "huge.safetensors", "-o", "folded.safetensors")
+    assert result.returncode == 0
+    assert load_file(folder / "folded.safetensors")["fc.bias"][0] == 1e39
+
+
+@pytest.mark.parametrize("command", ["bench", "verify", "export"])
+def test_more_images_than_there_can_be_are_refused(folder: Path, command: str) -> None:
+    output = ["-o", "tiny.onnx"] if command == "export" else []
+    result = run(folder, command, "tiny.yaml", "--batch", "99999999999999999999", *output)
+    assert result.returncode == 2
+    least = 2 if command == "verify" else 1
+    assert result.stderr.endswith(f" is not in the range {least}<=x<=2147483647.\n")
+
+
 def test_which_of_several_state_dicts_is_taken_is_told(folder: Path) -> None:
     state = trained(archc.load(folder / "tiny.yaml")).state_dict()
     torch.save({"model": state, "model_ema": state}, folder / "two.pth")
@@ -186,7 +232,7 @@ def test_a_wrong_command_line_exits_with_2(folder: Path) -> None:
         ),
         (
             ["export", "tiny.yaml", "-o", "x.onnx", "--batch", "0"],
-            "Invalid value for '--batch': 0 is not in the range x>=1.",
+            "Invalid value for '--batch': 0 is not in the range 1<=x<=2147483647.",
         ),
         (["fold", "tiny.yaml", "-o", "x.safetensors"], "Missing argument 'WEIGHTS'."),
         (

@@ -37,6 +37,10 @@ LAYER1 = "self.layer1 = nn.Sequential(BasicBlock(8, 8), BasicBlock(8, 8))"
 FIRST_NORM = "self.bn1 = nn.BatchNorm2d(out_channels"
 POOL = "nn.MaxPool2d(kernel_size=3, stride=2, padding=1)"
 DRAWN = 'nn.init.kaiming_normal_(module.weight, mode="fan_out")'
+STEM_OF_POSITIVE = (
+    "F.relu(F.batch_norm(self.conv1(x), self.bn1.running_mean, self.bn1.running_var, "
+    "self.bn1.weight.abs(), self.bn1.bias, self.training), inplace=True)"
+)
 LOGITS = "return self.fc(torch.flatten(x, 1))"
 
 OPTION_A = {
@@ -363,6 +367,12 @@ OPTION_A = {
     "constructor that raises": plant(
         "emitted source", "", (LAYER1, 'raise ValueError("no layers")')
     ),
+    "no exception of Python's own": plant(
+        "emitted source", "", (LAYER1, 'raise type("Stop", (BaseException,), {})("no layers")')
+    ),
+    "another default type": plant(
+        "emitted source", "", (LAYER1, f"torch.set_default_dtype(torch.float64); {LAYER1}")
+    ),
     "import forgotten": plant("output shapes", "", ("import torch\n", "")),
     "forward that raises": plant(
         "output shapes", "layer1.0", (SHORTCUT, 'raise ValueError("no sum")')
@@ -455,6 +465,53 @@ OPTION_A = {
         "state dict",
         "",
         ("    def predict", "    def get_extra_state(self):\n        return {}\n\n    def predict"),
+    ),
+    "images after the second left out by predict": plant(
+        "other inputs", "softmax", ("self(x), dim=1)", "self(x), dim=1)[:2]")
+    ),
+    "predict in single precision": plant(
+        "other inputs", "softmax", ("self(x), dim=1)", "self(x), dim=1, dtype=torch.float32)")
+    ),
+    "another value in training of three images": plant(
+        "other inputs",
+        "conv1",
+        (f"x = {STEM}", f"x = x * (1 + (self.training and len(x) == 3)); x = {STEM}"),
+    ),
+    "another value in training in float64": plant(
+        "other inputs",
+        "conv1",
+        (
+            f"x = {STEM}",
+            f"x = x * (1 + (self.training and x.dtype == torch.float64)); x = {STEM}",
+        ),
+    ),
+    "large values cut off": plant("other inputs", "", (LOGITS, f"{LOGITS}.clamp(max=1000)")),
+    "zeros in single precision": plant(
+        "other inputs",
+        "layer2.1.conv1",
+        (
+            "F.pad(x[:, :, ::s, ::s], (0, 0, 0, 0, 0, self.extra))",
+            "torch.cat([(y := x[:, :, ::s, ::s]), torch.zeros(y.shape, device=y.device)], 1)",
+        ),
+        (SHORTCUT, "out = out + shortcut"),
+    ),
+    "a counter that inference moves": plant(
+        "inference",
+        "bn1",
+        (f"x = {STEM}", f"self.training or self.bn1.num_batches_tracked.add_(1); x = {STEM}"),
+    ),
+    "a norm's weight without its sign": plant(
+        "training",
+        "bn1",
+        (f"x = {STEM}", f"x = {STEM_OF_POSITIVE}"),
+    ),
+    "weights that are not loaded": plant(
+        "training",
+        "conv1",
+        (
+            "    def predict",
+            "    def load_state_dict(self, *_, **__):\n        return None\n\n    def predict",
+        ),
     ),
     # What a fresh module holds
     "weights as torch draws them": plant("initial values", "conv1", (DRAWN, "pass")),
@@ -868,6 +925,25 @@ HARMLESS: dict[str, tuple[Edit, ...]] = {
     "argument by name": (("self.bn1(self.conv1(x))", "self.bn1(input=self.conv1(input=x))", 1),),
     "blocks one by one": (("x = self.layer1(x)", "x = self.layer1[1](self.layer1[0](x))"),),
     "predict without gradients": (("    def predict", "    @torch.no_grad()\n    def predict"),),
+    "another name for the images": (
+        (
+            "def forward(self, x: Tensor) -> Tensor:\n        x = F",
+            "def forward(self, images: Tensor) -> Tensor:\n        x = images\n        x = F",
+        ),
+    ),
+    "a relu for both": (
+        ("self.bn2 = nn.B", "self.relu1 = nn.ReLU(); self.bn2 = nn.B"),
+        (f"out = {STEM}", "out = self.relu1(self.bn1(self.conv1(x)))"),
+        (RELU, "return self.relu1(out)"),
+    ),
+    "a sum that is a module": (
+        (
+            "self.bn2 = nn.B",
+            'self.add = type("Add", (nn.Module,), {"forward": lambda self, a, b: a + b})(); '
+            "self.bn2 = nn.B",
+        ),
+        (SHORTCUT, "out = self.add(out, shortcut)"),
+    ),
     "train that returns nothing": (
         (
             "    def predict",
@@ -893,6 +969,46 @@ def test_a_source_that_says_it_in_other_words_passes(name: str) -> None:
     report = verified("option A", *HARMLESS[name])
     assert report.passed, report.faults
     assert [row.check for row in report.rows] == list(CHECKS)
+
+
+def test_a_dropout_of_ones_own_passes() -> None:
+    own = (
+        'type("Own", (nn.Module,), {"forward": lambda self, x: F.dropout(x, 0.5, self.training)})()'
+    )
+    report = verified("mixed", ("nn.Dropout(0.5)", own))
+    assert report.passed, report.faults
+
+
+NORM = """\
+class Norm(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+        self.register_buffer("num_batches_tracked", torch.tensor(0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            self.num_batches_tracked.add_(1)
+        mean, variance = self.running_mean, self.running_var
+        return F.batch_norm(x, mean, variance, self.weight, self.bias, self.training)
+
+
+class BasicBlock"""
+
+
+@pytest.mark.parametrize(
+    "fault", ["", "self.bias -> torch.tanh(self.bias)", "self.weight -> self.weight.abs()"]
+)
+def test_a_norm_of_ones_own_is_tried_with_other_numbers_than_it_starts_with(fault: str) -> None:
+    old, _, new = fault.partition(" -> ")
+    norm = NORM.replace(f"{old}, ", f"{new}, ") if fault else NORM
+    report = verified("option A", ("class BasicBlock", norm), ("nn.BatchNorm2d(", "Norm(", EVERY))
+    layers = {fault.layer for fault in report.faults}
+    assert layers == ({"layer1.0.bn1", "bn1"} & layers if fault else set())
+    assert bool(layers) is bool(fault)
 
 
 @pytest.mark.parametrize("structure", STRUCTURES)

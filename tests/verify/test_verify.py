@@ -285,6 +285,12 @@ def test_verifying_draws_no_random_numbers_of_the_callers() -> None:
     assert torch.equal(torch.rand(3), expected)
 
 
+def test_inference_mode_does_not_matter() -> None:
+    with torch.inference_mode():
+        assert_passes(network_of("option A"))
+        assert torch.is_inference_mode_enabled()
+
+
 def test_verification_says_the_same_each_time() -> None:
     faulty = emit(network_of("vgg")).replace("nn.Dropout(0.5)", "nn.Dropout(0.4)")
     first, second = (
@@ -295,6 +301,8 @@ def test_verification_says_the_same_each_time() -> None:
 
 
 def test_an_unknown_backend_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^`batch` must be at least 2, not 1$"):
+        Options(batch=1)
     with pytest.raises(ValueError, match=r"^`backend` must be one of inductor, aot_eager, eager, "):
         verify(network_of("vgg"), options=Options(backend="tensorrt"))
     assert BACKENDS == ("inductor", "aot_eager", "eager")
@@ -336,7 +344,7 @@ def test_every_structure_passes_on_cuda(structure: str) -> None:
 TABLE = """\
 cifar10/resnet20: verified on cpu
     check                result
-─────────────────────────────────────────────────────────────────
+─────────────────────────────────────────────────────────────────────────
 ✓   emitted source       89 lines
 ✓   parameters           269,722
 ✓   state dict           116 tensors
@@ -347,7 +355,7 @@ cifar10/resnet20: verified on cpu
 ✓   running statistics   57 buffers bit for bit
 ✓   gradients            59 of 59 bit-equal
 ✓   inference            71 ops bit for bit
-✓   other inputs         1 and 3 images, float64, channels_last
+✓   other inputs         1 and 3 images, float64, bfloat16, channels_last
 ✓   torch.export         bit for bit
 ✓   torch.compile        bit for bit
 ✓   deploy form          19 norms folded, within EPSILON in float64
