@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from archc.devices import on_device
+from archc.extras import require
 from archc.graph import Network, deploy_form
 from archc.live import build_module, require_torch
 from archc.words import in_words
@@ -43,13 +44,14 @@ def export(
     if batch is not None and batch < 1:
         raise ValueError(f"`batch` must be at least 1, not {batch}")
     require_torch("exporting")
+    if format == "onnx":
+        require("onnx", "an ONNX file", "onnx")
     with on_device("cpu"):
         module = build_module(network, checkpoint, deploy=deploy).eval()
         network = deploy_form(network) if deploy else network
         if format == "onnx":
-            from archc.backends.onnx import require_onnx, to_onnx
+            from archc.backends.onnx import to_onnx
 
-            require_onnx()  # and numpy with it
             weights = {key: tensor.numpy() for key, tensor in module.state_dict().items()}
             return to_onnx(network, weights, batch)
         return _to_pt2(module, network, batch)

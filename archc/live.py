@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copyreg
 import hashlib
-import importlib.util
 import linecache
 import sys
 from functools import partial
@@ -13,6 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from archc.backends.pytorch import emit
+from archc.extras import require
 from archc.graph import Network, deploy_form
 
 if TYPE_CHECKING:
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
 def require_torch(what: str = "a live module") -> None:
     """Raise ModuleNotFoundError, with what to do about it, where torch is not installed."""
-    if importlib.util.find_spec("torch") is None:
-        raise ModuleNotFoundError(f"{what} needs torch: pip install 'archc[torch]'", name="torch")
+    require("torch", what, "torch")
 
 
 def build_module(
@@ -40,10 +39,9 @@ def build_module(
     require_torch()
     if checkpoint is None:
         return instance(network.name, emit(deploy_form(network) if deploy else network))
-    from archc.weights import deploy_weights, refuse_too_large, weights_of
+    from archc.weights import weights_to_load
 
-    weights = (deploy_weights if deploy else weights_of)(network, checkpoint)
-    refuse_too_large(checkpoint, weights)
+    weights = weights_to_load(network, checkpoint, deploy=deploy)
     built = build_module(network, deploy=deploy)
     built.load_state_dict(weights, strict=False)  # of its keys, only old counters may be missing
     return built

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from archc.extras import require
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -24,12 +26,7 @@ def plot_format(path: Path) -> str:
 
 def require_matplotlib() -> None:
     """Raise ModuleNotFoundError, saying what to install, where matplotlib is missing."""
-    from importlib.util import find_spec
-
-    if find_spec("matplotlib") is None:
-        raise ModuleNotFoundError(
-            "a plot needs matplotlib: pip install 'archc[plot]'", name="matplotlib"
-        )
+    require("matplotlib", "a plot", "plot")
 
 
 @contextmanager

@@ -36,7 +36,7 @@ NETWORKS = ("resnet18", "resnet50", "resnet152")
 BATCHES = (1, 32, 256)
 LARGE = 256
 TIE = 0.02
-"""Two candidates that are the same code differ by as much from one run to the next."""
+"""How much slower than its best peer archc may be and still be told as about even with it."""
 DTYPES = ("bfloat16", "float32")
 LAYOUTS = ("contiguous_format", "channels_last")
 CPU = "a CPU"
@@ -384,7 +384,8 @@ def _medians(tasks: dict[str, Task], device: Any) -> dict[str, Measured]:
     for name, task in tasks.items():
         _spans(task, device, 1)  # in the second run, CUDA graphs are recorded
         runs[name] = min(max(2, math.ceil(0.06 / min(_spans(task, device, 2)))), 100)
-    for turn in range(4 if min(runs.values(), default=2) == 2 else 10):
+    turns = 10 if all(one > 2 for one in runs.values()) else 4
+    for turn in range(turns):
         for name in list(tasks) if turn % 2 else reversed(list(tasks)):
             spans[name] += _spans(tasks[name], device, runs[name])
     return {name: statistics.median(found) for name, found in spans.items()}
@@ -421,13 +422,13 @@ def write(cells: Path) -> None:
         "random weights, convolutions in float32 by TF32, as torch lets them. What is compiled "
         "has CUDA graphs and, for a forward, frozen weights; the deploy form is compiled as "
         "`archc.compiled` does, but for the copy of the logits, the others by torch.compile's "
-        "default mode; timm is measured eagerly. In a row, what is eager took turns, with nothing"
-        " beside it up to batch 32, and so did what is compiled, beside other processes that "
+        "default mode; timm is measured eagerly. In a row, what is eager took turns, with nothing "
+        "beside it up to batch 32, and so did what is compiled, beside other processes that "
         "compiled and laid out their modules on the GPU; what did not fit into memory so was "
         "measured alone. Rows are not to be compared with each other, nor closely what is eager "
         "with what is compiled: the GPU was not equally quick all the time. At batch 1 a forward "
-        "is so short that launching it shows: a ratio differed by a fifth between two runs. An em"
-        " dash stands for what was not measured or did not fit."
+        "is so short that launching it shows: a ratio differed by a fifth between two runs. An em "
+        "dash stands for what was not measured or did not fit."
     ]
     for task, candidates in CANDIDATES.items():
         cells_of_task = {key: times for key, times in done.items() if key.endswith(f"/{task}")}

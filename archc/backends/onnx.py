@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from archc.graph import Network, Node, Shape
@@ -48,27 +47,15 @@ class OnnxError(Exception):
     """A network does not fit into an ONNX file."""
 
 
-def require_onnx() -> ModuleType:
-    """The package onnx. Raises ModuleNotFoundError, with what to do about it, where it is not
-    installed."""
-    try:
-        import onnx
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            "an ONNX file needs onnx: pip install 'archc[onnx]'", name="onnx"
-        ) from None
-    return onnx
-
-
 def to_onnx(network: Network, weights: Mapping[str, Array], batch: int | None = None) -> bytes:
     """An ONNX model that takes ``input`` (batch, channels, height, width) and gives ``logits``.
 
     ``weights`` has the arrays of `Network.state`, float32; counters of batches may be missing.
     ``batch`` fixes the batch size, which otherwise is free. The model passes onnx's checker.
-    Raises `OnnxError` where it would be larger than 2 GB, ModuleNotFoundError where onnx is not
-    installed.
+    Raises `OnnxError` where it would be larger than 2 GB.
     """
-    onnx = require_onnx()
+    import onnx
+
     size = sum(weights[key].nbytes for key in network.state if key in weights)
     if size > MAX_BYTES:
         raise OnnxError(

@@ -209,18 +209,6 @@ def tell_weights(network: Network, checkpoint: Checkpoint, *, deploy: bool) -> N
     click.echo(f"archc: {quote_name(checkpoint.file)}: {found}", err=True)
 
 
-def refuse_overwriting(output: Path, read: str | None, what: str = "weights that are") -> None:
-    """Raise `OutputError` where an output would take the place of what it is made of."""
-    if read is None:
-        return
-    try:
-        same = os.path.samefile(output, read)
-    except (OSError, ValueError):  # one of them is not there: whoever reads or writes it says so
-        return
-    if same:
-        raise OutputError(output, f"it holds the {what} read")
-
-
 def read_specs(names: Sequence[str], with_: Sequence[str], input_: str | None) -> list[Spec]:
     """Read several specs; all their mistakes are told at once."""
     from archc.spec import load_spec
@@ -242,10 +230,8 @@ def _each(names: Sequence[str], load: Callable[[str], Item]) -> list[Item]:
     done: list[Item] = []
     faults: list[Diagnostic] = []
     read_stdin_once(names)
-    output = click.get_current_context().params.get("output")
+    _refuse_overwriting(names)
     for name in names:
-        if output is not None:
-            refuse_overwriting(output, name, "spec that is")
         try:
             done.append(load(name))
         except SpecError as error:
@@ -254,6 +240,37 @@ def _each(names: Sequence[str], load: Callable[[str], Item]) -> list[Item]:
     if faults:
         raise SpecError(faults)
     return done
+
+
+def _refuse_overwriting(specs: Sequence[str]) -> None:
+    """Raise `OutputError` where what a command writes would take the place of what it is made of:
+    a spec, what that extends, weights."""
+    from archc.spec.files import STDIN
+    from archc.spec.resolve import spec_files
+
+    options = click.get_current_context().params
+    output, weights = options.get("output"), options.get("weights")
+    if output is None or not output.exists():
+        return
+    for spec in specs:
+        if spec == STDIN or (os.path.exists(spec) and not os.path.isfile(spec)):
+            continue  # a pipe can be read only once
+        own, *others = spec_files(spec)
+        if _is_same(output, own):
+            raise OutputError(output, "it holds the spec that is read")
+        if any(_is_same(output, other) for other in others):
+            raise OutputError(output, "it holds a spec that the one that is read extends")
+    if weights is not None and _is_same(output, weights):
+        raise OutputError(output, "it holds the weights that are read")
+
+
+def _is_same(output: Path, read: str | Path) -> bool:
+    """Whether two paths are of one file; where one is not there, whoever reads or writes it says
+    so."""
+    try:
+        return os.path.samefile(output, read)
+    except (OSError, ValueError):
+        return False
 
 
 def read_stdin_once(names: Sequence[str]) -> None:

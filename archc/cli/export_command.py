@@ -11,7 +11,6 @@ from archc.cli.common import (
     deploy,
     load_networks,
     put_out,
-    refuse_overwriting,
     spec,
     tell_foldings,
     tell_weights,
@@ -61,7 +60,6 @@ def command(
         raise click.BadParameter(
             f"{str(output)!r} does not end in .onnx or .pt2", param_hint="'-o'"
         )
-    refuse_overwriting(output, weights)
     (network,) = load_networks([spec], with_, input_)
     from archc.exporting import export
     from archc.live import require_torch

@@ -9,7 +9,6 @@ import click
 from archc.cli.common import (
     load_networks,
     put_out,
-    refuse_overwriting,
     spec,
     tell_foldings,
     tell_weights,
@@ -42,7 +41,6 @@ def command(
     """
     if output.suffix.lower() != ".safetensors":
         raise click.BadParameter(f"{str(output)!r} does not end in .safetensors", param_hint="'-o'")
-    refuse_overwriting(output, weights)
     (network,) = load_networks([spec], with_, input_)
     from archc.live import require_torch
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from archc.errors import DataError
+from archc.extras import require
 from archc.files import reason
 from archc.recipes import Recipe
 from archc.training.data import TEST_BATCH, ImageSource, corners, finished_mean
@@ -56,7 +57,7 @@ class ImageFolder:
     """Files that other processes decode and crop, and what becomes of them; see `Data`."""
 
     def __init__(self, source: ImageSource, mean: Tensor | None = None):
-        _require_pillow()
+        require("PIL", "a folder of images", "train", package="Pillow")
         self._source, self._recipe = source, source.recipe
         train, val = source.directory / "train", source.directory / "val"
         needs_training, limit = source.trains or mean is None, self._recipe.header.limit
@@ -263,15 +264,6 @@ def _view(image: Any, shorter: int, crop: tuple[int, int], view: tuple[int, int,
         seen = seen.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     raw = torch.frombuffer(bytearray(seen.tobytes()), dtype=torch.uint8)
     return raw.view(crop[0], crop[1], 3)
-
-
-def _require_pillow() -> None:
-    from importlib.util import find_spec
-
-    if find_spec("PIL") is None:
-        raise ModuleNotFoundError(
-            "folders of images need Pillow: pip install 'archc[train]'", name="PIL"
-        )
 
 
 def _classes(folder: Path, count: int | None = None) -> list[str]:

@@ -21,6 +21,7 @@ from torch import Tensor
 from archc.compile import compile_spec
 from archc.devices import PRECISIONS, DeviceError, describe_device, find_device, on_device
 from archc.errors import Interrupted, TrainingError
+from archc.extras import require
 from archc.files import OutputError, write
 from archc.graph import Network
 from archc.recipes import Recipe
@@ -169,11 +170,8 @@ def _open(order: _Order, fabric: Fabric, network: Network, plan: _Plan, asked: A
 
 
 def _require_fabric() -> None:
-    for module, package in (("lightning_fabric", "Lightning Fabric"), ("safetensors", "it")):
-        if find_spec(module) is None:
-            raise ModuleNotFoundError(
-                f"training needs {package}: pip install 'archc[train]'", name=module
-            )
+    require("lightning_fabric", "training", "train", package="Lightning Fabric")
+    require("safetensors", "training", "train")
 
 
 def _check_launch(options: TrainOptions) -> None:

@@ -6,7 +6,7 @@ import copy
 import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TypeAlias
 
@@ -44,12 +44,10 @@ from archc.verify.values import (
 )
 from archc.weights import (
     Checkpoint,
-    deploy_weights,
     describe,
     fold_weights,
     match,
-    refuse_too_large,
-    weights_of,
+    weights_to_load,
 )
 from archc.words import in_words
 
@@ -128,8 +126,7 @@ def verify(
     told, weights = None, None
     if checkpoint is not None:
         told = describe(checkpoint, match(network, checkpoint, deploy=deploy))
-        weights = (deploy_weights if deploy else weights_of)(network, checkpoint)
-        refuse_too_large(checkpoint, weights)
+        weights = weights_to_load(network, checkpoint, deploy=deploy)
     network = deploy_form(network) if deploy else network
     text = emit(network) if source is None else source
     done: dict[str, Row] = {}
@@ -190,8 +187,6 @@ class _Subject:
     options: Options
     device: torch.device
     file: str | None
-    given: dict[str, Tensor] = field(default_factory=dict, init=False)
-    """What the module was told to load."""
 
     def fails(self, error: BaseException) -> Row:
         """The row of a source that cannot be run, with the line that it got to."""
@@ -216,9 +211,13 @@ class _Subject:
         return fresh
 
     @cached_property
+    def given(self) -> State:
+        """What the module is told to load, whatever it makes of that."""
+        return self.weights or varied(self.network, self.fresh.state_dict())
+
+    @cached_property
     def module(self) -> nn.Module:
         """The emitted module with the weights of the checkpoint, or with varied ones."""
-        self.given = dict(self.weights or varied(self.network, self.fresh.state_dict()))
         self.fresh.load_state_dict(self.given, strict=False)
         return self.fresh.to(self.device)
 
@@ -233,7 +232,7 @@ class _Subject:
         """A copy of the module's state for the interpreter."""
         learned = dict(self.module.named_parameters())
         return {
-            key: self.given.get(key, tensor)  # whatever the module has made of them
+            key: self.given.get(key, tensor)
             .detach()
             .to(tensor, copy=True)
             .requires_grad_(learns and key in learned)

@@ -41,7 +41,7 @@ def check_inputs(
         f"{len(more)} images": _values(network, module, more),
         "float64": _values(network, in_double, alone.double()),
         "large values": _values(network, in_double, LARGE * alone.double()),
-        "training in float64": _in_training(network, copy.deepcopy(in_double), more.double()),
+        "training in float64": _in_training(network, in_double, more.double()),
         "bfloat16": _in_bfloat16(module, alone),
         "channels_last": _in_channels_last(module, images, logits, logits_tolerance),
     }
@@ -84,6 +84,7 @@ def _with_gradients(
 
 @torch.no_grad()
 def _in_training(network: Network, module: nn.Module, images: Tensor) -> Iterator[Fault]:
+    module = copy.deepcopy(module)
     state = {key: one.clone() for key, one in module.state_dict().items()}
     expected = interpreter.run(network.graph, state, images, training=True)
     module.train()

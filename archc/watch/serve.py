@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archc.backends.figure.pages import figure_css
+from archc.extras import require
 from archc.watch.preview import Preview
 
 if TYPE_CHECKING:
@@ -67,13 +68,8 @@ def serve(preview: Preview, port: int, ready: Callable[[str], None]) -> None:
 
 def require_packages() -> None:
     """Raise ModuleNotFoundError, saying what to install, where a package is missing."""
-    from importlib.util import find_spec
-
     for name in ("starlette", "uvicorn", "watchfiles"):
-        if find_spec(name) is None:
-            raise ModuleNotFoundError(
-                f"watching needs {name}: pip install 'archc[watch]'", name=name
-            )
+        require(name, "watching", "watch")
 
 
 def listening(port: int) -> socket.socket:

@@ -9,8 +9,8 @@ from archc.weights.load import (
     describe,
     is_folded,
     match,
-    refuse_too_large,
     weights_of,
+    weights_to_load,
 )
 
 __all__ = [
@@ -27,6 +27,6 @@ __all__ = [
     "is_folded",
     "match",
     "read_checkpoint",
-    "refuse_too_large",
     "weights_of",
+    "weights_to_load",
 ]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from archc.files import reason
 from archc.spec.diagnostics import listing, quote_name
-from archc.weights.files import needs_safetensors
+from archc.weights.files import require_safetensors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -93,11 +93,10 @@ def checkpoint_of(state: Mapping[str, Tensor]) -> Checkpoint:
 
 
 def _read_safetensors(file: str) -> dict[str, Tensor]:
-    try:
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-    except ModuleNotFoundError:
-        raise needs_safetensors() from None
+    require_safetensors()
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
     try:
         return load_file(file)
     except (SafetensorError, OSError, ValueError, KeyError, MemoryError, RuntimeError) as error:

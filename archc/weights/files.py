@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from archc.extras import require
+
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def needs_safetensors() -> ModuleNotFoundError:
-    """The error of a machine without safetensors."""
-    words = "a safetensors file needs safetensors: pip install 'archc[torch]'"
-    return ModuleNotFoundError(words, name="safetensors")
+def require_safetensors() -> None:
+    """Raise ModuleNotFoundError, with what to do about it, where safetensors is not installed."""
+    require("safetensors", "a safetensors file", "torch")
 
 
 def to_safetensors(weights: Mapping[str, Tensor]) -> bytes:
@@ -20,10 +21,8 @@ def to_safetensors(weights: Mapping[str, Tensor]) -> bytes:
 
     Raises ModuleNotFoundError, with what to do about it, where safetensors is not installed.
     """
-    try:
-        from safetensors.torch import save
-    except ModuleNotFoundError:
-        raise needs_safetensors() from None
+    require_safetensors()
+    from safetensors.torch import save
 
     apart = {key: tensor.contiguous().clone() for key, tensor in weights.items()}
     content: bytes = save(apart, {"format": "pt"})

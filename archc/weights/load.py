@@ -99,15 +99,23 @@ def deploy_weights(network: Network, checkpoint: Checkpoint) -> dict[str, Tensor
         raise WeightsError(checkpoint.file, f"cannot be folded: {error}") from None
 
 
-def refuse_too_large(checkpoint: Checkpoint, weights: Mapping[str, Tensor]) -> None:
-    """Raise `WeightsError` for weights that are beyond torch's default type, which modules have."""
+def weights_to_load(
+    network: Network, checkpoint: Checkpoint, *, deploy: bool = False
+) -> dict[str, Tensor]:
+    """The weights of a network, or of its deploy form, for a module of torch's default type.
+
+    Raises what `weights_of` and `deploy_weights` do, and `WeightsError` for numbers beyond that
+    type, which would become infinite.
+    """
     import torch
 
+    weights = (deploy_weights if deploy else weights_of)(network, checkpoint)
     dtype = torch.get_default_dtype()
     for key, tensor in weights.items():
         if tensor.is_floating_point() and not tensor.to(dtype).isfinite().all():
             what = f"`{key}` holds values that are too large for {dtype}".replace("torch.", "")
             raise WeightsError(checkpoint.file, what)
+    return weights
 
 
 def _fit(network: Network, checkpoint: Checkpoint) -> Fit:

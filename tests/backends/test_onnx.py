@@ -363,7 +363,7 @@ def _raise_runtime_error(_: torch.Tensor) -> None:
     raise RuntimeError("Numpy is not available")
 
 
-def test_a_wrong_format_is_refused() -> None:
+def test_a_wrong_format_or_batch_is_refused() -> None:
     with pytest.raises(ValueError, match="`batch` must be at least 1, not 0"):
         archc.export("cifar10/resnet20", batch=0)
     with pytest.raises(ValueError, match="`format` must be one of onnx, pt2, not 'tflite'"):

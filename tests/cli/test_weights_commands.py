@@ -130,6 +130,25 @@ def test_a_spec_is_not_overwritten(folder: Path, command: str, output: str) -> N
     )
 
 
+def test_what_a_spec_extends_is_not_overwritten(folder: Path) -> None:
+    (folder / "wide.yaml").write_text("extends: tiny.yaml\nname: wide\n")
+    (folder / "wider.yaml").write_text("extends: wide.yaml\nname: wider\n")
+    assert_refused(
+        folder,
+        ["emit", "wider.yaml", "-o", "tiny.yaml"],
+        "archc: error: cannot write 'tiny.yaml': it holds a spec that the one that is read "
+        "extends\n",
+    )
+
+
+def test_a_pipe_is_read_once(folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    (folder / "net.py").write_text("")
+    with subprocess.Popen(["cp", "tiny.yaml", "pipe"], cwd=folder):
+        assert run(folder, "emit", "pipe", "-o", "net.py").returncode == 0
+    assert "class Tiny" in (folder / "net.py").read_text()
+
+
 def test_weights_beyond_float32_are_folded_but_not_loaded(folder: Path) -> None:
     state = trained(archc.load(folder / "tiny.yaml")).double().state_dict()
     state["fc.bias"][0] = 1e39

@@ -1006,9 +1006,7 @@ def test_a_norm_of_ones_own_is_tried_with_other_numbers_than_it_starts_with(faul
     old, _, new = fault.partition(" -> ")
     norm = NORM.replace(f"{old}, ", f"{new}, ") if fault else NORM
     report = verified("option A", ("class BasicBlock", norm), ("nn.BatchNorm2d(", "Norm(", EVERY))
-    layers = {fault.layer for fault in report.faults}
-    assert layers == ({"layer1.0.bn1", "bn1"} & layers if fault else set())
-    assert bool(layers) is bool(fault)
+    assert [fault.layer for fault in report.faults][:1] == (["bn1"] if fault else [])
 
 
 @pytest.mark.parametrize("structure", STRUCTURES)

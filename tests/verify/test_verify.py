@@ -300,7 +300,7 @@ def test_verification_says_the_same_each_time() -> None:
     assert first == second
 
 
-def test_an_unknown_backend_is_refused() -> None:
+def test_options_that_cannot_be_are_refused() -> None:
     with pytest.raises(ValueError, match=r"^`batch` must be at least 2, not 1$"):
         Options(batch=1)
     with pytest.raises(ValueError, match=r"^`backend` must be one of inductor, aot_eager, eager, "):
