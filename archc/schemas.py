@@ -14,12 +14,18 @@ SCHEMAS: dict[str, str] = {
     "roofline": "What `archc count --roofline DEVICE --format json` prints.",
     "diff": "What `archc diff --format json` prints: one record.",
     "sweep": "The variants that `archc sweep` writes to FILE.json, and prints as JSON.",
+    "verify": "What `archc verify --format json` prints: a report for each spec.",
+    "bench": "What `archc bench --format json` prints: a row for each spec and batch size.",
 }
 """Every schema by its name, with what it is of."""
 
 
 def schema(name: str) -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a name in `SCHEMAS`."""
+    """The JSON Schema (2020-12) of a name in `SCHEMAS`.
+
+    Raises ModuleNotFoundError for verify and bench where torch, which makes their records, is not
+    installed.
+    """
     if name == "spec":
         from archc.spec.schema import json_schema
 
@@ -30,16 +36,15 @@ def schema(name: str) -> dict[str, Any]:
         return recipe_schema()
     if name == "sweep":
         made: dict[str, Any] = {"type": "array", "items": _variant()}
-    elif name == "diff":
-        made = _record(name)
-        made["properties"] = {"spec_a": _SPEC, "spec_b": _SPEC, **made["properties"]}
-        made["required"] = ["spec_a", "spec_b", *made["required"]]
     else:
         record = _record(name)
-        definitions = record.pop("$defs", {})
-        record["properties"] = {"spec": _SPEC, **record["properties"]}
-        record["required"] = ["spec", *record["required"]]
-        made = {"type": "array", "items": record, "$defs": definitions}
+        added = _ADDED.get(name, {"spec": _SPEC})
+        record["properties"] = {**added, **record["properties"]}
+        record["required"] = [*added, *record["required"]]
+        definitions = {"$defs": record.pop("$defs", {})}
+        made = {**record, **definitions}
+        if name != "diff":
+            made = {"type": "array", "items": record, **definitions}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"archc {name}",
@@ -49,15 +54,32 @@ def schema(name: str) -> dict[str, Any]:
 
 
 _SPEC = {"type": "string", "description": "The spec as it was named on the command line."}
+_PASSED = {"type": "boolean", "description": "Whether every check was run and passed."}
+_ADDED = {
+    "diff": {"spec_a": _SPEC, "spec_b": _SPEC},
+    "verify": {"spec": _SPEC, "passed": _PASSED},
+}
+"""What a command prints besides its record, where that is more than the spec."""
 
 
 def _record(name: str) -> dict[str, Any]:
     """The schema of the record that a command prints."""
     from pydantic import TypeAdapter
 
+    return _closed(TypeAdapter(_record_type(name)).json_schema())
+
+
+def _record_type(name: str) -> type:
+    if name in ("verify", "bench"):
+        from archc.live import require_torch
+
+        require_torch(f"the schema of {name}")
+        from archc import bench, verify
+
+        return verify.Report if name == "verify" else bench.BenchResult
     from archc import analysis
 
-    records = {
+    records: dict[str, type] = {
         "count": analysis.Count,
         "explain": analysis.Explanation,
         "memory": analysis.Memory,
@@ -65,7 +87,7 @@ def _record(name: str) -> dict[str, Any]:
         "roofline": analysis.Roofline,
         "diff": analysis.Comparison,
     }
-    return _closed(TypeAdapter(records[name]).json_schema())
+    return records[name]
 
 
 def _closed(record: dict[str, Any]) -> dict[str, Any]:

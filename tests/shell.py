@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+import jsonschema
+
+from archc.schemas import schema
 
 
 def archc(
@@ -20,3 +26,12 @@ def archc(
         timeout=120,
         check=False,
     )
+
+
+def record_of(name: str, text: str) -> Any:
+    """The JSON of a command, checked against its schema."""
+    value = json.loads(text)
+    form = schema(name)
+    jsonschema.Draft202012Validator.check_schema(form)
+    jsonschema.validate(value, form)
+    return value

@@ -149,7 +149,7 @@ def _table(names: Sequence[str], results: Sequence[BenchResult]) -> Table:
         Column("latency ms", "latency", _milliseconds),
         Column("quartiles ms", "spread"),
         Column("images/s", "images_per_second", lambda value: f"{value:,.1f}"),
-        Column("peak MB", "peak_memory", lambda value: f"{value / 1e6:,.0f}"),
+        Column("peak MB", "peak_memory", _megabytes),
         Column("limit ms", "limit", _milliseconds),
         Column("limited by", "limited_by"),
         Column("of the limit", "fraction", percent),
@@ -173,3 +173,7 @@ def _table(names: Sequence[str], results: Sequence[BenchResult]) -> Table:
 
 def _milliseconds(seconds: float) -> str:
     return f"{1000 * seconds:,.3g}" if seconds < 0.1 else f"{1000 * seconds:,.0f}"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.2f}" if size < 10e6 else f"{size / 1e6:,.0f}"

@@ -18,7 +18,7 @@ def command(name: str, output: Path | None) -> None:
     """Print the JSON Schema of specs and recipes, for editors, or of what a command prints.
 
     NAME is spec, which is the default, recipe, count, explain, memory, receptive-field, roofline,
-    diff or sweep.
+    diff, sweep, verify or bench.
 
     An editor with a YAML language server completes and checks a spec whose first line is
     "# yaml-language-server: $schema=FILE".

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from click.testing import CliRunner
+from shell import record_of
 from strategies import compile_data
 from structures import network_of
 
@@ -197,7 +197,7 @@ def test_the_command_prints_a_table_and_json() -> None:
     assert row.startswith("cifar10/resnet20 ")
     result = command(*quick, "--train", "--batch", "2", "--batch", "3", "--format", "json")
     assert (result.returncode, result.stderr) == (0, "")
-    records = json.loads(result.stdout)
+    records = record_of("bench", result.stdout)
     assert [(one["spec"], one["batch"], one["mode"]) for one in records] == [
         ("cifar10/resnet20", 2, "train"),
         ("cifar10/resnet20", 3, "train"),

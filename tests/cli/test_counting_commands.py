@@ -10,11 +10,10 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import pytest
-from shell import archc
+from shell import archc, record_of
 
 from archc.schemas import SCHEMAS, schema
 
@@ -26,15 +25,6 @@ VIEWS: dict[str, tuple[str, ...]] = {
     "roofline": ("--roofline", "h200-bf16", "--batch", "8"),
 }
 SPECS = ("cifar10/resnet20", "torchvision/vgg11_bn", "torchvision/resnext50_32x4d")
-
-
-def record_of(name: str, text: str) -> Any:
-    """The JSON of a command, checked against its schema."""
-    value = json.loads(text)
-    form = schema(name)
-    jsonschema.Draft202012Validator.check_schema(form)
-    jsonschema.validate(value, form)
-    return value
 
 
 @pytest.mark.parametrize("view", VIEWS)

@@ -14,6 +14,7 @@ import torch
 from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from inductor import needs_a_compiler
+from shell import record_of
 from strategies import Data, compile_data, specs
 from structures import STRUCTURES, network_of
 from torch import Tensor
@@ -394,7 +395,7 @@ def test_several_specs_make_several_tables() -> None:
 def test_the_command_prints_json() -> None:
     result = run("cifar10/plain20", *SMALL, "--with", "depth=1", "--format", "json")
     assert result.return_value == 0
-    (record,) = json.loads(result.output)
+    (record,) = record_of("verify", result.output)
     assert list(record) == ["spec", "name", "device", "rows", "passed"]
     assert (record["spec"], record["device"], record["passed"]) == ("cifar10/plain20", "cpu", True)
     assert [row["check"] for row in record["rows"]] == list(CHECKS)
@@ -574,7 +575,7 @@ def test_a_fault_is_told_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch, "self.fc = nn.Linear(64, 10)", "self.fc = nn.Linear(64, 10, bias=False)")
     result = run("cifar10/resnet20", *SMALL, "--with", "depth=1", "--format", "json")
     assert result.return_value == 1
-    (record,) = json.loads(result.output)
+    (record,) = record_of("verify", result.output)
     assert record["passed"] is False
     faults: list[Any] = [row["faults"] for row in record["rows"] if row["faults"]]
     assert faults == [
