@@ -135,7 +135,7 @@ def command(
 def _table(names: Sequence[str], results: Sequence[BenchResult]) -> Table:
     from archc.backends.numbers import in_short, percent
     from archc.backends.table import Column, Table
-    from archc.spec.diagnostics import quote_name
+    from archc.text import quote_name
 
     first, rates = results[0], results[0].rates
     title = (

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from archc.files import OutputError, write
-from archc.spec.diagnostics import quote_name
+from archc.text import quote_name
 
 if TYPE_CHECKING:
     from archc.backends.table import Table

@@ -73,8 +73,8 @@ def command(
 
 
 def _print(found: Comparison, specs: tuple[str, str], format_: str, output: Path | None) -> None:
-    from archc.spec.diagnostics import quote_name
     from archc.tables import diff as tables
+    from archc.text import quote_name
 
     a, b = (quote_name(spec) for spec in specs)
     if format_ == "json":

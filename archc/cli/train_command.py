@@ -92,7 +92,7 @@ def command(
     from archc.live import require_torch
     from archc.recipes import load_recipe
     from archc.spec import load_spec
-    from archc.spec.diagnostics import quote_name
+    from archc.text import quote_name
 
     if spec == "-" and options["devices"] > 1:
         raise click.BadParameter("several processes cannot read standard input", param_hint="SPEC")
@@ -121,7 +121,7 @@ def command(
 
 
 def _tell(trained: Trained) -> None:
-    from archc.spec.diagnostics import quote_name
+    from archc.text import quote_name
 
     error = f", test error {trained.test.error:.2f} %" if trained.test else ""
     click.echo(f"{quote_name(str(trained.folder))}: {trained.iteration:,} iterations{error}")

@@ -20,7 +20,6 @@ from archc.cli.common import (
     weights,
     with_progress,
 )
-from archc.spec.files import open_text
 
 if TYPE_CHECKING:
     from archc.verify import Report, Row
@@ -86,6 +85,8 @@ def command(
     for name, value in (("--weights", weights), ("--source", source)):
         if value is not None and len(specs) > 1:
             raise click.UsageError(f"{name} goes with a single SPEC")
+    from archc.spec.files import open_text
+
     networks = load_networks(specs, with_, input_)
     file = None if source is None else open_text(source, "module")
     text, path = (file.text, file.path) if file else (None, None)

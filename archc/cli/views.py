@@ -23,9 +23,9 @@ from archc.backends.table import Table
 from archc.cli.common import put_out, put_out_tables
 from archc.graph import Network
 from archc.hardware import find_device
-from archc.spec.diagnostics import quote_name
 from archc.tables import counts as count_tables
 from archc.tables import views as tables
+from archc.text import quote_name
 
 
 class View(ABC):

@@ -36,8 +36,8 @@ def command(
     """
     if spec == "-":
         raise click.BadParameter("standard input cannot be watched", param_hint="'SPEC'")
-    from archc.spec.diagnostics import quote_name
     from archc.spec.files import open_spec
+    from archc.text import quote_name
     from archc.watch import Preview, serve
 
     open_spec(spec)

@@ -11,10 +11,11 @@ from pydantic import Field, JsonValue
 from archc.analysis import Device
 from archc.blocks import Record
 from archc.spec.ancestry import read_mapping
-from archc.spec.diagnostics import Findings, Source, fail, listing, nearest, quote
+from archc.spec.diagnostics import Findings, Source, fail, nearest
 from archc.spec.files import open_text
 from archc.spec.reader import Entry
 from archc.spec.validate import describe, tainted, unknown_keys, validate
+from archc.text import listing, quote
 
 _LEAST, _MOST = 1e-6, 1e9
 _RATE: dict[str, JsonValue] = {"errorMessage": "a number from 0.000001 to 1,000,000,000"}

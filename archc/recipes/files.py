@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from archc.spec.diagnostics import Place, Source, closest, fail, listing, quote
+from archc.spec.diagnostics import Place, Source, closest, fail
 from archc.spec.files import RECIPES, SUFFIX, open_text, shipped_folder
+from archc.text import listing, quote
 
 KIND = "recipe"
 

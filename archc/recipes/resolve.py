@@ -24,10 +24,11 @@ from archc.recipes.models import (
     only_for,
 )
 from archc.spec.ancestry import open_ancestor, read_mapping
-from archc.spec.diagnostics import Findings, Note, Place, Source, SpecError, quote
+from archc.spec.diagnostics import Findings, Note, Place, Source, SpecError
 from archc.spec.reader import INVALID, Entry, Value, read
 from archc.spec.resolve import is_of_recipe
 from archc.spec.validate import describe, is_nothing, tainted, unknown, unknown_keys, validate
+from archc.text import quote
 
 _OWN = ("recipe", "description", "extends")
 Section = TypeVar("Section", bound=Record)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher, get_close_matches
 from functools import cached_property
 from typing import NoReturn
+
+from archc.text import display_width, visible
 
 WINDOW = 100
 """How much of a long source line is shown around the place, in characters."""
@@ -219,45 +219,6 @@ def excerpt(place: Place) -> list[str]:
     return [f"  {shown}".rstrip(), f"  {' ' * display_width(before)}^"]
 
 
-def visible(text: str) -> str:
-    """The text, with a stand-in of width 1 for each character that would disturb a terminal."""
-    return "".join(map(_visible, text))
-
-
-def _visible(character: str) -> str:
-    if character == "\t":
-        return " "
-    if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"):
-        return "\N{REPLACEMENT CHARACTER}"
-    return character
-
-
-def display_width(text: str) -> int:
-    """How many columns of a terminal a text takes."""
-    return sum(map(_width, text))
-
-
-def _width(character: str) -> int:
-    # Marks stand over the character before them, the later letters of a Hangul syllable in it.
-    if unicodedata.category(character) in ("Mn", "Me") or "\u1160" <= character <= "\u11ff":
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
-
-
-def quote(text: str, limit: int = 40) -> str:
-    """A user's text between backticks, on one line and not too long."""
-    if len(text) > limit:
-        text = text[: limit - 1] + "…"
-    safe = json.dumps(text, ensure_ascii=False)[1:-1].replace('\\"', '"').replace("\\\\", "\\")
-    safe = re.sub(r"[^\S ]", lambda space: f"\\u{ord(space[0]):04x}", safe)
-    return f"`{visible(safe)}`"
-
-
-def quote_name(name: str) -> str:
-    """The name of a file or of an option, on one line, whole."""
-    return visible(name)
-
-
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that was probably meant, if one is close enough."""
     if len(word) > 64:
@@ -283,9 +244,3 @@ def closest(word: str, known: Iterable[str]) -> str | None:
     """``did you mean `bottleneck`?``, where a known word is close enough."""
     meant = nearest(word, known)
     return f"did you mean `{meant}`?" if meant else None
-
-
-def listing(words: Iterable[str], last: str = "or") -> str:
-    """Words in a row: ``A, B or C``."""
-    row = list(words)
-    return f" {last} ".join([", ".join(row[:-1]), row[-1]] if len(row) > 1 else row)

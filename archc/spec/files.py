@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from archc.spec.diagnostics import Place, Source, fail, listing, nearest, quote, quote_name
+from archc.spec.diagnostics import Place, Source, fail, nearest
 from archc.spec.reader import MAX_BYTES
+from archc.text import listing, quote, quote_name
 
 STDIN = "-"
 SUFFIX = ".yaml"

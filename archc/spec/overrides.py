@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import TypeAlias
 
-from archc.spec.diagnostics import Findings, Place, Source, quote
+from archc.spec.diagnostics import Findings, Place, Source
 from archc.spec.reader import INVALID, Entry, Value, scalar
+from archc.text import quote
 
 Override: TypeAlias = str | tuple[str, object]
 """``NAME=VALUE``, or a name and its value as data."""

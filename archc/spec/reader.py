@@ -13,8 +13,9 @@ from typing import TypeAlias
 
 import yaml
 
-from archc.spec.diagnostics import Findings, Note, Place, Source, SpecError, fail, quote
+from archc.spec.diagnostics import Findings, Note, Place, Source, SpecError, fail
 from archc.spec.syntax import DIRECTIVES, explain
+from archc.text import quote
 
 MAX_BYTES = 1_000_000
 MAX_LEVELS = 64

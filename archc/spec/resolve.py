@@ -14,14 +14,7 @@ from pathlib import Path
 
 from archc.blocks import MAX_BLOCKS
 from archc.spec.ancestry import MAX_ANCESTORS, open_ancestor, read_mapping
-from archc.spec.diagnostics import (
-    Findings,
-    Note,
-    Place,
-    Source,
-    SpecError,
-    quote_name,
-)
+from archc.spec.diagnostics import Findings, Note, Place, Source, SpecError
 from archc.spec.files import open_parent, open_spec, shipped_folder
 from archc.spec.layers import place_layer
 from archc.spec.models import KEYS, NAME, Header, Spec
@@ -29,6 +22,7 @@ from archc.spec.overrides import Override, locate_with, parse_input, parse_with,
 from archc.spec.reader import INVALID, Entry, Value, read
 from archc.spec.stages import Written, place_stages, stage_attributes
 from archc.spec.validate import describe, is_nothing, tainted, unknown, validate
+from archc.text import quote_name
 
 _HEADER = list(Header.model_fields)
 _LISTS = ("stem", "stages", "head")

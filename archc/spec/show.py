@@ -6,9 +6,10 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 
-from archc.spec.diagnostics import Findings, Place, Source, display_width
+from archc.spec.diagnostics import Findings, Place, Source
 from archc.spec.models import PlacedLayer, PlacedStage, Spec
 from archc.spec.reader import scalar
+from archc.text import display_width
 
 DEFAULT = "default"
 ALIGNED = 48

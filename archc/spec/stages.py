@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from archc.blocks import MAX_BLOCKS, Stage, StageAttributes, block_types
-from archc.spec.diagnostics import Findings, Place, closest, listing, quote
+from archc.spec.diagnostics import Findings, Place, closest
 from archc.spec.models import KEYS, Attribute, PlacedStage
 from archc.spec.reader import Entry, Value
 from archc.spec.validate import describe, is_nothing, tainted, unknown, validate
+from archc.text import listing, quote
 
 _SHOWN = 4
 """How many stages a message names one by one."""

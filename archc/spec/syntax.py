@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import yaml
 
-from archc.spec.diagnostics import Diagnostic, Note, Place, Source, quote
+from archc.spec.diagnostics import Diagnostic, Note, Place, Source
+from archc.text import quote
 
 DIRECTIVES = "the one line with `%` that a spec may have is `%YAML 1.2`"
 

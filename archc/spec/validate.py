@@ -14,8 +14,9 @@ from typing import Any, Protocol, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from archc.blocks import StageAttributes
-from archc.spec.diagnostics import Findings, Place, closest, listing, nearest, quote
+from archc.spec.diagnostics import Findings, Place, closest, nearest
 from archc.spec.reader import INVALID, MAX_DIGITS, Value
+from archc.text import listing, quote
 
 Model = TypeVar("Model", bound=BaseModel)
 

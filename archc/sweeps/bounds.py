@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from archc.spec import Place, Source
-from archc.spec.diagnostics import Findings, closest, fail, listing, quote
+from archc.spec.diagnostics import Findings, closest, fail
 from archc.sweeps.plan import METRICS, Numbers
+from archc.text import listing, quote
 
 _SUFFIXES = {"": 0, "k": 3, "K": 3, "M": 6, "G": 9, "B": 9, "T": 12, "P": 15}
 _OTHER_NAMES = {

@@ -25,8 +25,8 @@ from archc.files import OutputError, leftovers, make_folder, reason, write_all
 from archc.graph import Network
 from archc.recipes import Recipe, load_recipe
 from archc.spec import Spec, SpecError, load_spec
-from archc.spec.diagnostics import listing
 from archc.spec.show import show
+from archc.text import listing
 from archc.training.checkpoints import newest_weights, sweep
 from archc.training.metrics import cut
 from archc.weights import read_checkpoint

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archc.files import reason
-from archc.spec.diagnostics import listing, quote_name
+from archc.text import listing, quote_name
 from archc.weights.files import require_safetensors
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from operator import itemgetter
 
 from archc.backends.numbers import shape as in_words
 from archc.graph import Network, Shape
-from archc.spec.diagnostics import listing, quote_name
+from archc.text import listing, quote_name
 
 # Modules that others put around a network or its parts: data parallelism, torch.compile, sharding,
 # checkpointing of activations. They may stand anywhere in a key.

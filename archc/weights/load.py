@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from archc.graph import Network, deploy_form, foldings
-from archc.spec.diagnostics import listing, quote, quote_name
+from archc.text import listing, quote, quote_name
 from archc.weights.checkpoint import Checkpoint, WeightsError
 from archc.weights.fit import OPTIONAL, Fit, fit
 from archc.weights.fold import FoldError, fold_weights

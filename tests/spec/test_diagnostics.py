@@ -5,16 +5,8 @@ from __future__ import annotations
 import pytest
 
 from archc.spec import Diagnostic, Note, Place, Source, SpecError
-from archc.spec.diagnostics import (
-    MAX_DIAGNOSTICS,
-    WINDOW,
-    Findings,
-    closest,
-    display_width,
-    excerpt,
-    listing,
-    quote,
-)
+from archc.spec.diagnostics import MAX_DIAGNOSTICS, WINDOW, Findings, closest, excerpt
+from archc.text import display_width, listing, quote
 
 
 def test_a_diagnostic_has_its_place_the_line_a_caret_and_a_hint() -> None:
