@@ -22,17 +22,27 @@ if TYPE_CHECKING:
     from archc.api import roofline as roofline
     from archc.api import sweep as sweep
     from archc.api import train as train
+    from archc.backends.figure import FigureError as FigureError
+    from archc.backends.onnx import OnnxError as OnnxError
     from archc.devices import DeviceError as DeviceError
+    from archc.devices import RunError as RunError
     from archc.errors import TrainingError as TrainingError
+    from archc.files import OutputError as OutputError
     from archc.graph import Network as Network
     from archc.spec import SpecError as SpecError
+    from archc.sweeps import SweepError as SweepError
     from archc.weights import WeightsError as WeightsError
 
 __version__ = "0.1.0"
 __all__ = [
     "DeviceError",
+    "FigureError",
     "Network",
+    "OnnxError",
+    "OutputError",
+    "RunError",
     "SpecError",
+    "SweepError",
     "TrainingError",
     "WeightsError",
     "compare",
@@ -55,8 +65,13 @@ __all__ = [
 
 _HOMES = {
     "DeviceError": "archc.devices",
+    "FigureError": "archc.backends.figure",
     "Network": "archc.graph",
+    "OnnxError": "archc.backends.onnx",
+    "OutputError": "archc.files",
+    "RunError": "archc.devices",
     "SpecError": "archc.spec",
+    "SweepError": "archc.sweeps",
     "TrainingError": "archc.errors",
     "WeightsError": "archc.weights",
 }

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Memory,
         Roofline,
     )
+    from archc.bench import BenchOptions, BenchResult
     from archc.exporting import ExportFormat
     from archc.sweeps import Unbuildable, Variant
     from archc.training import Observer, Score, Trained, TrainOptions
@@ -238,10 +239,11 @@ def compiled(module: torch.nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
     """A module in eval mode, compiled for inference: without gradients, with frozen weights.
 
     It takes images ``(batch, channels, height, width)``, compiles when it is first called, and anew
-    for images of another size or type. Weights become constants, which must not change afterwards.
-    On CUDA it replays CUDA graphs, and the convolutions of a deploy form take in the additions and
-    ReLUs that follow them. Raises ModuleNotFoundError where torch is not installed, TypeError for
-    what is no module, ValueError for one in training mode, also where it is called.
+    for images of another size or type, and where torch is told to compute otherwise. Weights become
+    constants, which must not change afterwards; in float64 on a CPU they do not. On CUDA it replays
+    CUDA graphs, and convolutions take in the additions and ReLUs that follow them. Raises
+    ModuleNotFoundError where torch is not installed, TypeError for what is no module, ValueError
+    for one in training mode, also where it is called.
     """
     from archc.live import require_torch
 
@@ -262,8 +264,9 @@ def export(
     """The network as an ONNX model (``"onnx"``) or a torch exported program (``"pt2"``).
 
     It takes float32 images ``(batch, channels, height, width)`` and returns the logits. The batch
-    size is free unless ``batch`` fixes it. Raises `WeightsError`, `OnnxError`, and
-    ModuleNotFoundError where torch or onnx is not installed.
+    size is free unless ``batch`` fixes it. Raises `WeightsError`, `OnnxError`, `DeviceError` for a
+    lack of memory, ValueError for another format or a batch below 1, and ModuleNotFoundError where
+    torch or onnx is not installed.
     """
     from archc.exporting import export
 
@@ -281,7 +284,7 @@ def verify(
     """Prove the emitted module equal to the network's graph, check by check.
 
     A row of the report says for each check whether it passed, its number, and which layers fail.
-    ``source`` is a source text to run and check instead of what archc emits.
+    ``source`` is a source text to check instead of what archc emits; it is executed.
     Raises `WeightsError`, `DeviceError`, and ModuleNotFoundError where torch is not installed.
     """
     from archc.live import require_torch
@@ -291,6 +294,21 @@ def verify(
 
     checkpoint = _checkpoint(weights)
     return verify(_network(spec), checkpoint, options, source=source, deploy=deploy)
+
+
+def bench(*specs: SpecLike, options: BenchOptions | None = None) -> list[BenchResult]:
+    """Time networks' modules, each with every batch size, beside the hardware's limit.
+
+    Times are in seconds, memory in bytes. Raises `DeviceError` for a device that is not there or
+    lacks the memory, `RunError` for a network that cannot be trained or compiled, ValueError for
+    options that exclude each other, and ModuleNotFoundError where torch is not installed.
+    """
+    from archc.live import require_torch
+
+    require_torch("timing a module")
+    from archc.bench import BenchOptions, at_best, bench
+
+    return at_best(list(bench([_network(spec) for spec in specs], options or BenchOptions())))
 
 
 def train(

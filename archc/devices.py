@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from archc.running import lacks_memory
+
 if TYPE_CHECKING:
     import torch
 
@@ -55,17 +57,14 @@ def find_device(name: str) -> torch.device:
 @contextmanager
 def on_device(name: str) -> Iterator[torch.device]:
     """The device of a name; running out of its memory inside raises `DeviceError`."""
-    import torch
 
     device = find_device(name)
     try:
         yield device
-    except (torch.OutOfMemoryError, MemoryError):
-        raise DeviceError(f"the memory of `{name}` does not suffice") from None
-    except RuntimeError as error:
-        if "DefaultCPUAllocator" not in str(error):
+    except Exception as error:
+        if not lacks_memory(error):
             raise
-        raise DeviceError("the memory of this machine does not suffice") from None
+        raise DeviceError(f"there is not enough memory to run it on `{name}`") from error
 
 
 def describe_device(device: torch.device) -> str:

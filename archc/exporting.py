@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import io
-import logging
-import warnings
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from archc.devices import on_device
 from archc.extras import require
 from archc.graph import Network, deploy_form
 from archc.live import build_module, require_torch
-from archc.words import in_words
+from archc.running import quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import torch
 
     from archc.weights import Checkpoint
@@ -33,11 +28,13 @@ def export(
     deploy: bool = False,
     batch: int | None = None,
 ) -> bytes:
-    """The content of an ``.onnx`` or a ``.pt2`` file.
+    """The content of an ``.onnx`` or a ``.pt2`` file, in float32.
 
     Without a checkpoint the weights are freshly initialised. The batch size is free unless
     ``batch`` fixes it. Raises `WeightsError` where the checkpoint does not fit, `OnnxError` where
-    the network is too large for ONNX, ModuleNotFoundError where torch or onnx is missing.
+    the network is too large for ONNX, `DeviceError` where it is for this machine's memory,
+    ModuleNotFoundError where torch or onnx is missing, ValueError for another format, or a batch
+    below 1.
     """
     if format not in EXPORT_FORMATS:
         raise ValueError(f"`format` must be one of {', '.join(EXPORT_FORMATS)}, not {format!r}")
@@ -47,7 +44,7 @@ def export(
     if format == "onnx":
         require("onnx", "an ONNX file", "onnx")
     with on_device("cpu"):
-        module = build_module(network, checkpoint, deploy=deploy).eval()
+        module = build_module(network, checkpoint, deploy=deploy).float().cpu().eval()
         network = deploy_form(network) if deploy else network
         if format == "onnx":
             from archc.backends.onnx import to_onnx
@@ -87,29 +84,3 @@ def exported(
     sizes = None if batch else ({0: torch.export.Dim("batch", min=1, max=most)},)
     with quiet():
         return torch.export.export(module, (images,), dynamic_shapes=sizes)
-
-
-NO_COMPILER = "there is no C++ compiler, which inductor needs"
-
-
-def why_not(error: Exception) -> str:
-    """Why torch could not export or compile a module, in a sentence."""
-    if "InvalidCxxCompiler" in f"{type(error).__name__} {error}":
-        return NO_COMPILER
-    if "Constraints violated (batch)" in str(error):
-        return "what it computes holds for one batch size only"
-    return in_words(error)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep torch's warnings about itself away from the user."""
-    logger = logging.getLogger("torch")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

@@ -25,10 +25,10 @@ def compiled(module: nn.Module) -> Callable[[Tensor], Tensor]:
     """A module in eval mode, compiled for inference: without gradients, with frozen weights.
 
     It takes images ``(batch, channels, height, width)``, compiles when it is first called, and anew
-    for images of another size or type. Weights become constants, which must not change afterwards;
-    in float64 on a CPU they do not. On CUDA it replays CUDA graphs, and convolutions take in the
-    additions and ReLUs that follow them. Raises TypeError for what is no module, ValueError for one
-    in training mode, also where it is called.
+    for images of another size or type, and where torch is told to compute otherwise. Weights become
+    constants, which must not change afterwards; in float64 on a CPU they do not. On CUDA it replays
+    CUDA graphs, and convolutions take in the additions and ReLUs that follow them. Raises TypeError
+    for what is no module, ValueError for one in training mode, also where it is called.
     """
     if not isinstance(module, nn.Module):
         kind = type(module).__name__
@@ -45,7 +45,8 @@ def compiled(module: nn.Module) -> Callable[[Tensor], Tensor]:
         if images.is_cuda:
             torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         kind = _circumstances(images)
-        if kind in seen and module.training == mode:
+        # On a GPU a forward may take no longer than to make sure again.
+        if images.is_cuda and kind in seen and module.training == mode:
             output = run(images)
         else:
             _check_mode(module)
@@ -70,7 +71,7 @@ def _check_mode(module: nn.Module) -> None:
 
 
 def _circumstances(images: Tensor) -> tuple[object, ...]:
-    """All that torch compiles anew for."""
+    """What torch compiles anew for, of what usually changes between calls."""
     device = images.device.type
     return (
         images.shape,
@@ -79,6 +80,9 @@ def _circumstances(images: Tensor) -> tuple[object, ...]:
         images.device,
         torch.is_inference_mode_enabled(),
         torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device),
+        torch.get_default_dtype(),
+        torch.get_num_threads(),
+        torch.get_deterministic_debug_mode(),
     )
 
 

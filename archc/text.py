@@ -51,3 +51,11 @@ def listing(words: Iterable[str], last: str = "or") -> str:
     """Words in a row: ``A, B or C``."""
     row = list(words)
     return f" {last} ".join([", ".join(row[:-1]), row[-1]] if len(row) > 1 else row)
+
+
+def in_words(error: BaseException) -> str:
+    """An exception's kind and the first line of its message, not too long."""
+    lines = str(error).strip().splitlines()
+    first = lines[0] if lines else ""
+    words = f"{type(error).__name__}: {first}" if first else type(error).__name__
+    return words if len(words) <= 200 else f"{words[:199]}…"

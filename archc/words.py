@@ -34,11 +34,3 @@ def folded(network: Network) -> str:
     if not found.kept:
         return f"{'all ' * (found.count > 1)}{norms} folded into convolutions"
     return f"{norms} folded into convolutions; {kept}"
-
-
-def in_words(error: BaseException) -> str:
-    """An exception's kind and the first line of its message, not too long."""
-    lines = str(error).strip().splitlines()
-    first = lines[0] if lines else ""
-    words = f"{type(error).__name__}: {first}" if first else type(error).__name__
-    return words if len(words) <= 200 else f"{words[:199]}…"

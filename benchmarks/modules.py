@@ -232,7 +232,7 @@ def _deployed_forward(
 ) -> Task:
     how: dict[str, Any] = {"memory_format": torch.channels_last, "dtype": dtype}
     module = _ours(name, folder, deploy=True).eval().to(**how)
-    return (_frozen if compiles else _forward)(module, _images(**how))
+    return _forward(archc.compiled(module) if compiles else module, _images(**how))
 
 
 def _their_folded_forward(name: str, folder: Path) -> Task:

@@ -74,8 +74,10 @@ def _shortcuts() -> str:
         f"`benchmarks/shortcuts.py` on {machine()}, {torch.get_num_threads()} threads, "
         f"torch {torch.__version__}: a training step with option A's shortcuts and one with B's. "
         f"The median over {PAIRS} pairs of modules, made anew, in {NETWORK_ROUNDS} rounds each, as "
-        "two modules of the same option differ by up to 2 %. Behind it, between which ratios half "
-        f"of all rounds lie.\n\n{table(heading, networks)}\n\n"
+        "two modules of the same option differ by up to 2 %. The ratio is the median over rounds "
+        "in turn, not the ratio of the medians before it; behind it, between which ratios half of "
+        "all rounds lie. What lies within 2 % of 1 does not tell A from B.\n\n"
+        f"{table(heading, networks)}\n\n"
         "Forward and backward of the first block that changes the shape and the one before it, in "
         f"{CHANGE_ROUNDS} rounds for each pair:\n\n{table(heading, blocks)}"
     )

@@ -14,6 +14,7 @@ from structures import STRUCTURES, network_of
 from torch import Tensor, fx, nn
 from torch._dynamo.backends.debugging import aot_eager
 from torch._dynamo.utils import counters
+from torch._inductor import config
 
 import archc
 from archc import inference
@@ -308,6 +309,38 @@ def test_a_module_runs_once_for_each_call() -> None:
 
 
 @needs_a_compiler
+def test_weights_are_constants_whenever_it_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anew for another size, and for whatever else torch compiles anew for."""
+    frozen = []
+
+    def backend(traced: fx.GraphModule, inputs: list[Tensor]) -> Callable[..., object]:
+        frozen.append(config.freezing)
+        run: Callable[..., object] = aot_eager(traced, inputs)
+        return run
+
+    monkeypatch.setattr(inference, "backend", backend)
+    network = network_of("vgg")
+    run = archc.compiled(archc.module(network).eval())
+    run(torch.randn(2, *network.input_shape))
+    run(torch.randn(3, *network.input_shape))
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads + 1)
+        run(torch.randn(2, *network.input_shape))
+    finally:
+        torch.set_num_threads(threads)
+    assert frozen == [True] * 3
+
+
+def test_a_part_in_training_mode_is_refused_later_too() -> None:
+    network = network_of("vgg")
+    module = archc.module(network).eval()
+    run = archc.compiled(module)
+    next(one for one in module.modules() if isinstance(one, nn.Linear)).train()
+    with pytest.raises(ValueError, match=r"^its part `.*` is in training mode: "):
+        run(torch.randn(2, *network.input_shape))
+
+
 def test_an_exported_program_is_compiled() -> None:
     network = archc.load("cifar10/plain20", input=(3, 8, 8))
     content = archc.export(network, "pt2", deploy=True)

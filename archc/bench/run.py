@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import reduce
 from typing import Any, TypeAlias
 
 import torch
@@ -21,19 +23,13 @@ from archc.bench.timing import (
     peak_memory,
     time_step,
 )
-from archc.devices import RunError, describe_device, on_device
-from archc.exporting import quiet, why_not
+from archc.devices import RunError, describe_device, find_device, on_device
 from archc.graph import Network, deploy_form
 from archc.graph.ops import BatchNorm2d
 from archc.inference import compiled
 from archc.live import build_module
+from archc.running import DTYPES, quiet, why_not
 from archc.weights import fold_weights
-
-DTYPES: dict[str, torch.dtype] = {
-    "float32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +37,8 @@ class BenchOptions:
     """What is measured, and how: on which device, with how many images of which type at once.
 
     A forward in eval mode, or with ``train`` a whole step: forward, loss, backward, SGD.
-    ``seconds`` is about how long a row is timed.
+    ``device`` is as `find_device` takes it: ``cpu``, ``cuda``, ``cuda:1``, ``auto``. ``seconds`` is
+    about how long a row is timed; at least ten runs are made, however long they take.
     """
 
     device: str = "cpu"
@@ -79,7 +76,8 @@ class BenchResult:
     """A row: times in seconds, memory in bytes, and the limit that the device's own rates set.
 
     The limit is the larger of multiply-adds over the matrix rate and bytes over the bandwidth,
-    both as measured in the same run; ``fraction`` is the limit over the median latency.
+    both as measured in the same run; ``fraction`` is the limit over the median latency. Memory is
+    the most that torch held at once.
     """
 
     name: str
@@ -112,23 +110,55 @@ class BenchResult:
 def bench(networks: Sequence[Network], options: BenchOptions) -> Iterator[BenchResult]:
     """Measure networks one after another, each with every batch size.
 
-    Raises `DeviceError` for a device that is not there or does not have the memory, `RunError`
-    for a network that cannot be trained or compiled, ValueError for options that exclude each
-    other.
+    Each row is beside the best rates until then; `at_best` sets all beside the best of all. torch's
+    random numbers are left as they are. Raises `DeviceError` for a device that is not there,
+    `RunError` for a network that cannot be trained, ValueError for options that exclude each other;
+    while measuring, `DeviceError` where memory does not suffice, `RunError` for a network that
+    cannot be compiled.
     """
     if options.deploy and options.train:
         raise ValueError("the deploy form has no norms: it is not for training")
     if options.train:
         for network in networks:
             _check_trainable(network, min(options.batches))
-    with on_device(options.device) as device, quiet():
-        rates = measure_rates(device, DTYPES[options.dtype])
-        for network in networks:
-            for batch in options.batches:
-                # Whatever else the machine does slows rates and rows alike: both are tried again
-                # beside each row, and the best counts.
-                rates = rates.or_better(measure_rates(device, DTYPES[options.dtype], 1.0))
-                yield _measure(network, batch, options, rates, device)
+    find_device(options.device)
+    return _rows(networks, options)
+
+
+def at_best(rows: Sequence[BenchResult]) -> list[BenchResult]:
+    """Rows of one device and type, each beside the best rates of all."""
+    if not rows:
+        return []
+    rates = reduce(Rates.or_better, (row.rates for row in rows))
+    return [row.judged_by(rates) for row in rows]
+
+
+FIRST_RATES, MORE_RATES = 2.0, 1.0
+"""For how many seconds rates are measured at first, and once more beside each row; for no longer
+than a row is timed."""
+
+
+def _rows(networks: Sequence[Network], options: BenchOptions) -> Iterator[BenchResult]:
+    dtype = _dtype(options)
+    rates: Rates | None = None
+    for network in networks:
+        for batch in options.batches:
+            # Whatever else the machine does slows rates and rows alike: both are tried again
+            # beside each row, and the best counts.
+            with on_device(options.device) as device, quiet(), _own_random_numbers(device):
+                if rates is None:
+                    rates = measure_rates(device, dtype, min(FIRST_RATES, options.seconds))
+                more = measure_rates(device, dtype, min(MORE_RATES, options.seconds))
+                rates = rates.or_better(more)
+                row = _measure(network, batch, options, rates, device)
+            yield row
+
+
+@contextmanager
+def _own_random_numbers(device: torch.device) -> Iterator[None]:
+    """Leave the caller's as they are."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        yield
 
 
 def _check_trainable(network: Network, batch: int) -> None:
@@ -146,7 +176,7 @@ def _check_trainable(network: Network, batch: int) -> None:
 def _measure(
     network: Network, batch: int, options: BenchOptions, rates: Rates, device: torch.device
 ) -> BenchResult:
-    dtype = DTYPES[options.dtype]
+    dtype = _dtype(options)
     module = prepared(network, options, device)
     images = torch.randn(batch, *network.input_shape, device=device)
     step, kept = _step(module, images, options, device)
@@ -178,6 +208,11 @@ def _measure(
     )
 
 
+def _dtype(options: BenchOptions) -> torch.dtype:
+    dtype: torch.dtype = getattr(torch, options.dtype)
+    return dtype
+
+
 def _limit(multiply_adds: int, bytes_moved: int, rates: Rates) -> tuple[float, str]:
     """The larger of both bounds in seconds, and which it is."""
     bounds = {
@@ -192,8 +227,6 @@ def _try_compiled(step: Step) -> None:
     """Run a compiled step for the first time, which compiles it; raises `RunError`."""
     try:
         step()
-    except torch.OutOfMemoryError:
-        raise
     except Exception as error:
         raise RunError(f"torch.compile fails: {why_not(error)}") from None
 
@@ -213,7 +246,7 @@ def prepared(network: Network, options: BenchOptions, device: torch.device) -> n
         module = folded
     module.train(options.train)
     if not options.train:
-        module.to(DTYPES[options.dtype])
+        module.to(_dtype(options))
     if options.channels_last:
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return module
@@ -229,7 +262,7 @@ def _settle(module: nn.Module, network: Network, device: torch.device) -> None:
         norm.momentum = 1.0
     module.train()(torch.randn(4, *network.input_shape, device=device))
     for norm in norms:
-        norm.momentum = 0.1
+        norm.momentum = BatchNorm2d.MOMENTUM
 
 
 Kept: TypeAlias = Callable[[], Iterable[Tensor]]
@@ -243,7 +276,7 @@ def _step(
         images = images.to(memory_format=torch.channels_last)
     if options.train:
         return _training_step(module, images, options, device)
-    images = images.to(DTYPES[options.dtype])
+    images = images.to(_dtype(options))
     run: Callable[[Tensor], Tensor] = module
     if options.compile:
         torch.compiler.reset()
@@ -266,7 +299,7 @@ def _training_step(
         torch.compiler.reset()
         run = torch.compile(module, options={"triton.cudagraphs": device.type == "cuda"})
     optimizer = torch.optim.SGD(module.parameters(), lr=1e-4, momentum=0.9)
-    dtype = DTYPES[options.dtype]
+    dtype = _dtype(options)
     with torch.no_grad():
         classes = module.eval()(images[:1]).numel()
     module.train()

@@ -20,6 +20,7 @@ from archc.cli.common import (
     specs,
     with_progress,
 )
+from archc.running import DTYPES
 
 if TYPE_CHECKING:
     from archc.backends.table import Table
@@ -58,7 +59,7 @@ class _Seconds(click.FloatRange):
 )
 @click.option(
     "--dtype",
-    type=click.Choice(["float32", "bfloat16", "float16"]),
+    type=click.Choice(DTYPES),
     default="float32",
     show_default=True,
     help="With --train, of autocast.",
@@ -72,7 +73,7 @@ class _Seconds(click.FloatRange):
     type=_Seconds(min=0.1, max=600),
     default=3.0,
     show_default=True,
-    help="About how long each row is timed.",
+    help="About how long each row is timed; ten runs at least.",
 )
 @click.option(
     "--format", "format_", type=click.Choice(["table", "json"]), default="table", show_default=True
@@ -107,21 +108,33 @@ def command(
     if deploy and train:
         raise click.UsageError("--deploy goes not with --train: the deploy form has no norms")
     networks = load_networks(specs, with_, input_)
-    from archc.devices import find_device
+    from archc.devices import DeviceError, RunError, find_device
     from archc.live import require_torch
 
     require_torch("timing a module")
     find_device(device)
-    from archc.bench import BenchOptions, bench
+    from archc.bench import BenchOptions, at_best, bench
 
     options = BenchOptions(device, batches, dtype, deploy, compile_, train, channels_last, seconds)
     names = [spec for spec in specs for _ in batches]
     rows = bench(networks, options)
-    results = [next(rows) for _ in with_progress(names, "measuring")]
-    results = [one.judged_by(results[-1].rates) for one in results]  # the best of all rows
-    if format_ == "json":
-        from archc.backends.jsontext import to_text
+    results: list[BenchResult] = []
+    try:
+        for _ in with_progress(names, "measuring"):
+            results.append(next(rows))
+    except (DeviceError, RunError):
+        if results:  # what was measured is not lost; a file is whole or not written
+            _put_out(names[: len(results)], at_best(results), format_, None)
+        raise
+    _put_out(names, at_best(results), format_, output)
 
+
+def _put_out(
+    names: Sequence[str], results: Sequence[BenchResult], format_: str, output: Path | None
+) -> None:
+    from archc.backends.jsontext import to_text
+
+    if format_ == "json":
         records = [{"spec": s, **r.as_dict()} for s, r in zip(names, results, strict=True)]
         put_out(to_text(records), output)
     elif output is None:

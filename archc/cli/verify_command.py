@@ -20,6 +20,7 @@ from archc.cli.common import (
     weights,
     with_progress,
 )
+from archc.running import BACKENDS
 
 if TYPE_CHECKING:
     from archc.verify import Report, Row
@@ -49,7 +50,7 @@ _MARKS = {True: "✓", False: "✗", None: "–"}
 )
 @click.option(
     "--backend",
-    type=click.Choice(["inductor", "aot_eager", "eager"]),
+    type=click.Choice(BACKENDS),
     default="inductor",
     show_default=True,
     help="What torch.compile compiles with; inductor needs a C++ compiler.",

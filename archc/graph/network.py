@@ -63,6 +63,11 @@ class Node:
         return isinstance(self.op, (Conv2d, Linear))
 
     @property
+    def is_module(self) -> bool:
+        """Whether the op has to be a module: it has numbers of its own, or its place is counted."""
+        return bool(self.op.numbers) or self.id.rpartition(".")[2].isdigit()
+
+    @property
     def attributes(self) -> dict[str, Any]:
         """Everything about the node but its id, under the names that archc's JSON uses."""
         return {
@@ -179,7 +184,8 @@ class Network:
         """The network as a networkx graph.
 
         Nodes bear `Node.attributes`; an edge's ``position`` is its place among the target's
-        inputs, and the graph's own attributes are name, title, description and input.
+        inputs, and the graph's own attributes are name, title, description and input. It is made
+        once, for all that read it: change a copy.
         """
         import networkx
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import copy
 import traceback
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property, partial
-from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -16,12 +14,9 @@ from torch import Tensor, nn
 from archc.backends.numbers import counted
 from archc.backends.pytorch import emit
 from archc.devices import on_device
-from archc.exporting import NO_COMPILER, exported, quiet, why_not
-from archc.graph import Network, deploy_form, foldings
-from archc.graph.ops import BatchNorm2d, Conv2d, Dropout, Linear
+from archc.graph import Network, Shape, deploy_form
 from archc.live import instance, source_name
-from archc.verify import interpreter
-from archc.verify.inputs import check_inputs
+from archc.running import BACKENDS, fault_of, lacks_memory, quiet
 from archc.verify.report import Fault, Report, Row
 from archc.verify.structure import (
     check_initial_values,
@@ -32,26 +27,8 @@ from archc.verify.structure import (
     check_state,
     observe,
 )
-from archc.verify.values import (
-    check_predict,
-    compare_gradients,
-    differs,
-    distance,
-    first_without_gradient,
-    follow,
-    gradients_differ,
-    norm_distance,
-)
-from archc.weights import (
-    Checkpoint,
-    describe,
-    fold_weights,
-    match,
-    weights_to_load,
-)
-from archc.words import in_words
-
-State: TypeAlias = Mapping[str, Tensor]
+from archc.verify.subject import Subject
+from archc.weights import Checkpoint, describe, match, weights_to_load
 
 CHECKS = (
     "emitted source",
@@ -70,23 +47,6 @@ CHECKS = (
     "deploy form",
 )
 """What is checked, in this order."""
-
-BACKENDS = ("inductor", "aot_eager", "eager")
-"""What torch.compile may compile with. Inductor is torch's default and needs a C++ compiler; the
-others only take the module apart and put it together again."""
-
-LOUDER = 8
-"""How many times as large the images are in eval mode as those that the statistics come from, so
-that a value that is cut off somewhere (a ReLU6) shows."""
-
-GRADIENTS = 1e-4
-"""How far gradients may differ where they are not bit-equal, as the norm of the difference over
-the norm: autograd may sum in another order."""
-LOGITS = 1e-5
-"""How far other ways to run a module may differ, over the largest logit, unless float32 itself
-keeps the network from being computed as exactly."""
-FOLDED = 1e-12
-"""How far the deploy form may differ in float64: norm of the difference over norm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +77,10 @@ def verify(
 ) -> Report:
     """Check an emitted module against its network's graph.
 
-    ``source`` is what to check, by default what archc emits; ``file`` is where it was read.
-    Weights are freshly initialised unless there is a checkpoint. With ``deploy`` it is the
-    network's deploy form, with folded weights. Raises `WeightsError` where the checkpoint does not
-    fit, `DeviceError` for a device that is not there.
+    ``source`` is what to check, by default what archc emits: Python, which is executed. ``file`` is
+    where it was read. Weights are freshly initialised unless there is a checkpoint. With
+    ``deploy`` it is the network's deploy form, with folded weights. Raises `WeightsError` where the
+    checkpoint does not fit, `DeviceError` for a device that is not there or lacks the memory.
     """
     options = options or Options()
     told, weights = None, None
@@ -128,38 +88,40 @@ def verify(
         told = describe(checkpoint, match(network, checkpoint, deploy=deploy))
         weights = weights_to_load(network, checkpoint, deploy=deploy)
     network = deploy_form(network) if deploy else network
-    text = emit(network) if source is None else source
+    text = _Text(network.name, emit(network) if source is None else source, file)
     done: dict[str, Row] = {}
     with on_device(options.device) as device, _as_it_was(device), _reproducible(device):
-        subject = _Subject(network, text, weights, options, device, file)
         try:
-            for row in _rows(subject):
+            for row in _rows(network, text, weights, options, device):
                 done[row.check] = row
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a source may raise anything
             ours = source is None and isinstance(error, Exception)
-            if ours or isinstance(error, torch.OutOfMemoryError):
+            if ours or lacks_memory(error):
                 raise
-            done[CHECKS[0]] = subject.fails(error)
+            done[CHECKS[0]] = text.fails(error, otherwise="cannot be verified: ")
     rows = [done.get(check, Row.skipped(check)) for check in CHECKS]
     if told is not None:
         rows.insert(0, Row.of("weights", told))
     return Report(network.name, options.device, tuple(rows))
 
 
-def _rows(subject: _Subject) -> Iterator[Row]:
+def _rows(
+    network: Network,
+    text: _Text,
+    weights: Mapping[str, Tensor] | None,
+    options: Options,
+    device: torch.device,
+) -> Iterator[Row]:
     """The rows of the checks, up to one whose failure makes the rest impossible."""
-    network = subject.network
     try:
-        module = subject.fresh
+        module = text.instance()
         on_meta = copy.deepcopy(module).to("meta")
     except Exception as error:
-        yield subject.fails(error)
+        yield text.fails(error)
         return
-    lines = counted(subject.text.count("\n"), "line")
-    taken = f", {type(module).__name__}" if subject.file else ""
-    yield Row.of(CHECKS[0], lines + taken, check_modes(module))
+    yield Row.of(CHECKS[0], text.summary(module), check_modes(module))
     yield check_parameters(network, module)
     state = check_state(network, module)
     yield state
@@ -169,271 +131,60 @@ def _rows(subject: _Subject) -> Iterator[Row]:
     yield from (check_shapes(network, seen), check_multiply_adds(network, seen))
     if not state.passed:
         return
-    yield from subject.training()
-    inference = subject.inference()
+    images = _images(options.batch, network.input_shape).to(device)
+    subject = Subject(network, module, weights, images)
+    yield from subject.check_training()
+    inference = subject.check_inference()
     yield inference
     if inference.passed:
-        yield subject.other_inputs()
-        yield from (subject.export(), subject.compile(), subject.deploy())
+        yield subject.check_other_inputs()
+        yield subject.check_export()
+        yield subject.check_compile(options.backend)
+        yield subject.check_deploy()
 
 
-@dataclass
-class _Subject:
-    """A module and the state that the interpreter runs with, on one device."""
+def _images(batch: int, input_shape: Shape) -> Tensor:
+    """Normally distributed images, the same in every run."""
+    return torch.randn(batch, *input_shape, generator=torch.Generator().manual_seed(1))
 
-    network: Network
-    text: str
-    weights: State | None
-    options: Options
-    device: torch.device
+
+@dataclass(frozen=True)
+class _Text:
+    """The source of a network's module, and the file that it was read from, if any."""
+
+    network: str
+    source: str
     file: str | None
 
-    def fails(self, error: BaseException) -> Row:
-        """The row of a source that cannot be run, with the line that it got to."""
-        name = source_name(self.network.name, self.text, self.file)
-        frames = traceback.extract_tb(error.__traceback__)
-        lines = [frame.lineno for frame in frames if frame.filename == name]
-        where = f" (line {lines[-1]})" if lines else ""
-        return Row.of(CHECKS[0], "", [Fault("", in_words(error) + where)])
-
-    @cached_property
-    def fresh(self) -> nn.Module:
-        """The emitted module, in every run the same; `module` is it too, with its weights."""
+    def instance(self) -> nn.Module:
+        """A fresh module, the same in every run. Raises whatever the source does."""
         torch.manual_seed(0)
         usual = torch.get_default_dtype()
         try:
-            fresh = instance(self.network.name, self.text, self.file)
+            made = instance(self.network, self.source, self.file)
         finally:
             found = torch.get_default_dtype()
             torch.set_default_dtype(usual)
         if found != usual:
             raise TypeError(f"it makes {found} torch's default type".replace("torch.", ""))
-        return fresh
+        return made
 
-    @cached_property
-    def given(self) -> State:
-        """What the module is told to load, whatever it makes of that."""
-        return self.weights or varied(self.network, self.fresh.state_dict())
+    def summary(self, module: nn.Module) -> str:
+        """How long it is, and of a file which class was taken."""
+        lines = counted(self.source.count("\n"), "line")
+        return f"{lines}, {type(module).__name__}" if self.file else lines
 
-    @cached_property
-    def module(self) -> nn.Module:
-        """The emitted module with the weights of the checkpoint, or with varied ones."""
-        self.fresh.load_state_dict(self.given, strict=False)
-        return self.fresh.to(self.device)
+    def fails(self, error: BaseException, otherwise: str = "") -> Row:
+        """The row of a source that cannot be run, with the line that it got to.
 
-    @cached_property
-    def images(self) -> Tensor:
-        """Normally distributed images, the same in every run."""
-        generator = torch.Generator().manual_seed(1)
-        size = (self.options.batch, *self.network.input_shape)
-        return torch.randn(size, generator=generator).to(self.device)
-
-    def state(self, *, learns: bool = False) -> dict[str, Tensor]:
-        """A copy of the module's state for the interpreter."""
-        learned = dict(self.module.named_parameters())
-        return {
-            key: self.given.get(key, tensor)
-            .detach()
-            .to(tensor, copy=True)
-            .requires_grad_(learns and key in learned)
-            for key, tensor in self.module.state_dict().items()
-        }
-
-    def training(self) -> Iterator[Row]:
-        """Values, running statistics and gradients of a training step; then the module's running
-        statistics become those of the batch, unless they came with its weights."""
-        before = self.state()
-        state = self.state(learns=True)
-        network, module = self.network, self.module
-        module.train()
-        images = self.images.clone().requires_grad_()
-        expected = interpreter.run(network.graph, state, images, training=True)
-        output, faults = follow(network, module, images, expected)
-        if output is not None and not faults:
-            yield self._gradients(output, expected[network.logits], state, images)
-            yield self._statistics(state)
-            faults += self._predict_in_training(expected[network.output])
-        yield self._values("training", faults)
-        del output, expected
-        module.zero_grad()
-        if self.weights is None:
-            with torch.no_grad():
-                interpreter.run(network.graph, before, self.images, training=True, momentum=1.0)
-        self.given = before
-        module.load_state_dict(before)
-
-    def _predict_in_training(self, expected: Tensor) -> list[Fault]:
-        """Dropout apart: there, only the ops of a forward drop the same elements."""
-        network = self.network
-        if any(isinstance(node.op, Dropout) for node in network.nodes.values()):
-            return []
-        with torch.no_grad():
-            found = {network.output: expected.detach()}
-            return list(check_predict(network, self.module, self.images, found))
-
-    def _values(self, check: str, faults: Collection[Fault]) -> Row:
-        ops = list(self.network.nodes).index(self.network.logits)
-        return _bit_for_bit(check, counted(ops, "op"), faults)
-
-    def _statistics(self, state: State) -> Row:
-        buffers = dict(self.module.named_buffers())
-        faults = self._changed(state)
-        if not buffers and not faults:
-            return Row.of("running statistics", "there are none")
-        return _bit_for_bit("running statistics", counted(len(buffers), "buffer"), faults)
-
-    def _changed(self, state: State) -> Collection[Fault]:
-        """The layers whose parameters and buffers are not what they should be now."""
-        faults: dict[str, Fault] = {}
-        for key, found in [*self.module.named_parameters(), *self.module.named_buffers()]:
-            layer, _, name = key.rpartition(".")
-            expected = state.get(key)
-            difference = "the graph has none"
-            if expected is not None:
-                difference = differs(found.detach(), expected.detach())
-            if difference:
-                faults.setdefault(layer, Fault(layer, f"`{name}`: {difference}"))
-        return faults.values()
-
-    def _gradients(self, output: Tensor, expected: Tensor, state: State, images: Tensor) -> Row:
-        network, module = self.network, self.module
-        probe = torch.randn(output.shape, generator=torch.Generator().manual_seed(2))
-        probe = probe.to(self.device)
-        torch.autograd.backward(expected, probe)
-        of_images, images.grad = images.grad, None
-        try:
-            torch.autograd.backward(output, probe)
-        except RuntimeError as error:
-            fault = Fault(first_without_gradient(network, module), in_words(error))
-            return Row.of("gradients", "fail", [fault])
-        number, faults = compare_gradients(network, module, state, GRADIENTS)
-        if not faults and (words := gradients_differ(images.grad, of_images, GRADIENTS)):
-            faults.append(Fault("", f"the images' gradient {words}"))
-        return Row.of("gradients", number if network.params else "nothing is learned", faults)
-
-    @torch.no_grad()
-    def inference(self) -> Row:
-        """Values of a forward in eval mode."""
-        images, module = LOUDER * self.images, self.module
-        module.eval()
-        expected = interpreter.run(self.network.graph, self.state(), images)
-        _, faults = follow(self.network, module, images, expected)
-        faults = faults or list(check_predict(self.network, module, images, expected))
-        faults = faults or list(self._changed(self.state()))
-        return self._values("inference", faults)
-
-    @cached_property
-    def logits(self) -> Tensor:
-        """What the module returns in eval mode."""
-        self.module.eval()
-        with torch.no_grad():
-            result: Tensor = self.module(self.images)
-            return result
-
-    @cached_property
-    def exact(self) -> Tensor:
-        """What the graph says in float64."""
-        state = {key: t.double() if t.is_floating_point() else t for key, t in self.state().items()}
-        with torch.no_grad():
-            values = interpreter.run(self.network.graph, state, self.images.double())
-        return values[self.network.logits]
-
-    @cached_property
-    def tolerance(self) -> float:
-        """How far logits may differ: no less than float32 itself keeps them from what is exact."""
-        return max(LOGITS, 4 * distance(self.logits, self.exact))
-
-    def other_inputs(self) -> Row:
-        """More images than one batch has, fewer, of other types, in another layout."""
-        return check_inputs(
-            self.network, self.module, self.images, self.logits, self.tolerance, GRADIENTS
-        )
-
-    def export(self) -> Row:
-        """The program that torch.export makes, with a free batch size."""
-        make = partial(exported, self.module, self.network)
-        return self._other_way("torch.export", lambda: make().module(), batch_is_free=True)
-
-    def compile(self) -> Row:
-        """The whole module as one graph of torch.compile's."""
-        torch.compiler.reset()
-        return self._other_way(
-            "torch.compile",
-            lambda: torch.compile(self.module, backend=self.options.backend, fullgraph=True),
-        )
-
-    @torch.no_grad()
-    def _other_way(
-        self,
-        check: str,
-        make: Callable[[], Callable[[Tensor], Tensor]],
-        *,
-        batch_is_free: bool = False,
-    ) -> Row:
-        """Whether another way to run the module succeeds and agrees."""
-        alone = self.images[:1]
-        try:
-            with quiet():
-                run = make()
-                pairs = [(run(self.images), self.logits)]
-                if batch_is_free:
-                    pairs.append((run(alone), self.module(alone)))
-        except Exception as error:
-            words = why_not(error)
-            otherwise = "; `--backend aot_eager` needs none" * (words == NO_COMPILER)
-            return Row.of(check, "fails", [Fault("", words + otherwise)])
-        if all(torch.equal(output, expected) for output, expected in pairs):
-            return Row.of(check, "bit for bit")
-        far = max(distance(output, expected) for output, expected in pairs)
-        number = f"within {far:.0e}"
-        faults = [Fault("", f"is off by {far:.1e} of the largest logit")]
-        return Row.of(check, number, faults if not far <= self.tolerance else [])
-
-    @torch.no_grad()
-    def deploy(self) -> Row:
-        """The deploy form with folded weights, in float64."""
-        found = foldings(self.network)
-        if not found.count:
-            return Row.of("deploy form", "no norm to fold")
-        state = {key: t.double() if t.is_floating_point() else t for key, t in self.state().items()}
-        folded = instance(self.network.name, emit(deploy_form(self.network)))
-        folded = folded.double().to(self.device).eval()
-        folded.load_state_dict(fold_weights(self.network, state))
-        far = norm_distance(folded(self.images.double()), self.exact)
-        kept = f", {len(found.kept)} kept" if found.kept else ""
-        number = f"{counted(found.count, 'norm')} folded{kept}, within {far:.0e} in float64"
-        faults = [Fault("", f"is off by {far:.1e} in float64, norm over norm")]
-        return Row.of("deploy form", number, faults if not far <= FOLDED else [])
-
-
-@torch.no_grad()
-def varied(network: Network, state: State) -> State:
-    """All weights, norms and biases, drawn away from the zeros and ones that they start as.
-
-    Faults hide behind those, and behind whatever else a source may start its weights as. Of a
-    norm's weights and biases some are negative, as in networks that were trained.
-
-    While half of all relus are closed, a deep plain network is chaotic: 110 layers with norms
-    amplify a rounding error a hundred million times, so that nothing but the same bits can agree
-    (Yang et al. 2019, "A mean field theory of batch normalization"). With shifts around 1 most
-    relus are open, as in networks that can be trained.
-    """
-    drawn = {}
-    for node in network.nodes.values():
-        weight, bias = (f"{node.id}.{name}" for name in ("weight", "bias"))
-        if isinstance(node.op, BatchNorm2d):
-            for key, first in ((weight, 0), (bias, 1)):
-                drawn[key] = nn.init.normal_(torch.empty_like(state[key]), 1, 0.2)
-                drawn[key][first::16] *= -1
-        elif isinstance(node.op, (Conv2d, Linear)):
-            drawn[weight] = nn.init.kaiming_normal_(torch.empty_like(state[weight]))
-            if bias in state:
-                drawn[bias] = nn.init.normal_(torch.empty_like(state[bias]), 0, 0.1)
-    return drawn
-
-
-def _bit_for_bit(check: str, what: str, faults: Collection[Fault]) -> Row:
-    return Row.of(check, "differs" if faults else f"{what} bit for bit", faults)
+        ``otherwise`` stands before what none of its lines has raised.
+        """
+        name = source_name(self.network, self.source, self.file)
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.lineno for frame in frames if frame.filename == name]
+        words = fault_of(error)
+        words = f"{words} (line {lines[-1]})" if lines else f"{otherwise}{words}"
+        return Row.of(CHECKS[0], "", [Fault("", words)])
 
 
 @contextmanager

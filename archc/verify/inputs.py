@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from archc.graph import Network
+from archc.running import fault_of
 from archc.verify import interpreter
 from archc.verify.report import Fault, Row
 from archc.verify.trail import Trail
 from archc.verify.values import check_predict, distance, follow, gradients_differ
-from archc.words import in_words
 
 LARGE = 2**20
 """How many times as large images are, in float64, so that values show that are cut off high up."""
@@ -76,7 +76,7 @@ def _with_gradients(
     try:
         (ours,) = torch.autograd.grad(output, images, probe, allow_unused=True)
     except RuntimeError as error:
-        yield Fault("", in_words(error))
+        yield Fault("", fault_of(error))
         return
     if words := gradients_differ(ours, theirs, tolerance):
         yield Fault("", f"the images' gradient {words}")
@@ -99,7 +99,7 @@ def _in_bfloat16(module: nn.Module, images: Tensor) -> Iterator[Fault]:
         try:
             output = module(images.bfloat16())
         except Exception as error:
-            yield Fault(trail.end, in_words(error))
+            yield Fault(trail.end, fault_of(error))
             return
     if output.dtype != torch.bfloat16:
         yield Fault("", f"puts out {output.dtype}".replace("torch.", ""))
@@ -115,7 +115,7 @@ def _in_channels_last(
         try:
             output = module(images.to(memory_format=layout))
         except Exception as error:
-            yield Fault(trail.end, in_words(error))
+            yield Fault(trail.end, fault_of(error))
             return
     far = distance(output, logits)
     if not far <= tolerance:

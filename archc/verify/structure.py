@@ -1,4 +1,4 @@
-"""What can be checked of a module without computing anything."""
+"""What can be checked of a module without running it on images: its tensors, shapes and counts."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from archc.backends.numbers import counted, exactly, shape
-from archc.graph import Network, Node, Shape
+from archc.graph import Network, Shape
 from archc.graph.ops import Conv2d, Linear, Op
+from archc.running import fault_of
 from archc.verify.report import Fault, Row
 from archc.verify.trail import Trail
 from archc.weights.fit import OPTIONAL
-from archc.words import in_words
 
 BATCH = 2
 
@@ -49,7 +49,7 @@ def observe(module: nn.Module, input_shape: Shape) -> Observation:
         try:
             module(torch.empty(BATCH, *input_shape, device="meta"))
         except Exception as error:
-            seen.error = Fault(trail.end, in_words(error))
+            seen.error = Fault(trail.end, fault_of(error))
     for hook in hooks:
         hook.remove()
     root = type(module).__name__
@@ -205,13 +205,8 @@ def _compare_shapes(network: Network, seen: Observation) -> Iterator[Fault]:
             wrong.add(node.id)
         if found is not None and not follows:
             yield Fault(node.id, f"puts out {shape(found)}, not {shape(node.output_shape)}")
-        elif found is None and seen.error is None and is_module(node):
+        elif found is None and seen.error is None and node.is_module:
             yield Fault(node.id, "there is no such module, or it is not called")
-
-
-def is_module(node: Node) -> bool:
-    """Whether a layer has to be a module: it has numbers of its own, or its place is counted."""
-    return bool(node.op.numbers) or node.id.rpartition(".")[2].isdigit()
 
 
 def check_multiply_adds(network: Network, seen: Observation) -> Row:

@@ -18,11 +18,10 @@ from torch.overrides import TorchFunctionMode
 
 from archc.graph import Network
 from archc.graph.ops import Add, Dropout, Input
+from archc.running import fault_of
 from archc.verify.interpreter import seed_dropout
 from archc.verify.report import Fault
-from archc.verify.structure import is_module
 from archc.verify.trail import Trail
-from archc.words import in_words
 
 Values = Mapping[str, Tensor]
 
@@ -52,10 +51,9 @@ def follow(
         try:
             with watch:
                 output = module(own)
-        except torch.OutOfMemoryError:
-            raise
         except Exception as error:
-            return None, [*watch.culprits(), Fault(trail.end, in_words(error))][:1]
+            fault = Fault(trail.end, fault_of(error))
+            return None, [*watch.culprits(), fault][:1]
     faults = watch.culprits(at_the_end=True)
     if not faults and (difference := differs(output, expected[network.logits])):
         faults = [Fault("", f"returns another value than {network.logits}: {difference}")]
@@ -75,7 +73,7 @@ def check_predict(
     try:
         found = module.predict(own)  # type: ignore[operator]
     except Exception as error:
-        yield Fault(network.output, f"`predict` fails: {in_words(error)}")
+        yield Fault(network.output, f"`predict` fails: {fault_of(error)}")
         return
     if difference := differs(found, expected[network.output].detach()):
         yield Fault(network.output, f"`predict` returns another value: {difference}")
@@ -209,7 +207,7 @@ class _Watch(TorchFunctionMode):
     def _serves_another(self, path: str) -> bool:
         """Whether a module has computed its own layer already and may now compute those of others,
         as a single ReLU of a block does."""
-        return self.called[path] > 0 and not is_module(self.network.nodes[path])
+        return self.called[path] > 0 and not self.network.nodes[path].is_module
 
     def _before(self, path: str) -> Any:
         node = self.network.nodes[path]

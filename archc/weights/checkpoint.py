@@ -101,8 +101,8 @@ def _read_safetensors(file: str) -> dict[str, Tensor]:
         return load_file(file)
     except (SafetensorError, OSError, ValueError, KeyError, MemoryError, RuntimeError) as error:
         if _lacks_memory(error):
-            raise WeightsError(file, TOO_LARGE) from None
-        raise WeightsError(file, "is no whole safetensors file: truncated or damaged") from None
+            raise WeightsError(file, TOO_LARGE) from error
+        raise WeightsError(file, "is no whole safetensors file: truncated or damaged") from error
 
 
 def _read_pickled(file: str) -> object:
@@ -117,18 +117,18 @@ def _read_pickled(file: str) -> object:
         refused = re.search(r"GLOBAL (\S+)", str(error))
         if refused is not None:
             what = f"holds more than tensors: loading it would call `{quote_name(refused[1])}`"
-            raise WeightsError(file, f"{what}; nothing was executed", SAVE_HINT) from None
+            raise WeightsError(file, f"{what}; nothing was executed", SAVE_HINT) from error
         if "Unsupported operand" in str(error):
             what = (
                 "is damaged, or no pickle of protocol 2, which torch.save writes; nothing was "
                 "executed"
             )
-            raise WeightsError(file, what, SAVE_HINT) from None
-        raise WeightsError(file, DAMAGED) from None
+            raise WeightsError(file, what, SAVE_HINT) from error
+        raise WeightsError(file, DAMAGED) from error
     except Exception as error:
         # Whatever torch stumbles over in a damaged file: its zip reader, its unpickler and its
         # storages raise a dozen types.
-        raise WeightsError(file, TOO_LARGE if _lacks_memory(error) else DAMAGED) from None
+        raise WeightsError(file, TOO_LARGE if _lacks_memory(error) else DAMAGED) from error
 
 
 def _lacks_memory(error: Exception) -> bool:
@@ -144,8 +144,8 @@ def _check_archive(file: str) -> None:
     """
     try:
         archive = zipfile.ZipFile(file)
-    except Exception:  # half a dozen types
-        raise WeightsError(file, DAMAGED) from None
+    except Exception as error:  # of half a dozen types
+        raise WeightsError(file, DAMAGED) from error
     with archive:
         names = [name.partition("/")[2] for name in archive.namelist()]
         if "constants.pkl" in names or any(name.startswith("models/") for name in names):
@@ -154,8 +154,8 @@ def _check_archive(file: str) -> None:
         try:
             for part in archive.infolist():
                 _check_part(archive, part)
-        except Exception:  # as above
-            raise WeightsError(file, DAMAGED) from None
+        except Exception as error:  # as above
+            raise WeightsError(file, DAMAGED) from error
 
 
 def _check_part(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:

@@ -77,9 +77,10 @@ def weights_of(network: Network, checkpoint: Checkpoint) -> dict[str, Tensor]:
         if not tensor.is_floating_point() and key.rpartition(".")[2] != OPTIONAL:
             kind = str(tensor.dtype).removeprefix("torch.")
             raise WeightsError(checkpoint.file, f"`{key}` holds {kind}, not floating-point numbers")
-        if not tensor.double().isfinite().all():
+        numbers = tensor.float() if tensor.itemsize == 1 else tensor  # torch compares no float8
+        if not numbers.isfinite().all():
             raise WeightsError(checkpoint.file, f"`{key}` holds values that are not finite")
-        if key.endswith(".running_var") and (tensor.double() < 0).any():
+        if key.endswith(".running_var") and (numbers < 0).any():
             raise WeightsError(checkpoint.file, f"`{key}` holds negative variances")
     return weights
 
@@ -112,7 +113,9 @@ def weights_to_load(
     weights = (deploy_weights if deploy else weights_of)(network, checkpoint)
     dtype = torch.get_default_dtype()
     for key, tensor in weights.items():
-        if tensor.is_floating_point() and not tensor.to(dtype).isfinite().all():
+        if not tensor.is_floating_point() or tensor.dtype == dtype:
+            continue
+        if not tensor.to(dtype).isfinite().all():
             what = f"`{key}` holds values that are too large for {dtype}".replace("torch.", "")
             raise WeightsError(checkpoint.file, what)
     return weights
@@ -131,7 +134,7 @@ def _labelled(block: str, faults: list[str]) -> Iterator[tuple[str, str]]:
 def _hint(network: Network, checkpoint: Checkpoint) -> str | None:
     """What the checkpoint does fit, if archc knows."""
     if _fit(deploy_form(network), checkpoint).fits:
-        return "it fits the network's deploy form: `--deploy`"
+        return "it fits the network's deploy form: `--deploy`, where a command has it"
     from archc.compile import compile_spec
     from archc.spec import load_spec
     from archc.spec.files import shipped_names

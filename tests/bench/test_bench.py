@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +17,14 @@ from click.testing import CliRunner
 from shell import record_of
 from strategies import compile_data
 from structures import network_of
+from torch import nn
 
+import archc.api
 import archc.bench.run
 from archc import DeviceError
 from archc.analysis import work
-from archc.bench import BenchOptions, BenchResult, Rates, bench
+from archc.bench import BenchOptions, BenchResult, Rates, at_best, bench
+from archc.bench.run import prepared
 from archc.bench.timing import measure_rates, peak_memory, time_step
 from archc.cli import cli
 from archc.devices import RunError
@@ -27,11 +34,21 @@ CPU = torch.device("cpu")
 QUICK = BenchOptions(batches=(1, 3), seconds=0.01)
 
 
+def measured(monkeypatch: pytest.MonkeyPatch, *rates: Rates) -> None:
+    """Rates as if they had been measured, the last again and again."""
+    left = list(rates)
+
+    def measure(*_: object) -> Rates:
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    monkeypatch.setattr(archc.bench.run, "measure_rates", measure)
+
+
 @pytest.fixture
 def rates(monkeypatch: pytest.MonkeyPatch) -> Rates:
     """Rates as if they had been measured."""
     fixed = Rates(multiply_adds=1e9, bytes_moved=1e6)
-    monkeypatch.setattr(archc.bench.run, "measure_rates", lambda *_: fixed)
+    measured(monkeypatch, fixed)
     return fixed
 
 
@@ -43,18 +60,61 @@ def rows_of(network: Network, options: BenchOptions) -> list[BenchResult]:
     return list(bench([network], options))
 
 
-def test_the_limit_is_the_larger_of_both_bounds(rates: Rates) -> None:
+@pytest.mark.parametrize("limited_by", ["memory", "compute"])
+def test_the_limit_is_the_larger_of_both_bounds(
+    limited_by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates = Rates(1e9, 1e6) if limited_by == "memory" else Rates(1e6, 1e9)
+    measured(monkeypatch, rates)
     least = work(network_of("option A"))
-    for row in rows(QUICK):
+    found = rows(QUICK)
+    for row in found:
         assert row.multiply_adds == row.batch * least.multiply_adds
         assert row.bytes_moved == 4 * (row.batch * least.activations + least.weights)
         bounds = row.multiply_adds / rates.multiply_adds, row.bytes_moved / rates.bytes_moved
         assert row.limit == max(bounds)
-        assert row.limited_by == "memory"
+        assert row.limited_by == limited_by
         assert row.fraction == row.limit / row.latency.median
         assert row.images_per_second == row.batch / row.latency.median
         assert row.rates == rates
-    assert [row.batch for row in rows(QUICK)] == [1, 3]
+    assert [row.batch for row in found] == [1, 3]
+
+
+def test_rates_are_the_best_until_a_row_and_at_best_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured(monkeypatch, Rates(2, 8), Rates(1, 9), Rates(3, 7))
+    found = rows(QUICK)
+    assert [row.rates for row in found] == [Rates(2, 9), Rates(3, 9)]
+    together = at_best(found)
+    assert [row.rates for row in together] == [Rates(3, 9)] * 2
+    for before, after in zip(found, together, strict=True):
+        assert after.limit == max(before.multiply_adds / 3, before.bytes_moved / 9)
+        assert after.fraction == after.limit / before.latency.median
+        assert after.latency == before.latency
+
+
+def test_rows_are_beside_the_best_rates_in_python_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured(monkeypatch, Rates(2, 8), Rates(1, 9), Rates(3, 7))
+    found = archc.api.bench(network_of("option A"), network_of("vgg"), options=QUICK)
+    assert [(row.batch, row.rates) for row in found] == [(1, Rates(3, 9)), (3, Rates(3, 9))] * 2
+    assert archc.api.bench() == []
+
+
+@pytest.mark.usefixtures("rates")
+def test_between_rows_all_is_as_the_caller_left_it() -> None:
+    torch.manual_seed(7)
+    expected = torch.random.get_rng_state()
+    level, filters = logging.getLogger("torch").level, list(warnings.filters)
+    for _ in bench([network_of("option A")], QUICK):
+        assert torch.random.get_rng_state().equal(expected)
+        assert (logging.getLogger("torch").level, list(warnings.filters)) == (level, filters)
+
+
+def test_values_are_those_of_a_trained_network() -> None:
+    """Of running statistics as they are fresh, those of a deep network would not be finite."""
+    module = prepared(archc.load("cifar10/resnet1202", input=(3, 8, 8)), QUICK, CPU)
+    with torch.no_grad():
+        assert module(torch.randn(1, 3, 8, 8)).isfinite().all()
+    assert {one.momentum for one in module.modules() if isinstance(one, nn.BatchNorm2d)} == {0.1}
 
 
 @pytest.mark.usefixtures("rates")
@@ -118,7 +178,7 @@ def test_of_two_measurements_the_better_rates_count() -> None:
 
 def test_a_deploy_form_is_not_trained() -> None:
     with pytest.raises(ValueError, match="it is not for training"):
-        next(bench([network_of("vgg")], BenchOptions(deploy=True, train=True)))
+        bench([network_of("vgg")], BenchOptions(deploy=True, train=True))
 
 
 @pytest.mark.parametrize(
@@ -142,7 +202,7 @@ def test_what_cannot_be_trained_is_told() -> None:
     ):
         network = compile_data({"name": "x", "input": [3, 4, 4], **data})
         with pytest.raises(RunError) as caught:
-            next(bench([network], train))
+            bench([network], train)
         assert str(caught.value) == message
 
 
@@ -173,9 +233,9 @@ def test_a_missing_compiler_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_device_that_is_not_there_is_told() -> None:
     with pytest.raises(DeviceError, match="there is no CUDA device: "):
-        next(bench([network_of("vgg")], BenchOptions(device="cuda")))
+        bench([network_of("vgg")], BenchOptions(device="cuda"))
     with pytest.raises(DeviceError, match="there is no kind of device `gpu`: cpu and cuda are"):
-        next(bench([network_of("vgg")], BenchOptions(device="gpu")))
+        bench([network_of("vgg")], BenchOptions(device="gpu"))
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -202,6 +262,34 @@ def test_the_command_prints_a_table_and_json() -> None:
         ("cifar10/resnet20", 2, "train"),
         ("cifar10/resnet20", 3, "train"),
     ]
+
+
+@pytest.mark.parametrize("format_", ["table", "json"])
+def test_rows_that_were_measured_are_not_lost(
+    format_: str, rates: Rates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a larger batch does not fit; a file is whole or not written."""
+    del rates
+
+    def lacks_memory(step: Any, *others: Any) -> Any:
+        step()
+        if len(tried) == 2:
+            raise MemoryError
+        tried.append(step)
+        return time_step(step, *others)
+
+    tried: list[object] = []
+    monkeypatch.setattr(archc.bench.run, "time_step", lacks_memory)
+    file = tmp_path / "rows"
+    specs = ("cifar10/resnet20", "--input", "3,8,8", "--batch", "1", "--batch", "2", "--batch", "4")
+    options = ("--seconds", "0.1", "--format", format_, "-o", str(file))
+    result = CliRunner().invoke(cli, ["bench", *specs, *options], standalone_mode=False)
+    assert str(result.exception) == "there is not enough memory to run it on `cpu`"
+    assert not file.exists()
+    if format_ == "json":
+        assert [row["batch"] for row in json.loads(result.stdout)] == [1, 2]
+    else:
+        assert [line.split()[1] for line in result.stdout.splitlines()[3:]] == ["1", "2"]
 
 
 @pytest.mark.parametrize("seconds", ["nan", "0", "inf", "soon"])

@@ -1007,10 +1007,3 @@ def test_a_norm_of_ones_own_is_tried_with_other_numbers_than_it_starts_with(faul
     norm = NORM.replace(f"{old}, ", f"{new}, ") if fault else NORM
     report = verified("option A", ("class BasicBlock", norm), ("nn.BatchNorm2d(", "Norm(", EVERY))
     assert [fault.layer for fault in report.faults][:1] == (["bn1"] if fault else [])
-
-
-@pytest.mark.parametrize("structure", STRUCTURES)
-def test_a_source_that_nobody_touched_passes(structure: str) -> None:
-    report = verified(structure)
-    assert report.passed, report.faults
-    assert not report.faults

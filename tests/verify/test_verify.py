@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +30,8 @@ from archc.graph.ops import Add, AvgPool2d, Conv2d, ReLU
 from archc.spec import SpecError
 from archc.verify import BACKENDS, CHECKS, Fault, Options, Report, Row, verify
 from archc.verify.check import _reproducible
-from archc.weights import Checkpoint, WeightsError
+from archc.verify.subject import LOGITS, Subject
+from archc.weights import Checkpoint, WeightsError, fold_weights
 
 EAGER = Options(backend="eager")
 
@@ -120,7 +122,7 @@ def test_without_a_compiler_inductor_is_told_from_a_fault(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(torch, "compile", compiled)
     report = verify(network_of("vgg"))
-    words = "there is no C++ compiler, which inductor needs; `--backend aot_eager` needs none"
+    words = "there is no C++ compiler, which inductor needs; the backend `aot_eager` needs none"
     assert report.faults == (Fault("", words),)
     assert [row.check for row in report.rows if not row.passed] == ["torch.compile"]
 
@@ -612,3 +614,84 @@ def test_one_spec_that_fails_makes_the_command_fail(monkeypatch: pytest.MonkeyPa
     result = run("cifar10/plain20", "cifar10/plain32", *SMALL, "--with", "depth=1")
     assert result.return_value == 1
     assert result.output.count("differs from its graph") == 2
+
+
+# Memory
+
+NOT_ENOUGH = r"^there is not enough memory to run it on `cpu`$"
+NO_MEMORY: dict[str, Exception] = {
+    "of a GPU": torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    "of the machine": RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
+    "of Python": MemoryError(),
+}
+
+
+@pytest.mark.parametrize("error", NO_MEMORY)
+@pytest.mark.parametrize(
+    "place",
+    ["torch.autograd.backward", "torch.autograd.grad", "torch.export.export", "torch.compile"],
+)
+def test_a_lack_of_memory_is_no_fault(
+    place: str, error: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise NO_MEMORY[error]
+
+    monkeypatch.setattr(place, fails)
+    with pytest.raises(DeviceError, match=NOT_ENOUGH):
+        verify(network_of("vgg"), options=Options(backend="eager"))
+
+
+@pytest.mark.parametrize("error", ["torch.OutOfMemoryError()", "MemoryError()"])
+@pytest.mark.parametrize(
+    "when",
+    [
+        "True",
+        "x.dtype == torch.bfloat16",
+        "not x.is_contiguous()",
+        "x.is_meta",
+        "not self.training",
+    ],
+)
+def test_a_source_that_lacks_memory_is_not_at_fault(error: str, when: str) -> None:
+    source = emit(network_of("vgg"))
+    begin = "def forward(self, x: Tensor) -> Tensor:\n"
+    assert source.count(begin) == 1
+    raises = f"        if {when}:\n            raise {error}\n"
+    with pytest.raises(DeviceError, match=NOT_ENOUGH):
+        verify(
+            network_of("vgg"),
+            options=Options(backend="eager"),
+            source=source.replace(begin, begin + raises),
+        )
+
+
+def test_the_row_of_the_deploy_form_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a folding that is off by little; no source can make it fail."""
+
+    def off(network: Network, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        folded = fold_weights(network, state)
+        folded["fc.bias"] = folded["fc.bias"] + 1e-9
+        return folded
+
+    monkeypatch.setattr("archc.verify.subject.fold_weights", off)
+    report = verify(network_of("option A"), options=Options(backend="eager"))
+    assert [row.check for row in report.rows if not row.passed] == ["deploy form"]
+    (fault,) = report.faults
+    assert re.fullmatch(r"is off by \d\.\de-\d+ in float64, norm over norm", fault.message)
+
+
+def test_what_float32_cannot_compute_exactly_is_allowed_for() -> None:
+    """Logits that are a small difference of large values."""
+    small: Data = {"conv": {"width": 2, "kernel": 1}}
+    network = compile_data({"name": "x", "input": [1, 4, 4], "head": [small, "flatten", "linear"]})
+    module = archc.module(network)
+    weights = {key: tensor.clone() for key, tensor in module.state_dict().items()}
+    weights["conv1.weight"] = torch.tensor([1000.0, 1000.01]).view(2, 1, 1, 1)
+    weights["fc.bias"].zero_()
+    weights["fc.weight"][:, :16], weights["fc.weight"][:, 16:] = 1, -1
+    subject = Subject(network, module, weights, torch.randn(2, 1, 4, 4))
+    assert subject.tolerance > 10 * LOGITS
+    images = torch.randn(2, *network_of("vgg").input_shape)
+    usual = Subject(network_of("vgg"), archc.module(network_of("vgg")), None, images)
+    assert usual.tolerance == LOGITS

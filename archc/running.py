@@ -1,0 +1,66 @@
+"""What goes wrong while a module runs, in words, and torch's own warnings kept away."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from archc.text import in_words
+
+BACKENDS = ("inductor", "aot_eager", "eager")
+"""What torch.compile may compile with. Inductor is torch's default and needs a C++ compiler; the
+others only take the module apart and put it together again."""
+
+DTYPES = ("float32", "bfloat16", "float16")
+"""The types that a module is timed in, by torch's names."""
+
+NO_COMPILER = "there is no C++ compiler, which inductor needs"
+
+
+def lacks_memory(error: BaseException | None) -> bool:
+    """Whether a machine or a device has run out of memory, whatever was made of that since."""
+    import torch
+
+    while error is not None:
+        if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+            return True
+        if isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error):
+            return True
+        error = error.__cause__
+    return False
+
+
+def fault_of(error: BaseException) -> str:
+    """What a module raised, in words.
+
+    Where memory does not suffice, that is no module's fault: the error is raised again.
+    """
+    if lacks_memory(error):
+        raise error
+    return in_words(error)
+
+
+def why_not(error: Exception) -> str:
+    """Why torch could not export or compile a module, in a sentence; as `fault_of`."""
+    words = fault_of(error)
+    if "InvalidCxxCompiler" in f"{type(error).__name__} {error}":
+        return NO_COMPILER
+    if "Constraints violated (batch)" in str(error):
+        return "what it computes holds for one batch size only"
+    return words
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep torch's warnings about itself away from the user."""
+    logger = logging.getLogger("torch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,273 @@
+"""A module beside the interpreter, with the same weights, and the other ways to run it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import cached_property, partial
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from archc.backends.numbers import counted
+from archc.backends.pytorch import emit
+from archc.exporting import exported
+from archc.graph import Network, deploy_form, foldings
+from archc.graph.ops import BatchNorm2d, Conv2d, Dropout, Linear
+from archc.live import instance
+from archc.running import NO_COMPILER, fault_of, quiet, why_not
+from archc.verify import interpreter
+from archc.verify.inputs import check_inputs
+from archc.verify.report import Fault, Row
+from archc.verify.values import (
+    check_predict,
+    compare_gradients,
+    differs,
+    distance,
+    first_without_gradient,
+    follow,
+    gradients_differ,
+    norm_distance,
+)
+from archc.weights import fold_weights
+
+State: TypeAlias = Mapping[str, Tensor]
+
+LOUDER = 8
+"""How many times as large the images are in eval mode as those that the statistics come from, so
+that a value that is cut off somewhere (a ReLU6) shows."""
+
+GRADIENTS = 1e-4
+"""How far gradients may differ where they are not bit-equal, as the norm of the difference over
+the norm: autograd may sum in another order."""
+LOGITS = 1e-5
+"""How far other ways to run a module may differ, over the largest logit, unless float32 itself
+keeps the network from being computed as exactly."""
+FOLDED = 1e-12
+"""How far the deploy form may differ in float64: norm of the difference over norm."""
+
+
+class Subject:
+    """A module of a network, and the state that the interpreter runs it with, on one device.
+
+    ``weights`` are those of a checkpoint. Without them the module is told to load varied ones, and
+    after a training step has the running statistics of its images.
+    """
+
+    def __init__(self, network: Network, module: nn.Module, weights: State | None, images: Tensor):
+        self.network, self.images = network, images
+        self.module = module.to(images.device)
+        self._settles = weights is None
+        self._load(varied(network, module.state_dict()) if weights is None else weights)
+
+    def _load(self, state: State) -> None:
+        """Tell the module to load a state, whatever it makes of that."""
+        self._given = state
+        self.module.load_state_dict(state, strict=False)
+
+    def state(self, *, learns: bool = False) -> dict[str, Tensor]:
+        """A copy of the module's state for the interpreter."""
+        learned = dict(self.module.named_parameters())
+        return {
+            key: self._given.get(key, tensor)
+            .detach()
+            .to(tensor, copy=True)
+            .requires_grad_(learns and key in learned)
+            for key, tensor in self.module.state_dict().items()
+        }
+
+    def check_training(self) -> Iterator[Row]:
+        """Values, running statistics and gradients of a training step; then the module's running
+        statistics become those of the batch, unless they came with its weights."""
+        before = self.state()
+        state = self.state(learns=True)
+        network, module = self.network, self.module
+        module.train()
+        images = self.images.clone().requires_grad_()
+        expected = interpreter.run(network.graph, state, images, training=True)
+        output, faults = follow(network, module, images, expected)
+        if output is not None and not faults:
+            yield self._gradients(output, expected[network.logits], state, images)
+            yield self._statistics(state)
+            faults += self._predict_in_training(expected[network.output])
+        yield self._values("training", faults)
+        del output, expected
+        module.zero_grad()
+        if self._settles:
+            with torch.no_grad():
+                interpreter.run(network.graph, before, self.images, training=True, momentum=1.0)
+        self._load(before)
+
+    def _predict_in_training(self, expected: Tensor) -> list[Fault]:
+        """Dropout apart: there, only the ops of a forward drop the same elements."""
+        network = self.network
+        if any(isinstance(node.op, Dropout) for node in network.nodes.values()):
+            return []
+        with torch.no_grad():
+            found = {network.output: expected.detach()}
+            return list(check_predict(network, self.module, self.images, found))
+
+    def _values(self, check: str, faults: Collection[Fault]) -> Row:
+        ops = list(self.network.nodes).index(self.network.logits)
+        return _bit_for_bit(check, counted(ops, "op"), faults)
+
+    def _statistics(self, state: State) -> Row:
+        buffers = dict(self.module.named_buffers())
+        faults = self._changed(state)
+        if not buffers and not faults:
+            return Row.of("running statistics", "there are none")
+        return _bit_for_bit("running statistics", counted(len(buffers), "buffer"), faults)
+
+    def _changed(self, state: State) -> Collection[Fault]:
+        """The layers whose parameters and buffers are not what they should be now."""
+        faults: dict[str, Fault] = {}
+        for key, found in [*self.module.named_parameters(), *self.module.named_buffers()]:
+            layer, _, name = key.rpartition(".")
+            expected = state.get(key)
+            difference = "the graph has none"
+            if expected is not None:
+                difference = differs(found.detach(), expected.detach())
+            if difference:
+                faults.setdefault(layer, Fault(layer, f"`{name}`: {difference}"))
+        return faults.values()
+
+    def _gradients(self, output: Tensor, expected: Tensor, state: State, images: Tensor) -> Row:
+        network, module = self.network, self.module
+        probe = torch.randn(output.shape, generator=torch.Generator().manual_seed(2))
+        probe = probe.to(self.images.device)
+        torch.autograd.backward(expected, probe)
+        of_images, images.grad = images.grad, None
+        try:
+            torch.autograd.backward(output, probe)
+        except RuntimeError as error:
+            fault = Fault(first_without_gradient(network, module), fault_of(error))
+            return Row.of("gradients", "fail", [fault])
+        number, faults = compare_gradients(network, module, state, GRADIENTS)
+        if not faults and (words := gradients_differ(images.grad, of_images, GRADIENTS)):
+            faults.append(Fault("", f"the images' gradient {words}"))
+        return Row.of("gradients", number if network.params else "nothing is learned", faults)
+
+    @torch.no_grad()
+    def check_inference(self) -> Row:
+        """Values of a forward in eval mode."""
+        images, module = LOUDER * self.images, self.module
+        module.eval()
+        expected = interpreter.run(self.network.graph, self.state(), images)
+        _, faults = follow(self.network, module, images, expected)
+        faults = faults or list(check_predict(self.network, module, images, expected))
+        faults = faults or list(self._changed(self.state()))
+        return self._values("inference", faults)
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """What the module returns in eval mode."""
+        self.module.eval()
+        with torch.no_grad():
+            result: Tensor = self.module(self.images)
+            return result
+
+    @cached_property
+    def exact(self) -> Tensor:
+        """What the graph says in float64."""
+        state = {key: t.double() if t.is_floating_point() else t for key, t in self.state().items()}
+        with torch.no_grad():
+            values = interpreter.run(self.network.graph, state, self.images.double())
+        return values[self.network.logits]
+
+    @cached_property
+    def tolerance(self) -> float:
+        """How far logits may differ: no less than float32 itself keeps them from what is exact."""
+        return max(LOGITS, 4 * distance(self.logits, self.exact))
+
+    def check_other_inputs(self) -> Row:
+        """More images than one batch has, fewer, of other types, in another layout."""
+        return check_inputs(
+            self.network, self.module, self.images, self.logits, self.tolerance, GRADIENTS
+        )
+
+    def check_export(self) -> Row:
+        """The program that torch.export makes, with a free batch size."""
+        make = partial(exported, self.module, self.network)
+        return self._other_way("torch.export", lambda: make().module(), batch_is_free=True)
+
+    def check_compile(self, backend: str) -> Row:
+        """The whole module as one graph of torch.compile's, with one of its backends."""
+        torch.compiler.reset()
+        return self._other_way(
+            "torch.compile",
+            lambda: torch.compile(self.module, backend=backend, fullgraph=True),
+        )
+
+    @torch.no_grad()
+    def _other_way(
+        self,
+        check: str,
+        make: Callable[[], Callable[[Tensor], Tensor]],
+        *,
+        batch_is_free: bool = False,
+    ) -> Row:
+        """Whether another way to run the module succeeds and agrees."""
+        alone = self.images[:1]
+        try:
+            with quiet():
+                run = make()
+                pairs = [(run(self.images), self.logits)]
+                if batch_is_free:
+                    pairs.append((run(alone), self.module(alone)))
+        except Exception as error:
+            words = why_not(error)
+            if words == NO_COMPILER:
+                words += "; the backend `aot_eager` needs none"
+            return Row.of(check, "fails", [Fault("", words)])
+        if all(torch.equal(output, expected) for output, expected in pairs):
+            return Row.of(check, "bit for bit")
+        far = max(distance(output, expected) for output, expected in pairs)
+        number = f"within {far:.0e}"
+        faults = [Fault("", f"is off by {far:.1e} of the largest logit")]
+        return Row.of(check, number, faults if not far <= self.tolerance else [])
+
+    @torch.no_grad()
+    def check_deploy(self) -> Row:
+        """The deploy form with folded weights, in float64."""
+        found = foldings(self.network)
+        if not found.count:
+            return Row.of("deploy form", "no norm to fold")
+        state = {key: t.double() if t.is_floating_point() else t for key, t in self.state().items()}
+        folded = instance(self.network.name, emit(deploy_form(self.network)))
+        folded = folded.double().to(self.images.device).eval()
+        folded.load_state_dict(fold_weights(self.network, state))
+        far = norm_distance(folded(self.images.double()), self.exact)
+        kept = f", {len(found.kept)} kept" if found.kept else ""
+        number = f"{counted(found.count, 'norm')} folded{kept}, within {far:.0e} in float64"
+        faults = [Fault("", f"is off by {far:.1e} in float64, norm over norm")]
+        return Row.of("deploy form", number, faults if not far <= FOLDED else [])
+
+
+@torch.no_grad()
+def varied(network: Network, state: State) -> State:
+    """All weights, norms and biases, drawn away from the zeros and ones that they start as.
+
+    Faults hide behind those, and behind whatever else a source may start its weights as. Of a
+    norm's weights and biases some are negative, as in networks that were trained.
+
+    While half of all relus are closed, a deep plain network is chaotic: 110 layers with norms
+    amplify a rounding error a hundred million times, so that nothing but the same bits can agree
+    (Yang et al. 2019, "A mean field theory of batch normalization"). With shifts around 1 most
+    relus are open, as in networks that can be trained.
+    """
+    drawn = {}
+    for node in network.nodes.values():
+        weight, bias = (f"{node.id}.{name}" for name in ("weight", "bias"))
+        if isinstance(node.op, BatchNorm2d):
+            for key, first in ((weight, 0), (bias, 1)):
+                drawn[key] = nn.init.normal_(torch.empty_like(state[key]), 1, 0.2)
+                drawn[key][first::16] *= -1
+        elif isinstance(node.op, (Conv2d, Linear)):
+            drawn[weight] = nn.init.kaiming_normal_(torch.empty_like(state[weight]))
+            if bias in state:
+                drawn[bias] = nn.init.normal_(torch.empty_like(state[bias]), 0, 0.1)
+    return drawn
+
+
+def _bit_for_bit(check: str, what: str, faults: Collection[Fault]) -> Row:
+    return Row.of(check, "differs" if faults else f"{what} bit for bit", faults)
