@@ -82,3 +82,8 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES.get(name, "archc.api")), name)
+
+
+def __dir__() -> list[str]:
+    """What is imported when it is first used, too."""
+    return sorted({*globals(), *__all__})

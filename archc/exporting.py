@@ -38,13 +38,14 @@ def export(
     """
     if format not in EXPORT_FORMATS:
         raise ValueError(f"`format` must be one of {', '.join(EXPORT_FORMATS)}, not {format!r}")
-    if batch is not None and batch < 1:
-        raise ValueError(f"`batch` must be at least 1, not {batch}")
+    if batch is not None and (type(batch) is not int or batch < 1):
+        raise ValueError(f"`batch` must be a whole number, 1 or more, not {batch!r}")
     require_torch("exporting")
     if format == "onnx":
         require("onnx", "an ONNX file", "onnx")
-    with on_device("cpu"):
-        module = build_module(network, checkpoint, deploy=deploy).float().cpu().eval()
+    with on_device("cpu") as device:
+        with device:  # whatever torch's default device and type are
+            module = build_module(network, checkpoint, deploy=deploy).float().eval()
         network = deploy_form(network) if deploy else network
         if format == "onnx":
             from archc.backends.onnx import to_onnx

@@ -34,7 +34,7 @@ def compiled(module: nn.Module) -> Callable[[Tensor], Tensor]:
         kind = type(module).__name__
         raise TypeError(f"a torch module is compiled, as archc.module makes, not {kind}")
     _check_mode(module)
-    mode = module.training
+    modal = [module, *filter(_has_modes, module.modules())]
     run: Callable[[Tensor], Tensor] = torch.compile(module, backend=backend, dynamic=False)
     seen: set[tuple[object, ...]] = set()
 
@@ -44,9 +44,9 @@ def compiled(module: nn.Module) -> Callable[[Tensor], Tensor]:
             raise TypeError(f"images are a tensor, not {type(images).__name__}")
         if images.is_cuda:
             torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
-        kind = _circumstances(images)
+        kind = (*_circumstances(images), *(one.training for one in modal))
         # On a GPU a forward may take no longer than to make sure again.
-        if images.is_cuda and kind in seen and module.training == mode:
+        if images.is_cuda and kind in seen:
             output = run(images)
         else:
             _check_mode(module)
@@ -65,9 +65,14 @@ def _check_mode(module: nn.Module) -> None:
     """
     traced = isinstance(module, fx.GraphModule)
     for name, part in module.named_modules():
-        if part.training and (not traced or isinstance(part, _NormBase | _DropoutNd)):
+        if part.training and (not traced or _has_modes(part)):
             which = f"its part `{name}`" if name else "the module"
             raise ValueError(f"{which} is in training mode: `module.eval()` it first")
+
+
+def _has_modes(part: nn.Module) -> bool:
+    """Whether a module of torch's computes something else while it trains."""
+    return isinstance(part, _NormBase | _DropoutNd)
 
 
 def _circumstances(images: Tensor) -> tuple[object, ...]:

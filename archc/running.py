@@ -6,8 +6,12 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from archc.text import in_words
+
+if TYPE_CHECKING:
+    import torch
 
 BACKENDS = ("inductor", "aot_eager", "eager")
 """What torch.compile may compile with. Inductor is torch's default and needs a C++ compiler; the
@@ -64,3 +68,14 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
+
+
+@contextmanager
+def as_it_was(device: torch.device) -> Iterator[None]:
+    """Leave the caller's random numbers, and whether gradients are taken, as they are; inside they
+    are."""
+    import torch
+
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices), torch.inference_mode(False), torch.enable_grad():
+        yield

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import reduce
 from typing import Any, TypeAlias
@@ -28,7 +27,7 @@ from archc.graph import Network, deploy_form
 from archc.graph.ops import BatchNorm2d
 from archc.inference import compiled
 from archc.live import build_module
-from archc.running import DTYPES, quiet, why_not
+from archc.running import DTYPES, as_it_was, quiet, why_not
 from archc.weights import fold_weights
 
 
@@ -54,8 +53,10 @@ class BenchOptions:
         """Raises ValueError for what cannot be measured."""
         if self.dtype not in DTYPES:
             raise ValueError(f"`dtype` must be one of {', '.join(DTYPES)}, not {self.dtype!r}")
-        if not self.batches or min(self.batches) < 1:
-            raise ValueError(f"`batches` must be at least 1 each, not {self.batches!r}")
+        batches = list(self.batches) if isinstance(self.batches, Sequence) else []
+        if not batches or any(type(one) is not int or one < 1 for one in batches):
+            words = f"`batches` must be whole numbers, 1 or more each, not {self.batches!r}"
+            raise ValueError(words)
         if not 0 < self.seconds < math.inf:
             raise ValueError(f"`seconds` must be positive, not {self.seconds}")
 
@@ -145,20 +146,13 @@ def _rows(networks: Sequence[Network], options: BenchOptions) -> Iterator[BenchR
         for batch in options.batches:
             # Whatever else the machine does slows rates and rows alike: both are tried again
             # beside each row, and the best counts.
-            with on_device(options.device) as device, quiet(), _own_random_numbers(device):
+            with on_device(options.device) as device, quiet(), as_it_was(device):
                 if rates is None:
                     rates = measure_rates(device, dtype, min(FIRST_RATES, options.seconds))
                 more = measure_rates(device, dtype, min(MORE_RATES, options.seconds))
                 rates = rates.or_better(more)
                 row = _measure(network, batch, options, rates, device)
             yield row
-
-
-@contextmanager
-def _own_random_numbers(device: torch.device) -> Iterator[None]:
-    """Leave the caller's as they are."""
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        yield
 
 
 def _check_trainable(network: Network, batch: int) -> None:
@@ -238,10 +232,14 @@ def prepared(network: Network, options: BenchOptions, device: torch.device) -> n
     forward in training mode first.
     """
     torch.manual_seed(0)
-    module = build_module(network).to(device)
+    with torch.device("cpu"):  # whatever torch's default device is
+        module = build_module(network)
+    module.to(device)
     _settle(module, network, device)
     if options.deploy:
-        folded = build_module(network, deploy=True).to(device)
+        with torch.device("meta"):
+            folded = build_module(network, deploy=True)
+        folded.to_empty(device=device)
         folded.load_state_dict(fold_weights(network, module.state_dict()))
         module = folded
     module.train(options.train)

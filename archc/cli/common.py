@@ -299,6 +299,17 @@ def close_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def can_show(text: str) -> bool:
+    """Whether standard output takes a text: a terminal in its encoding, anything else as UTF-8."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        return True
+    try:
+        text.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def print_table(table: Table) -> None:
     """Print a table, on a terminal with its lines and colours; no cell is ever cut."""
     if sys.stdout is None or not sys.stdout.isatty():

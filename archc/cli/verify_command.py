@@ -11,6 +11,7 @@ import click
 
 from archc.cli.common import (
     MAX_BATCH,
+    can_show,
     deploy,
     device,
     load_networks,
@@ -23,10 +24,11 @@ from archc.cli.common import (
 from archc.running import BACKENDS
 
 if TYPE_CHECKING:
-    from archc.verify import Report, Row
+    from archc.verify import Fault, Report, Row
 
 MAX_FAULTS = 20
-_MARKS = {True: "✓", False: "✗", None: "–"}
+_MARKS: dict[bool | None, str] = {True: "✓", False: "✗", None: "–"}
+_MARKS_IN_ASCII: dict[bool | None, str] = {True: "ok", False: "no", None: "-"}
 
 
 @click.command("verify")
@@ -120,19 +122,21 @@ def command(
 def _show(spec: str, report: Report, file: str | None) -> None:
     from archc.backends.table import Column, Table
 
+    marks = _MARKS if can_show("✓✗–") else _MARKS_IN_ASCII
     columns = (Column("", "passed"), Column("check", "check"), Column("result", "result"))
-    rows = tuple((_MARKS[row.passed], row.check, row.number) for row in report.rows)
+    rows = tuple((marks[row.passed], row.check, row.number) for row in report.rows)
     title = f"{spec}: {'verified' if report.passed else 'differs from its graph'}"
     if file is not None:
         title = f"{file}: {'verified as' if report.passed else 'differs from'} {spec}"
     print_table(Table(columns, rows, f"{title} on {report.device}"))
-    for row in report.rows:
-        for line in _faults(row):
-            click.echo(line)
+    lines = (
+        f"{marks[False]} {row.check}: {fault}\n" for row in report.rows for fault in _told(row)
+    )
+    put_out("".join(lines), None)
 
 
-def _faults(row: Row) -> Iterator[str]:
-    for fault in row.faults[:MAX_FAULTS]:
-        yield f"✗ {row.check}: {fault}"
+def _told(row: Row) -> Iterator[Fault | str]:
+    """The faults of a row, up to so many."""
+    yield from row.faults[:MAX_FAULTS]
     if len(row.faults) > MAX_FAULTS:
-        yield f"✗ {row.check}: and {len(row.faults) - MAX_FAULTS} more"
+        yield f"and {len(row.faults) - MAX_FAULTS} more"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from archc.backends.pytorch import emit
 from archc.devices import on_device
 from archc.graph import Network, Shape, deploy_form
 from archc.live import instance, source_name
-from archc.running import BACKENDS, fault_of, lacks_memory, quiet
+from archc.running import BACKENDS, as_it_was, fault_of, lacks_memory, quiet
 from archc.verify.report import Fault, Report, Row
 from archc.verify.structure import (
     check_initial_values,
@@ -59,8 +60,8 @@ class Options:
 
     def __post_init__(self) -> None:
         """Raises ValueError for less than two images, and for another backend."""
-        if self.batch < 2:
-            raise ValueError(f"`batch` must be at least 2, not {self.batch}")
+        if type(self.batch) is not int or self.batch < 2:
+            raise ValueError(f"`batch` must be a whole number, 2 or more, not {self.batch!r}")
         if self.backend not in BACKENDS:
             words = f"`backend` must be one of {', '.join(BACKENDS)}, not {self.backend!r}"
             raise ValueError(words)
@@ -90,10 +91,13 @@ def verify(
     network = deploy_form(network) if deploy else network
     text = _Text(network.name, emit(network) if source is None else source, file)
     done: dict[str, Row] = {}
-    with on_device(options.device) as device, _as_it_was(device), _reproducible(device):
+    with on_device(options.device) as device, as_it_was(device), _reproducible(device):
         try:
-            for row in _rows(network, text, weights, options, device):
-                done[row.check] = row
+            with _torchs_settings() as changed:
+                for row in _rows(network, text, weights, options, device):
+                    done[row.check] = row
+                if words := changed():
+                    done[CHECKS[0]] = Row.of(CHECKS[0], "", [Fault("", words)])
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a source may raise anything
@@ -117,16 +121,20 @@ def _rows(
     """The rows of the checks, up to one whose failure makes the rest impossible."""
     try:
         module = text.instance()
-        on_meta = copy.deepcopy(module).to("meta")
     except Exception as error:
         yield text.fails(error)
+        return
+    try:
+        on_meta = copy.deepcopy(module).to("meta")
+    except Exception as error:
+        yield text.fails(error, otherwise="what it makes cannot be copied: ")
         return
     yield Row.of(CHECKS[0], text.summary(module), check_modes(module))
     yield check_parameters(network, module)
     state = check_state(network, module)
     yield state
     if state.passed:
-        yield check_initial_values(network, module)
+        yield check_initial_values(network, module, text.instance(seed=1))
     seen = observe(on_meta, network.input_shape)
     yield from (check_shapes(network, seen), check_multiply_adds(network, seen))
     if not state.passed:
@@ -145,7 +153,8 @@ def _rows(
 
 def _images(batch: int, input_shape: Shape) -> Tensor:
     """Normally distributed images, the same in every run."""
-    return torch.randn(batch, *input_shape, generator=torch.Generator().manual_seed(1))
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(batch, *input_shape, generator=generator, device="cpu")
 
 
 @dataclass(frozen=True)
@@ -156,17 +165,14 @@ class _Text:
     source: str
     file: str | None
 
-    def instance(self) -> nn.Module:
-        """A fresh module, the same in every run. Raises whatever the source does."""
-        torch.manual_seed(0)
-        usual = torch.get_default_dtype()
-        try:
+    def instance(self, seed: int = 0) -> nn.Module:
+        """A fresh module, of a seed always the same. Raises whatever the source does, and TypeError
+        where it sets what torch does for everybody."""
+        torch.manual_seed(seed)
+        with _torchs_settings() as changed, torch.device("cpu"):
             made = instance(self.network, self.source, self.file)
-        finally:
-            found = torch.get_default_dtype()
-            torch.set_default_dtype(usual)
-        if found != usual:
-            raise TypeError(f"it makes {found} torch's default type".replace("torch.", ""))
+            if words := changed():
+                raise TypeError(words)
         return made
 
     def summary(self, module: nn.Module) -> str:
@@ -187,12 +193,38 @@ class _Text:
         return Row.of(CHECKS[0], "", [Fault("", words)])
 
 
+_SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
+    "default type": (torch.get_default_dtype, torch.set_default_dtype),
+    "number of threads": (torch.get_num_threads, torch.set_num_threads),
+    "precision of matrix products": (
+        torch.get_float32_matmul_precision,
+        torch.set_float32_matmul_precision,
+    ),
+    "search for anomalies": (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),
+    "determinism": (torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode),
+    "use of oneDNN": (torch._C._get_mkldnn_enabled, torch._C._set_mkldnn_enabled),
+    "use of cuDNN": (torch._C._get_cudnn_enabled, torch._C._set_cudnn_enabled),
+}
+"""What torch does for all that use it: how that is read, and how set."""
+
+
 @contextmanager
-def _as_it_was(device: torch.device) -> Iterator[None]:
-    """Leave the caller's random numbers, and whether gradients are taken, as they are."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices), torch.inference_mode(False), torch.enable_grad():
-        yield
+def _torchs_settings() -> Iterator[Callable[[], str]]:
+    """Restore what a source sets for everybody; until then, a function that tells of it."""
+    before = {name: read() for name, (read, _) in _SETTINGS.items()}
+
+    def changed() -> str:
+        for name, (read, _) in _SETTINGS.items():
+            if read() != before[name]:
+                return f"it sets torch's {name} to {read()}".replace("torch.", "")
+        return ""
+
+    try:
+        yield changed
+    finally:
+        for name, (read, restore) in _SETTINGS.items():
+            if read() != before[name]:
+                restore(before[name])
 
 
 _CUDNN = {"enabled": True, "benchmark": False, "deterministic": True, "allow_tf32": False}

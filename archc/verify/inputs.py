@@ -4,7 +4,7 @@ layout, and with gradients in eval mode."""
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from archc.running import fault_of
 from archc.verify import interpreter
 from archc.verify.report import Fault, Row
 from archc.verify.trail import Trail
-from archc.verify.values import check_predict, distance, follow, gradients_differ
+from archc.verify.values import changed, check_predict, distance, follow, gradients_differ
 
 LARGE = 2**20
 """How many times as large images are, in float64, so that values show that are cut off high up."""
@@ -25,13 +25,13 @@ def check_inputs(
     module: nn.Module,
     images: Tensor,
     logits: Tensor,
-    logits_tolerance: float,
+    agrees: Callable[[float], bool],
     gradients_tolerance: float,
 ) -> Row:
     """Run a module in eval mode on other images than ``images``, of which it makes ``logits``.
 
     Values must be the interpreter's bit for bit. In channels_last, where other kernels compute
-    them, logits may differ by a tolerance over the largest.
+    them, how far logits differ, over the largest, is judged by ``agrees``.
     """
     alone = images[:1]
     more = torch.cat([images, alone.flip(-1)])
@@ -43,7 +43,7 @@ def check_inputs(
         "large values": _values(network, in_double, LARGE * alone.double()),
         "training in float64": _in_training(network, in_double, more.double()),
         "bfloat16": _in_bfloat16(module, alone),
-        "channels_last": _in_channels_last(module, images, logits, logits_tolerance),
+        "channels_last": _in_channels_last(module, images, logits, agrees),
     }
     faults = [
         Fault(fault.layer, f"{way}: {fault.message}")
@@ -88,7 +88,8 @@ def _in_training(network: Network, module: nn.Module, images: Tensor) -> Iterato
     state = {key: one.clone() for key, one in module.state_dict().items()}
     expected = interpreter.run(network.graph, state, images, training=True)
     module.train()
-    yield from follow(network, module, images, expected)[1]
+    faults = follow(network, module, images, expected)[1]
+    yield from faults or changed(module, state)
 
 
 @torch.no_grad()
@@ -107,7 +108,7 @@ def _in_bfloat16(module: nn.Module, images: Tensor) -> Iterator[Fault]:
 
 @torch.no_grad()
 def _in_channels_last(
-    module: nn.Module, images: Tensor, logits: Tensor, tolerance: float
+    module: nn.Module, images: Tensor, logits: Tensor, agrees: Callable[[float], bool]
 ) -> Iterator[Fault]:
     layout = torch.channels_last
     module = copy.deepcopy(module).to(memory_format=layout)  # type: ignore[call-overload]
@@ -118,5 +119,5 @@ def _in_channels_last(
             yield Fault(trail.end, fault_of(error))
             return
     far = distance(output, logits)
-    if not far <= tolerance:
+    if not agrees(far):
         yield Fault("", f"off by {far:.1e} of the largest logit")

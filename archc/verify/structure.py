@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from archc.backends.numbers import counted, exactly, shape
-from archc.graph import Network, Shape
-from archc.graph.ops import Conv2d, Linear, Op
+from archc.graph import Network, Node, Shape
+from archc.graph.ops import Conv2d, Dropout, Linear, Op
 from archc.running import fault_of
 from archc.verify.report import Fault, Row
 from archc.verify.trail import Trail
@@ -129,21 +129,30 @@ def _compare_types(state: Mapping[str, object]) -> Iterator[Fault]:
                 yield Fault(layer, f"`{name}` is {found}, not {expected}")
 
 
-def check_initial_values(network: Network, module: nn.Module) -> Row:
-    """What a fresh module's tensors hold.
+def check_initial_values(network: Network, module: nn.Module, twin: nn.Module) -> Row:
+    """What a fresh module's tensors hold; another instance's are drawn anew, and its own.
 
     Convolutions' weights are normal with variance 2 / fan-out, as in He et al. 2015, "Delving Deep
     into Rectifiers", their biases 0; linear layers' tensors are uniform within 1 / sqrt(fan-in), as
     torch draws them; norms do nothing.
     """
     faults: list[Fault] = []
-    state = module.state_dict()
+    state, others = module.state_dict(), twin.state_dict()
     for node in network.nodes.values():
         for name in node.op.state:
-            words = _starts_otherwise(node.op, name, state[f"{node.id}.{name}"])
+            tensor, other = (one[f"{node.id}.{name}"] for one in (state, others))
+            words = _starts_otherwise(node.op, name, tensor)
+            if not words and tensor.data_ptr() == other.data_ptr():
+                words = "as the same tensor in every instance"
+            if not words and _is_drawn(node.op, name) and torch.equal(tensor, other):
+                words = "with the same numbers in every instance"
             if words:
                 faults.append(Fault(node.id, f"`{name}` starts {words}"))
     return Row.of("initial values", counted(len(state), "tensor"), faults)
+
+
+def _is_drawn(op: Op, name: str) -> bool:
+    return isinstance(op, Linear) or (isinstance(op, Conv2d) and name == "weight")
 
 
 def _starts_otherwise(op: Op, name: str, tensor: Tensor) -> str:
@@ -205,8 +214,14 @@ def _compare_shapes(network: Network, seen: Observation) -> Iterator[Fault]:
             wrong.add(node.id)
         if found is not None and not follows:
             yield Fault(node.id, f"puts out {shape(found)}, not {shape(node.output_shape)}")
-        elif found is None and seen.error is None and node.is_module:
+        elif found is None and seen.error is None and has_to_be_a_module(node):
             yield Fault(node.id, "there is no such module, or it is not called")
+
+
+def has_to_be_a_module(node: Node) -> bool:
+    """Whether a layer cannot be a function: it holds tensors, or drops what verification has to
+    know."""
+    return bool(node.op.state) or isinstance(node.op, Dropout)
 
 
 def check_multiply_adds(network: Network, seen: Observation) -> Row:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ from archc.graph.ops import Add, Dropout, Input
 from archc.running import fault_of
 from archc.verify.interpreter import seed_dropout
 from archc.verify.report import Fault
+from archc.verify.structure import has_to_be_a_module
 from archc.verify.trail import Trail
 
 Values = Mapping[str, Tensor]
@@ -54,8 +56,11 @@ def follow(
         except Exception as error:
             fault = Fault(trail.end, fault_of(error))
             return None, [*watch.culprits(), fault][:1]
+    difference = differs(output, expected[network.logits])
+    if not difference:
+        watch.handed_on(network.logits)
     faults = watch.culprits(at_the_end=True)
-    if not faults and (difference := differs(output, expected[network.logits])):
+    if not faults and difference:
         faults = [Fault("", f"returns another value than {network.logits}: {difference}")]
     if not faults and not torch.equal(own, images):
         faults = [Fault("", "overwrites the images it is given")]
@@ -104,6 +109,22 @@ def differs(found: object, expected: Tensor) -> str:
     return f"off by {distance(found, expected):.1e} of its largest value"
 
 
+def changed(module: nn.Module, state: Values) -> Collection[Fault]:
+    """The layers whose parameters and buffers are not those of a state, bit for bit; buffers that
+    a state dict leaves out are a module's own affair."""
+    faults: dict[str, Fault] = {}
+    kept = module.state_dict()
+    for key, found in [*module.named_parameters(), *module.named_buffers()]:
+        layer, _, name = key.rpartition(".")
+        expected = state.get(key)
+        difference = "the graph has none" if key in kept else ""
+        if expected is not None:
+            difference = differs(found.detach(), expected.detach())
+        if difference:
+            faults.setdefault(layer, Fault(layer, f"`{name}`: {difference}"))
+    return faults.values()
+
+
 def distance(found: Tensor, expected: Tensor) -> float:
     """The largest difference over the largest value; infinite between other shapes."""
     if found.shape != expected.shape:
@@ -118,6 +139,11 @@ def norm_distance(found: Tensor, expected: Tensor) -> float:
     return float((found - expected).double().norm() / norm)
 
 
+def same(found: Tensor, expected: Tensor) -> bool:
+    """Whether two tensors hold the same values."""
+    return found.shape == expected.shape and torch.equal(found.detach(), expected.detach())
+
+
 class _Watch(TorchFunctionMode):
     """Compares what a module computes while it runs."""
 
@@ -125,6 +151,8 @@ class _Watch(TorchFunctionMode):
         super().__init__()
         self.network, self.expected = network, expected
         self.wrong: dict[str, str] = {}
+        self._cut: dict[str, Tensor] = {}
+        self._seen: WeakValueDictionary[int, Tensor] = WeakValueDictionary()
         self.called: Counter[str] = Counter()
         self._inside = 0
         self._handles: list[Any] = []
@@ -156,15 +184,37 @@ class _Watch(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
+        if not self._inside:
+            self._look_at(args)
         cut = any(isinstance(one, Tensor) and not one.requires_grad for one in args)
         result = func(*args, **(kwargs or {}))
-        if not self._inside and isinstance(result, Tensor):
-            self._match(result, cut)
+        if not self._inside:
+            if func is Tensor.__setitem__:
+                self._match(args[0], cut=False)
+            elif isinstance(result, Tensor):
+                self._match(result, cut)
         return result
+
+    def _look_at(self, args: Iterable[object]) -> None:
+        """Values that reach a call without having been seen: what a script puts out, or an autograd
+        function, of which only what it does inside is seen, where there are no gradients."""
+        for one in args:
+            if isinstance(one, (list, tuple)):
+                self._look_at(one)
+            elif isinstance(one, Tensor) and self._seen.get(id(one)) is not one:
+                for node_id, value in list(self._cut.items()):
+                    if one.requires_grad and same(one, value):
+                        self.handed_on(node_id)
+                self._match(one, cut=False)
+
+    def handed_on(self, node_id: str) -> None:
+        """Take a value as computed, with its gradient, that has been found where it is read."""
+        self._pending.pop(node_id, None)
+        self._cut.pop(node_id, None)
 
     def culprits(self, at_the_end: bool = False) -> list[Fault]:
         """The layers that are wrong while all that they read is right."""
-        wrong = dict(self.wrong)
+        wrong = dict.fromkeys(self._cut, CUT) | self.wrong
         if at_the_end:
             wrong |= dict.fromkeys(self._pending, MISSING)
             for node in self._relevant:
@@ -187,16 +237,17 @@ class _Watch(TorchFunctionMode):
         ]
 
     def _match(self, result: Tensor, cut: bool) -> None:
+        self._seen[id(result)] = result
         alike = (
             (node_id, value)
             for node_id, value in self._pending.items()
             if value.shape == result.shape
         )
         for node_id, value in islice(alike, AHEAD):
-            if torch.equal(result.detach(), value.detach()):
+            if same(result, value):
                 del self._pending[node_id]
                 if value.requires_grad and not result.requires_grad:
-                    self.wrong[node_id] = CUT
+                    self._cut[node_id] = value
                 elif value.requires_grad and cut and self._is_sum(node_id):
                     self.wrong[node_id] = f"adds a value, but {CUT}"
                 return
@@ -207,7 +258,7 @@ class _Watch(TorchFunctionMode):
     def _serves_another(self, path: str) -> bool:
         """Whether a module has computed its own layer already and may now compute those of others,
         as a single ReLU of a block does."""
-        return self.called[path] > 0 and not self.network.nodes[path].is_module
+        return self.called[path] > 0 and not has_to_be_a_module(self.network.nodes[path])
 
     def _before(self, path: str) -> Any:
         node = self.network.nodes[path]
@@ -219,6 +270,8 @@ class _Watch(TorchFunctionMode):
                 found = next(iter([*args, *named.values()]), None)
                 if difference := differs(found, self.expected[source]):
                     self.wrong[path] = f"reads another value than {source}: {difference}"
+                else:
+                    self.handed_on(source)
             if isinstance(node.op, Dropout):
                 seed_dropout(path)
 
@@ -231,6 +284,8 @@ class _Watch(TorchFunctionMode):
                 if difference and path not in self.wrong:
                     self.wrong[path] = f"puts out another value: {difference}"
                 self.called[path] += 1
+                if isinstance(output, Tensor):
+                    self._seen[id(output)] = output
             elif isinstance(output, Tensor):
                 self._match(output, cut=False)
             self._inside -= 1

@@ -74,7 +74,8 @@ def weights_of(network: Network, checkpoint: Checkpoint) -> dict[str, Tensor]:
     keys = match(network, checkpoint).keys
     weights = {key: checkpoint.tensors[theirs].detach() for key, theirs in keys.items()}
     for key, tensor in weights.items():
-        if not tensor.is_floating_point() and key.rpartition(".")[2] != OPTIONAL:
+        counts = key.rpartition(".")[2] == OPTIONAL and not tensor.is_complex()
+        if not tensor.is_floating_point() and not counts:
             kind = str(tensor.dtype).removeprefix("torch.")
             raise WeightsError(checkpoint.file, f"`{key}` holds {kind}, not floating-point numbers")
         numbers = tensor.float() if tensor.itemsize == 1 else tensor  # torch compares no float8

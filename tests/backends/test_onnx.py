@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import re
 import sys
 from collections import Counter
 from collections.abc import Mapping
@@ -363,9 +364,14 @@ def _raise_runtime_error(_: torch.Tensor) -> None:
     raise RuntimeError("Numpy is not available")
 
 
-def test_a_wrong_format_or_batch_is_refused() -> None:
-    with pytest.raises(ValueError, match="`batch` must be at least 1, not 0"):
-        archc.export("cifar10/resnet20", batch=0)
+@pytest.mark.parametrize("batch", [0, True, 2.5, "3"])
+def test_a_wrong_batch_is_refused(batch: Any) -> None:
+    message = f"`batch` must be a whole number, 1 or more, not {batch!r}"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        archc.export("cifar10/resnet20", batch=batch)
+
+
+def test_a_wrong_format_is_refused() -> None:
     with pytest.raises(ValueError, match="`format` must be one of onnx, pt2, not 'tflite'"):
         archc.export("cifar10/resnet20", "tflite")  # type: ignore[arg-type]
 
@@ -392,3 +398,22 @@ def test_an_exported_program_may_have_a_fixed_batch_size() -> None:
     assert program(images_for(network, 1)).shape == (1, 5)
     with pytest.raises(AssertionError):
         program(images_for(network, 2))
+
+
+@pytest.mark.parametrize("around", ["float64", "bfloat16", "meta"])
+def test_files_are_of_float32_whatever_is_usual(around: str) -> None:
+    """Whatever torch's default type and device are."""
+    network = network_of("option A")
+    usual = torch.get_default_dtype()
+    try:
+        with torch.device("meta" if around == "meta" else "cpu"):
+            if around != "meta":
+                torch.set_default_dtype(getattr(torch, around))
+            model, program = archc.export(network), archc.export(network, "pt2")
+    finally:
+        torch.set_default_dtype(usual)
+    images = torch.randn(3, *network.input_shape)
+    session = onnxruntime.InferenceSession(model)
+    (logits,) = session.run(None, {"input": images.numpy()})
+    assert logits.dtype == "float32"
+    assert torch.export.load(io.BytesIO(program)).module()(images).dtype == torch.float32

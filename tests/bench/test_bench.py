@@ -183,7 +183,14 @@ def test_a_deploy_form_is_not_trained() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"dtype": "int8"}, {"batches": (0,)}, {"batches": ()}, {"seconds": float("nan")}],
+    [
+        {"dtype": "int8"},
+        {"batches": (0,)},
+        {"batches": ()},
+        {"batches": 8},
+        {"batches": (1.5,)},
+        {"seconds": float("nan")},
+    ],
 )
 def test_options_that_cannot_be_measured_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"^`{next(iter(options))}` must be "):

@@ -13,6 +13,7 @@ import networkx
 import pytest
 from shell import archc
 
+import archc as package
 from archc.cli import COMMANDS
 
 ROOT = Path(__file__).parents[2]
@@ -289,6 +290,11 @@ def test_a_closed_pipe_is_no_error_message() -> None:
     result = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
     assert result.stdout == "{\n"
     assert result.stderr == ""
+
+
+def test_what_is_imported_when_first_used_is_listed_too() -> None:
+    assert set(package.__all__) <= set(dir(package))
+    assert all(hasattr(package, name) for name in package.__all__)
 
 
 def test_counting_imports_nothing_heavy() -> None:

@@ -246,10 +246,17 @@ OPTION_A = {
             'out_channels, stride=stride); self.register_buffer("mean", torch.zeros(1))',
         ),
     ),
-    "buffer that is not kept": plant(
-        "running statistics",
-        "",
-        (LAYER1, f'{LAYER1}; self.register_buffer("mean", torch.zeros(1), False)'),
+    "momentum that changes": plant(
+        "other inputs", "bn1", ("x = self.layer1(x)", "self.bn1.momentum = 0.5; x = self.layer1(x)")
+    ),
+    "norm of the whole file": plant(
+        "initial values",
+        "bn1",
+        ("class Net(", "NORM = nn.BatchNorm2d(8)\n\n\nclass Net("),
+        ("self.bn1 = nn.BatchNorm2d(8)", "self.bn1 = NORM"),
+    ),
+    "numbers that are always the same": plant(
+        "initial values", "conv1", ("self.avgpool = ", "torch.manual_seed(0); self.avgpool = ")
     ),
     # Calls
     "convolution twice": plant(
@@ -372,6 +379,17 @@ OPTION_A = {
     ),
     "another default type": plant(
         "emitted source", "", (LAYER1, f"torch.set_default_dtype(torch.float64); {LAYER1}")
+    ),
+    "another precision": plant(
+        "emitted source", "", (LAYER1, f"torch.set_float32_matmul_precision('medium'); {LAYER1}")
+    ),
+    "other algorithms": plant(
+        "emitted source",
+        "",
+        ("x = self.layer1(x)", "torch.set_deterministic_debug_mode(1); x = self.layer1(x)"),
+    ),
+    "import of a type forgotten": plant(
+        "emitted source", "", ("from torch import Tensor, nn", "from torch import nn")
     ),
     "import forgotten": plant("output shapes", "", ("import torch\n", "")),
     "forward that raises": plant(
@@ -717,7 +735,7 @@ VGG = {
         "training", "flatten", ("torch.flatten(x, 1)", "torch.flatten(x.mT, 1)")
     ),
     "flatten of what is not pooled": plant(
-        "output shapes", "avgpool", ("x = self.avgpool(x)", "x = x[:, :, :2, :2]")
+        "training", "avgpool", ("x = self.avgpool(x)", "x = x[:, :, :2, :2]")
     ),
     "dropout's probability": plant(
         "training", "classifier.2", ("nn.Dropout(0.5)", "nn.Dropout(0.4)")
@@ -774,14 +792,14 @@ MIXED = {
         "output shapes", "maxpool", (MAX_POOL, "nn.MaxPool2d(kernel_size=3, stride=2")
     ),
     "rounded up": plant("output shapes", "maxpool", (MAX_POOL, f"{MAX_POOL}, ceil_mode=True")),
-    "no module for the pool": plant(
-        "output shapes",
+    "pool as a function, padded less": plant(
+        "training",
         "maxpool",
         (f"        self.maxpool = {MAX_POOL})\n", ""),
-        ("self.maxpool(x)", "F.max_pool2d(x, 3, 2, 1)"),
+        ("self.maxpool(x)", "F.pad(F.max_pool2d(x, 3, 2), (0, 1, 0, 1))"),
     ),
     "module of the pool idle": plant(
-        "output shapes", "maxpool", ("self.maxpool(x)", "F.max_pool2d(x, 3, 2, 1)")
+        "training", "maxpool", ("self.maxpool(x)", "F.max_pool2d(x, 3, 2, 1)")
     ),
     "dropout lost": plant(
         "training", "dropout", ("self.layer1(self.dropout(x))", "self.layer1(x)")
@@ -900,6 +918,36 @@ def test_what_follows_from_a_fault_is_not_told() -> None:
 
 
 RELU = "return F.relu(out, inplace=True)"
+READS = """\
+        super().__init__()
+        assert own.__annotations__ == {"x": Tensor, "return": None}
+"""
+OWN_RELU = """\
+class OwnReLU(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * (ctx.saved_tensors[0] > 0)
+
+
+"""
+OF_A_MODULE = "self.shortcut = ZeroPadShortcut("
+NO_MODULE = "self.unused = ZeroPadShortcut("
+OPTION = "shortcut = self.shortcut(x)"
+IN_THE_BLOCK = """\
+shortcut, more = x, self.bn1.num_features - x.shape[1]
+        if more:
+            shortcut = F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 0, more))"""
+INTO_ZEROS = """\
+shortcut, more = x, self.bn1.num_features - x.shape[1]
+        if more:
+            small = x[:, :, ::2, ::2]
+            shortcut = small.new_zeros(small.shape[0], 2 * more, *small.shape[2:])
+            shortcut[:, :more] = small"""
 HARMLESS: dict[str, tuple[Edit, ...]] = {
     "nothing": (),
     "relu of its own": ((", inplace=True", "", EVERY),),
@@ -954,6 +1002,21 @@ HARMLESS: dict[str, tuple[Edit, ...]] = {
         (LAYER1, f"{LAYER1}; self.rates = [one.item() for one in torch.linspace(0, 1, 3)]"),
     ),
     "no class exported": (('["Net"]', "[]"),),
+    "buffer that is not kept": (
+        (LAYER1, f'{LAYER1}; self.register_buffer("mean", torch.zeros(1), persistent=False)'),
+    ),
+    "annotations that are read": (
+        ("class BasicBlock", "def own(x: Tensor) -> None:\n    pass\n\n\nclass BasicBlock"),
+        ("        super().__init__()\n        self.conv1", f"{READS}        self.conv1"),
+    ),
+    "relu into its place": ((RELU, "out[out < 0] = 0; return out"),),
+    "relu under a transform": ((RELU, "return torch.vmap(torch.relu)(out)"),),
+    "relu with a gradient of its own": (
+        ("class BasicBlock", f"{OWN_RELU}class BasicBlock"),
+        (RELU, "return OwnReLU.apply(out)"),
+    ),
+    "option A in the block": ((OF_A_MODULE, NO_MODULE), (OPTION, IN_THE_BLOCK)),
+    "option A into zeros": ((OF_A_MODULE, NO_MODULE), (OPTION, INTO_ZEROS)),
     "value that nothing reads": (("x = self.layer1(x)", "x.mean(); x = self.layer1(x)"),),
     "zeros by concatenation": (
         (
@@ -976,6 +1039,15 @@ def test_a_dropout_of_ones_own_passes() -> None:
         'type("Own", (nn.Module,), {"forward": lambda self, x: F.dropout(x, 0.5, self.training)})()'
     )
     report = verified("mixed", ("nn.Dropout(0.5)", own))
+    assert report.passed, report.faults
+
+
+def test_a_pool_that_is_a_function_passes() -> None:
+    report = verified(
+        "mixed",
+        (f"        self.maxpool = {MAX_POOL})\n", ""),
+        ("self.maxpool(x)", "F.max_pool2d(x, 3, 2, 1)"),
+    )
     assert report.passed, report.faults
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -304,8 +306,10 @@ def test_verification_says_the_same_each_time() -> None:
 
 
 def test_options_that_cannot_be_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"^`batch` must be at least 2, not 1$"):
+    with pytest.raises(ValueError, match=r"^`batch` must be a whole number, 2 or more, not 1$"):
         Options(batch=1)
+    with pytest.raises(ValueError, match=r"^`batch` must be a whole number, 2 or more, not 2.5$"):
+        Options(batch=2.5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"^`backend` must be one of inductor, aot_eager, eager, "):
         verify(network_of("vgg"), options=Options(backend="tensorrt"))
     assert BACKENDS == ("inductor", "aot_eager", "eager")
@@ -452,6 +456,13 @@ NO_CLASS = (
         ),
         ("\nraise SystemExit(3)", "SystemExit: 3 (line 2)"),
         ("x = ", "SyntaxError: invalid syntax (net.py, line 1)"),
+        (
+            "import threading\nimport torch\n\n\nclass Net(torch.nn.Module):\n"
+            "    def __init__(self):\n"
+            "        super().__init__()\n"
+            "        self.lock = threading.Lock()",
+            "what it makes cannot be copied: TypeError: cannot pickle '_thread.lock' object\n",
+        ),
         ("import torch\ntorch.nn.Conv2D", "AttributeError: module 'torch.nn' has no attribute"),
     ],
 )
@@ -693,5 +704,73 @@ def test_what_float32_cannot_compute_exactly_is_allowed_for() -> None:
     subject = Subject(network, module, weights, torch.randn(2, 1, 4, 4))
     assert subject.tolerance > 10 * LOGITS
     images = torch.randn(2, *network_of("vgg").input_shape)
+    assert subject.agrees(subject.tolerance)
+    assert not subject.agrees(2 * subject.tolerance)
     usual = Subject(network_of("vgg"), archc.module(network_of("vgg")), None, images)
     assert usual.tolerance == LOGITS
+
+
+def conv(width: int, **options: object) -> Data:
+    return {"conv": {"width": width, **options}}
+
+
+CANCELS: dict[str, Data] = {
+    "in another layout": {
+        "input": [2, 27, 35],
+        "stem": [{"avg_pool": {"kernel": 3, "padding": 1}}, "global_avg_pool", "batch_norm"],
+        "stages": [{"block": "conv", "depth": 1, "width": 16, "stride": 3, "kernel": 1}],
+        "head": ["relu"],
+    },
+    "in a single logit": {
+        "input": [2, 29, 19],
+        "stem": ["batch_norm"],
+        "stages": [
+            {"block": "bottleneck", "depth": 1, "width": 16, "shortcut": "A", "groups": 4}
+            | {"stride_at": "3x3", "base_width": 4},
+            {"block": "conv", "depth": 1, "width": 16, "stride": 2},
+            {"block": "conv", "depth": 1, "width": 1},
+        ],
+        "head": ["relu", "flatten", {"linear": 1}, "relu"],
+    },
+    "in float64": {
+        "input": [1, 30, 30],
+        "stem": [
+            "global_avg_pool",
+            conv(16, kernel=1, stride=2, padding=1, activation="none"),
+            {"max_pool": {"kernel": 2}},
+        ],
+        "stages": [
+            {"block": "basic", "depth": 3, "width": 8, "stride": 2, "shortcut": "none"},
+            {"block": "basic", "depth": 1, "width": 2, "shortcut": "none"},
+            {"block": "basic", "depth": 1, "width": 2, "shortcut": "A"},
+        ],
+        "head": ["batch_norm", "linear", "relu", "flatten", {"linear": 1}],
+        "classes": 2,
+    },
+}
+
+
+@pytest.mark.parametrize("where", CANCELS)
+def test_logits_that_nearly_cancel_out_are_no_fault(where: str) -> None:
+    assert_passes(compile_data({"name": "x", **CANCELS[where]}))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+def test_a_terminal_that_cannot_show_marks_has_words() -> None:
+    import pty
+
+    terminal, end = pty.openpty()
+    with os.fdopen(terminal, "rb") as shown:
+        specs = ("cifar10/resnet20", "--with", "depth=1", *SMALL)
+        result = subprocess.run(
+            [sys.executable, "-m", "archc", "verify", *specs],
+            env={**os.environ, "PYTHONIOENCODING": "ascii"},
+            stdout=end,
+            stderr=subprocess.PIPE,
+            timeout=120,
+            check=False,
+        )
+        os.close(end)
+        lines = shown.read1().decode("ascii").splitlines()
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert sum(line.startswith("|ok |") for line in lines) == len(CHECKS)

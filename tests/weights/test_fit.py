@@ -263,6 +263,13 @@ def test_the_error_has_the_whole_fit() -> None:
     assert str(caught.value).startswith("the state dict: error: does not fit cifar10/resnet110: ")
 
 
+def test_a_complex_counter_is_refused() -> None:
+    state = {key: torch.ones(shape) for key, shape in RESNET20.state.items()}
+    state["bn1.num_batches_tracked"] = torch.tensor(1j)
+    with pytest.raises(WeightsError, match=r"`bn1\.num_batches_tracked` holds complex64, not "):
+        archc.module(RESNET20, weights=state)
+
+
 @pytest.mark.parametrize("dtype", [torch.int8, torch.complex64, torch.bool])
 def test_weights_that_are_no_floating_point_numbers_are_refused(dtype: torch.dtype) -> None:
     """A fold of integers would round to integers, a load of complex numbers lose a half."""
