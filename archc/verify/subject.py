@@ -56,10 +56,10 @@ class Subject:
     """
 
     def __init__(self, network: Network, module: nn.Module, weights: State | None, images: Tensor):
-        self.network, self.images = network, images
-        self.module = module.to(images.device)
+        self.network, self.module, self.images = network, module, images
         self._settles = weights is None
         self._load(varied(network, module.state_dict()) if weights is None else weights)
+        self.module = module.to(images.device)
 
     def _load(self, state: State) -> None:
         """Tell the module to load a state, whatever it makes of that."""
