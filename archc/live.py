@@ -82,9 +82,18 @@ def load_source(name: str, source: str, file: str | None = None) -> ModuleType:
         return _load_source(name, source, file)
 
 
+def forget_source(source: str, file: str | None = None) -> None:
+    """Have a source imported anew when it is needed next."""
+    sys.modules.pop(_module_name(source, file), None)
+
+
 def source_name(name: str, source: str, file: str | None = None) -> str:
     """What tracebacks call the file of a source."""
     return file or f"<archc {name} {_digest(source)}>"
+
+
+def _module_name(source: str, file: str | None) -> str:
+    return f"archc_emitted_{_digest(source, file)}"
 
 
 def _digest(source: str, file: str | None = None) -> str:
@@ -93,7 +102,7 @@ def _digest(source: str, file: str | None = None) -> str:
 
 
 def _load_source(name: str, source: str, file: str | None) -> ModuleType:
-    module_name = f"archc_emitted_{_digest(source, file)}"
+    module_name = _module_name(source, file)
     if module_name in sys.modules:
         return sys.modules[module_name]
     filename = source_name(name, source, file)

@@ -23,16 +23,23 @@ DTYPES = ("float32", "bfloat16", "float16")
 NO_COMPILER = "there is no C++ compiler, which inductor needs"
 
 
-def lacks_memory(error: BaseException | None) -> bool:
+_NO_MEMORY = ("DefaultCPUAllocator", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+"""What torch says where it has no exception of its own for a lack of memory."""
+
+
+def lacks_memory(error: BaseException) -> bool:
     """Whether a machine or a device has run out of memory, whatever was made of that since."""
     import torch
 
-    while error is not None:
-        if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+    chain: dict[int, BaseException] = {}
+    one: BaseException | None = error
+    while one is not None and id(one) not in chain:
+        if isinstance(one, (torch.OutOfMemoryError, MemoryError)):
             return True
-        if isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error):
+        if isinstance(one, RuntimeError) and any(words in str(one) for words in _NO_MEMORY):
             return True
-        error = error.__cause__
+        chain[id(one)] = one
+        one = one.__cause__ or one.__context__
     return False
 
 
@@ -72,10 +79,17 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def as_it_was(device: torch.device) -> Iterator[None]:
-    """Leave the caller's random numbers, and whether gradients are taken, as they are; inside they
-    are."""
+    """Leave the caller's random numbers, gradients and autocast as they are; inside, gradients are
+    taken and nothing is cast."""
     import torch
 
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices), torch.inference_mode(False), torch.enable_grad():
+    # A seed is set on all devices.
+    on_cuda = device.type == "cuda" or torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    devices = range(torch.cuda.device_count() if on_cuda else 0)
+    with (
+        torch.random.fork_rng(devices),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        torch.autocast(device.type, enabled=False),
+    ):
         yield

@@ -308,7 +308,6 @@ def test_a_module_runs_once_for_each_call() -> None:
     assert [float(run(torch.zeros(2))[0]) for _ in range(3)] == [1, 2, 3]
 
 
-@needs_a_compiler
 def test_weights_are_constants_whenever_it_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Anew for another size, and for whatever else torch compiles anew for."""
     frozen = []
@@ -343,6 +342,7 @@ def test_a_part_in_training_mode_is_refused_later_too(monkeypatch: pytest.Monkey
         run(images)
 
 
+@needs_a_compiler
 def test_an_exported_program_is_compiled() -> None:
     network = archc.load("cifar10/plain20", input=(3, 8, 8))
     content = archc.export(network, "pt2", deploy=True)

@@ -98,9 +98,8 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the command line; no traceback reaches the user unless ARCHC_DEBUG is set."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # what a terminal cannot show ends no command
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # what a terminal cannot show ends no command
     try:
         code = cli.main(prog_name="archc", standalone_mode=False)
         if sys.stdout is not None:

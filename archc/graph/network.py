@@ -64,7 +64,8 @@ class Node:
 
     @property
     def is_module(self) -> bool:
-        """Whether the op has to be a module: it has numbers of its own, or its place is counted."""
+        """Whether the op is emitted as a module rather than as a call: it has numbers of its own,
+        or its place is counted."""
         return bool(self.op.numbers) or self.id.rpartition(".")[2].isdigit()
 
     @property

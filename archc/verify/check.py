@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import copy
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +14,11 @@ from archc.backends.numbers import counted
 from archc.backends.pytorch import emit
 from archc.devices import on_device
 from archc.graph import Network, Shape, deploy_form
-from archc.live import instance, source_name
-from archc.running import BACKENDS, as_it_was, fault_of, lacks_memory, quiet
+from archc.live import forget_source, instance, source_name
+from archc.running import BACKENDS, as_it_was, fault_of, lacks_memory
+from archc.text import listing
 from archc.verify.report import Fault, Report, Row
+from archc.verify.settings import kept_settings, reproducible
 from archc.verify.structure import (
     check_initial_values,
     check_modes,
@@ -91,13 +91,13 @@ def verify(
     network = deploy_form(network) if deploy else network
     text = _Text(network.name, emit(network) if source is None else source, file)
     done: dict[str, Row] = {}
-    with on_device(options.device) as device, as_it_was(device), _reproducible(device):
+    with on_device(options.device) as device, as_it_was(device), reproducible(device):
         try:
-            with _torchs_settings() as changed:
+            with kept_settings() as changed:
                 for row in _rows(network, text, weights, options, device):
                     done[row.check] = row
-                if words := changed():
-                    done[CHECKS[0]] = Row.of(CHECKS[0], "", [Fault("", words)])
+                if found := changed():
+                    done[CHECKS[0]] = Row.of(CHECKS[0], "", [Fault("", _changes(found))])
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a source may raise anything
@@ -157,6 +157,10 @@ def _images(batch: int, input_shape: Shape) -> Tensor:
     return torch.randn(batch, *input_shape, generator=generator, device="cpu")
 
 
+def _changes(settings: Sequence[str]) -> str:
+    return f"it changes torch's {listing(settings, 'and')}"
+
+
 @dataclass(frozen=True)
 class _Text:
     """The source of a network's module, and the file that it was read from, if any."""
@@ -169,10 +173,11 @@ class _Text:
         """A fresh module, of a seed always the same. Raises whatever the source does, and TypeError
         where it sets what torch does for everybody."""
         torch.manual_seed(seed)
-        with _torchs_settings() as changed, torch.device("cpu"):
+        with kept_settings() as changed, torch.device("cpu"):
             made = instance(self.network, self.source, self.file)
-            if words := changed():
-                raise TypeError(words)
+            if found := changed():
+                forget_source(self.source, self.file)  # imported once more, it would set nothing
+                raise TypeError(_changes(found))
         return made
 
     def summary(self, module: nn.Module) -> str:
@@ -191,59 +196,3 @@ class _Text:
         words = fault_of(error)
         words = f"{words} (line {lines[-1]})" if lines else f"{otherwise}{words}"
         return Row.of(CHECKS[0], "", [Fault("", words)])
-
-
-_SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
-    "default type": (torch.get_default_dtype, torch.set_default_dtype),
-    "number of threads": (torch.get_num_threads, torch.set_num_threads),
-    "precision of matrix products": (
-        torch.get_float32_matmul_precision,
-        torch.set_float32_matmul_precision,
-    ),
-    "search for anomalies": (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),
-    "determinism": (torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode),
-    "use of oneDNN": (torch._C._get_mkldnn_enabled, torch._C._set_mkldnn_enabled),
-    "use of cuDNN": (torch._C._get_cudnn_enabled, torch._C._set_cudnn_enabled),
-}
-"""What torch does for all that use it: how that is read, and how set."""
-
-
-@contextmanager
-def _torchs_settings() -> Iterator[Callable[[], str]]:
-    """Restore what a source sets for everybody; until then, a function that tells of it."""
-    before = {name: read() for name, (read, _) in _SETTINGS.items()}
-
-    def changed() -> str:
-        for name, (read, _) in _SETTINGS.items():
-            if read() != before[name]:
-                return f"it sets torch's {name} to {read()}".replace("torch.", "")
-        return ""
-
-    try:
-        yield changed
-    finally:
-        for name, (read, restore) in _SETTINGS.items():
-            if read() != before[name]:
-                restore(before[name])
-
-
-_CUDNN = {"enabled": True, "benchmark": False, "deterministic": True, "allow_tf32": False}
-"""All that `torch.backends.cudnn.flags` sets: what is left out is turned off, cuDNN itself too."""
-
-
-@contextmanager
-def _reproducible(device: torch.device) -> Iterator[None]:
-    """On CUDA, only algorithms that give the same bits every time, as far as there are some."""
-    if device.type != "cuda":
-        yield
-        return
-    import os
-
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    before = torch.get_deterministic_debug_mode()
-    torch.set_deterministic_debug_mode("warn")
-    try:
-        with quiet(), torch.backends.cudnn.flags(**_CUDNN):
-            yield
-    finally:
-        torch.set_deterministic_debug_mode(before)

@@ -80,6 +80,10 @@ def _with_gradients(
         return
     if words := gradients_differ(ours, theirs, tolerance):
         yield Fault("", f"the images' gradient {words}")
+    for key, parameter in module.named_parameters():
+        if not parameter.requires_grad:
+            layer, _, name = key.rpartition(".")
+            yield Fault(layer, f"`{name}` takes no gradient in eval mode")
 
 
 @torch.no_grad()

@@ -49,6 +49,7 @@ def follow(
     """
     watch = _Watch(network, module, expected)
     own = images.clone()  # a module that overwrote its images would change what is expected
+    gradients = torch.is_grad_enabled()
     with Trail(module) as trail:
         try:
             with watch:
@@ -64,6 +65,9 @@ def follow(
         faults = [Fault("", f"returns another value than {network.logits}: {difference}")]
     if not faults and not torch.equal(own, images):
         faults = [Fault("", "overwrites the images it is given")]
+    if torch.is_grad_enabled() is not gradients:
+        torch.set_grad_enabled(gradients)
+        faults.append(Fault("", "turns gradients off, or on, for good"))
     return output, faults
 
 
@@ -140,8 +144,13 @@ def norm_distance(found: Tensor, expected: Tensor) -> float:
 
 
 def same(found: Tensor, expected: Tensor) -> bool:
-    """Whether two tensors hold the same values."""
-    return found.shape == expected.shape and torch.equal(found.detach(), expected.detach())
+    """Whether two tensors hold the same values; what torch cannot compare does not."""
+    if found.shape != expected.shape or found.device != expected.device:
+        return False
+    try:
+        return torch.equal(found.detach(), expected.detach())
+    except RuntimeError:  # a sparse one, or one that a transform runs on
+        return False
 
 
 class _Watch(TorchFunctionMode):
@@ -165,7 +174,9 @@ class _Watch(TorchFunctionMode):
         ids = {node.id for node in self._relevant}
         self._modules = {path: one for path, one in module.named_modules() if path in ids}
         self._pending = {
-            node.id: expected[node.id] for node in self._relevant if node.id not in self._modules
+            node.id: expected[node.id]
+            for node in self._relevant
+            if node.id not in self._modules or not has_to_be_a_module(node)
         }
 
     def __enter__(self) -> _Watch:
@@ -185,7 +196,7 @@ class _Watch(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         if not self._inside:
-            self._look_at(args)
+            self._look_at([*args, *(kwargs or {}).values()])
         cut = any(isinstance(one, Tensor) and not one.requires_grad for one in args)
         result = func(*args, **(kwargs or {}))
         if not self._inside:
@@ -201,11 +212,12 @@ class _Watch(TorchFunctionMode):
         for one in args:
             if isinstance(one, (list, tuple)):
                 self._look_at(one)
-            elif isinstance(one, Tensor) and self._seen.get(id(one)) is not one:
+            elif isinstance(one, Tensor):
                 for node_id, value in list(self._cut.items()):
                     if one.requires_grad and same(one, value):
                         self.handed_on(node_id)
-                self._match(one, cut=False)
+                if self._seen.get(id(one)) is not one:
+                    self._match(one, cut=False)
 
     def handed_on(self, node_id: str) -> None:
         """Take a value as computed, with its gradient, that has been found where it is read."""
@@ -216,8 +228,8 @@ class _Watch(TorchFunctionMode):
         """The layers that are wrong while all that they read is right."""
         wrong = dict.fromkeys(self._cut, CUT) | self.wrong
         if at_the_end:
-            wrong |= dict.fromkeys(self._pending, MISSING)
-            for node in self._relevant:
+            wrong = dict.fromkeys(self._pending, MISSING) | wrong
+            for node in filter(has_to_be_a_module, self._relevant):
                 if node.id in self._modules and self.called[node.id] != 1:
                     times = self.called[node.id]
                     wrong[node.id] = f"is called {times} times" if times else "is not called"
@@ -284,6 +296,8 @@ class _Watch(TorchFunctionMode):
                 if difference and path not in self.wrong:
                     self.wrong[path] = f"puts out another value: {difference}"
                 self.called[path] += 1
+                if not difference:
+                    self.handed_on(path)
                 if isinstance(output, Tensor):
                     self._seen[id(output)] = output
             elif isinstance(output, Tensor):

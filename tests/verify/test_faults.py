@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import pytest
+import torch
 from structures import STRUCTURES, network_of
 
 from archc.backends.pytorch import emit
@@ -387,6 +388,35 @@ OPTION_A = {
         "emitted source",
         "",
         ("x = self.layer1(x)", "torch.set_deterministic_debug_mode(1); x = self.layer1(x)"),
+    ),
+    "trials of cuDNN": plant(
+        "emitted source",
+        "",
+        ("class Net(", "torch.backends.cudnn.benchmark = True\n\n\nclass Net("),
+    ),
+    "autocast for good": plant(
+        "emitted source",
+        "",
+        ("class Net(", 'torch.set_autocast_enabled("cpu", True)\n\n\nclass Net('),
+    ),
+    "error that is its own cause": plant(
+        "output shapes",
+        "layer1.0",
+        (SHORTCUT, "error = ValueError('no sum')\n        raise error from error"),
+    ),
+    "gradients off after inference": plant(
+        "inference",
+        "",
+        (LOGITS, f"y = {LOGITS[7:]}; torch.set_grad_enabled(not self.training); return y"),
+    ),
+    "nothing learned in inference": plant(
+        "other inputs",
+        "conv1",
+        (
+            "x = self.layer1(x)",
+            "[one.requires_grad_(self.training) for one in self.parameters()]\n"
+            "        x = self.layer1(x)",
+        ),
     ),
     "import of a type forgotten": plant(
         "emitted source", "", ("from torch import Tensor, nn", "from torch import nn")
@@ -798,9 +828,6 @@ MIXED = {
         (f"        self.maxpool = {MAX_POOL})\n", ""),
         ("self.maxpool(x)", "F.pad(F.max_pool2d(x, 3, 2), (0, 1, 0, 1))"),
     ),
-    "module of the pool idle": plant(
-        "training", "maxpool", ("self.maxpool(x)", "F.max_pool2d(x, 3, 2, 1)")
-    ),
     "dropout lost": plant(
         "training", "dropout", ("self.layer1(self.dropout(x))", "self.layer1(x)")
     ),
@@ -935,6 +962,18 @@ class OwnReLU(torch.autograd.Function):
 
 
 """
+OWN_SUM = """\
+class OwnSum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, a, b):
+        return a + b
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient, gradient
+
+
+"""
 OF_A_MODULE = "self.shortcut = ZeroPadShortcut("
 NO_MODULE = "self.unused = ZeroPadShortcut("
 OPTION = "shortcut = self.shortcut(x)"
@@ -1011,6 +1050,16 @@ HARMLESS: dict[str, tuple[Edit, ...]] = {
     ),
     "relu into its place": ((RELU, "out[out < 0] = 0; return out"),),
     "relu under a transform": ((RELU, "return torch.vmap(torch.relu)(out)"),),
+    "values of another kind": (
+        (
+            "x = self.layer1(x)",
+            "torch.empty(x.shape, device='meta'); x = self.layer1(x)",
+        ),
+    ),
+    "sum with a gradient of its own": (
+        ("class BasicBlock", f"{OWN_SUM}class BasicBlock"),
+        (SHORTCUT, "out = OwnSum.apply(out, shortcut)"),
+    ),
     "relu with a gradient of its own": (
         ("class BasicBlock", f"{OWN_RELU}class BasicBlock"),
         (RELU, "return OwnReLU.apply(out)"),
@@ -1042,15 +1091,46 @@ def test_a_dropout_of_ones_own_passes() -> None:
     assert report.passed, report.faults
 
 
-def test_a_pool_that_is_a_function_passes() -> None:
+@pytest.mark.parametrize("idle", [True, False])
+def test_a_pool_that_is_a_function_passes(idle: bool) -> None:
+    """Whether or not there is a module for it, too."""
+    module = f"        self.maxpool = {MAX_POOL})\n"
     report = verified(
         "mixed",
-        (f"        self.maxpool = {MAX_POOL})\n", ""),
+        (module, module if idle else ""),
         ("self.maxpool(x)", "F.max_pool2d(x, 3, 2, 1)"),
     )
     assert report.passed, report.faults
 
 
+def test_what_a_file_sets_is_told_each_time_and_restored() -> None:
+    usual = torch.get_default_dtype(), torch.get_float32_matmul_precision()
+    for _ in range(2):
+        report = verified("option A", ("class Net(", f"{SETS}class Net("))
+        (fault,) = report.faults
+        assert fault.message.startswith(
+            "TypeError: it changes torch's default type and precision of matrix products"
+        )
+        assert (torch.get_default_dtype(), torch.get_float32_matmul_precision()) == usual
+
+
+def test_a_caller_may_set_what_torch_does() -> None:
+    products = torch.backends.cuda.matmul
+    usual = products.fp32_precision
+    try:
+        products.fp32_precision = "tf32"
+        assert verified("option A").passed
+        assert products.fp32_precision == "tf32"
+    finally:
+        products.fp32_precision = usual
+
+
+SETS = """\
+torch.set_default_dtype(torch.float64)
+torch.set_float32_matmul_precision("medium")
+
+
+"""
 NORM = """\
 class Norm(nn.Module):
     def __init__(self, channels: int) -> None:

@@ -29,9 +29,10 @@ from archc.cli import cli, main
 from archc.devices import DeviceError
 from archc.graph import Fragment, FragmentBuilder, Network, Shape, deploy_form
 from archc.graph.ops import Add, AvgPool2d, Conv2d, ReLU
+from archc.running import lacks_memory
 from archc.spec import SpecError
 from archc.verify import BACKENDS, CHECKS, Fault, Options, Report, Row, verify
-from archc.verify.check import _reproducible
+from archc.verify.settings import reproducible
 from archc.verify.subject import LOGITS, Subject
 from archc.weights import Checkpoint, WeightsError, fold_weights
 
@@ -541,7 +542,7 @@ def test_the_docs_show_the_table(page: str) -> None:
 def test_cudnn_is_on_and_exact_while_verifying_on_cuda() -> None:
     """What `torch.backends.cudnn.flags` is not told is turned off, cuDNN itself too."""
     cudnn = torch.backends.cudnn
-    with _reproducible(torch.device("cuda")):
+    with reproducible(torch.device("cuda")):
         assert (cudnn.enabled, cudnn.deterministic) == (True, True)
         assert (cudnn.benchmark, cudnn.allow_tf32) == (False, False)
 
@@ -651,6 +652,18 @@ def test_a_lack_of_memory_is_no_fault(
     monkeypatch.setattr(place, fails)
     with pytest.raises(DeviceError, match=NOT_ENOUGH):
         verify(network_of("vgg"), options=Options(backend="eager"))
+
+
+def test_a_lack_of_memory_is_seen_behind_what_torch_makes_of_it() -> None:
+    def lacks(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    torch.compiler.reset()
+    with pytest.raises(Exception, match="CUDA out of memory") as caught:
+        torch.compile(torch.nn.Linear(2, 2), backend=lacks)(torch.ones(1, 2))
+    assert not isinstance(caught.value, torch.OutOfMemoryError)
+    assert lacks_memory(caught.value)
+    assert not lacks_memory(ValueError("no memory of that"))
 
 
 @pytest.mark.parametrize("error", ["torch.OutOfMemoryError()", "MemoryError()"])
