@@ -1,4 +1,4 @@
-"""What goes wrong while a module runs, in words, and torch's own warnings kept away."""
+"""Running modules: what goes wrong in words, torch's warnings kept away, all left as it was."""
 
 from __future__ import annotations
 
