@@ -22,7 +22,7 @@ from archc.bench.timing import (
     peak_memory,
     time_step,
 )
-from archc.devices import RunError, describe_device, find_device, on_device
+from archc.devices import DeviceError, RunError, describe_device, find_device, on_device
 from archc.graph import Network, deploy_form
 from archc.graph.ops import BatchNorm2d
 from archc.inference import compiled
@@ -140,19 +140,26 @@ than a row is timed."""
 
 
 def _rows(networks: Sequence[Network], options: BenchOptions) -> Iterator[BenchResult]:
-    dtype = _dtype(options)
     rates: Rates | None = None
     for network in networks:
         for batch in options.batches:
-            # Whatever else the machine does slows rates and rows alike: both are tried again
-            # beside each row, and the best counts.
-            with on_device(options.device) as device, quiet(), as_it_was(device):
-                if rates is None:
-                    rates = measure_rates(device, dtype, min(FIRST_RATES, options.seconds))
-                more = measure_rates(device, dtype, min(MORE_RATES, options.seconds))
-                rates = rates.or_better(more)
-                row = _measure(network, batch, options, rates, device)
+            try:
+                row = _row(network, batch, options, rates)
+            except DeviceError as error:
+                raise DeviceError(f"{network.name}, batch {batch:,}: {error}") from None
+            rates = row.rates
             yield row
+
+
+def _row(network: Network, batch: int, options: BenchOptions, rates: Rates | None) -> BenchResult:
+    """A row beside the rates until then, which are measured once more: whatever else the machine
+    does slows rates and rows alike, and the best counts."""
+    dtype = _dtype(options)
+    with on_device(options.device) as device, quiet(), as_it_was(device):
+        if rates is None:
+            rates = measure_rates(device, dtype, min(FIRST_RATES, options.seconds))
+        more = measure_rates(device, dtype, min(MORE_RATES, options.seconds))
+        return _measure(network, batch, options, rates.or_better(more), device)
 
 
 def _check_trainable(network: Network, batch: int) -> None:

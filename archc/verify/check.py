@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from archc.backends.numbers import counted
 from archc.backends.pytorch import emit
-from archc.devices import on_device
+from archc.devices import RunError, on_device
 from archc.graph import Network, Shape, deploy_form
 from archc.live import forget_source, instance, source_name
 from archc.running import BACKENDS, as_it_was, fault_of, lacks_memory
@@ -170,14 +170,16 @@ class _Text:
     file: str | None
 
     def instance(self, seed: int = 0) -> nn.Module:
-        """A fresh module, of a seed always the same. Raises whatever the source does, and TypeError
-        where it sets what torch does for everybody."""
+        """A fresh module, of a seed always the same.
+
+        Raises whatever the source does, and `RunError` where it sets what torch does for everybody.
+        """
         torch.manual_seed(seed)
         with kept_settings() as changed, torch.device("cpu"):
             made = instance(self.network, self.source, self.file)
             if found := changed():
                 forget_source(self.source, self.file)  # imported once more, it would set nothing
-                raise TypeError(_changes(found))
+                raise RunError(_changes(found))
         return made
 
     def summary(self, module: nn.Module) -> str:
@@ -193,6 +195,6 @@ class _Text:
         name = source_name(self.network, self.source, self.file)
         frames = traceback.extract_tb(error.__traceback__)
         lines = [frame.lineno for frame in frames if frame.filename == name]
-        words = fault_of(error)
+        words = str(error) if isinstance(error, RunError) else fault_of(error)
         words = f"{words} (line {lines[-1]})" if lines else f"{otherwise}{words}"
         return Row.of(CHECKS[0], "", [Fault("", words)])

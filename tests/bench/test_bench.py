@@ -291,7 +291,8 @@ def test_rows_that_were_measured_are_not_lost(
     specs = ("cifar10/resnet20", "--input", "3,8,8", "--batch", "1", "--batch", "2", "--batch", "4")
     options = ("--seconds", "0.1", "--format", format_, "-o", str(file))
     result = CliRunner().invoke(cli, ["bench", *specs, *options], standalone_mode=False)
-    assert str(result.exception) == "there is not enough memory to run it on `cpu`"
+    message = "resnet20, batch 4: there is not enough memory to run it on `cpu`"
+    assert str(result.exception) == message
     assert not file.exists()
     if format_ == "json":
         assert [row["batch"] for row in json.loads(result.stdout)] == [1, 2]
