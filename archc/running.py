@@ -22,9 +22,13 @@ DTYPES = ("float32", "bfloat16", "float16")
 
 NO_COMPILER = "there is no C++ compiler, which inductor needs"
 
-
-_NO_MEMORY = ("DefaultCPUAllocator", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
-"""What torch says where it has no exception of its own for a lack of memory."""
+_NO_MEMORY = (
+    "allocate memory",
+    "unable to mmap",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+)
+"""What systems and torch say where they have no exception for a lack of memory."""
 
 
 def lacks_memory(error: BaseException) -> bool:
@@ -36,7 +40,7 @@ def lacks_memory(error: BaseException) -> bool:
     while one is not None and id(one) not in chain:
         if isinstance(one, (torch.OutOfMemoryError, MemoryError)):
             return True
-        if isinstance(one, RuntimeError) and any(words in str(one) for words in _NO_MEMORY):
+        if any(words in str(one) for words in _NO_MEMORY):
             return True
         chain[id(one)] = one
         one = one.__cause__ or one.__context__

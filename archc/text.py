@@ -1,4 +1,4 @@
-"""Words for people: what users wrote, quoted so that it disturbs no terminal, and lists."""
+"""Words for people: lists, errors, and what users wrote, quoted so that it disturbs no terminal."""
 
 from __future__ import annotations
 

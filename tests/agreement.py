@@ -122,7 +122,7 @@ class Expressions:
         """What a graph puts out before a final softmax."""
         values: dict[str, int] = {}
         for node in network.nodes.values():
-            is_module = node.is_module
+            is_module = node.op.numbers or node.id.rpartition(".")[2].isdigit()
             kind = ZERO_PAD if node.op.kind == "zero_pad_shortcut" else node.op.kind
             operands = [values[source] for source in node.inputs]
             values[node.id] = self.number(kind, node.id if is_module else "", operands)

@@ -108,11 +108,10 @@ def command(
     if deploy and train:
         raise click.UsageError("--deploy goes not with --train: the deploy form has no norms")
     networks = load_networks(specs, with_, input_)
-    from archc.devices import DeviceError, RunError, find_device
+    from archc.devices import DeviceError, RunError
     from archc.live import require_torch
 
     require_torch("timing a module")
-    find_device(device)
     from archc.bench import BenchOptions, at_best, bench
 
     options = BenchOptions(device, batches, dtype, deploy, compile_, train, channels_last, seconds)

@@ -63,12 +63,6 @@ class Node:
         return isinstance(self.op, (Conv2d, Linear))
 
     @property
-    def is_module(self) -> bool:
-        """Whether the op is emitted as a module rather than as a call: it has numbers of its own,
-        or its place is counted."""
-        return bool(self.op.numbers) or self.id.rpartition(".")[2].isdigit()
-
-    @property
     def attributes(self) -> dict[str, Any]:
         """Everything about the node but its id, under the names that archc's JSON uses."""
         return {

@@ -237,9 +237,8 @@ class Subject:
         if all(torch.equal(output, expected) for output, expected in pairs):
             return Row.of(check, "bit for bit")
         far = max(distance(output, expected) for output, expected in pairs)
-        number = f"within {far:.0e}"
-        faults = [Fault("", f"is off by {far:.1e} of the largest logit")]
-        return Row.of(check, number, faults if not self.agrees(far) else [])
+        fault = Fault("", f"is off by {far:.1e} of the largest logit")
+        return _as_near(check, f"within {far:.0e}", far, LOGITS, lambda: self.tolerance, fault)
 
     @torch.no_grad()
     def check_deploy(self) -> Row:
@@ -253,10 +252,11 @@ class Subject:
         far = norm_distance(folded(self.images.double()), self.exact)
         kept = f", {len(found.kept)} kept" if found.kept else ""
         number = f"{counted(found.count, 'norm')} folded{kept}, within {far:.0e} in float64"
-        if far <= FOLDED or far <= 16 * self._moved_by_rounding(torch.float64, norm_distance):
-            return Row.of("deploy form", number)
         fault = Fault("", f"is off by {far:.1e} in float64, norm over norm")
-        return Row.of("deploy form", number, [fault])
+        return _as_near("deploy form", number, far, FOLDED, self._folding_tolerance, fault)
+
+    def _folding_tolerance(self) -> float:
+        return 16 * self._moved_by_rounding(torch.float64, norm_distance)
 
 
 def in_double(state: State) -> dict[str, Tensor]:
@@ -288,6 +288,17 @@ def varied(network: Network, state: State) -> State:
             if bias in state:
                 drawn[bias] = nn.init.normal_(torch.empty_like(state[bias]), 0, 0.1)
     return drawn
+
+
+def _as_near(
+    check: str, number: str, far: float, bound: float, allowed: Callable[[], float], fault: Fault
+) -> Row:
+    """The row of what is within a bound, or else as near as rounding lets it be, which it says."""
+    if far <= bound:
+        return Row.of(check, number)
+    if far <= allowed():
+        return Row.of(check, f"{number}, as rounding allows")
+    return Row.of(check, number, [fault])
 
 
 def _bit_for_bit(check: str, what: str, faults: Collection[Fault]) -> Row:

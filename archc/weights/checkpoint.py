@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archc.files import reason
+from archc.running import lacks_memory
 from archc.text import listing, quote_name
 from archc.weights.files import require_safetensors
 
@@ -100,7 +101,7 @@ def _read_safetensors(file: str) -> dict[str, Tensor]:
     try:
         return load_file(file)
     except (SafetensorError, OSError, ValueError, KeyError, MemoryError, RuntimeError) as error:
-        if _lacks_memory(error):
+        if lacks_memory(error):
             raise WeightsError(file, TOO_LARGE) from error
         raise WeightsError(file, "is no whole safetensors file: truncated or damaged") from error
 
@@ -128,13 +129,7 @@ def _read_pickled(file: str) -> object:
     except Exception as error:
         # Whatever torch stumbles over in a damaged file: its zip reader, its unpickler and its
         # storages raise a dozen types.
-        raise WeightsError(file, TOO_LARGE if _lacks_memory(error) else DAMAGED) from error
-
-
-def _lacks_memory(error: Exception) -> bool:
-    """Whether the system had no more memory."""
-    words = str(error)
-    return isinstance(error, MemoryError) or "allocate memory" in words or "unable to mmap" in words
+        raise WeightsError(file, TOO_LARGE if lacks_memory(error) else DAMAGED) from error
 
 
 def _check_archive(file: str) -> None:

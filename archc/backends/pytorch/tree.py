@@ -24,7 +24,7 @@ class Leaf:
     @property
     def is_module(self) -> bool:
         """Whether the op is an attribute of its parent rather than a call in ``forward``."""
-        return self.node.is_module
+        return self.name.isdigit() or bool(self.node.op.numbers)
 
     @property
     def result(self) -> str:
