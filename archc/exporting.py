@@ -72,16 +72,16 @@ _CUDNN_BATCH = 65_535
 def exported(
     module: torch.nn.Module, network: Network, batch: int | None = None
 ) -> torch.export.ExportedProgram:
-    """`torch.export` of a network's module, on the device where its weights are.
+    """`torch.export` of a network's module, on the device and in the type that its weights have.
 
     The batch size is free unless ``batch`` fixes it; on CUDA up to what cuDNN takes at once.
     """
     import torch
 
-    device = next((one.device for one in module.parameters()), torch.device("cpu"))
+    like = next(module.parameters(), torch.empty(0, device="cpu"))
     # Two: of a single image torch would take the batch for fixed.
-    images = torch.zeros(batch or 2, *network.input_shape, device=device)
-    most = _CUDNN_BATCH if device.type == "cuda" else None
+    images = like.new_zeros(batch or 2, *network.input_shape)
+    most = _CUDNN_BATCH if images.is_cuda else None
     sizes = None if batch else ({0: torch.export.Dim("batch", min=1, max=most)},)
     with quiet():
         return torch.export.export(module, (images,), dynamic_shapes=sizes)

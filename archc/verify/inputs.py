@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,9 @@ from archc.verify.report import Fault, Row
 from archc.verify.trail import Trail
 from archc.verify.values import changed, check_predict, distance, follow, gradients_differ
 
+Agrees: TypeAlias = Callable[[float, Callable[[], Tensor]], bool]
+"""Whether logits are near enough, by how far they are off, and what they are in float64."""
+
 LARGE = 2**20
 """How many times as large images are, in float64, so that values show that are cut off high up."""
 
@@ -25,13 +29,13 @@ def check_inputs(
     module: nn.Module,
     images: Tensor,
     logits: Tensor,
-    agrees: Callable[[float], bool],
+    agrees: Agrees,
     gradients_tolerance: float,
 ) -> Row:
     """Run a module in eval mode on other images than ``images``, of which it makes ``logits``.
 
     Values must be the interpreter's bit for bit. In channels_last, where other kernels compute
-    them, how far logits differ, over the largest, is judged by ``agrees``.
+    them, ``agrees`` judges how far logits differ, over the largest.
     """
     alone = images[:1]
     more = torch.cat([images, alone.flip(-1)])
@@ -112,16 +116,17 @@ def _in_bfloat16(module: nn.Module, images: Tensor) -> Iterator[Fault]:
 
 @torch.no_grad()
 def _in_channels_last(
-    module: nn.Module, images: Tensor, logits: Tensor, agrees: Callable[[float], bool]
+    module: nn.Module, images: Tensor, logits: Tensor, agrees: Agrees
 ) -> Iterator[Fault]:
     layout = torch.channels_last
     module = copy.deepcopy(module).to(memory_format=layout)  # type: ignore[call-overload]
+    images = images.to(memory_format=layout)
     with Trail(module) as trail:
         try:
-            output = module(images.to(memory_format=layout))
+            output = module(images)
         except Exception as error:
             yield Fault(trail.end, fault_of(error))
             return
     far = distance(output, logits)
-    if not agrees(far):
+    if not agrees(far, lambda: module.double()(images.double())):
         yield Fault("", f"off by {far:.1e} of the largest logit")

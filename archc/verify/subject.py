@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Collection, Iterator, Mapping
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TypeAlias
 
 import torch
@@ -41,11 +42,11 @@ GRADIENTS = 1e-4
 """How far gradients may differ where they are not bit-equal, as the norm of the difference over
 the norm: autograd may sum in another order."""
 LOGITS = 1e-5
-"""How far other ways to run a module may differ, over the largest logit, unless float32 itself
-keeps the network from being computed as exactly."""
+"""How far other ways to run a module may differ, over the largest logit: in float32, or where that
+is too coarse, in float64."""
 FOLDED = 1e-12
-"""How far the deploy form may differ in float64, unless that keeps it from being computed as
-exactly: norm of the difference over norm."""
+"""How far the deploy form may differ in float64, unless that is too coarse: norm of the difference
+over norm."""
 
 
 class Subject:
@@ -162,37 +163,14 @@ class Subject:
             values = interpreter.run(self.network.graph, state, self.images.double())
         return values[self.network.logits]
 
-    def agrees(self, far: float) -> bool:
-        """Whether logits are as near as they can be, by how far they differ over the largest."""
-        return far <= LOGITS or far <= self.tolerance
-
-    @cached_property
-    def tolerance(self) -> float:
-        """How far logits may differ: no less than float32 itself keeps them from what is exact."""
-        rounded = self._moved_by_rounding(torch.float32, distance)
-        return max(LOGITS, 4 * distance(self.logits, self.exact), 4 * rounded)
-
     @torch.no_grad()
-    def _moved_by_rounding(
-        self, dtype: torch.dtype, measure: Callable[[Tensor, Tensor], float]
-    ) -> float:
-        """How far the exact logits move where each weight does by as much as a type rounds it.
+    def agrees(self, far: float, in_float64: Callable[[], Tensor]) -> bool:
+        """Whether logits are near enough, by how far they differ, over the largest.
 
-        Logits that are small differences of large values move by far more than that, and are
-        computed no better, in whatever order. The most of a few tries.
+        Where they are not, float64 decides: what rounding makes of float32 is gone there, as of
+        logits that are a small difference of large values, and a fault is not.
         """
-        generator = torch.Generator().manual_seed(3)
-        rounding = torch.finfo(dtype).eps / 2
-        moved = []
-        for _ in range(4):
-            state = in_double(self.state())
-            for tensor in state.values():
-                if tensor.is_floating_point():
-                    noise = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
-                    tensor *= 1 + rounding * noise.to(tensor.device)
-            values = interpreter.run(self.network.graph, state, self.images.double())
-            moved.append(measure(values[self.network.logits], self.exact))
-        return max(moved)
+        return far <= LOGITS or distance(in_float64(), self.exact) <= LOGITS
 
     def check_other_inputs(self) -> Row:
         """More images than one batch has, fewer, of other types, in another layout."""
@@ -202,43 +180,52 @@ class Subject:
 
     def check_export(self) -> Row:
         """The program that torch.export makes, with a free batch size."""
-        make = partial(exported, self.module, self.network)
-        return self._other_way("torch.export", lambda: make().module(), batch_is_free=True)
+        return self._other_way(
+            "torch.export",
+            lambda module: exported(module, self.network).module(),
+            batch_is_free=True,
+        )
 
     def check_compile(self, backend: str) -> Row:
         """The whole module as one graph of torch.compile's, with one of its backends."""
         torch.compiler.reset()
         return self._other_way(
-            "torch.compile",
-            lambda: torch.compile(self.module, backend=backend, fullgraph=True),
+            "torch.compile", lambda module: torch.compile(module, backend=backend, fullgraph=True)
         )
 
     @torch.no_grad()
     def _other_way(
         self,
         check: str,
-        make: Callable[[], Callable[[Tensor], Tensor]],
+        make: Callable[[nn.Module], Callable[[Tensor], Tensor]],
         *,
         batch_is_free: bool = False,
     ) -> Row:
         """Whether another way to run the module succeeds and agrees."""
         alone = self.images[:1]
+
+        def in_float64() -> Tensor:
+            return make(copy.deepcopy(self.module).double())(self.images.double())
+
         try:
             with quiet():
-                run = make()
+                run = make(self.module)
                 pairs = [(run(self.images), self.logits)]
                 if batch_is_free:
                     pairs.append((run(alone), self.module(alone)))
+                if all(torch.equal(output, expected) for output, expected in pairs):
+                    return Row.of(check, "bit for bit")
+                far = max(distance(output, expected) for output, expected in pairs)
+                agrees = self.agrees(far, in_float64)
         except Exception as error:
             words = why_not(error)
             if words == NO_COMPILER:
                 words += "; the backend `aot_eager` needs none"
             return Row.of(check, "fails", [Fault("", words)])
-        if all(torch.equal(output, expected) for output, expected in pairs):
-            return Row.of(check, "bit for bit")
-        far = max(distance(output, expected) for output, expected in pairs)
-        fault = Fault("", f"is off by {far:.1e} of the largest logit")
-        return _as_near(check, f"within {far:.0e}", far, LOGITS, lambda: self.tolerance, fault)
+        if not agrees:
+            fault = Fault("", f"is off by {far:.1e} of the largest logit")
+            return Row.of(check, f"within {far:.0e}", [fault])
+        return Row.of(check, f"within {far:.0e}{', nearer in float64' * (far > LOGITS)}")
 
     @torch.no_grad()
     def check_deploy(self) -> Row:
@@ -253,10 +240,28 @@ class Subject:
         kept = f", {len(found.kept)} kept" if found.kept else ""
         number = f"{counted(found.count, 'norm')} folded{kept}, within {far:.0e} in float64"
         fault = Fault("", f"is off by {far:.1e} in float64, norm over norm")
-        return _as_near("deploy form", number, far, FOLDED, self._folding_tolerance, fault)
+        if far <= FOLDED:
+            return Row.of("deploy form", number)
+        if far <= 16 * self._moved_by_rounding():
+            return Row.of("deploy form", f"{number}, as rounding allows")
+        return Row.of("deploy form", number, [fault])
 
-    def _folding_tolerance(self) -> float:
-        return 16 * self._moved_by_rounding(torch.float64, norm_distance)
+    @torch.no_grad()
+    def _moved_by_rounding(self) -> float:
+        """How far the exact logits move where each weight does by as much as float64 rounds it, the
+        norm of the difference over the norm: folding rounds them. The most of a few tries."""
+        generator = torch.Generator().manual_seed(3)
+        rounding = torch.finfo(torch.float64).eps / 2
+        moved = []
+        for _ in range(4):
+            state = in_double(self.state())
+            for tensor in state.values():
+                if tensor.is_floating_point():
+                    noise = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
+                    tensor *= 1 + rounding * noise.to(tensor.device)
+            values = interpreter.run(self.network.graph, state, self.images.double())
+            moved.append(norm_distance(values[self.network.logits], self.exact))
+        return max(moved)
 
 
 def in_double(state: State) -> dict[str, Tensor]:
@@ -288,17 +293,6 @@ def varied(network: Network, state: State) -> State:
             if bias in state:
                 drawn[bias] = nn.init.normal_(torch.empty_like(state[bias]), 0, 0.1)
     return drawn
-
-
-def _as_near(
-    check: str, number: str, far: float, bound: float, allowed: Callable[[], float], fault: Fault
-) -> Row:
-    """The row of what is within a bound, or else as near as rounding lets it be, which it says."""
-    if far <= bound:
-        return Row.of(check, number)
-    if far <= allowed():
-        return Row.of(check, f"{number}, as rounding allows")
-    return Row.of(check, number, [fault])
 
 
 def _bit_for_bit(check: str, what: str, faults: Collection[Fault]) -> Row:
