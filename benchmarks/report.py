@@ -66,13 +66,20 @@ def milliseconds(task: Callable[[], object], times: int = 20) -> float:
     return 1000 * statistics.median(spans)
 
 
+# Convolutions follow what a processor multiplies at once, which its name need not say.
+_EXTENSIONS = {"avx512f": "AVX-512", "avx512_bf16": "AVX-512 BF16", "amx_bf16": "AMX BF16"}
+
+
 def machine() -> str:
-    """The machine in a line."""
+    """The machine in a line, with what its cores multiply at once where Linux says so."""
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        found = re.search(r"model name\s*:\s*(.*)", cpuinfo.read_text())
-        model = found[1] if found else model
+        told = dict(re.findall(r"^(.+?)\s*: (.*)$", cpuinfo.read_text(), re.M))
+        model = told.get("model name", model)
+        flags = told.get("flags", "").split()
+        known = [name for flag, name in _EXTENSIONS.items() if flag in flags]
+        model += f" with {', '.join(known)}" if known else ""
     return (
         f"{model}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
     )
