@@ -171,16 +171,16 @@ def _state_dict(file: str, loaded: object) -> Checkpoint:
         raise WeightsError(file, f"holds {kind}, not a state dict", SAVE_HINT)
     if _is_state_dict(loaded):
         return Checkpoint(file, _tensors(file, loaded))
-    found = [str(key) for key, value in loaded.items() if _is_state_dict(value) and value]
+    found = [key for key, value in loaded.items() if _is_state_dict(value) and value]
     named = [key for key in _WRAPPERS if key in found]
     if not found:
         raise WeightsError(file, _why_none(loaded), SAVE_HINT)
     if not named and len(found) > 1:
-        names = listing([f"`{quote_name(key)}`" for key in found], "and")
+        names = listing([f"`{quote_name(str(key))}`" for key in found], "and")
         raise WeightsError(file, f"holds several state dicts, {names}", SAVE_HINT)
     inside = (named or found)[0]
-    beside = tuple(key for key in found if key != inside)
-    return Checkpoint(file, _tensors(file, loaded[inside]), inside, beside)
+    beside = tuple(str(key) for key in found if key != inside)
+    return Checkpoint(file, _tensors(file, loaded[inside]), str(inside), beside)
 
 
 def _why_none(loaded: Mapping[Any, object]) -> str:

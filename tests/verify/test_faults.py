@@ -576,6 +576,9 @@ OPTION_A = {
     "weights that are shifted": plant(
         "initial values", "conv1", (DRAWN, f"{DRAWN}.data.add_(0.1)")
     ),
+    "uniform weights in place of normal ones": plant(
+        "initial values", "layer1.0.conv1", ("kaiming_normal_", "kaiming_uniform_")
+    ),
     "a fault behind weights of zeros": plant(
         "training",
         "layer1.0.conv1",

@@ -103,6 +103,13 @@ def test_a_state_dict_inside_a_training_checkpoint_is_found(
     assert checkpoint.inside == key
 
 
+@pytest.mark.parametrize("key", [0, None, ("a", 1)])
+def test_a_state_dict_behind_a_key_that_is_no_text_is_found(key: object, tmp_path: Path) -> None:
+    checkpoint = read_checkpoint(put(tmp_path, "run.pth", pickled({"epoch": 3, key: STATE})))
+    assert same(checkpoint.tensors)
+    assert checkpoint.inside == str(key)
+
+
 def test_of_several_the_one_that_is_called_a_state_dict_is_taken(tmp_path: Path) -> None:
     others = {key: tensor + 1 for key, tensor in STATE.items()}
     content = {"model_ema": others, "model": others, "state_dict": STATE}
