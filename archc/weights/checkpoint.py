@@ -132,6 +132,10 @@ def _read_pickled(file: str) -> object:
         raise WeightsError(file, TOO_LARGE if lacks_memory(error) else DAMAGED) from error
 
 
+FOLDER = 0x10
+"""The attribute by which an archive calls a part a folder; torch.save writes none."""
+
+
 def _check_archive(file: str) -> None:
     """Refuse an archive that holds a program, or whose parts differ from their checksums.
 
@@ -142,6 +146,8 @@ def _check_archive(file: str) -> None:
     except Exception as error:  # of half a dozen types
         raise WeightsError(file, DAMAGED) from error
     with archive:
+        if any(part.external_attr & FOLDER for part in archive.infolist()):
+            raise WeightsError(file, DAMAGED)  # torch reads nothing where it sees a folder
         names = [name.partition("/")[2] for name in archive.namelist()]
         if "constants.pkl" in names or any(name.startswith("models/") for name in names):
             what = "is a TorchScript or exported program, not weights"
@@ -214,6 +220,7 @@ def _tensors(file: str, state: Mapping[str, Any]) -> dict[str, Tensor]:
     import torch
 
     for key, tensor in state.items():
-        if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
+        plain = tensor.layout == torch.strided and not tensor.is_nested
+        if not plain or tensor.is_quantized or tensor.is_meta:
             raise WeightsError(file, f"`{quote_name(key)}` is no dense tensor of plain numbers")
     return {key: tensor.detach() for key, tensor in state.items()}

@@ -347,6 +347,24 @@ def test_a_pickle_that_runs_code_in_a_protocol_of_its_own_is_not_run(tmp_path: P
 # What is broken
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_nested_tensors_are_no_weights(tmp_path: Path) -> None:
+    nested = torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])
+    message, _ = refusal(put(tmp_path, "nested.pth", pickled({"fc.weight": nested})))
+    assert message == "nested.pth: error: `fc.weight` is no dense tensor of plain numbers"
+
+
+def test_a_part_that_is_called_a_folder_is_damaged(tmp_path: Path) -> None:
+    content = bytearray(pickled(STATE))
+    entry = content.index(b"PK\x01\x02")
+    while entry >= 0:
+        one = bytearray(content)
+        one[entry + 38] |= 0x10
+        message, _ = refusal(put(tmp_path, "folder.pth", bytes(one)))
+        assert message == f"folder.pth: error: {WHOLE}"
+        entry = content.find(b"PK\x01\x02", entry + 1)
+
+
 @every_format
 def test_a_truncated_file_is_refused_wherever_it_ends(name: str, tmp_path: Path) -> None:
     content = WRITERS[name](STATE)
