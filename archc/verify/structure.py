@@ -160,7 +160,7 @@ def _starts_otherwise(op: Op, name: str, tensor: Tensor) -> str:
         deviation = math.sqrt(2 / (len(tensor) * op.kernel_size**2))
         words = _drawn_otherwise(tensor, deviation, kurtosis=3)
         reach = math.sqrt(3) * deviation  # of uniform values with the same deviation
-        if not words and len(tensor.flatten()) >= TELLING and not (tensor.abs() > reach).any():
+        if not words and tensor.numel() >= TELLING and not (tensor.abs() > reach).any():
             words = f"with no value beyond {reach:.2g}, unlike normal values"
         return words
     if isinstance(op, Linear):

@@ -222,10 +222,10 @@ class Subject:
             if words == NO_COMPILER:
                 words += "; the backend `aot_eager` needs none"
             return Row.of(check, "fails", [Fault("", words)])
+        number = f"within {far:.0e}"
         if not agrees:
-            fault = Fault("", f"is off by {far:.1e} of the largest logit")
-            return Row.of(check, f"within {far:.0e}", [fault])
-        return Row.of(check, f"within {far:.0e}{', nearer in float64' * (far > LOGITS)}")
+            return Row.of(check, number, [Fault("", f"is off by {far:.1e} of the largest logit")])
+        return Row.of(check, f"{number}, nearer in float64" if far > LOGITS else number)
 
     @torch.no_grad()
     def check_deploy(self) -> Row:

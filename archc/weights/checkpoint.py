@@ -132,10 +132,6 @@ def _read_pickled(file: str) -> object:
         raise WeightsError(file, TOO_LARGE if lacks_memory(error) else DAMAGED) from error
 
 
-FOLDER = 0x10
-"""The attribute by which an archive calls a part a folder; torch.save writes none."""
-
-
 def _check_archive(file: str) -> None:
     """Refuse an archive that holds a program, or whose parts differ from their checksums.
 
@@ -146,8 +142,6 @@ def _check_archive(file: str) -> None:
     except Exception as error:  # of half a dozen types
         raise WeightsError(file, DAMAGED) from error
     with archive:
-        if any(part.external_attr & FOLDER for part in archive.infolist()):
-            raise WeightsError(file, DAMAGED)  # torch reads nothing where it sees a folder
         names = [name.partition("/")[2] for name in archive.namelist()]
         if "constants.pkl" in names or any(name.startswith("models/") for name in names):
             what = "is a TorchScript or exported program, not weights"
@@ -160,6 +154,9 @@ def _check_archive(file: str) -> None:
 
 
 def _check_part(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:
+    if part.external_attr & stat.FILE_ATTRIBUTE_DIRECTORY and not part.is_dir():
+        # torch would take it for a folder, and leave the tensor as its memory happens to be.
+        raise zipfile.BadZipFile(f"{part.filename} is called a folder")
     if not part.CRC:
         return  # torch can be told to compute none
     with archive.open(part) as stream:  # which compares the checksum at the end
@@ -220,7 +217,7 @@ def _tensors(file: str, state: Mapping[str, Any]) -> dict[str, Tensor]:
     import torch
 
     for key, tensor in state.items():
-        plain = tensor.layout == torch.strided and not tensor.is_nested
-        if not plain or tensor.is_quantized or tensor.is_meta:
+        other = tensor.is_nested or tensor.is_quantized or tensor.is_meta
+        if other or tensor.layout != torch.strided:
             raise WeightsError(file, f"`{quote_name(key)}` is no dense tensor of plain numbers")
     return {key: tensor.detach() for key, tensor in state.items()}

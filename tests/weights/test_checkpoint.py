@@ -9,6 +9,7 @@ import random
 import subprocess
 import sys
 import warnings
+import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -363,6 +364,14 @@ def test_a_part_that_is_called_a_folder_is_damaged(tmp_path: Path) -> None:
         message, _ = refusal(put(tmp_path, "folder.pth", bytes(one)))
         assert message == f"folder.pth: error: {WHOLE}"
         entry = content.find(b"PK\x01\x02", entry + 1)
+
+
+def test_an_archive_may_have_folders(tmp_path: Path) -> None:
+    """As one that was unpacked and packed again has."""
+    packed = io.BytesIO(pickled(STATE))
+    with zipfile.ZipFile(packed, "a") as archive:
+        archive.mkdir(f"{archive.namelist()[0].partition('/')[0]}/data")
+    assert same(read_checkpoint(put(tmp_path, "again.pth", packed.getvalue())).tensors)
 
 
 @every_format
