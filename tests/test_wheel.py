@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -60,8 +61,28 @@ def test_a_module_without_torch_is_a_clear_error(installed: Path) -> None:
         "except ModuleNotFoundError as error:\n    print(error)\n"
     )
     assert run(python, "-c", code, cwd=installed) == (
-        "a live module needs torch: pip install 'archc[torch]'\n"
+        "a live module needs torch: pip install torch safetensors\n"
     )
+
+
+def test_the_distribution_is_archc_nn(installed: Path) -> None:
+    python = installed / "venv/bin/python"
+    code = (
+        "from importlib.metadata import metadata, version; import archc\n"
+        "assert version('archc-nn') == archc.__version__\n"
+        "print(metadata('archc-nn')['Author'])"
+    )
+    assert run(python, "-c", code, cwd=installed) == "the archc authors\n"
+
+
+def test_the_page_of_the_index_leads_nowhere_that_is_not_there(installed: Path) -> None:
+    code = "from importlib.metadata import metadata; print(metadata('archc-nn').get_payload())"
+    page = run(installed / "venv/bin/python", "-c", code, cwd=installed)
+    assert page.startswith("# archc\n")
+    assert "archc emit" in page
+    targets = re.findall(r"\]\(([^)]*)\)", page)
+    assert all(target.startswith("https://") for target in targets)
+    assert not re.search(r"<img|!\[|src=", page)
 
 
 def test_types_and_font_travel_along(installed: Path) -> None:
