@@ -39,6 +39,7 @@ generated: schema
 	$(BIN)/archc build $$($(BIN)/archc list imagenet --format names) -o generated
 	$(BIN)/archc build $$($(BIN)/archc list $(GROUPS_WITHOUT_FIGURES) --format names) --no-figures -o generated
 	$(BIN)/archc draw $(FIGURE3) -o generated/figure3.svg
+	$(BIN)/archc draw $(FIGURE3) --fold -o generated/figure3-folded.svg
 	$(BIN)/archc draw $(FIGURE5) --blocks -o generated/figure5.svg
 	$(BIN)/archc draw imagenet/resnet152 --fold -o generated/resnet152-folded.svg
 
