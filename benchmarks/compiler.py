@@ -41,9 +41,10 @@ def main() -> None:
 def _intro() -> str:
     return (
         "## The compiler\n\n"
-        f"`benchmarks/compiler.py` on {machine()}; all figures from one run, medians. The peer is "
-        "the quickest way to count with torch: `torch.utils.flop_counter` over the module that "
-        "archc emits, on the meta device."
+        f"`benchmarks/compiler.py` on {machine()}. Medians, all from one run.\n\n"
+        "The peer is the fastest way to count with torch: `torch.utils.flop_counter` on the "
+        "emitted "
+        "module, on the meta device."
     )
 
 
@@ -76,7 +77,7 @@ def _processes() -> str:
             "",
         ],
     ]
-    return table(["whole process", "wall time", "peak memory", ""], rows)
+    return table(["process", "wall time", "peak memory", ""], rows)
 
 
 def _in_process() -> str:

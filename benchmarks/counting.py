@@ -42,10 +42,11 @@ def main() -> None:
 def _intro() -> str:
     return (
         "## Counting\n\n"
-        f"`benchmarks/counting.py` on {machine()}, torch {torch.__version__}; all figures from one "
-        "run. Counters that need a module are given one that has just been constructed, on the "
-        "meta device where they work there; archc reads the spec and compiles it. "
-        f"`{FOLDER}` and `{TORCHVISION}` name folders with the counters and with torchvision."
+        f"`benchmarks/counting.py` on {machine()}, torch {torch.__version__}. All from one "
+        "run.\n\n"
+        "Counters that take a module get a newly constructed one, on the meta device if they work "
+        "there. archc reads and compiles the spec. "
+        f"`{FOLDER}` and `{TORCHVISION}` name the folders with the counters and with torchvision."
     )
 
 
@@ -91,16 +92,18 @@ def _sweep() -> str:
     command = [sys.executable, "-m", "archc", "sweep", "imagenet/resnet50", *vary]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.csv"
-        whole = process([*command, "-o", str(path)], times=3)
+        sweep = process([*command, "-o", str(path)], times=3)
         count = len(path.read_text().splitlines()) - 1
-        one = process([*command[:5], "--vary", "depth[2]=4", "-o", str(path)], times=3)
-    rate = count / (whole.seconds - one.seconds)
+        single = process([*command[:5], "--vary", "depth[2]=4", "-o", str(path)], times=3)
+    rate = count / (sweep.seconds - single.seconds)
     varied = " ".join(f"--vary {axis}" for axis in VARY)
     return (
         f"`archc sweep imagenet/resnet50 {varied} -o FILE.csv` "
-        f"counts {count:,} variants in {whole.seconds:.1f} s as a whole process, {rate:,.0f} a "
-        f"second on one core besides the {one.seconds:.2f} s that a sweep of one takes, and holds "
-        f"{whole.megabytes:.0f} MB at most."
+        f"counts {count:,} variants in {sweep.seconds:.1f} s as a process: {rate:,.0f} per "
+        "second on "
+        f"one core, after the {single.seconds:.2f} s that a sweep of a single variant takes. Its "
+        "peak "
+        f"memory is {sweep.megabytes:.0f} MB."
     )
 
 

@@ -418,17 +418,17 @@ def write(cells: Path) -> None:
         raise SystemExit(f"{cells} was measured on a CPU, and the section is about a GPU")
     parts = [
         "## Emitted modules on a GPU\n\n"
-        f"`benchmarks/cuda.py` on {machine}: milliseconds, medians by device events, 3x224x224, "
-        "random weights, convolutions in float32 by TF32, as torch lets them. What is compiled "
-        "has CUDA graphs and, for a forward, frozen weights; the deploy form is compiled as "
-        "`archc.compiled` does, but for the copy of the logits, the others by torch.compile's "
-        "default mode; timm is measured eagerly. In a row, what is eager took turns, with nothing "
-        "beside it up to batch 32, and so did what is compiled, beside other processes that "
-        "compiled and laid out their modules on the GPU; what did not fit into memory so was "
-        "measured alone. Rows are not to be compared with each other, nor closely what is eager "
-        "with what is compiled: the GPU was not equally quick all the time. At batch 1 a forward "
-        "is so short that launching it shows: a ratio differed by a fifth between two runs. An em "
-        "dash stands for what was not measured or did not fit."
+        f"`benchmarks/cuda.py` on {machine}. Milliseconds, medians by device events, 3x224x224, "
+        "random weights; float32 convolutions use TF32, torch's default.\n\n"
+        "Everything compiled uses CUDA graphs and, for a forward, frozen weights. The deploy form is "
+        "compiled with `archc.compiled`, without its copy of the logits; the others with "
+        "torch.compile's default mode. timm runs eagerly.\n\n"
+        "Within a row, the eager candidates took turns, and so did the compiled ones; up to batch 32 "
+        "the eager ones had the GPU to themselves, while the compiled ones ran beside processes that "
+        "were compiling. What did not fit into memory that way was measured alone. The GPU's speed "
+        "varied over time, so do not compare rows with each other, and compare eager with compiled "
+        "columns only roughly. At batch 1 launch overhead dominates, and a ratio differed by a fifth "
+        "between two runs. An em dash means not measured or out of memory."
     ]
     for task, candidates in CANDIDATES.items():
         cells_of_task = {key: times for key, times in done.items() if key.endswith(f"/{task}")}
@@ -443,8 +443,8 @@ def write(cells: Path) -> None:
         ]
         heading = ["network", "batch", "type", "layout", *candidates, "times the best peer"]
         verdict = _verdict(task, list(ratios.values()))
-        found = f"{table(heading, rows)}\n\n{verdict}" if rows else "Not measured yet."
-        parts.append(f"### {task.capitalize()}\n\n{found}")
+        if rows:
+            parts.append(f"### {task.capitalize()}\n\n{table(heading, rows)}\n\n{verdict}")
     write_section("cuda", "\n\n".join(parts))
 
 

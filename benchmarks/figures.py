@@ -61,9 +61,10 @@ def main() -> None:
 def _intro() -> str:
     return (
         "## Figures\n\n"
-        f"`benchmarks/figures.py` on {machine()}; medians of whole processes that write one file, "
-        "SVG but for the report. torchview draws every op of the emitted module, on the meta "
-        f"device; `{FOLDER}` names its folder."
+        f"`benchmarks/figures.py` on {machine()}. Medians of processes that each write one file: "
+        "an SVG, or HTML for the report.\n\n"
+        "torchview draws every op of the emitted module, on the meta device; "
+        f"`{FOLDER}` names its folder."
     )
 
 
@@ -77,7 +78,7 @@ def _processes() -> str:
         peer = _peer(f"{folder}/peer.svg")
         if peer is not None:
             rows.append(_row("torchview: ResNet-34", peer, Path(f"{folder}/peer.svg")))
-    return table(["whole process", "wall time", "peak memory", "file"], rows)
+    return table(["process", "wall time", "peak memory", "file"], rows)
 
 
 def _row(name: str, run: Run, path: Path) -> list[str]:
@@ -108,8 +109,8 @@ def _watching() -> str:
             server.terminate()
             server.wait()
     return (
-        "`archc watch` of ResNet-152, unfolded: from a save to the new figure at the page "
-        f"{1000 * statistics.median(times):.0f} ms, the slowest of {SAVES} saves "
+        "`archc watch` of ResNet-152, unfolded, shows the new figure "
+        f"{1000 * statistics.median(times):.0f} ms after a save; the slowest of {SAVES} saves took "
         f"{1000 * max(times):.0f} ms."
     )
 

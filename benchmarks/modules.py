@@ -80,10 +80,10 @@ def _intro(title: str) -> str:
     return (
         f"## {title}\n\n"
         f"`benchmarks/modules.py` on {machine()}, {torch.get_num_threads()} threads, torch "
-        f"{torch.__version__}, batch {BATCH}, 3x224x224. Ratios are taken in one run in which all "
-        "take turns: the median over the rounds of the peer's time over ours, so that more than 1 "
-        "is quicker, and not the ratio of the medians that stand before it. Weights are the same; "
-        f"`{TORCHVISION}` names torchvision's folder"
+        f"{torch.__version__}, batch {BATCH}, 3x224x224.\n\n"
+        "All take turns in one run, with the same weights. A ratio is the median of the rounds' "
+        "ratios of the peer's time to ours, so more than 1 is faster; it is not the ratio of the "
+        f"medians in the table. `{TORCHVISION}` names torchvision's folder"
     )
 
 
@@ -101,10 +101,10 @@ def _eager(models: ModuleType) -> str:
                 rows.setdefault(f"{label}: {way}", []).extend(row)
     heading = [""]
     for name in NETWORKS:
-        heading += [name, "times torchvision", "half of the rounds"]
+        heading += [name, "times torchvision", "middle half of the rounds"]
     return (
-        f"{_intro('Emitted modules, eager')}. Both in one process; {FORWARD_ROUNDS} rounds of "
-        f"forwards, {STEP_ROUNDS} of training steps.\n\n"
+        f"{_intro('Emitted modules, eager')}. Both run in one process: {FORWARD_ROUNDS} "
+        f"rounds of forwards, {STEP_ROUNDS} of training steps.\n\n"
         f"{table(heading, [[label, *row] for label, row in rows.items()])}"
     )
 
@@ -140,13 +140,13 @@ def _deployed(models: ModuleType) -> str:
     for name in NETWORKS:
         heading += [name, "times torchvision", "page faults"]
     return (
-        "Each row has processes of its own, as a program has, "
-        f"{PROCESSES} of them one after another with {PROCESS_ROUNDS} rounds in each: on a heap "
-        "that they share, eager torchvision finds the memory that others have left. Page faults "
-        "are those of one forward: memory that the process gave back to the system and gets anew. "
-        "The limit is the multiply-adds at the best rate of a matrix product or a 3x3 convolution "
-        "of 256 channels in the same run; that of the bytes, which `archc bench` looks at too, is "
-        "smaller here.\n\n"
+        f"Each row has its own processes, {PROCESSES} in turn with {PROCESS_ROUNDS} rounds each, "
+        "because on a shared heap eager torchvision reuses memory that the others have freed. Page "
+        "faults are those of one forward: memory that the process returned to the system and gets "
+        "back.\n\n"
+        "The limit is the multiply-adds at the best rate of a matrix product or of a 3x3 "
+        "convolution with 256 channels in the same run. The bandwidth limit, which `archc bench` "
+        "also considers, is lower here.\n\n"
         f"{table(heading, [[label, *row] for label, row in rows.items()])}"
     )
 
@@ -313,7 +313,7 @@ def _deepest() -> str:
     return (
         "### ResNet-1202\n\n"
         f"`archc emit cifar10/resnet1202` takes {emitted.seconds:.2f} s as a process. Importing "
-        "what it wrote and constructing the module on the meta device takes "
+        "its output and constructing the module on the meta device takes "
         f"{statistics.median(map(float, runs)):.2f} s."
     )
 

@@ -72,13 +72,13 @@ def _shortcuts() -> str:
     return (
         "## Option A beside option B\n\n"
         f"`benchmarks/shortcuts.py` on {machine()}, {torch.get_num_threads()} threads, "
-        f"torch {torch.__version__}: a training step with option A's shortcuts and one with B's. "
-        f"The median over {PAIRS} pairs of modules, made anew, in {NETWORK_ROUNDS} rounds each, as "
-        "two modules of the same option differ by up to 2 %. The ratio is the median over rounds "
-        "in turn, not the ratio of the medians before it; behind it, between which ratios half of "
-        "all rounds lie. What lies within 2 % of 1 does not tell A from B.\n\n"
+        f"torch {torch.__version__}: a training step with option A shortcuts against one with B.\n\n"
+        f"Medians over {PAIRS} pairs of newly made modules, {NETWORK_ROUNDS} rounds each, because "
+        "two modules with the same option differ by up to 2 %. The ratio is the median of the "
+        "rounds' ratios, with the middle half of them in brackets, and not the ratio of the two "
+        "medians. A ratio within 2 % of 1 is no difference.\n\n"
         f"{table(heading, networks)}\n\n"
-        "Forward and backward of the first block that changes the shape and the one before it, in "
+        "Forward and backward of the first block that changes the shape and the block before it, "
         f"{CHANGE_ROUNDS} rounds for each pair:\n\n{table(heading, blocks)}"
     )
 

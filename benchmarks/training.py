@@ -101,10 +101,11 @@ def main() -> None:
     write_section(
         "training",
         "## Training\n\n"
-        f"`benchmarks/training.py` on {describe_device(device)}; {machine()}. A training step at "
-        f"batch {BATCH}: images, forward, backward, SGD with momentum and weight decay. The plain "
-        "loop over a module written by hand draws one crop for a whole batch, archc one for each "
-        f"image. Medians over {ROUNDS} rounds in turn.\n\n" + table(heading, rows),
+        f"`benchmarks/training.py` on {describe_device(device)}; {machine()}.\n\n"
+        f"A training step at batch {BATCH}: images, forward, backward, and SGD with momentum and "
+        "weight decay. The plain loop trains a hand-written module and draws one crop per batch; "
+        f"archc draws one per image. Medians of {ROUNDS} alternating rounds.\n\n"
+        + table(heading, rows),
     )
 
 
