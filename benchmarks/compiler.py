@@ -43,8 +43,7 @@ def _intro() -> str:
         "## The compiler\n\n"
         f"`benchmarks/compiler.py` on {machine()}. Medians, all from one run.\n\n"
         "The peer is the fastest way to count with torch: `torch.utils.flop_counter` on the "
-        "emitted "
-        "module, on the meta device."
+        "emitted module, on the meta device."
     )
 
 

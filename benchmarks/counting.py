@@ -98,12 +98,10 @@ def _sweep() -> str:
     rate = count / (sweep.seconds - single.seconds)
     varied = " ".join(f"--vary {axis}" for axis in VARY)
     return (
-        f"`archc sweep imagenet/resnet50 {varied} -o FILE.csv` "
-        f"counts {count:,} variants in {sweep.seconds:.1f} s as a process: {rate:,.0f} per "
-        "second on "
-        f"one core, after the {single.seconds:.2f} s that a sweep of a single variant takes. Its "
-        "peak "
-        f"memory is {sweep.megabytes:.0f} MB."
+        f"`archc sweep imagenet/resnet50 {varied} -o FILE.csv` counts {count:,} variants in "
+        f"{sweep.seconds:.1f} s as a process: {rate:,.0f} per second on one core, after the "
+        f"{single.seconds:.2f} s that a sweep of a single variant takes. Its peak memory is "
+        f"{sweep.megabytes:.0f} MB."
     )
 
 

@@ -69,10 +69,10 @@ def _section(errors: dict[str, list[float]], iterations: int, batch: int) -> str
     below = sum(residual < plain for plain, residual in pairs)
     return (
         "## Plain-56 beside ResNet-56, a small budget\n\n"
-        f"`benchmarks/degradation.py` on {machine()}: the first {iterations} iterations of the recipe "
-        f"with batch {batch} (the full recipe has 64,000 with 128) on 20,000 of the images. The "
-        "table has the training error of the last 100 iterations; ResNet-56 is below plain-56 for "
-        f"{below} of {len(pairs)} seeds.\n\n" + table(heading, rows)
+        f"`benchmarks/degradation.py` on {machine()}: the first {iterations} iterations of the "
+        f"recipe with batch {batch} (the full recipe has 64,000 with 128) on 20,000 of the images. "
+        "The table has the training error of the last 100 iterations; ResNet-56 is below plain-56 "
+        f"for {below} of {len(pairs)} seeds.\n\n" + table(heading, rows)
     )
 
 

@@ -71,15 +71,16 @@ def _shortcuts() -> str:
     heading = ["training step", "layout", "", "A", "B", "time, A over B", "memory, A over B"]
     return (
         "## Option A beside option B\n\n"
-        f"`benchmarks/shortcuts.py` on {machine()}, {torch.get_num_threads()} threads, "
-        f"torch {torch.__version__}: a training step with option A shortcuts against one with B.\n\n"
+        f"`benchmarks/shortcuts.py` on {machine()}, {torch.get_num_threads()} threads, torch "
+        f"{torch.__version__}: a training step with option A shortcuts against one with B.\n\n"
         f"Medians over {PAIRS} pairs of newly made modules, {NETWORK_ROUNDS} rounds each, because "
         "two modules with the same option differ by up to 2 %. The ratio is the median of the "
         "rounds' ratios, with the middle half of them in brackets, and not the ratio of the two "
         "medians. A ratio within 2 % of 1 is no difference.\n\n"
         f"{table(heading, networks)}\n\n"
         "Forward and backward of the first block that changes the shape and the block before it, "
-        f"{CHANGE_ROUNDS} rounds for each pair:\n\n{table(heading, blocks)}"
+        f"{CHANGE_ROUNDS} rounds for each pair:\n\n"
+        f"{table(heading, blocks)}"
     )
 
 
