@@ -58,6 +58,10 @@ class Layer(Record, ABC):
         self.grow(piece, around)
         return piece.build()
 
+    def as_dict(self) -> dict[str, object]:
+        """The layer's fields as plain data: what the digest of a spec is made of."""
+        return self.model_dump(mode="json")
+
 
 class ConvLayer(Layer):
     """A convolution with its norm and activation."""
@@ -92,7 +96,7 @@ class ConvLayer(Layer):
             out_channels=self.width,
             kernel_size=self.kernel,
             stride=self.stride,
-            padding=_padding(self.kernel, self.padding),
+            padding=(self.kernel - 1) // 2 if self.padding is None else self.padding,
             groups=self.groups,
             bias=not norm if self.bias is None else self.bias,
         )
@@ -112,14 +116,38 @@ class _PoolLayer(Layer):
         default=None,
         ge=0,
         le=MAX_PIXELS,
-        description="Padding around the map; by default (kernel - 1) // 2.",
+        description=(
+            "Padding around the map; by default (kernel - 1) // 2 where windows overlap (stride "
+            "smaller than kernel), otherwise 0."
+        ),
     )
 
     def grow(self, piece: FragmentBuilder, around: Surroundings) -> None:
         """The pooling; sizes round down."""
         name, op = self._kind
-        padding = _padding(self.kernel, self.padding)
-        piece.add(name, op(self.kernel, self.stride or self.kernel, padding))
+        padding = self._default_padding if self.padding is None else self.padding
+        piece.add(name, op(self.kernel, self._step, padding))
+
+    def as_dict(self) -> dict[str, object]:
+        """The fields; a padding of 0 that used to be another one is among them.
+
+        Poolings whose windows do not overlap were once padded by (kernel - 1) // 2, too. Where that
+        made a difference, the digest differs from the one of those days.
+        """
+        fields = super().as_dict()
+        if self.padding is None and self._default_padding != (self.kernel - 1) // 2:
+            fields["padding"] = self._default_padding
+        return fields
+
+    @property
+    def _step(self) -> int:
+        return self.stride or self.kernel
+
+    @property
+    def _default_padding(self) -> int:
+        # Padding windows that do not overlap would move them off the map: a 7x7 pooling of a 7x7
+        # map would see 16 of its 49 pixels.
+        return (self.kernel - 1) // 2 if self._step < self.kernel else 0
 
     _kind: ClassVar[tuple[str, type[MaxPool2d | AvgPool2d]]]
 
@@ -246,7 +274,3 @@ LAYERS: dict[str, type[Layer]] = {
     "softmax": SoftmaxLayer,
 }
 """Every layer by the word it is written with."""
-
-
-def _padding(kernel: int, given: int | None) -> int:
-    return (kernel - 1) // 2 if given is None else given

@@ -131,7 +131,7 @@ class Spec:
         """The resolved spec as plain data, defaults included."""
 
         def layers(row: tuple[PlacedLayer, ...]) -> list[object]:
-            return [{layer.word: layer.model.model_dump(mode="json")} for layer in row]
+            return [{layer.word: layer.model.as_dict()} for layer in row]
 
         return {
             **self.header.model_dump(mode="json"),
