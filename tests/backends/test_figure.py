@@ -807,7 +807,7 @@ def test_folded_blocks_are_bracketed_with_their_number() -> None:
         assert (min(ys), max(ys)) == (first.top, last.bottom)
         left = min(box.centre.x - box.width / 2 for box in laid.boxes)
         assert max(point.x for point in bracket.points) < left
-    assert brackets[1].tooltip == "stage 2: blocks 2 to 200 are equal"
+    assert brackets[1].tooltip == "stage 2: blocks 1 to 199 are equal"
     assert "equal blocks in a row" in [text.text for text in laid.texts]
 
 
@@ -891,7 +891,7 @@ def test_a_block_drawn_large_is_that_of_the_paper() -> None:
     assert words == ["256-d", "relu", "relu", "relu"]
     assert [box.label for box in laid.boxes] == ["1x1, 64", "3x3, 64", "1x1, 256", "+"]
     assert block.place == (
-        "stage 1, blocks 2-3; stage 2, blocks 2-4; stage 3, blocks 2-6; stage 4, blocks 2-3"
+        "stage 1, blocks 1-2; stage 2, blocks 1-3; stage 3, blocks 1-5; stage 4, blocks 1-2"
     )
     assert laid.description == (
         f"50-layer residual, {block.place}: on 256 channels 1x1 conv, 64, then 3x3 conv, 64, then "

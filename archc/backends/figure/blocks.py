@@ -94,10 +94,10 @@ def _structure(network: Network, members: list[Node], before: str) -> object:
 
 
 def _place(run: list[list[Node]]) -> str:
-    """``stage 1, blocks 1-2; stage 2, blocks 1-7``, shortened where there are many."""
+    """``stage 1, blocks 0-2; stage 2, block 0``: blocks count from 0, as in ids (``layer1.0``)."""
     words = []
     for stage, members in groupby(run, lambda members: members[0].stage):
-        numbers = [1 + (one[0].block or 0) for one in members]
+        numbers = [one[0].block or 0 for one in members]
         first, last = numbers[0], numbers[-1]
         blocks = f"block {first}" if first == last else f"blocks {first}-{last}"
         words.append(f"stage {stage}, {blocks}")

@@ -128,7 +128,7 @@ def _repeats(boxes: Sequence[Box], folded: Folded) -> Iterator[Repeat]:
             if (node := folded.network.nodes[box.id]).stage == stage and node.block == block
         ]
         if places:
-            told = f"stage {stage}: blocks {block + 1} to {last + 1} are equal"
+            told = f"stage {stage}: blocks {block} to {last} are equal"
             yield Repeat(places[0], places[-1], last - block + 1, told)
 
 
