@@ -16,7 +16,7 @@ from typing import ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from archc.graph import Fragment, Shape
+from archc.graph import Fragment, Shape, ShapeError
 from archc.graph.ops import MAX_CHANNELS, MAX_PIXELS
 
 MAX_BLOCKS = 10_000
@@ -61,6 +61,10 @@ class Stage(StageAttributes, ABC):
     """Whether a network of only such stages numbers its modules as torchvision's VGGs do."""
     activates_first: ClassVar[bool] = True
     """Whether the type has a pre-activation form."""
+
+    def fault(self) -> ShapeError | None:
+        """What is wrong with the stage whatever its input; `lower` raises it, too."""
+        return None
 
     @abstractmethod
     def lower(self, x: Shape, stride: int, style: Style) -> Fragment:

@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from archc.blocks.base import Record, Style
-from archc.graph import Fragment, FragmentBuilder, Shape
+from archc.graph import Fragment, FragmentBuilder, Shape, ShapeError
 from archc.graph.ops import (
     MAX_CHANNELS,
     MAX_PIXELS,
@@ -51,6 +51,10 @@ class Layer(Record, ABC):
     @abstractmethod
     def grow(self, piece: FragmentBuilder, around: Surroundings) -> None:
         """Add the layer's ops to a piece of graph."""
+
+    def fault(self) -> ShapeError | None:
+        """What is wrong with the layer whatever its input."""
+        return None
 
     def lower(self, x: Shape, around: Surroundings) -> Fragment:
         """The layer on an input of shape ``x``; raises `ShapeError` where that does not fit."""
@@ -124,9 +128,11 @@ class _PoolLayer(Layer):
 
     def grow(self, piece: FragmentBuilder, around: Surroundings) -> None:
         """The pooling; sizes round down."""
-        name, op = self._kind
-        padding = self._default_padding if self.padding is None else self.padding
-        piece.add(name, op(self.kernel, self._step, padding))
+        piece.add(self._name, self._op)
+
+    def fault(self) -> ShapeError | None:
+        """Padding of more than half the kernel."""
+        return self._op.fault()
 
     def as_dict(self) -> dict[str, object]:
         """The fields; a padding of 0 that used to be another one is among them.
@@ -140,6 +146,11 @@ class _PoolLayer(Layer):
         return fields
 
     @property
+    def _op(self) -> MaxPool2d | AvgPool2d:
+        padding = self._default_padding if self.padding is None else self.padding
+        return self._type(self.kernel, self._step, padding)
+
+    @property
     def _step(self) -> int:
         return self.stride or self.kernel
 
@@ -149,21 +160,22 @@ class _PoolLayer(Layer):
         # map would see 16 of its 49 pixels.
         return (self.kernel - 1) // 2 if self._step < self.kernel else 0
 
-    _kind: ClassVar[tuple[str, type[MaxPool2d | AvgPool2d]]]
+    _name: ClassVar[str]
+    _type: ClassVar[type[MaxPool2d | AvgPool2d]]
 
 
 class MaxPoolLayer(_PoolLayer):
     """The maximum over a sliding window."""
 
     example = "max_pool: {kernel: 3, stride: 2}"
-    _kind = ("maxpool", MaxPool2d)
+    _name, _type = "maxpool", MaxPool2d
 
 
 class AvgPoolLayer(_PoolLayer):
     """The mean over a sliding window."""
 
     example = "avg_pool: {kernel: 2}"
-    _kind = ("avgpool", AvgPool2d)
+    _name, _type = "avgpool", AvgPool2d
 
 
 class AdaptiveAvgPoolLayer(Layer):

@@ -213,7 +213,7 @@ def read_specs(names: Sequence[str], with_: Sequence[str], input_: str | None) -
     """Read several specs; all their mistakes are told at once."""
     from archc.spec import load_spec
 
-    return _each(names, lambda name: load_spec(name, with_, input_))
+    return _each(names, lambda name: tell_notes(load_spec(name, with_, input_)))
 
 
 def load_networks(names: Sequence[str], with_: Sequence[str], input_: str | None) -> list[Network]:
@@ -221,11 +221,23 @@ def load_networks(names: Sequence[str], with_: Sequence[str], input_: str | None
     from archc.compile import compile_spec
     from archc.spec import load_spec
 
-    return _each(names, lambda name: compile_spec(load_spec(name, with_, input_)))
+    return _each(names, lambda name: compile_spec(tell_notes(load_spec(name, with_, input_))))
+
+
+def tell_notes(spec: Spec) -> Spec:
+    """Say on stderr, once, what is valid in a spec but probably not meant; return the spec."""
+    told: set[str] = click.get_current_context().meta.setdefault("archc.notes", set())
+    for note in spec.notes:
+        text = f"{note.place}: note: {note.message}"
+        if text not in told:
+            click.echo(text, err=True)
+            told.add(text)
+    return spec
 
 
 def _each(names: Sequence[str], load: Callable[[str], Item]) -> list[Item]:
     from archc.spec import SpecError
+    from archc.spec.diagnostics import merged
 
     done: list[Item] = []
     faults: list[Diagnostic] = []
@@ -235,10 +247,9 @@ def _each(names: Sequence[str], load: Callable[[str], Item]) -> list[Item]:
         try:
             done.append(load(name))
         except SpecError as error:
-            told = {fault.render() for fault in faults}  # what an option says is said of each spec
-            faults += [fault for fault in error.diagnostics if fault.render() not in told]
+            faults += error.diagnostics
     if faults:
-        raise SpecError(faults)
+        raise SpecError(merged(faults))
     return done
 
 

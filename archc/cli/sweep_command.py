@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from archc.cli.common import print_table, progress_bar, put_out, spec, table_format
+from archc.cli.common import (
+    print_table,
+    progress_bar,
+    put_out,
+    spec,
+    table_format,
+    tell_notes,
+)
 
 if TYPE_CHECKING:
     from archc.backends.table import Cell, Table
@@ -136,7 +143,7 @@ def _plan(
     from archc.sweeps import Plan, SweepError, parse_axes
 
     source = open_spec(spec)
-    axes = parse_axes(vary, Plan(source, (), with_, input_).spec)
+    axes = parse_axes(vary, tell_notes(Plan(source, (), with_, input_).spec))
     plan = Plan(source, axes, with_, input_)
     if plan.count > limit:
         ways = " x ".join(f"{axis.values.count:,} of {axis.name}" for axis in axes)

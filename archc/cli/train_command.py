@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from archc.cli.common import data, device_or_auto, recipe, spec, workers
+from archc.cli.common import data, device_or_auto, recipe, spec, tell_notes, workers
 from archc.devices import PRECISIONS
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def command(
     if spec == "-" and options["devices"] > 1:
         raise click.BadParameter("several processes cannot read standard input", param_hint="SPEC")
     options["compile"] = options.pop("compile_")
-    loaded = load_spec(spec, with_, input_)
+    loaded = tell_notes(load_spec(spec, with_, input_))
     chosen = load_recipe(recipe, settings)
     require_torch("training")
     from archc.training import TrainOptions, train

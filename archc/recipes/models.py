@@ -51,7 +51,7 @@ class Header(Record):
     """The keys of a recipe that are plain values."""
 
     recipe: Name = Field(
-        description="The recipe's name: letters, digits, _ . -, beginning with a letter."
+        description="The recipe's name: ASCII letters, digits, _ . -, beginning with a letter."
     )
     description: Text = Field(default="", description="A sentence on the recipe.")
     data: Kind = Field(

@@ -7,7 +7,7 @@ that the words, the check and the schema that editors read cannot disagree.
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Protocol, TypeVar
 
@@ -45,12 +45,14 @@ def validate(
     *,
     rename: str | None = None,
     excused: Container[str] = (),
+    missing: Callable[[type[BaseModel], Sequence[str]], None] | None = None,
 ) -> Model | None:
     """An instance of the model, or None, what is wrong being noted in ``findings``.
 
     Entries that the model does not have are left to `unknown`. ``owner`` is what a message calls
     the thing (``stage 2``), ``rename`` what it calls a field that the author does not write by
-    name; fields in ``excused`` may be missing without complaint.
+    name; fields in ``excused`` may be missing without complaint. Where ``missing`` is given, it is
+    told which fields are missing, and nothing is noted of them.
     """
     known = {name: entries[name].value for name in entries if name in model.model_fields}
     faults = {name for name, value in known.items() if tainted(value)}
@@ -61,7 +63,7 @@ def validate(
     try:
         valid = model.model_validate({name: value.plain for name, value in known.items()})
     except ValidationError as error:
-        missing = []
+        absent = []
         told = set()
         details = error.errors(include_url=False, include_context=False, include_input=False)
         places = [(str(detail["loc"][0]), _item(detail["loc"])) for detail in details]
@@ -73,8 +75,12 @@ def validate(
             if name in known:
                 _complain(model, name, rename, known[name], item, findings)
             elif name not in excused:
-                missing.append(name)
-        _complain_of_missing(model, missing, place, owner, findings)
+                absent.append(name)
+        if missing is not None:
+            missing(model, absent)
+        elif absent:
+            needed = f"{owner} needs {backticked(absent)}"
+            findings.error(place, needed, accepted(model, absent))
         return None
     return None if faults else valid
 
@@ -237,13 +243,15 @@ def _complain(
     )
 
 
-def _complain_of_missing(
-    model: type[BaseModel], names: Sequence[str], place: Place, owner: str, findings: Findings
-) -> None:
-    if names:
-        needs = listing([f"`{name}`" for name in names], "and")
-        accepted = [f"`{name}` is {expectation(_properties(model)[name])}" for name in names]
-        findings.error(place, f"{owner} needs {needs}", ", ".join(accepted))
+def backticked(names: Iterable[str]) -> str:
+    """Names of fields in a row: ```depth` and `width```."""
+    return listing([f"`{name}`" for name in names], "and")
+
+
+def accepted(model: type[BaseModel], names: Iterable[str]) -> str:
+    """What fields of a model accept: ```depth` is an integer from 1 to 10,000``."""
+    properties = _properties(model)
+    return ", ".join([f"`{name}` is {expectation(properties[name])}" for name in names])
 
 
 @cache

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,93 @@ def test_a_shipped_name_that_is_misspelt() -> None:
     assert message("imagenet/resnt50").endswith("hint: did you mean `imagenet/resnet50`?")
     assert message("resnext50").endswith("hint: did you mean `torchvision/resnext50_32x4d`?")
     assert message("vgg19").endswith("hint: did you mean `imagenet/vgg19` or `torchvision/vgg19`?")
+
+
+def test_names_in_other_letters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("resnet65.yaml").touch()
+    two = "hint: did you mean `imagenet/resnet50` or `torchvision/resnet50`?"
+    for name in ("ResNet50", "RESNET50.yaml", "resnet-50", "ResNet-50"):
+        assert message(name).endswith(two), name
+    for name in ("ImageNet/ResNet50", "IMAGENET/resnet-50", "imagenet/ResNet_50"):
+        assert message(name).endswith("hint: did you mean `imagenet/resnet50`?"), name
+    for name in ("ResNet65", "resnet65.yml", "resnet-65.yaml", "resent65"):
+        assert message(name).endswith("hint: did you mean `resnet65.yaml`?"), name
+
+
+def test_of_names_equally_close_the_shipped_is_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("plain21.yaml").touch()
+    assert message("plain22").endswith("hint: did you mean `cifar10/plain20`?")
+
+
+@pytest.mark.parametrize("name", ["imagenet", "imagenet/", "ImageNet"])
+def test_a_group_of_shipped_specs(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = (
+        f"{name}:1:1: error: `{name}` is a group of shipped specs, not a spec\n"
+        "hint: name one of them, for example `imagenet/plain18`; it holds plain18, plain34, "
+        "resnet18, resnet34, resnet34-b, resnet34-c and 4 more; `archc list imagenet` shows them"
+    )
+    assert message(name) == said
+    Path("imagenet").mkdir()
+    folder = "`imagenet` is a folder, not a spec\nhint: `archc list imagenet` shows the shipped"
+    assert folder in message("imagenet")
+
+
+def _safetensors() -> bytes:
+    head = b'{"a.weight":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    return len(head).to_bytes(8, "little") + head + bytes(4)
+
+
+def _zip(name: str) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(name, b"\x80\x02}q\x00.")
+    return file.getvalue()
+
+
+LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03."
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("weights.pth", _zip("weights/data.pkl"), "PyTorch"),
+        ("net.yaml", _zip("archive/data.pkl"), "PyTorch"),
+        ("old.pt", LEGACY, "PyTorch"),
+        ("damaged.pth", b"\x00\x01", "PyTorch"),
+        ("large.ckpt", bytes(2_000_000), "PyTorch"),
+        ("weights.safetensors", _safetensors(), "safetensors"),
+        ("net.yml", _safetensors(), "safetensors"),
+        ("weights.npz", _zip("a.weight.npy"), "NumPy"),
+        ("array", b"\x93NUMPY\x01\x00v\x00", "NumPy"),
+        ("weights.onnx", b"\x08\x08\x12\x07pytorch\x1a\x052.0.0\x00\xff", "ONNX"),
+        ("weights.h5", b"\x89HDF\r\n\x1a\n\x00", "HDF5"),
+    ],
+)
+def test_a_checkpoint(
+    name: str, content: bytes, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_bytes(content)
+    assert message(name) == (
+        f"{name}:1:1: error: this is a checkpoint ({kind}), not a spec\n"
+        "hint: name the spec of its network; the weights (.safetensors or .pth) are given as "
+        "`--weights FILE`, for example to `archc verify`"
+    )
+
+
+def test_what_is_no_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("paper.docx").write_bytes(_zip("word/document.xml"))
+    assert "this is a binary file, not a spec" in message("paper.docx")
+    Path("odd.bin").write_text("name: net\nhead: [linear]\n")
+    assert load_spec("odd.bin").header.name == "net"
 
 
 def test_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
