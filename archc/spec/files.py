@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from archc.spec.diagnostics import Place, Source, fail, nearest
-from archc.spec.reader import MAX_BYTES
+from archc.spec.reader import MAX_BYTES, REFUSED, check_characters
 from archc.text import listing, quote, quote_name
 
 STDIN = "-"
@@ -22,13 +22,6 @@ RECIPES = "recipes"
 
 PIPE_WAIT = 500
 """How long, in milliseconds, a pipe that nobody writes to is waited for."""
-
-
-# Characters that YAML 1.2 does not allow, the three that end a line in YAML 1.1 alone, and a byte
-# order mark that is not the first character.
-_REFUSED = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]"
-)
 
 
 @cache
@@ -236,16 +229,8 @@ def _fill(source: Source, raw: bytes) -> None:
             fail(source.start(), *binary)
         source.text = raw.decode("utf-8-sig", errors="replace")
         before = raw[: error.start].decode("utf-8-sig", errors="replace")
-        fail(_place_after(source, before), "this is not UTF-8", "save it as UTF-8")
-    refused = _REFUSED.search(source.text)
-    if refused:
-        place = _place_after(source, source.text[: refused.start()])
-        if refused[0] == "\0":
-            fail(place, *binary)
-        what = f"the character U+{ord(refused[0]):04X} is not allowed in a {source.kind}"
-        fail(place, what, "delete it: editors may not show it")
-
-
-def _place_after(source: Source, before: str) -> Place:
-    lines = before.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return Place(source, len(lines), len(lines[-1]) + 1)
+        fail(source.place_after(before), "this is not UTF-8", "save it as UTF-8")
+    refused = REFUSED.search(source.text)
+    if refused and refused[0] == "\0":
+        fail(source.place_after(source.text[: refused.start()]), *binary)
+    check_characters(source, "delete it: editors may not show it")
