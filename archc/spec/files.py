@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from archc.spec.diagnostics import Place, Source, fail, nearest
-from archc.spec.reader import MAX_BYTES, REFUSED, check_characters
+from archc.spec.diagnostics import Findings, Place, Source, SpecError, fail, nearest
+from archc.spec.reader import MAX_BYTES, REFUSED, check_characters, read
 from archc.text import listing, quote, quote_name
 
 STDIN = "-"
@@ -66,13 +66,24 @@ def open_spec(spec: str) -> Source:
     return source
 
 
-def open_text(path: str, kind: str, *, name: str | None = None, via: Place | None = None) -> Source:
+def open_text(
+    path: str,
+    kind: str,
+    *,
+    name: str | None = None,
+    via: Place | None = None,
+    written: str | None = None,
+) -> Source:
     """Read a file of another kind that archc takes (``device table``), as a spec is read.
 
-    ``name`` is how diagnostics call it, ``via`` the place of the ``extends`` that led to it.
+    ``name`` is how diagnostics call it, ``via`` the place of the ``extends`` that led to it, and
+    ``written`` what stands there.
     """
     source = Source(quote_name(name or path), path=path, via=via, kind=kind)
-    _fill(source, _read(source, via or source.start(), path))
+    raw = _read(source, via or source.start(), written or path)
+    if via is not None:
+        _check_is_meant(source, raw, via, written or path)
+    _fill(source, raw)
     return source
 
 
@@ -90,7 +101,9 @@ def open_parent(spec: str, place: Place) -> Source:
         if _shipped_path(child.name) == Path(child.path or "") and _shipped_path(name):
             name = name.removesuffix(SUFFIX)  # one shipped spec beside another, both by name
         parent = Source(quote_name(name), path=path, via=place)
-    _fill(parent, _read(parent, place, spec))
+    raw = _read(parent, place, spec)
+    _check_is_meant(parent, raw, place, spec)
+    _fill(parent, raw)
     return parent
 
 
@@ -212,6 +225,48 @@ def _shipped_alike(spec: str) -> list[str]:
     near = nearest(spec, names)
     base = nearest(wanted, names.values())
     return [near] if near else [name for name in names if names[name] == base]
+
+
+_AT_TOP = ("name", "extends", "stages", "recipe")
+"""Keys of which every spec and every recipe has one at the top."""
+
+_KEY = rf"""["']?(?:{"|".join(_AT_TOP)})["']?[ \t]*:(?:\s|$)"""
+_HAS_KEY = re.compile(rf"^{_KEY}|^\s*{{(?:.*,)?\s*{_KEY}", re.MULTILINE)
+
+
+def _check_is_meant(source: Source, raw: bytes, place: Place, spec: str) -> None:
+    """Refuse a file that ``extends`` leads outside to, but that is something else altogether.
+
+    Who runs archc may be allowed to read more than who wrote the spec, and mistakes are shown with
+    their lines: those of ``/etc/shadow`` are not to be seen. A spec that is merely broken is told
+    as any, and so is everything in the folder of the first file.
+    """
+    kind = source.kind
+    if len(raw) > MAX_BYTES or raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return  # of which nothing is shown
+    if _is_inside(source):
+        return
+    text = raw.decode("utf-8-sig", errors="replace")
+    if not text.strip() or _HAS_KEY.search(text):
+        return
+    try:
+        data = read(Source("", text), Findings()).data
+    except SpecError:
+        data = None
+    if not isinstance(data, dict) or not any(key in data for key in _AT_TOP):
+        keys = ("recipe", "extends") if kind == "recipe" else ("name", "extends", "stages")
+        hint = f"a {kind} has {listing(f'`{key}`' for key in keys)} at the top"
+        fail(place, f"{quote(spec)} is not a {kind}", hint)
+
+
+def _is_inside(source: Source) -> bool:
+    """Whether a file lies in the folder of the one that the user named, or below it."""
+    first = source
+    while first.via is not None:
+        first = first.via.source
+    folder = os.path.realpath(os.path.dirname(first.path or ""))
+    path = os.path.realpath(source.path or "")
+    return os.path.commonpath([folder, path]) == folder
 
 
 def _fill(source: Source, raw: bytes) -> None:
