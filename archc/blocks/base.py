@@ -12,9 +12,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from archc.graph import Fragment, Shape, ShapeError
 from archc.graph.ops import MAX_CHANNELS, MAX_PIXELS
@@ -29,6 +29,30 @@ class Record(BaseModel):
     model_config = ConfigDict(
         extra="forbid", strict=True, frozen=True, allow_inf_nan=False, defer_build=True
     )
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Make fields that are choices among numbers as strict as all others."""
+        for field in cls.model_fields.values():
+            if _IS_NUMBER not in field.metadata and _has_numeric_choices(field.annotation):
+                field.metadata.append(_IS_NUMBER)
+
+
+def _has_numeric_choices(annotation: object) -> bool:
+    """Whether a type is, or holds, a ``Literal`` with an integer among its values."""
+    if get_origin(annotation) is Literal:
+        return any(type(choice) is int for choice in get_args(annotation))
+    return any(map(_has_numeric_choices, get_args(annotation)))
+
+
+def _refuse_lookalikes(value: object) -> object:
+    # Pydantic looks choices up in a dictionary, strict or not, where True and 1.0 are found as 1.
+    if isinstance(value, (bool, float)):
+        raise ValueError(f"{value} is not an integer")
+    return value
+
+
+_IS_NUMBER = BeforeValidator(_refuse_lookalikes)
 
 
 @dataclass(frozen=True, slots=True)

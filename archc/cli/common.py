@@ -292,7 +292,8 @@ def read_stdin_once(names: Sequence[str]) -> None:
 
 def put_out(content: str | bytes, path: Path | None) -> None:
     """Write to a file, or to standard output where there is none."""
-    raw = content.encode() if isinstance(content, str) else content
+    # A file's name that is not UTF-8 comes out as the bytes that it is.
+    raw = content.encode(errors="surrogateescape") if isinstance(content, str) else content
     if path is None or str(path) == "-":
         if sys.stdout is None:
             raise OutputError(Path("-"), "standard output is closed")

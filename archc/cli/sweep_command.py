@@ -116,7 +116,7 @@ def command(
 
     plan = _plan(spec, with_, input_, vary, limit)
     bounds, order = parse_bounds(least, most), parse_order(sort or BY)
-    _check_targets(plan.source, plot, write)
+    _check_targets(plan.source, spec, plot, write)
     outcome = _run(plan, bounds, order, top, output, sort_rows=sort is not None)
     _tell(plan, outcome, output)
     if outcome.kept or format_ != "table":
@@ -186,12 +186,16 @@ def _check_names(output: Path | None, plot: Path | None) -> None:
             raise click.BadParameter(message, param_hint=option)
 
 
-def _check_targets(source: Source, plot: Path | None, write: Path | None) -> None:
+def _check_targets(source: Source, spec: str, plot: Path | None, write: Path | None) -> None:
     """Find out before the sweep what can be known of what comes after it."""
     from archc.files import OutputError
 
     if write is not None and (source.path is None or not Path(source.path).is_file()):
         raise click.BadParameter("only a file can be extended", param_hint="'--write'")
+    if write is not None:
+        from archc.spec.variant import reference
+
+        reference(spec, write / "variant.yaml")
     for folder in (write, None if plot is None else plot.parent):
         if folder is not None and folder.exists() and not folder.is_dir():
             raise OutputError(folder, "it is no folder")

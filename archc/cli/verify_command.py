@@ -109,7 +109,7 @@ def command(
             report = verify(network, checkpoint, options, source=text, file=path, deploy=deploy)
         if format_ == "table":
             click.echo("\n" * bool(reports), nl=False)
-            _show(one, report, path)
+            _show(one, report, file.name if file else None)
         reports.append(report)
     if format_ == "json":
         from archc.backends.jsontext import to_text

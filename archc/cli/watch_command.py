@@ -48,5 +48,8 @@ def command(
             click.echo(fault, err=True)
         click.echo(f"{address} shows {quote_name(spec)}; Ctrl-C stops it")
 
-    serve(preview, port, ready)
+    def warn(words: str) -> None:
+        click.echo(f"archc: {words}", err=True)
+
+    serve(preview, port, ready, warn)
     click.echo("archc: stopped", err=True)

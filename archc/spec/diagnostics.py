@@ -96,6 +96,11 @@ class Source:
         """The place of the text as a whole."""
         return Place(self, 1, 1)
 
+    def place_after(self, before: str) -> Place:
+        """The place behind the first characters of the text, given as these."""
+        lines = before.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        return Place(self, len(lines), len(lines[-1]) + 1)
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -108,18 +113,32 @@ class Place:
     def __str__(self) -> str:
         return f"{self.source.name}:{self.line}:{self.column}"
 
+    def within(self) -> Place:
+        """The place itself, or the end of its line or text where it lies behind that.
+
+        The YAML parser may find that something is missing one line behind the last.
+        """
+        lines = self.source.lines
+        line = min(self.line, len(lines))
+        end = len(lines[line - 1]) + 1
+        column = min(self.column, end) if line == self.line else end
+        return Place(self.source, line, column)
+
 
 @dataclass(frozen=True)
 class Note:
-    """A second place that explains a diagnostic."""
+    """A second place that explains a diagnostic, inside its source."""
 
     place: Place
     message: str
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "place", self.place.within())
+
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One mistake: where it is, what it is, and what to do about it."""
+    """One mistake: where it is, inside its source, what it is, and what to do about it."""
 
     place: Place
     message: str
@@ -127,6 +146,9 @@ class Diagnostic:
     notes: tuple[Note, ...] = ()
     is_end: bool = False
     """Whether this is no mistake, but says that archc looked no further."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "place", self.place.within())
 
     @property
     def all_notes(self) -> Sequence[Note]:

@@ -11,8 +11,16 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
-from archc.spec.diagnostics import Place, Source, distance, fail, nearest
-from archc.spec.reader import MAX_BYTES
+from archc.spec.diagnostics import (
+    Findings,
+    Place,
+    Source,
+    SpecError,
+    distance,
+    fail,
+    nearest,
+)
+from archc.spec.reader import MAX_BYTES, REFUSED, check_characters, read
 from archc.text import listing, quote, quote_name
 
 STDIN = "-"
@@ -26,13 +34,6 @@ _SHOWN = 6
 
 PIPE_WAIT = 500
 """How long, in milliseconds, a pipe that nobody writes to is waited for."""
-
-
-# Characters that YAML 1.2 does not allow, the three that end a line in YAML 1.1 alone, and a byte
-# order mark that is not the first character.
-_REFUSED = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]"
-)
 
 
 _CHECKPOINTS = {
@@ -106,13 +107,24 @@ def open_spec(spec: str) -> Source:
     return source
 
 
-def open_text(path: str, kind: str, *, name: str | None = None, via: Place | None = None) -> Source:
+def open_text(
+    path: str,
+    kind: str,
+    *,
+    name: str | None = None,
+    via: Place | None = None,
+    written: str | None = None,
+) -> Source:
     """Read a file of another kind that archc takes (``device table``), as a spec is read.
 
-    ``name`` is how diagnostics call it, ``via`` the place of the ``extends`` that led to it.
+    ``name`` is how diagnostics call it, ``via`` the place of the ``extends`` that led to it, and
+    ``written`` what stands there.
     """
     source = Source(quote_name(name or path), path=path, via=via, kind=kind)
-    _fill(source, _read(source, via or source.start(), path))
+    raw = _read(source, via or source.start(), written or path)
+    if via is not None:
+        _check_is_meant(source, raw, via, written or path)
+    _fill(source, raw)
     return source
 
 
@@ -130,7 +142,9 @@ def open_parent(spec: str, place: Place) -> Source:
         if _shipped_path(child.name) == Path(child.path or "") and _shipped_path(name):
             name = name.removesuffix(SUFFIX)  # one shipped spec beside another, both by name
         parent = Source(quote_name(name), path=path, via=place)
-    _fill(parent, _read(parent, place, spec))
+    raw = _read(parent, place, spec)
+    _check_is_meant(parent, raw, place, spec)
+    _fill(parent, raw)
     return parent
 
 
@@ -286,6 +300,48 @@ def _refuse_group(spec: str, place: Place) -> None:
         fail(place, what, f"name one of them, for example `{group}/{held[0]}`; {listed}")
 
 
+_AT_TOP = ("name", "extends", "stages", "recipe")
+"""Keys of which every spec and every recipe has one at the top."""
+
+_KEY = rf"""["']?(?:{"|".join(_AT_TOP)})["']?[ \t]*:(?:\s|$)"""
+_HAS_KEY = re.compile(rf"^{_KEY}|^\s*{{(?:.*,)?\s*{_KEY}", re.MULTILINE)
+
+
+def _check_is_meant(source: Source, raw: bytes, place: Place, spec: str) -> None:
+    """Refuse a file that ``extends`` leads outside to, but that is something else altogether.
+
+    Who runs archc may be allowed to read more than who wrote the spec, and mistakes are shown with
+    their lines: those of ``/etc/shadow`` are not to be seen. A spec that is merely broken is told
+    as any, and so is everything in the folder of the first file.
+    """
+    kind = source.kind
+    if len(raw) > MAX_BYTES or raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return  # of which nothing is shown
+    if _is_inside(source):
+        return
+    text = raw.decode("utf-8-sig", errors="replace")
+    if not text.strip() or _HAS_KEY.search(text):
+        return
+    try:
+        data = read(Source("", text), Findings()).data
+    except SpecError:
+        data = None
+    if not isinstance(data, dict) or not any(key in data for key in _AT_TOP):
+        keys = ("recipe", "extends") if kind == "recipe" else ("name", "extends", "stages")
+        hint = f"a {kind} has {listing(f'`{key}`' for key in keys)} at the top"
+        fail(place, f"{quote(spec)} is not a {kind}", hint)
+
+
+def _is_inside(source: Source) -> bool:
+    """Whether a file lies in the folder of the one that the user named, or below it."""
+    first = source
+    while first.via is not None:
+        first = first.via.source
+    folder = os.path.realpath(os.path.dirname(first.path or ""))
+    path = os.path.realpath(source.path or "")
+    return os.path.commonpath([folder, path]) == folder
+
+
 def _fill(source: Source, raw: bytes) -> None:
     """Decode a text into its source; refuse what cannot be a spec, or what else it should be."""
     binary = (f"this is a binary file, not a {source.kind}", f"a {source.kind} is text in UTF-8")
@@ -304,14 +360,11 @@ def _fill(source: Source, raw: bytes) -> None:
             fail(source.start(), *binary)
         source.text = raw.decode("utf-8-sig", errors="replace")
         before = raw[: error.start].decode("utf-8-sig", errors="replace")
-        fail(_place_after(source, before), "this is not UTF-8", "save it as UTF-8")
-    refused = _REFUSED.search(source.text)
-    if refused:
-        place = _place_after(source, source.text[: refused.start()])
-        if refused[0] == "\0":
-            fail(place, *binary)
-        what = f"the character U+{ord(refused[0]):04X} is not allowed in a {source.kind}"
-        fail(place, what, "delete it: editors may not show it")
+        fail(source.place_after(before), "this is not UTF-8", "save it as UTF-8")
+    refused = REFUSED.search(source.text)
+    if refused and refused[0] == "\0":
+        fail(source.place_after(source.text[: refused.start()]), *binary)
+    check_characters(source, "delete it: editors may not show it")
 
 
 def _checkpoint(raw: bytes, path: str) -> str | None:
@@ -332,8 +385,3 @@ def _is_utf8(raw: bytes) -> bool:
     except UnicodeDecodeError as error:
         return error.start > len(raw) - 4  # a character that the limit of a spec cuts
     return True
-
-
-def _place_after(source: Source, before: str) -> Place:
-    lines = before.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return Place(source, len(lines), len(lines[-1]) + 1)

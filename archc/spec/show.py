@@ -6,9 +6,9 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 
-from archc.spec.diagnostics import Findings, Place, Source
+from archc.spec.diagnostics import Place
 from archc.spec.models import PlacedLayer, PlacedStage, Spec
-from archc.spec.reader import scalar
+from archc.spec.reader import is_plain, quoted
 from archc.text import display_width
 
 DEFAULT = "default"
@@ -76,8 +76,7 @@ def _text(value: object) -> str:
         return "{" + ", ".join(f"{key}: {_text(item)}" for key, item in value.items()) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(map(_text, value)) + "]"
-    if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value):
-        plain = scalar(value, Place(Source(""), 1, 1), Findings())
-        if plain.data == value:
-            return value
-    return json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, str):
+        return json.dumps(value)
+    word = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value)
+    return value if word and is_plain(value) else quoted(value)

@@ -6,12 +6,13 @@ import json
 import os
 from pathlib import Path
 
-from archc.spec.diagnostics import Findings, Place, Source
+from archc.spec.diagnostics import Findings, Place, Source, fail
 from archc.spec.files import shipped_names
 from archc.spec.models import Header
-from archc.spec.reader import Entry, Value
+from archc.spec.reader import Entry, Value, is_plain, quoted
 from archc.spec.resolve import load_spec
 from archc.spec.validate import validate
+from archc.text import quote_name
 
 
 def variant(name: str, parent: str, path: Path) -> str:
@@ -23,7 +24,7 @@ def variant(name: str, parent: str, path: Path) -> str:
     _check_name(name)
     spec = load_spec(parent)
     depths = [stage.model.depth for stage in spec.stages]
-    lines = [f"extends: {reference(parent, path)}", f"name: {name}"]
+    lines = [f"extends: {reference(parent, path)}", f"name: {_word(name)}"]
     if depths:
         lines.append(f"with: {{depth: {json.dumps(depths)}}}")
     notes = [
@@ -45,8 +46,21 @@ def _check_name(name: str) -> None:
 
 
 def reference(parent: str, path: Path) -> str:
-    """How a file at ``path`` calls its parent."""
+    """How a file at ``path`` calls its parent, as YAML.
+
+    Raises `SpecError` for a file whose name no YAML can hold.
+    """
     if not os.path.lexists(parent) and parent.removesuffix(".yaml") in shipped_names():
         return parent
     relative = os.path.relpath(parent, path.parent)
-    return relative if relative.replace("/", "").isalnum() else json.dumps(relative)
+    try:
+        relative.encode()
+    except UnicodeEncodeError:
+        source = Source(quote_name(parent), path=parent)
+        fail(source.start(), "no spec can extend this file: its name is not UTF-8", "rename it")
+    return _word(relative) if relative.replace("/", "").isalnum() else quoted(relative)
+
+
+def _word(text: str) -> str:
+    """A word without quotes where it can do without: ``null`` and ``123`` would be no text."""
+    return text if is_plain(text) else quoted(text)

@@ -21,7 +21,8 @@ def draw(runs: Sequence[Run], format: str = "svg", *, split: bool = False) -> by
     """A picture of the runs' training (thin) and test error (bold), each in its colour.
 
     With ``split`` training stands on the left and tests on the right, as in the paper's Figure 1.
-    ``format`` is svg, png or pdf. Raises `TrainingError` for a run without metrics.
+    ``format`` is svg, png or pdf. Raises `TrainingError` for a run without metrics, `SpecError`
+    where they hold what no run measures.
     """
     measured = [read_metrics(run.metrics) for run in runs]
     titles = [_title(run, runs) for run in runs]
@@ -88,7 +89,7 @@ def _decorate(axes: Any, measured: Sequence[Sequence[Row]], label: str) -> None:
     """Axes as in the paper: thousands of iterations, percent, a height that shows the ends."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    longest = max(row.iteration for rows in measured for row in rows)
+    longest = max(1, *(row.iteration for rows in measured for row in rows))
     height = _height(measured)
     axes.set_xlim(0, 1.01 * longest)  # room for a dot at the end, and for a line at zero
     axes.set_ylim(-0.01 * height, height)

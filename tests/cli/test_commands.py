@@ -253,6 +253,49 @@ def test_new_refers_to_a_parent_by_the_way_from_the_new_file(spec: Path, tmp_pat
     assert archc("check", "sub/wide.yaml", cwd=tmp_path).returncode == 0
 
 
+@pytest.mark.parametrize("name", ["null", "true", "123", "1e3", "é", "\N{GRINNING FACE}", "a\x7f"])
+def test_new_writes_any_name_as_the_text_that_it_is(name: str, spec: Path, tmp_path: Path) -> None:
+    spec.rename(tmp_path / name)
+    result = archc("new", "wide", "--from", name, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert archc("check", "wide.yaml", cwd=tmp_path).returncode == 0
+    result = archc("sweep", name, "--vary", "depth=2", "--write", "to", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    (written,) = (tmp_path / "to").iterdir()
+    assert archc("check", str(written)).returncode == 0
+
+
+def test_new_may_be_called_like_a_value(spec: Path, tmp_path: Path) -> None:
+    assert archc("new", "true", "--from", str(spec), cwd=tmp_path).returncode == 0
+    assert archc("check", "true.yaml", cwd=tmp_path).returncode == 0
+
+
+def test_a_file_whose_name_no_yaml_can_hold_is_not_extended(spec: Path, tmp_path: Path) -> None:
+    name = os.fsdecode(b"\xff.yaml")
+    spec.rename(tmp_path / name)
+    told = (
+        "\N{REPLACEMENT CHARACTER}.yaml:1:1: error: no spec can extend this file: its name is not "
+        "UTF-8\nhint: rename it\n"
+    )
+    for arguments in (
+        ("new", "wide", "--from", name),
+        ("sweep", name, "--vary", "depth=2", "--write", "to"),
+    ):
+        result = archc(*arguments, cwd=tmp_path)
+        assert (result.returncode, result.stderr) == (1, told)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_file_whose_name_is_not_utf8_is_read_and_told_of(spec: Path, tmp_path: Path) -> None:
+    name = os.fsdecode(b"\xff.yaml")
+    spec.rename(tmp_path / name)
+    for arguments in (["count"], ["count", "--format", "csv"], ["count", "--format", "json"]):
+        result = subprocess.run(
+            [sys.executable, "-m", "archc", *arguments, name], cwd=tmp_path, capture_output=True
+        )
+        assert (result.returncode, result.stderr) == (0, b"")
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_scripts_are_printed(shell: str) -> None:
     result = archc("completion", shell)

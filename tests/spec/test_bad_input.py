@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from archc.recipes import load_recipe
 from archc.spec import SpecError, load_spec
 
 HEAD = "name: net\ndefaults: {block: basic, depth: 1, width: 8, shortcut: A}\n"
@@ -75,6 +76,7 @@ HUGE: dict[str, str | bytes] = {
 WORKER = """
 import json, re, resource, sys
 from archc.compile import compile_spec
+from archc.recipes import load_recipe
 from archc.spec import SpecError, load_spec
 
 def peak():
@@ -367,3 +369,69 @@ def test_standard_input_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(Broken())))
     assert message("-") == ("<stdin>:1:1: error: standard input cannot be read: input/output error")
+
+
+SECRET = "root:$6$secret:19000:0:99999:7:::\n"
+LEADS = ["../outside/shadow", "{outside}/shadow", "link.yaml", "../outside/twice.yaml"]
+
+
+@pytest.mark.parametrize("extends", LEADS)
+@pytest.mark.parametrize(
+    "content",
+    [
+        SECRET.encode(),
+        b"- " + SECRET.encode(),
+        b"password: secret\n",
+        b"metadata:\n  name: secret\n",
+        b"\tsecret",
+        b"'secret",
+        b"secret\0secret",
+        b"secret\xff",
+        b"secret\x07",
+        b'{"password": "secret",',
+    ],
+)
+def test_no_content_is_shown_of_what_is_outside_and_not_a_spec(
+    extends: str, content: bytes, tmp_path: Path
+) -> None:
+    """A spec may come from somebody who may not read what archc may."""
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    inside.mkdir()
+    outside.mkdir()
+    (outside / "shadow").write_bytes(content)
+    (outside / "twice.yaml").write_text("name: twice\nextends: shadow\n")
+    (inside / "link.yaml").symlink_to(outside / "shadow")
+    path = inside / "spec.yaml"
+    path.write_text(f"name: net\nextends: {extends.format(outside=outside)}\n")
+    with pytest.raises(SpecError) as told:
+        load_spec(str(path))
+    text = str(told.value) + json.dumps([fault.as_dict() for fault in told.value.diagnostics])
+    assert "secret" not in text
+    (fault,) = told.value.diagnostics
+    assert fault.message.endswith(" is not a spec")
+    assert fault.hint == "a spec has `name`, `extends` or `stages` at the top"
+    assert fault.place.column == 10
+
+
+@pytest.mark.parametrize("content", ["name: x\nstages: [\n", "{name: x, stages: 1", "extends: 3"])
+def test_a_broken_spec_outside_is_shown_as_any(content: str, tmp_path: Path) -> None:
+    (tmp_path / "inside").mkdir()
+    (tmp_path / "base.yaml").write_text(content)
+    path = tmp_path / "inside/spec.yaml"
+    path.write_text("name: net\nextends: ../base.yaml\n")
+    with pytest.raises(SpecError) as told:
+        load_spec(str(path))
+    assert told.value.diagnostics[0].place.source.path == str(tmp_path / "base.yaml")
+
+
+def test_no_content_is_shown_of_what_a_recipe_extends_either(tmp_path: Path) -> None:
+    (tmp_path / "inside").mkdir()
+    (tmp_path / "shadow").write_text(SECRET)
+    path = tmp_path / "inside/recipe.yaml"
+    path.write_text("recipe: mine\nextends: ../shadow\n")
+    with pytest.raises(SpecError) as told:
+        load_recipe(str(path))
+    assert str(told.value) == (
+        f"{path}:2:10: error: `../shadow` is not a recipe\n  extends: ../shadow\n"
+        "           ^\nhint: a recipe has `recipe` or `extends` at the top"
+    )

@@ -440,6 +440,14 @@ def test_a_file_is_verified_instead_of_what_is_emitted(tmp_path: Path) -> None:
     assert report.faults[0] == Fault("layer1.0.add", "no op puts out its value")
 
 
+def test_a_file_whose_name_is_not_utf8_is_verified(tmp_path: Path) -> None:
+    file = tmp_path / os.fsdecode(b"\xff.py")
+    file.write_text(archc.emit("cifar10/resnet20"), encoding="utf-8")
+    result = run("cifar10/resnet20", *SMALL, "--source", str(file))
+    assert result.return_value == 0, result.output
+    assert "\N{REPLACEMENT CHARACTER}.py: verified as cifar10/resnet20" in result.output
+
+
 NO_CLASS = (
     'TypeError: no torch.nn.Module is defined, and no `__all__ = ["Net"]` names the network\n'
 )
