@@ -8,6 +8,7 @@ from pathlib import Path
 
 from archc.errors import TrainingError
 from archc.files import OutputError, reason, write
+from archc.inputs import note_input
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ def read_metrics(path: Path) -> Sequence[Row]:
 
     Raises `TrainingError` for a file that is missing or no such file.
     """
+    note_input(path)
     if not path.is_file():
         raise TrainingError(f"there is no {str(path)!r}: nothing has been measured yet")
     rows = _whole_rows(path)
