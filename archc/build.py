@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from archc.analysis import count
@@ -14,6 +15,7 @@ from archc.backends.pytorch import emit
 from archc.compile import compile_spec
 from archc.files import OutputError, reason, write_all
 from archc.graph import Network
+from archc.inputs import note_output
 from archc.spec import Spec
 
 MANIFEST = "manifest.json"
@@ -125,17 +127,15 @@ def build(
     Everything is made, and lies on the disk, before anything that was there is changed. A figure
     that archc drew before and is not asked for now is removed. Raises `SpecError` for a spec that
     does not compile, `ConflictError` for a file changed by hand or not archc's unless ``force``,
-    and `OutputError` where a file cannot be written.
+    and, whatever ``force`` says, for files whose names differ by case alone; `OutputError` where a
+    file cannot be written, or is one that the command has read.
     """
-    target = Target.open(folder)
+    target = _named_apart(Target.open(folder), specs, figures=figures)
     contents: dict[str, bytes] = {}
     owners: list[tuple[Network, list[str]]] = []
     for spec in progress(specs):
         network = compile_spec(spec)
         made = outputs(network, spec.group, figures=figures)
-        if MANIFEST in made:
-            reasons = [f"{str(folder / MANIFEST)!r} is the manifest's, and a spec would take it"]
-            raise ConflictError(reasons, "give the spec another name")
         if made.items() <= contents.items():
             continue  # the same spec again
         twice = [n for n, content in made.items() if contents.get(n, content) != content]
@@ -158,16 +158,57 @@ def build(
 
 def outputs(network: Network, group: str, *, figures: bool = True) -> dict[str, bytes]:
     """The files of a network, by their paths below a folder."""
-    stem = f"{group}/{network.name}" if group else network.name
-    files = {
-        f"{stem}.py": emit(network).encode(),
-        f"{stem}.json": counts_json(network).encode(),
-    }
-    if figures:
+    module, counts, *others = _names(network.name, group, figures=figures)
+    files = {module: emit(network).encode(), counts: counts_json(network).encode()}
+    for figure in others:
         from archc.backends.figure import draw
 
-        files[f"{stem}.svg"] = draw([network], "svg")
+        files[figure] = draw([network], "svg")
     return files
+
+
+def _names(name: str, group: str, *, figures: bool) -> list[str]:
+    """The files of a network called ``name``: module, counts, and the figure if it is drawn."""
+    stem = f"{group}/{name}" if group else name
+    return [f"{stem}.py", f"{stem}.json", *([f"{stem}.svg"] if figures else [])]
+
+
+def _named_apart(target: Target, specs: Sequence[Spec], *, figures: bool) -> Target:
+    """The folder, if what the specs would be written to is nobody else's; compiles nothing.
+
+    Names that differ by case alone are one name: a folder travels, also to systems where they are
+    one file. What the manifest knows by such a name, and is gone, is forgotten.
+    """
+    names = [n for spec in specs for n in _names(spec.header.name, spec.group, figures=figures)]
+    for name in names:
+        note_output(target.folder / name)
+    clashes: dict[str, str] = {}
+    for stem, words in _clashes(target, names):
+        clashes.setdefault(stem, words)
+    if clashes:
+        raise ConflictError(list(clashes.values()), "give the spec another name")
+    new = {name.casefold() for name in names}
+    kept = {
+        n: known for n, known in target.digests.items() if n in names or n.casefold() not in new
+    }
+    return replace(target, digests=kept)
+
+
+def _clashes(target: Target, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Why names cannot be used beside each other or beside what was built before, each with what
+    is common to the files of its spec."""
+    folder = target.folder
+    before = [name for name in target.digests if os.path.lexists(folder / name)]
+    taken = {name.casefold(): name for name in before}
+    for name in names:
+        path, key = str(folder / name), name.casefold()
+        other = taken.setdefault(key, name)
+        if key == MANIFEST:
+            yield name, f"{path!r} is the manifest's, and a spec would take it"
+        elif other != name:
+            built = ", which archc built before," if other in before else ""
+            clash = f"{path!r} and {str(folder / other)!r}{built} differ by case alone"
+            yield name.rpartition(".")[0], f"{clash}, so that some systems take them for one file"
 
 
 def counts_json(network: Network) -> str:

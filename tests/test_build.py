@@ -10,7 +10,7 @@ import pytest
 from archc.api import draw, load
 from archc.build import MANIFEST, ConflictError, build, digest, outputs
 from archc.files import OutputError, write
-from archc.spec import load_spec
+from archc.spec import Spec, load_spec
 from archc.spec.files import shipped_names
 
 ROOT = Path(__file__).parents[1]
@@ -121,6 +121,48 @@ def test_a_spec_called_like_the_manifest_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConflictError, match="is the manifest's"):
         build([load_spec(str(tmp_path / "net.yaml"))], tmp_path / "out", figures=False)
     assert not (tmp_path / "out").exists()
+
+
+def specs_called(folder: Path, *names: str) -> list[Spec]:
+    paths = [folder / f"{number}.yaml" for number in range(len(names))]
+    for path, name in zip(paths, names, strict=True):
+        path.write_text(f"name: {name}\nhead: [linear]\n")
+    return [load_spec(str(path)) for path in paths]
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_names_that_differ_by_case_alone_are_one_name(tmp_path: Path, force: bool) -> None:
+    """A folder travels, also to systems where they are one file."""
+    lower, upper = specs_called(tmp_path, "net", "NET")
+    with pytest.raises(ConflictError) as caught:
+        build([lower, upper], tmp_path / "out", force=force)
+    out = str(tmp_path / "out")
+    assert caught.value.reasons == (
+        f"'{out}/NET.py' and '{out}/net.py' differ by case alone, so that some systems take them "
+        "for one file",
+    )
+    assert not (tmp_path / "out").exists()
+    build([lower], tmp_path / "out")
+    before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    with pytest.raises(ConflictError, match="which archc built before, differ by case alone"):
+        build([upper], tmp_path / "out", figures=False, force=force)
+    assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
+def test_a_name_is_free_again_once_its_files_are_gone(tmp_path: Path) -> None:
+    lower, upper = specs_called(tmp_path, "net", "NET")
+    build([lower], tmp_path / "out", figures=False)
+    for name in ("net.py", "net.json"):
+        (tmp_path / "out" / name).unlink()
+    build([upper], tmp_path / "out", figures=False)
+    manifest = json.loads((tmp_path / "out" / MANIFEST).read_text())["files"]
+    assert sorted(manifest) == ["NET.json", "NET.py"]
+
+
+def test_a_spec_called_like_the_manifest_in_capitals_is_refused(tmp_path: Path) -> None:
+    specs = specs_called(tmp_path, "MANIFEST")
+    with pytest.raises(ConflictError, match="is the manifest's"):
+        build(specs, tmp_path / "out", figures=False, force=True)
 
 
 def test_the_same_spec_twice_is_built_once(tmp_path: Path) -> None:

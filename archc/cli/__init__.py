@@ -57,6 +57,13 @@ class Commands(click.Group):
         command: click.Command = module.command
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Like click's; what the command reads it cannot write."""
+        from archc.inputs import guarded_inputs
+
+        with guarded_inputs():
+            return super().invoke(ctx)
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -129,6 +136,18 @@ def _leave(code: int) -> NoReturn:
     sys.exit(code)
 
 
+def _report_usage(error: click.ClickException) -> None:
+    """Tell of a wrong command line as click does, but with the prefix of all errors."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
+        error.show()  # which is the help
+        return
+    if context is not None:
+        click.echo(context.get_usage(), err=True)
+        click.echo(f"Try '{context.command_path} --help' for help.\n", err=True)
+    click.echo(f"archc: error: {error.format_message()}", err=True)
+
+
 def _report(error: Exception) -> int:
     """Tell the user of an error; return the exit code."""
     if isinstance(error, click.exceptions.Exit):
@@ -137,7 +156,7 @@ def _report(error: Exception) -> int:
         click.echo("archc: interrupted", err=True)
         return 130
     if isinstance(error, click.ClickException):
-        error.show()
+        _report_usage(error)
         return error.exit_code
     if isinstance(error, BrokenPipeError):
         from archc.cli.common import close_stdout

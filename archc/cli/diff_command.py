@@ -10,8 +10,10 @@ import click
 from archc.cli.common import (
     SPEC,
     close_stdout,
+    format_for,
+    keep_quiet,
     load_networks,
-    output,
+    output_alone,
     put_out,
     put_out_tables,
     spec_options,
@@ -29,14 +31,20 @@ SAME, DIFFERENT, TROUBLE = 0, 1, 2
 @click.argument("b", metavar="B", type=SPEC)
 @spec_options
 @table_format("csv has a row for every op that differs.")
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing; the exit code says it.")
-@output
+@click.option(
+    "-q",
+    "--quiet",
+    is_flag=True,
+    callback=keep_quiet,
+    help="Print nothing, the exit code says it; with -o, write FILE and say nothing.",
+)
+@output_alone
 def command(
     a: str,
     b: str,
     with_: tuple[str, ...],
     input_: str | None,
-    format_: str,
+    format_: str | None,
     quiet: bool,
     output: Path | None,
 ) -> int:
@@ -50,14 +58,12 @@ def command(
       archc diff imagenet/resnet50 imagenet/resnet101
       archc diff imagenet/resnet50 torchvision/resnet50 --format markdown
     """
-    if quiet and output is not None:
-        raise click.UsageError("--quiet goes not with -o: it prints nothing")
     try:
         from archc.analysis import compare
 
         found = compare(*load_networks([a, b], with_, input_))
-        if not quiet:
-            _print(found, (a, b), format_, output)
+        if not quiet or output is not None:
+            _print(found, (a, b), format_for(format_, output), output)
     except click.ClickException:
         raise
     except BrokenPipeError:

@@ -12,6 +12,7 @@ from archc.errors import TrainingError
 from archc.files import OutputError, reason
 from archc.spec import SpecError
 from archc.sweeps import SweepError
+from archc.text import quote_name
 from archc.watch import WatchError
 from archc.weights import WeightsError
 
@@ -39,7 +40,7 @@ def explain(error: Exception) -> Iterator[str]:
         if error.hint:
             yield f"hint: {error.hint}"
     elif isinstance(error, WeightsError):
-        yield str(error)
+        yield f"archc: error: {quote_name(error.file)}: {error.message}"
         if error.hint:
             yield f"hint: {error.hint}"
     elif isinstance(error, _PLAIN):
@@ -47,5 +48,5 @@ def explain(error: Exception) -> Iterator[str]:
     elif isinstance(error, OSError):
         yield f"archc: error: cannot read or write: {reason(error)}"
     else:
-        yield f"archc: internal error: {type(error).__name__}: {error}"
+        yield f"archc: error: internal error: {type(error).__name__}: {error}"
         yield "hint: this is a fault of archc; ARCHC_DEBUG=1 shows where"

@@ -8,9 +8,11 @@ import click
 
 from archc.cli.common import (
     MAX_BATCH,
+    OutputFile,
     deploy,
     load_networks,
     put_out,
+    quiet,
     spec,
     tell_foldings,
     tell_weights,
@@ -24,10 +26,11 @@ from archc.cli.common import (
     "-o",
     "--output",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=OutputFile(),
     required=True,
     help="FILE.onnx, or FILE.pt2 for torch.export.load; written whole or not at all.",
 )
+@quiet
 @weights
 @deploy
 @click.option(

@@ -7,8 +7,10 @@ from pathlib import Path
 import click
 
 from archc.cli.common import (
+    OutputFile,
     load_networks,
     put_out,
+    quiet,
     spec,
     tell_foldings,
     tell_weights,
@@ -22,10 +24,11 @@ from archc.cli.common import (
     "-o",
     "--output",
     metavar="FILE.safetensors",
-    type=click.Path(path_type=Path),
+    type=OutputFile(),
     required=True,
     help="Where the folded weights go, whole or not at all.",
 )
+@quiet
 def command(
     spec: str, with_: tuple[str, ...], input_: str | None, weights: str, output: Path
 ) -> None:
@@ -49,6 +52,7 @@ def command(
     from archc.weights.files import to_safetensors
 
     checkpoint = read_checkpoint(weights)
-    put_out(to_safetensors(deploy_weights(network, checkpoint)), output)
+    content = to_safetensors(deploy_weights(network, checkpoint))
     tell_weights(network, checkpoint, deploy=True)
     tell_foldings(network, checkpoint)
+    put_out(content, output)

@@ -9,11 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from archc.cli.common import data, device_or_auto, recipe, spec, tell_notes, workers
+from archc.cli.common import (
+    data,
+    device_or_auto,
+    quiet,
+    recipe,
+    spec,
+    tell_notes,
+    tell_written,
+    workers,
+)
 from archc.devices import PRECISIONS
 
 if TYPE_CHECKING:
     from archc.training import Progress, Trained
+
+WEIGHTS = "weights.safetensors"
+"""What a run ends with."""
 
 
 @click.command("train")
@@ -33,6 +45,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="The folder of the run. [default: runs/SPEC-RECIPE]",
 )
+@quiet
 @click.option(
     "--devices",
     metavar="N",
@@ -103,6 +116,7 @@ def command(
     from archc.training import TrainOptions, train
 
     folder = out or Path("runs") / f"{loaded.header.name}-{chosen.name}"
+    before = _modified(folder / WEIGHTS)
     with _Shown(loaded.header.name, chosen.header.iterations) as shown:
         try:
             trained = train(loaded, chosen, data, folder, TrainOptions(**options), shown)
@@ -117,7 +131,18 @@ def command(
             return 128 + error.signal
     if trained.is_first:
         _tell(trained)
+        if _modified(folder / WEIGHTS) != before:
+            tell_written(folder / WEIGHTS)
     return 0
+
+
+def _modified(file: Path) -> tuple[int, int] | None:
+    """What changes whenever a file is written; None where there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _tell(trained: Trained) -> None:

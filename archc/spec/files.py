@@ -8,18 +8,12 @@ import select
 import stat
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from archc.spec.diagnostics import (
-    Findings,
-    Place,
-    Source,
-    SpecError,
-    distance,
-    fail,
-    nearest,
-)
+from archc.inputs import note_input
+from archc.spec.diagnostics import Findings, Place, Source, SpecError, distance, fail, nearest
 from archc.spec.reader import MAX_BYTES, REFUSED, check_characters, read
 from archc.text import listing, quote, quote_name
 
@@ -171,6 +165,8 @@ def _shipped_path(spec: str) -> Path | None:
 def _read_stdin(source: Source) -> bytes:
     if sys.stdin is None or sys.stdin.closed:
         fail(source.start(), "standard input is closed")
+    with suppress(OSError, ValueError):  # where a program has put something else in its place
+        note_input(sys.stdin.fileno(), "standard input")
     try:
         return sys.stdin.buffer.read(MAX_BYTES + 1)
     except OSError as error:
@@ -184,6 +180,7 @@ def _read(source: Source, place: Place, spec: str) -> bytes:
     """
     path = source.path
     assert path is not None
+    note_input(path)
     try:
         if os.path.isdir(path):
             group, held = _group(spec) if source.kind == "spec" else ("", [])

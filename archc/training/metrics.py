@@ -9,6 +9,7 @@ from pathlib import Path
 
 from archc.errors import TrainingError
 from archc.files import OutputError, reason, write
+from archc.inputs import note_input
 from archc.recipes.models import MAX_ITERATIONS
 from archc.spec.diagnostics import Diagnostic, Findings, Place, Source
 from archc.text import quote, quote_name
@@ -69,6 +70,7 @@ def read_metrics(path: Path) -> Sequence[Row]:
     Raises `TrainingError` for a file that is missing or no such file, and `SpecError`, at the
     lines that are at fault, where one holds what no run measures.
     """
+    note_input(path)
     if not path.is_file():
         raise TrainingError(f"there is no {str(path)!r}: nothing has been measured yet")
     findings, rows = Findings(), []

@@ -23,6 +23,7 @@ from archc.compile import compile_spec
 from archc.errors import TrainingError
 from archc.files import OutputError, leftovers, make_folder, reason, write_all
 from archc.graph import Network
+from archc.inputs import note_input, note_output
 from archc.recipes import Recipe, load_recipe
 from archc.spec import Spec, SpecError, load_spec
 from archc.spec.show import show
@@ -131,6 +132,7 @@ class Run:
 def open_run(folder: Path) -> Run:
     """The run in a folder. Raises `TrainingError` where there is none."""
     run = Run(folder)
+    note_input(run.record)
     if not run.is_begun():
         why = "has no run.json" if folder.is_dir() else "is no folder"
         raise TrainingError(f"{str(folder)!r} is no run: it {why}")
@@ -233,6 +235,8 @@ def check_new(run: Run) -> None:
         raise OutputError(run.folder, reason(error)) from None
     if run.is_begun():
         raise TrainingError(f"{str(run.folder)!r} holds a run already", "--resume goes on with it")
+    for name in _FILES:
+        note_output(run.folder / name)
     foreign = [name for name in found if name not in _FILES and not name.startswith(".")]
     if run.checkpoints.name in foreign:
         raise TrainingError(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archc.files import reason
+from archc.inputs import note_input
 from archc.running import lacks_memory
 from archc.text import listing, quote_name
 from archc.weights.files import require_safetensors
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
 
 
 class WeightsError(Exception):
-    """A checkpoint cannot be used; ``hint`` says what to do about it."""
+    """A checkpoint cannot be used: ``message`` says of its ``file`` why, ``hint`` what to do."""
 
     def __init__(self, file: str, message: str, hint: str | None = None):
+        self.file, self.message = file, message
         super().__init__(f"{quote_name(file)}: error: {message}")
         self.hint = hint
 
@@ -60,6 +62,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     other than tensors, which are not loaded.
     """
     file = os.fsdecode(path)
+    note_input(file)
     try:
         mode = os.stat(file).st_mode
         if stat.S_ISDIR(mode):
