@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from archc import __version__
+from archc.cli.signals import Endings
 
 # Pydantic's plugins have no part in specs, and looking for them costs 12 ms of every start.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
@@ -107,18 +108,26 @@ def main() -> NoReturn:
     """Run the command line; no traceback reaches the user unless ARCHC_DEBUG is set."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # what a terminal cannot show ends no command
-    try:
-        code = cli.main(prog_name="archc", standalone_mode=False)
-        if sys.stdout is not None:
-            sys.stdout.flush()
-        _leave(code if isinstance(code, int) else 0)
-    except SystemExit as ended:
-        _leave(ended.code if isinstance(ended.code, int) else int(ended.code is not None))
-    except Exception as error:
-        _leave(_report(error))
-    except KeyboardInterrupt:
-        click.echo("archc: interrupted", err=True)
-        _leave(130)
+    with Endings() as endings:
+        try:
+            code = cli.main(prog_name="archc", standalone_mode=False)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+            code = code if isinstance(code, int) else 0
+        except SystemExit as ended:
+            code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        except Exception as error:
+            code = _report(error, endings)
+        except KeyboardInterrupt:
+            code = _interrupted(endings)
+    _leave(code)
+
+
+def _interrupted(endings: Endings) -> int:
+    """Tell the user, who may have closed the terminal, what has ended the command."""
+    with suppress(OSError):
+        click.echo(f"archc: {endings.words}", err=True)
+    return endings.code
 
 
 def _leave(code: int) -> NoReturn:
@@ -148,13 +157,13 @@ def _report_usage(error: click.ClickException) -> None:
     click.echo(f"archc: error: {error.format_message()}", err=True)
 
 
-def _report(error: Exception) -> int:
+def _report(error: Exception, endings: Endings) -> int:
     """Tell the user of an error; return the exit code."""
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
-    if isinstance(error, click.Abort):
-        click.echo("archc: interrupted", err=True)
-        return 130
+    # Where a terminal is closed, telling of it fails, too.
+    if isinstance(error, click.Abort) or (endings.came and isinstance(error, OSError)):
+        return _interrupted(endings)
     if isinstance(error, click.ClickException):
         _report_usage(error)
         return error.exit_code

@@ -57,6 +57,7 @@ def command(
         figures=figures,
         force=force,
         progress=lambda items: with_progress(items, "compiling"),
+        say=lambda words: click.echo(f"archc: {words}", err=True),
     )
     print_table(_table(built))
     written = sum(sum(one.files.values()) for one in built)

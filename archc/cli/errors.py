@@ -46,7 +46,8 @@ def explain(error: Exception) -> Iterator[str]:
     elif isinstance(error, _PLAIN):
         yield f"archc: error: {error}"
     elif isinstance(error, OSError):
-        yield f"archc: error: cannot read or write: {reason(error)}"
+        which = f" {error.filename!r}" if isinstance(error.filename, str) else ""
+        yield f"archc: error: cannot read or write{which}: {reason(error)}"
     else:
         yield f"archc: error: internal error: {type(error).__name__}: {error}"
         yield "hint: this is a fault of archc; ARCHC_DEBUG=1 shows where"

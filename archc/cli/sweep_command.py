@@ -226,7 +226,7 @@ def _check_specs(plan: Plan, folder: Path) -> None:
 
 
 class _Signals:
-    """While it is entered, Ctrl-C and SIGTERM are noted instead of breaking in anywhere.
+    """While it is entered, Ctrl-C, SIGTERM and SIGHUP are noted instead of breaking in anywhere.
 
     A second Ctrl-C breaks in.
     """
@@ -236,7 +236,10 @@ class _Signals:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> _Signals:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            numbers.append(signal.SIGHUP)  # nohup would have it ignored
+        for number in numbers:
             self._before[number] = signal.signal(number, self._note)
         return self
 
@@ -248,8 +251,8 @@ class _Signals:
         """Whether one has come."""
         return self.came
 
-    def _note(self, _number: int, _frame: FrameType | None) -> None:
-        if self.came:
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        if self.came and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.came = True
 

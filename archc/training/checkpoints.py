@@ -26,6 +26,7 @@ KEPT = 2
 """How many checkpoints a run keeps."""
 
 _NAME = re.compile(r"iteration-(\d+)\.json")
+_PART = re.compile(r"iteration-\d{7,}(\.momentum)?\.safetensors")
 
 
 @dataclass(frozen=True)
@@ -93,10 +94,10 @@ def newest_weights(folder: Path) -> Path | None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what a process that was killed has left of checkpoints."""
+    """Remove parts of checkpoints that a process that was killed did not come to finish."""
     whole = {part for _, path in _listed(folder) for part in (path, *_parts(path))}
-    for path in [*folder.glob("iteration-*.safetensors"), *folder.glob(".iteration-*")]:
-        if path not in whole:
+    for path in folder.glob("*.safetensors"):
+        if _PART.fullmatch(path.name) and path not in whole:
             with suppress(OSError):
                 path.unlink()
 
