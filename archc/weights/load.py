@@ -62,7 +62,7 @@ def match(network: Network, checkpoint: Checkpoint, *, deploy: bool = False) -> 
 
 def is_folded(network: Network, checkpoint: Checkpoint) -> bool:
     """Whether a checkpoint is one of a network's deploy form, and not of the network."""
-    return bool(foldings(network).count) and _fit(deploy_form(network), checkpoint).fits
+    return bool(foldings(network).count) and _fits(deploy_form(network), checkpoint)
 
 
 def weights_of(network: Network, checkpoint: Checkpoint) -> dict[str, Tensor]:
@@ -92,7 +92,7 @@ def deploy_weights(network: Network, checkpoint: Checkpoint) -> dict[str, Tensor
     Raises `MisfitError` if it fits neither, `WeightsError` if it cannot be folded.
     """
     folded = deploy_form(network)
-    if _fit(folded, checkpoint).fits:
+    if _fits(folded, checkpoint):
         return weights_of(folded, checkpoint)
     weights = weights_of(network, checkpoint)
     try:
@@ -122,6 +122,14 @@ def weights_to_load(
     return weights
 
 
+def _fits(network: Network, checkpoint: Checkpoint) -> bool:
+    """Whether a checkpoint fits, found out without comparing where it has not the number of tensors
+    for it; beside the network's there may be a counter."""
+    if not len(network.state) // 2 <= len(checkpoint.tensors) <= len(network.state) + 1:
+        return False
+    return _fit(network, checkpoint).fits
+
+
 def _fit(network: Network, checkpoint: Checkpoint) -> Fit:
     return fit(network, {key: tuple(one.shape) for key, one in checkpoint.tensors.items()})
 
@@ -134,7 +142,7 @@ def _labelled(block: str, faults: list[str]) -> Iterator[tuple[str, str]]:
 
 def _hint(network: Network, checkpoint: Checkpoint) -> str | None:
     """What the checkpoint does fit, if archc knows."""
-    if _fit(deploy_form(network), checkpoint).fits:
+    if _fits(deploy_form(network), checkpoint):
         return "it fits the network's deploy form: `--deploy`, where a command has it"
     from archc.compile import compile_spec
     from archc.spec import load_spec
@@ -143,5 +151,5 @@ def _hint(network: Network, checkpoint: Checkpoint) -> str | None:
     others: Mapping[str, Network] = {
         name: compile_spec(load_spec(name)) for name in shipped_names()
     }
-    fitting = [f"`{name}`" for name, one in others.items() if _fit(one, checkpoint).fits]
+    fitting = [f"`{name}`" for name, one in others.items() if _fits(one, checkpoint)]
     return f"it fits {listing(fitting, 'and')}" if fitting else None
