@@ -34,6 +34,7 @@ from archc.training.loop import Asked, Loop, Observer, Silent, Task, together
 from archc.training.run import Run
 from archc.training.testing import Score
 from archc.weights.files import to_safetensors
+from archc.weights.origin import describe_origin
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -128,7 +129,8 @@ def _train(order: _Order, fabric: Fabric, observer: Observer, asked: Asked) -> T
     run, network = order.run, compile_spec(order.spec)
     plan = _plan(order, fabric, observer)
     data = _open(order, fabric, network, plan, asked)
-    task = Task(network, order.recipe, run, plan.seed, order.options.compile)
+    about = describe_origin(order.spec)
+    task = Task(network, order.recipe, run, plan.seed, order.options.compile, about)
     loop = Loop(task, fabric, data, plan.saved, observer, asked)
     if not (loop.is_done and plan.has_weights):
         together(fabric, lambda: _begin(order, fabric, plan, data.mean))
@@ -137,7 +139,8 @@ def _train(order: _Order, fabric: Fabric, observer: Observer, asked: Asked) -> T
         finally:
             if fabric.is_global_zero:
                 _draw(run)
-        together(fabric, lambda: write(run.weights, to_safetensors(loop.net.state_dict())))
+        state = loop.net.state_dict()
+        together(fabric, lambda: write(run.weights, to_safetensors(state, about)))
     fabric.barrier()  # none of the processes leaves while another one still needs it
     return Trained(run.folder, loop.iteration, loop.test, fabric.is_global_zero)
 

@@ -10,6 +10,7 @@ from archc.text import listing, quote, quote_name
 from archc.weights.checkpoint import Checkpoint, WeightsError
 from archc.weights.fit import OPTIONAL, Fit, fit
 from archc.weights.fold import FoldError, fold_weights
+from archc.weights.origin import check_origin
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -69,9 +70,11 @@ def weights_of(network: Network, checkpoint: Checkpoint) -> dict[str, Tensor]:
     """The tensors of a checkpoint under the keys of `Network.state`.
 
     Raises `MisfitError`, and `WeightsError` for weights that are no finite floating-point
-    numbers, and for negative variances.
+    numbers, for negative variances, and for a file that says it is of another network. Warns with
+    `WeightsWarning` where they fit a shipped spec that computes something else.
     """
     keys = match(network, checkpoint).keys
+    check_origin(network, checkpoint)
     weights = {key: checkpoint.tensors[theirs].detach() for key, theirs in keys.items()}
     for key, tensor in weights.items():
         counts = key.rpartition(".")[2] == OPTIONAL and not tensor.is_complex()
