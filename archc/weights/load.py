@@ -74,7 +74,6 @@ def weights_of(network: Network, checkpoint: Checkpoint) -> dict[str, Tensor]:
     `WeightsWarning` where they fit a shipped spec that computes something else.
     """
     keys = match(network, checkpoint).keys
-    check_origin(network, checkpoint)
     weights = {key: checkpoint.tensors[theirs].detach() for key, theirs in keys.items()}
     for key, tensor in weights.items():
         counts = key.rpartition(".")[2] == OPTIONAL and not tensor.is_complex()
@@ -86,6 +85,7 @@ def weights_of(network: Network, checkpoint: Checkpoint) -> dict[str, Tensor]:
             raise WeightsError(checkpoint.file, f"`{key}` holds values that are not finite")
         if key.endswith(".running_var") and (numbers < 0).any():
             raise WeightsError(checkpoint.file, f"`{key}` holds negative variances")
+    check_origin(network, checkpoint)
     return weights
 
 
