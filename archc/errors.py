@@ -26,3 +26,7 @@ class Interrupted(Exception):
         super().__init__(f"interrupted at iteration {iteration:,}")
         self.iteration = iteration
         self.signal = signal
+
+
+class WeightsWarning(UserWarning):
+    """Weights fit another shipped spec as well, which computes something else from them."""

@@ -11,6 +11,7 @@ import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
@@ -125,7 +126,13 @@ def unregister(name: str) -> None:
 
 def block_types() -> Mapping[str, type[Stage]]:
     """Every block type by its name: the files of this package, and what others registered."""
+    _import_package()
+    return MappingProxyType(_types)
+
+
+@cache
+def _import_package() -> None:
+    """Import the files of this package, once: every stage of every spec asks for its block type."""
     package = importlib.import_module(__package__)
     for module in pkgutil.iter_modules(package.__path__, f"{__package__}."):
         importlib.import_module(module.name)
-    return MappingProxyType(_types)

@@ -6,13 +6,16 @@ import importlib
 import io
 import os
 import sys
-from contextlib import suppress
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 import click
 
 from archc import __version__
 from archc.cli.signals import Endings
+from archc.errors import WeightsWarning
 
 # Pydantic's plugins have no part in specs, and looking for them costs 12 ms of every start.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
@@ -110,7 +113,8 @@ def main() -> NoReturn:
         sys.stdout.reconfigure(errors="replace")  # what a terminal cannot show ends no command
     with Endings() as endings:
         try:
-            code = cli.main(prog_name="archc", standalone_mode=False)
+            with _notes():
+                code = cli.main(prog_name="archc", standalone_mode=False)
             if sys.stdout is not None:
                 sys.stdout.flush()
             code = code if isinstance(code, int) else 0
@@ -128,6 +132,23 @@ def _interrupted(endings: Endings) -> int:
     with suppress(OSError):
         click.echo(f"archc: {endings.words}", err=True)
     return endings.code
+
+
+@contextmanager
+def _notes() -> Iterator[None]:
+    """Show what the library warns of weights as a note; warnings of others as Python does."""
+    show = warnings.showwarning
+
+    def note(message: Warning | str, category: type[Warning], *place: Any, **options: Any) -> None:
+        if issubclass(category, WeightsWarning):
+            click.echo(f"archc: note: {message}", err=True)
+        else:
+            show(message, category, *place, **options)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", WeightsWarning)
+        warnings.showwarning = note
+        yield
 
 
 def _leave(code: int) -> NoReturn:

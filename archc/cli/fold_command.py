@@ -8,9 +8,9 @@ import click
 
 from archc.cli.common import (
     OutputFile,
-    load_networks,
     put_out,
     quiet,
+    read_specs,
     spec,
     tell_foldings,
     tell_weights,
@@ -44,15 +44,19 @@ def command(
     """
     if output.suffix.lower() != ".safetensors":
         raise click.BadParameter(f"{str(output)!r} does not end in .safetensors", param_hint="'-o'")
-    (network,) = load_networks([spec], with_, input_)
+    from archc.compile import compile_spec
+
+    (read,) = read_specs([spec], with_, input_)
+    network = compile_spec(read)
     from archc.live import require_torch
 
     require_torch("folding weights")
     from archc.weights import deploy_weights, read_checkpoint
     from archc.weights.files import to_safetensors
+    from archc.weights.origin import describe_origin
 
     checkpoint = read_checkpoint(weights)
-    content = to_safetensors(deploy_weights(network, checkpoint))
+    content = to_safetensors(deploy_weights(network, checkpoint), describe_origin(read))
     tell_weights(network, checkpoint, deploy=True)
     tell_foldings(network, checkpoint)
     put_out(content, output)

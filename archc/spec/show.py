@@ -18,12 +18,14 @@ ALIGNED = 48
 _Line = tuple[str, str]
 
 
-def show(spec: Spec) -> str:
+def show(spec: Spec, *, origins: bool = True) -> str:
     """YAML that compiles to the same network, with an origin behind each value."""
     lines = [*_header(spec)]
     for key, layers in (("stem", spec.stem), ("stages", ()), ("head", spec.head)):
         rows = list(_layers(layers)) if key != "stages" else list(_stages(spec.stages))
         lines += [(f"{key}:" if rows else f"{key}: []", ""), *rows]
+    if not origins:
+        return "".join(f"{text}\n" for text, _ in lines)
     widths = [display_width(text) for text, origin in lines if origin]
     width = max((w for w in widths if w <= ALIGNED), default=ALIGNED)
     return "".join(

@@ -43,10 +43,13 @@ class _Damaged(Exception):
     """A checkpoint is not whole."""
 
 
-def save(folder: Path, saved: Saved) -> None:
-    """Write a checkpoint, then forget those before the one before it. Raises `OutputError`."""
+def save(folder: Path, saved: Saved, about: Mapping[str, str] | None = None) -> None:
+    """Write a checkpoint, then forget those before the one before it. Raises `OutputError`.
+
+    ``about`` becomes the metadata of the weights' file.
+    """
     path = folder / f"iteration-{saved.iteration:07d}.json"
-    parts = (to_safetensors(saved.weights), to_safetensors(saved.momentum))
+    parts = (to_safetensors(saved.weights, about), to_safetensors(saved.momentum))
     contents = dict(zip(_parts(path), parts, strict=True))
     digests = {part.name: hashlib.sha256(raw).hexdigest() for part, raw in contents.items()}
     told: dict[str, Any] = {

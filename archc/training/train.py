@@ -35,6 +35,7 @@ from archc.training.run import Run
 from archc.training.testing import Score
 from archc.weights import WeightsError, read_checkpoint
 from archc.weights.files import to_safetensors
+from archc.weights.origin import describe_origin
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -129,7 +130,8 @@ def _train(order: _Order, fabric: Fabric, observer: Observer, asked: Asked) -> T
     run, network = order.run, compile_spec(order.spec)
     plan = _plan(order, fabric, observer)
     data = _open(order, fabric, network, plan, asked)
-    task = Task(network, order.recipe, run, plan.seed, order.options.compile)
+    about = describe_origin(order.spec)
+    task = Task(network, order.recipe, run, plan.seed, order.options.compile, about)
     loop = Loop(task, fabric, data, plan.saved, observer, asked)
     if not (loop.is_done and plan.has_weights):
         together(fabric, lambda: _begin(order, fabric, plan, data.mean))
@@ -138,7 +140,7 @@ def _train(order: _Order, fabric: Fabric, observer: Observer, asked: Asked) -> T
         finally:
             if fabric.is_global_zero:
                 _draw(run)
-        content = to_safetensors(loop.net.state_dict())
+        content = to_safetensors(loop.net.state_dict(), about)
         together(fabric, lambda: write_all({run.weights: content}))
     fabric.barrier()  # none of the processes leaves while another one still needs it
     return Trained(run.folder, loop.iteration, loop.test, fabric.is_global_zero)

@@ -194,6 +194,51 @@ def test_verify_checks_a_checkpoint_that_fits(folder: Path, deploy: list[str]) -
     assert "✗" not in result.stdout
 
 
+@pytest.mark.parametrize("command", ["fold", "export", "verify", "evaluate"])
+def test_weights_that_fit_two_networks_are_told(folder: Path, command: str) -> None:
+    """Weights of the one spec, given with the other; and what archc made of the one."""
+    state = archc.module("cifar10/resnet20").state_dict()
+    save_file(state, folder / "net.safetensors")
+    commands = {
+        "fold": ["fold", "cifar10/plain20", "net.safetensors", "-o", "out.safetensors"],
+        "export": [
+            *("export", "cifar10/plain20", "--weights", "net.safetensors"),
+            *("-o", "out.onnx"),
+        ],
+        "verify": ["verify", "cifar10/plain20", "--weights", "net.safetensors"],
+        "evaluate": [
+            *("evaluate", "cifar10/plain20", "--weights", "net.safetensors", "--data", "none"),
+        ],
+    }
+    arguments = commands[command] + ["--backend", "eager"] * (command == "verify")
+    result = run(folder, *arguments)
+    note = (
+        "archc: note: net.safetensors also fits `cifar10/resnet20` (`layer1.0.add` is added, and "
+        "10 more such differences), which computes something else: check which network these "
+        "weights were trained for\n"
+    )
+    assert result.stderr.count(note) == 1
+    assert result.returncode == (1 if command == "evaluate" else 0)
+
+
+def test_folded_weights_of_another_network_are_refused(folder: Path) -> None:
+    save_file(archc.module("cifar10/resnet20").state_dict(), folder / "net.safetensors")
+    made = run(folder, "fold", "cifar10/resnet20", "net.safetensors", "-o", "out.safetensors")
+    assert made.returncode == 0
+    weights = ["--weights", "out.safetensors", "--deploy", "-o", "net.onnx"]
+    result = run(folder, "export", "cifar10/resnet20", *weights)
+    assert result.returncode == 0
+    assert "note:" not in result.stderr
+    (folder / "net.onnx").unlink()
+    assert_refused(
+        folder,
+        ["export", "cifar10/plain20", *weights],
+        "out.safetensors: error: holds weights of `cifar10/resnet20`, not of `cifar10/plain20`: "
+        "the tensors are the same, but `layer1.0.add` is added, and 10 more such differences\n"
+        "hint: use `cifar10/resnet20` with these weights\n",
+    )
+
+
 # What is refused
 
 
