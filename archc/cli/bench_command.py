@@ -20,6 +20,7 @@ from archc.cli.common import (
     specs,
     with_progress,
 )
+from archc.cli.terminal import say
 from archc.running import DTYPES
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def _put_out(
     elif output is None:
         print_table(_table(names, results))
         if any(one.fraction > 1 for one in results):
-            click.echo(f"archc: {BEYOND}", err=True)
+            say(f"archc: {BEYOND}", err=True)
     else:
         put_out(_table(names, results).text(), output)
 
@@ -147,7 +148,6 @@ def _put_out(
 def _table(names: Sequence[str], results: Sequence[BenchResult]) -> Table:
     from archc.backends.numbers import in_short, percent
     from archc.backends.table import Column, Table
-    from archc.text import quote_name
 
     first, rates = results[0], results[0].rates
     title = (
@@ -168,7 +168,7 @@ def _table(names: Sequence[str], results: Sequence[BenchResult]) -> Table:
     )
     rows = tuple(
         (
-            quote_name(name),
+            name,
             one.batch,
             one.latency.median,
             f"{_milliseconds(one.latency.lower)}–{_milliseconds(one.latency.upper)}",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from archc.cli.common import print_table, read_specs, specs, with_progress
+from archc.cli.terminal import say
 
 if TYPE_CHECKING:
     from archc.backends.table import Table
@@ -59,7 +60,7 @@ def command(
     print_table(_table(built))
     written = sum(sum(one.files.values()) for one in built)
     total = sum(len(one.files) for one in built)
-    click.echo(f"{written} of {total} files in {output}{'/' * (str(output)[-1:] != '/')} written")
+    say(f"{written} of {total} files in {output}{'/' * (str(output)[-1:] != '/')} written")
 
 
 def _table(built: list[Built]) -> Table:

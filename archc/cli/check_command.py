@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from archc.cli.common import read_stdin_once, specs
+from archc.cli.common import put_out, read_stdin_once, specs
+from archc.cli.terminal import say
 
 if TYPE_CHECKING:
     from archc.spec import Diagnostic
@@ -47,7 +48,7 @@ def command(
             faults += error.diagnostics
         else:
             if format_ == "text":
-                click.echo(f"{name}: ok, {what}")
+                say(f"{name}: ok, {what}")
     _tell(faults, format_)
     return 1 if faults else 0
 
@@ -70,17 +71,17 @@ def _checked(name: str, with_: tuple[str, ...], input_: str | None) -> str:
 
 def _tell(faults: Sequence[Diagnostic], format_: str) -> None:
     if format_ == "json":
-        click.echo(json.dumps([fault.as_dict() for fault in faults], indent=1))
+        put_out(json.dumps([fault.as_dict() for fault in faults], indent=1) + "\n", None)
     elif format_ == "github":
         for fault in faults:
-            click.echo(_annotation(fault))
+            say(_annotation(fault))
     else:
         for fault in faults:
-            click.echo(fault.render(), err=True)
+            say(*fault.lines(), err=True)
         if faults:
             count = sum(not fault.is_end for fault in faults)
             more = " and more" * (count < len(faults))
-            click.echo(f"{count} mistake{'s' if count > 1 else ''}{more}", err=True)
+            say(f"{count} mistake{'s' if count > 1 else ''}{more}", err=True)
 
 
 def _annotation(fault: Diagnostic) -> str:

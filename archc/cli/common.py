@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from archc.cli.complete import ATTRIBUTES
+from archc.cli.terminal import say, say_heading
 from archc.files import OutputError, write
-from archc.text import quote_name
 
 if TYPE_CHECKING:
     from archc.backends.table import Table
@@ -94,6 +95,7 @@ def spec_options(command: Command) -> Command:
         "with_",
         metavar="NAME=VALUE",
         multiple=True,
+        shell_complete=ATTRIBUTES,
         help="Set a stage attribute: one value, or one per stage (depth=3,4,11,3).",
     )(command)
 
@@ -198,7 +200,7 @@ def tell_foldings(network: Network, checkpoint: Checkpoint | None = None) -> Non
         from archc.weights import is_folded
 
         words = "the weights were folded already" if is_folded(network, checkpoint) else words
-    click.echo(f"archc: {words}", err=True)
+    say(f"archc: {words}", err=True)
 
 
 def tell_weights(network: Network, checkpoint: Checkpoint, *, deploy: bool) -> None:
@@ -206,7 +208,7 @@ def tell_weights(network: Network, checkpoint: Checkpoint, *, deploy: bool) -> N
     from archc.weights import describe, match
 
     found = describe(checkpoint, match(network, checkpoint, deploy=deploy))
-    click.echo(f"archc: {quote_name(checkpoint.file)}: {found}", err=True)
+    say(f"archc: {checkpoint.file}: {found}", err=True)
 
 
 def read_specs(names: Sequence[str], with_: Sequence[str], input_: str | None) -> list[Spec]:
@@ -281,7 +283,7 @@ def read_stdin_once(names: Sequence[str]) -> None:
 
 def put_out(content: str | bytes, path: Path | None) -> None:
     """Write to a file, or to standard output where there is none."""
-    raw = content.encode() if isinstance(content, str) else content
+    raw = content.encode(errors="surrogateescape") if isinstance(content, str) else content
     if path is None or str(path) == "-":
         if sys.stdout is None:
             raise OutputError(Path("-"), "standard output is closed")
@@ -318,7 +320,7 @@ def print_table(table: Table) -> None:
     from rich.console import Console
 
     if table.title:
-        click.secho(table.title, bold=True)
+        say_heading(table.title)
     width = max(map(len, table.text().splitlines()))
     console = Console(highlight=False)
     console.width = max(console.width, width + 2)
@@ -331,10 +333,11 @@ def put_out_tables(
     """Print tables below each other, or write them to a file, as text or as Markdown."""
     if format_ == "table" and output is None:
         for index, table in enumerate(tables):
-            click.echo("\n" * (index > 0), nl=False)
+            if index:
+                say("")
             print_table(table)
         if notes:
-            put_out("\n" + "\n".join(notes) + "\n", None)
+            say("", *notes)
         return
     markdown = format_ == "markdown"
     texts = [table.markdown() if markdown else table.text() for table in tables]

@@ -30,7 +30,8 @@ _PLAIN = (
 def explain(error: Exception) -> Iterator[str]:
     """The lines to print for an error."""
     if isinstance(error, SpecError):
-        yield from (diagnostic.render() for diagnostic in error.diagnostics)
+        for diagnostic in error.diagnostics:
+            yield from diagnostic.lines()
     elif isinstance(error, ConflictError):
         yield from (f"archc: error: {words}" for words in error.reasons)
         yield f"hint: {error.hint}"
@@ -39,7 +40,7 @@ def explain(error: Exception) -> Iterator[str]:
         if error.hint:
             yield f"hint: {error.hint}"
     elif isinstance(error, WeightsError):
-        yield str(error)
+        yield from str(error).split("\n")
         if error.hint:
             yield f"hint: {error.hint}"
     elif isinstance(error, _PLAIN):

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from archc.cli.common import SPEC, put_out
+from archc.cli.terminal import say
 
 
 @click.command("new")
@@ -43,4 +44,4 @@ def command(name: str, parent: str, output: Path | None, force: bool) -> None:
     if path.exists() and not force:
         raise ConflictError([f"{str(path)!r} is there already"], "`--force` overwrites it")
     write(path, text.encode())
-    click.echo(f"{path}: edit it, then `archc count {shlex.quote(str(path))}`")
+    say(f"{path}: edit it, then `archc count {shlex.quote(str(path))}`")

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archc.cli.common import print_table, progress_bar, put_out, spec, table_format
+from archc.cli.complete import ATTRIBUTES, BOUNDS, COLUMNS
+from archc.cli.terminal import say
 
 if TYPE_CHECKING:
     from archc.backends.table import Cell, Table
@@ -34,13 +36,29 @@ _REASONS = 5
     metavar="NAME=VALUES",
     multiple=True,
     required=True,
+    shell_complete=ATTRIBUTES,
     help="A stage attribute and its values: depth=2..8:2, depth[3]=4,6,23, width=x0.5..x2:0.25.",
 )
-@click.option("--max", "most", metavar="NAME=N", multiple=True, help="multiply_adds=4G, ...")
-@click.option("--min", "least", metavar="NAME=N", multiple=True, help="params=20M, layers=50, ...")
+@click.option(
+    "--max",
+    "most",
+    metavar="NAME=N",
+    multiple=True,
+    shell_complete=BOUNDS,
+    help="multiply_adds=4G, ...",
+)
+@click.option(
+    "--min",
+    "least",
+    metavar="NAME=N",
+    multiple=True,
+    shell_complete=BOUNDS,
+    help="params=20M, layers=50, ...",
+)
 @click.option(
     "--sort",
     metavar="NAME|-NAME",
+    shell_complete=COLUMNS,
     help="layers, params or multiply_adds; -params is most first. [default: multiply_adds]",
 )
 @click.option(
@@ -239,14 +257,14 @@ def _tell(plan: Plan, outcome: Outcome, output: Path | None) -> None:
         words.append(f"{outcome.unbuildable:,} cannot be built")
     if output is not None:
         words.append(f"{outcome.kept:,} in {output}")
-    click.echo(f"archc: {'interrupted: ' * outcome.interrupted}{', '.join(words)}", err=True)
+    say(f"archc: {'interrupted: ' * outcome.interrupted}{', '.join(words)}", err=True)
     reasons = sorted(outcome.faults.values(), key=lambda fault: -fault[0])
     for count, first in reasons[:_REASONS]:
         pairs = zip(plan.axes, first.settings, strict=True)
         settings = " ".join(f"{axis.name}={shown(choice)}" for axis, choice in pairs)
-        click.echo(f"  {count:,}: {first.reason} (first with {settings})", err=True)
+        say(f"  {count:,}: {first.reason} (first with {settings})", err=True)
     if len(reasons) > _REASONS:
-        click.echo(f"  and for {len(reasons) - _REASONS:,} more reasons", err=True)
+        say(f"  and for {len(reasons) - _REASONS:,} more reasons", err=True)
 
 
 def _table(plan: Plan, outcome: Outcome, sort: str) -> Table:
@@ -307,7 +325,7 @@ def _plot(plan: Plan, outcome: Outcome, path: Path) -> None:
     base = (own.numbers[1], own.numbers[2]) if isinstance(own, Variant) else None
     points = Points(plan.spec.header.name, *outcome.points, base)
     write(path, plot(points, plot_format(path)))
-    click.echo(f"archc: plotted {outcome.kept:,} variants in {path}", err=True)
+    say(f"archc: plotted {outcome.kept:,} variants in {path}", err=True)
 
 
 def _write(plan: Plan, outcome: Outcome, spec: str, folder: Path, force: bool) -> None:
@@ -324,4 +342,4 @@ def _write(plan: Plan, outcome: Outcome, spec: str, folder: Path, force: bool) -
     write_all(contents)
     first = next(iter(contents))
     more = f" and {len(contents) - 1} more" if len(contents) > 1 else ""
-    click.echo(f"archc: wrote {first}{more}; `archc count {shlex.quote(str(first))}`", err=True)
+    say(f"archc: wrote {first}{more}; `archc count {shlex.quote(str(first))}`", err=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from archc.spec.diagnostics import Findings, Place, Source
 from archc.spec.models import PlacedLayer, PlacedStage, Spec
 from archc.spec.reader import scalar
-from archc.text import display_width
+from archc.text import display_width, quote_name
 
 DEFAULT = "default"
 ALIGNED = 48
@@ -67,7 +67,7 @@ def _stages(stages: tuple[PlacedStage, ...]) -> Iterator[_Line]:
 def _origin(place: Place) -> str:
     if place.source.name.startswith("--"):
         return place.source.name
-    return f"{place.source.name}:{place.line}"
+    return f"{quote_name(place.source.name)}:{place.line}"
 
 
 def _text(value: object) -> str:
@@ -80,4 +80,11 @@ def _text(value: object) -> str:
         plain = scalar(value, Place(Source(""), 1, 1), Findings())
         if plain.data == value:
             return value
-    return json.dumps(value, ensure_ascii=False)
+    # Letters stay legible; what is not seen, or turns the reading direction, becomes an escape.
+    text = json.dumps(value, ensure_ascii=False)
+    return "".join(char if char.isprintable() else _escape(char) for char in text)
+
+
+def _escape(char: str) -> str:
+    code = ord(char)
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
