@@ -6,6 +6,7 @@ from io import BytesIO
 
 from archc.backends.jsontext import to_text
 from archc.graph import Network
+from archc.text import visible
 
 
 def to_json(network: Network) -> str:
@@ -31,6 +32,8 @@ def to_graphml(network: Network) -> bytes:
                 del data[key]
             elif isinstance(value, list):
                 data[key] = ",".join(map(str, value))
+            elif isinstance(value, str):
+                data[key] = visible(value)  # XML has no way to write most control characters
     out = BytesIO()
     networkx.write_graphml_xml(graph, out)
     return out.getvalue() + b"\n"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import io
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from archc.backends.numbers import shape
+from archc.text import visible
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 Cell = str | int | float | None | Sequence[int]
 
@@ -24,9 +27,13 @@ class Column:
     key: str
     show: Callable[[Any], str] = str
 
+    def __post_init__(self) -> None:
+        # A spec's file name may be a heading, and is a text from outside like those in cells.
+        object.__setattr__(self, "heading", visible(self.heading))
+
     def text(self, cell: Cell) -> str:
-        """A cell as people read it; nothing where there is nothing."""
-        return "" if cell is None else self.show(cell)
+        """A cell as people read it, safe to show; nothing where there is nothing."""
+        return "" if cell is None else visible(self.show(cell))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +44,13 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     title: str = ""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "title", visible(self.title))
+
     def csv(self) -> str:
-        """RFC 4180, numbers exact, lists joined by ``x``."""
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow([column.key for column in self.columns])
-        for row in self.rows:
-            writer.writerow([shape(cell) if isinstance(cell, tuple) else cell for cell in row])
-        return out.getvalue()
+        """RFC 4180, numbers exact, lists joined by ``x``, texts as `csv_text` has them."""
+        lines = [[column.key for column in self.columns], *self.rows]
+        return "".join(f"{','.join(map(_csv_cell, line))}\n" for line in lines)
 
     def markdown(self) -> str:
         """A Markdown table under its title, numbers to the right."""
@@ -89,5 +95,28 @@ class Table:
         return bool(cells) and all(isinstance(cell, (int, float)) for cell in cells)
 
 
+def csv_text(text: str) -> str:
+    """A text as a cell of a CSV file: exact, unless a spreadsheet would take it for a formula.
+
+    Such a text gets a leading quote (OWASP, "CSV injection"), which spreadsheets do not show.
+
+    >>> csv_text("=1+1"), csv_text("-"), csv_text("conv2d")
+    ("'=1+1", '-', 'conv2d')
+    """
+    return f"'{text}" if text != "-" and text.startswith(_FORMULA) else text
+
+
+def _csv_cell(cell: Cell) -> str:
+    if cell is None:
+        return ""
+    if isinstance(cell, (int, float)):
+        return str(cell)
+    if not isinstance(cell, str):
+        return shape(cell)
+    text = csv_text(cell)
+    # Python's writer leaves a carriage return bare, where readers take it for the end of a row.
+    return '"' + text.replace('"', '""') + '"' if re.search('[,"\r\n]', text) else text
+
+
 def _markdown(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+    return text.replace("\\", "\\\\").replace("|", "\\|")

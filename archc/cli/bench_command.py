@@ -23,6 +23,7 @@ from archc.cli.common import (
     table_format,
     with_progress,
 )
+from archc.cli.terminal import say
 from archc.running import DTYPES
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def _put_out(
         return
     put_out_tables([_table(names, results)], format_, output)
     if output is None and any(one.fraction > 1 for one in results):
-        click.echo(f"archc: {BEYOND}", err=True)
+        say(f"archc: {BEYOND}", err=True)
 
 
 def _plain_table(names: Sequence[str], results: Sequence[BenchResult]) -> Table:
@@ -168,7 +169,6 @@ def _plain_table(names: Sequence[str], results: Sequence[BenchResult]) -> Table:
 def _table(names: Sequence[str], results: Sequence[BenchResult]) -> Table:
     from archc.backends.numbers import in_short, percent
     from archc.backends.table import Column, Table
-    from archc.text import quote_name
 
     first, rates = results[0], results[0].rates
     title = (
@@ -189,7 +189,7 @@ def _table(names: Sequence[str], results: Sequence[BenchResult]) -> Table:
     )
     rows = tuple(
         (
-            quote_name(name),
+            name,
             one.batch,
             one.latency.median,
             f"{_milliseconds(one.latency.lower)}–{_milliseconds(one.latency.upper)}",

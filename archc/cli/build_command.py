@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from archc.cli.common import is_quiet, print_table, quiet, read_specs, specs, with_progress
+from archc.cli.terminal import say
 
 if TYPE_CHECKING:
     from archc.backends.table import Table
@@ -49,7 +50,6 @@ def command(
       archc build my.yaml -o out --no-figures
     """
     from archc.build import build
-    from archc.text import quote_name
 
     built = build(
         read_specs(specs, with_, input_),
@@ -57,14 +57,14 @@ def command(
         figures=figures,
         force=force,
         progress=lambda items: with_progress(items, "compiling"),
-        say=lambda words: click.echo(f"archc: {words}", err=True),
+        say=lambda words: say(f"archc: {words}", err=True),
     )
     print_table(_table(built))
     written = sum(sum(one.files.values()) for one in built)
     total = sum(len(one.files) for one in built)
     if not is_quiet():
         folder = f"{output}{'/' * (str(output)[-1:] != '/')}"
-        click.echo(f"archc: wrote {written} of {total} files in {quote_name(folder)}", err=True)
+        say(f"archc: wrote {written} of {total} files in {folder}", err=True)
 
 
 def _table(built: list[Built]) -> Table:

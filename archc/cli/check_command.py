@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from archc.cli.common import read_stdin_once, specs, tell_notes
-from archc.text import quote_name
+from archc.cli.common import put_out, read_stdin_once, specs, tell_notes
+from archc.cli.terminal import say
 
 if TYPE_CHECKING:
     from archc.spec import Diagnostic
@@ -55,7 +55,7 @@ def command(
             faults += error.diagnostics
         else:
             if format_ == "text":
-                click.echo(f"{quote_name(name)}: ok, {what}")
+                say(f"{name}: ok, {what}")
     _tell(merged(faults), format_, found.summary)
     return 1 if faults else 0
 
@@ -78,20 +78,20 @@ def _checked(name: str, with_: tuple[str, ...], input_: str | None) -> str:
 
 def _tell(faults: Sequence[Diagnostic], format_: str, summary: str) -> None:
     if format_ == "json":
-        click.echo(json.dumps([fault.as_dict() for fault in faults], indent=1))
+        put_out(json.dumps([fault.as_dict() for fault in faults], indent=1) + "\n", None)
     elif format_ == "github":
         for fault in faults:
-            click.echo(_annotation(fault))
+            say(_annotation(fault))
     else:
         for fault in faults:
-            click.echo(fault.render(), err=True)
+            say(*fault.lines(), err=True)
         if faults:
             count = sum(not fault.is_end for fault in faults)
             more = " and more" * (count < len(faults))
             tail = f"; {summary}" if summary else ""
-            click.echo(f"{count} mistake{'s' if count > 1 else ''}{more}{tail}", err=True)
+            say(f"{count} mistake{'s' if count > 1 else ''}{more}{tail}", err=True)
         elif summary:
-            click.echo(summary)
+            say(summary)
 
 
 def _annotation(fault: Diagnostic) -> str:

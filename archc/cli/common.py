@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from archc.cli.complete import ATTRIBUTES
+from archc.cli.terminal import say, say_heading
 from archc.files import OutputError, write
 from archc.inputs import note_output
-from archc.text import quote_name
 
 if TYPE_CHECKING:
     from archc.backends.table import Table
@@ -134,6 +135,7 @@ def spec_options(command: Command) -> Command:
         "with_",
         metavar="NAME=VALUE",
         multiple=True,
+        shell_complete=ATTRIBUTES,
         help="Set a stage attribute: one value, or one per stage (depth=3,4,11,3).",
     )(command)
 
@@ -278,7 +280,7 @@ def tell_foldings(network: Network, checkpoint: Checkpoint | None = None) -> Non
         from archc.weights import is_folded
 
         words = "the weights were folded already" if is_folded(network, checkpoint) else words
-    click.echo(f"archc: {words}", err=True)
+    say(f"archc: {words}", err=True)
 
 
 def tell_weights(network: Network, checkpoint: Checkpoint, *, deploy: bool) -> None:
@@ -286,7 +288,7 @@ def tell_weights(network: Network, checkpoint: Checkpoint, *, deploy: bool) -> N
     from archc.weights import describe, match
 
     found = describe(checkpoint, match(network, checkpoint, deploy=deploy))
-    click.echo(f"archc: {quote_name(checkpoint.file)}: {found}", err=True)
+    say(f"archc: {checkpoint.file}: {found}", err=True)
 
 
 def read_specs(names: Sequence[str], with_: Sequence[str], input_: str | None) -> list[Spec]:
@@ -310,7 +312,7 @@ def tell_notes(spec: Spec) -> Spec:
     for note in spec.notes:
         text = f"{note.place}: note: {note.message}"
         if text not in told:
-            click.echo(text, err=True)
+            say(text, err=True)
             told.add(text)
     return spec
 
@@ -362,9 +364,9 @@ def tell_written(path: Path, *, more: int = 0, hint: str | None = None) -> None:
     if is_quiet() or is_stream(path):
         return
     others = f" and {more} more" if more else ""
-    click.echo(f"archc: wrote {quote_name(str(path))}{others}", err=True)
+    say(f"archc: wrote {path}{others}", err=True)
     if hint:
-        click.echo(f"hint: {hint}", err=True)
+        say(f"hint: {hint}", err=True)
 
 
 def is_stream(path: Path) -> bool:
@@ -408,7 +410,7 @@ def print_table(table: Table) -> None:
     from rich.console import Console
 
     if table.title:
-        click.secho(table.title, bold=True)
+        say_heading(table.title)
     width = max(map(len, table.text().splitlines()))
     console = Console(highlight=False)
     console.width = max(console.width, width + 2)
@@ -421,10 +423,11 @@ def put_out_tables(
     """Print tables below each other, or write them to a file, as text or as Markdown."""
     if format_ == "table" and output is None:
         for index, table in enumerate(tables):
-            click.echo("\n" * (index > 0), nl=False)
+            if index:
+                say("")
             print_table(table)
         if notes:
-            put_out("\n" + "\n".join(notes) + "\n", None)
+            say("", *notes)
         return
     markdown = format_ == "markdown"
     texts = [table.markdown() if markdown else table.text() for table in tables]

@@ -9,6 +9,7 @@ import click
 
 from archc.analysis import CONVENTIONS, DTYPES, LEVELS, Level
 from archc.cli.common import format_for, load_networks, output, specs, table_format
+from archc.cli.complete import DEVICES
 
 _TAKES = {
     "--by": (None, "--memory"),
@@ -40,6 +41,7 @@ _TAKES = {
 @click.option(
     "--roofline",
     metavar="DEVICE",
+    shell_complete=DEVICES,
     help="The least time of each layer on a device: h200-bf16, a100-tf32, ...",
 )
 @click.option(

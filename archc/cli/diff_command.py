@@ -19,6 +19,7 @@ from archc.cli.common import (
     spec_options,
     table_format,
 )
+from archc.cli.terminal import say
 
 if TYPE_CHECKING:
     from archc.analysis import Comparison
@@ -72,17 +73,15 @@ def command(
     except Exception as error:
         from archc.cli.errors import explain
 
-        for line in explain(error):
-            click.echo(line, err=True)
+        say(*explain(error), err=True)
         return TROUBLE
     return SAME if found.same else DIFFERENT
 
 
 def _print(found: Comparison, specs: tuple[str, str], format_: str, output: Path | None) -> None:
     from archc.tables import diff as tables
-    from archc.text import quote_name
 
-    a, b = (quote_name(spec) for spec in specs)
+    a, b = specs
     if format_ == "json":
         from archc.backends.jsontext import to_text
 

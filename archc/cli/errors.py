@@ -12,7 +12,6 @@ from archc.errors import TrainingError
 from archc.files import OutputError, reason
 from archc.spec import SpecError
 from archc.sweeps import SweepError
-from archc.text import quote_name
 from archc.watch import WatchError
 from archc.weights import WeightsError
 
@@ -31,7 +30,8 @@ _PLAIN = (
 def explain(error: Exception) -> Iterator[str]:
     """The lines to print for an error."""
     if isinstance(error, SpecError):
-        yield from (diagnostic.render() for diagnostic in error.diagnostics)
+        for diagnostic in error.diagnostics:
+            yield from diagnostic.lines()
     elif isinstance(error, ConflictError):
         yield from (f"archc: error: {words}" for words in error.reasons)
         yield f"hint: {error.hint}"
@@ -40,7 +40,7 @@ def explain(error: Exception) -> Iterator[str]:
         if error.hint:
             yield f"hint: {error.hint}"
     elif isinstance(error, WeightsError):
-        yield f"archc: error: {quote_name(error.file)}: {error.message}"
+        yield from f"archc: error: {error.file}: {error.message}".split("\n")
         if error.hint:
             yield f"hint: {error.hint}"
     elif isinstance(error, _PLAIN):

@@ -18,6 +18,7 @@ from archc.cli.common import (
     tell_weights,
     weights,
 )
+from archc.cli.terminal import say
 
 
 @click.command("export")
@@ -75,7 +76,7 @@ def command(
         network, "onnx" if format_ == "onnx" else "pt2", checkpoint, deploy=deploy, batch=batch
     )
     if checkpoint is None:
-        click.echo("archc: the weights are freshly initialised; --weights gives others", err=True)
+        say("archc: the weights are freshly initialised; --weights gives others", err=True)
     else:
         tell_weights(network, checkpoint, deploy=deploy)
     if deploy:

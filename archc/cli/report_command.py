@@ -45,6 +45,5 @@ def command(
         raise click.BadParameter(f"{str(output)!r} does not end in .html", param_hint="'-o'")
     networks = load_networks(specs, with_, input_)
     from archc.report import report
-    from archc.text import quote_name
 
-    put_out(report(networks, [quote_name(spec) for spec in specs], fold=fold), output)
+    put_out(report(networks, specs, fold=fold), output)

@@ -23,6 +23,8 @@ from archc.cli.common import (
     tell_notes,
     tell_written,
 )
+from archc.cli.complete import ATTRIBUTES, BOUNDS, COLUMNS
+from archc.cli.terminal import say
 
 if TYPE_CHECKING:
     from archc.backends.table import Cell, Table
@@ -44,13 +46,29 @@ _REASONS = 5
     metavar="NAME=VALUES",
     multiple=True,
     required=True,
+    shell_complete=ATTRIBUTES,
     help="A stage attribute and its values: depth=2..8:2, depth[3]=4,6,23, width=x0.5..x2:0.25.",
 )
-@click.option("--max", "most", metavar="NAME=N", multiple=True, help="multiply_adds=4G, ...")
-@click.option("--min", "least", metavar="NAME=N", multiple=True, help="params=20M, layers=50, ...")
+@click.option(
+    "--max",
+    "most",
+    metavar="NAME=N",
+    multiple=True,
+    shell_complete=BOUNDS,
+    help="multiply_adds=4G, ...",
+)
+@click.option(
+    "--min",
+    "least",
+    metavar="NAME=N",
+    multiple=True,
+    shell_complete=BOUNDS,
+    help="params=20M, layers=50, ...",
+)
 @click.option(
     "--sort",
     metavar="NAME|-NAME",
+    shell_complete=COLUMNS,
     help="layers, params or multiply_adds; -params is most first. [default: multiply_adds]",
 )
 @click.option(
@@ -269,14 +287,14 @@ def _tell(plan: Plan, outcome: Outcome) -> None:
         words.append(f"{outcome.kept:,} within the bounds")
     if outcome.unbuildable:
         words.append(f"{outcome.unbuildable:,} cannot be built")
-    click.echo(f"archc: {'interrupted: ' * outcome.interrupted}{', '.join(words)}", err=True)
+    say(f"archc: {'interrupted: ' * outcome.interrupted}{', '.join(words)}", err=True)
     reasons = sorted(outcome.faults.values(), key=lambda fault: -fault[0])
     for count, first in reasons[:_REASONS]:
         pairs = zip(plan.axes, first.settings, strict=True)
         settings = " ".join(f"{axis.name}={shown(choice)}" for axis, choice in pairs)
-        click.echo(f"  {count:,}: {first.reason} (first with {settings})", err=True)
+        say(f"  {count:,}: {first.reason} (first with {settings})", err=True)
     if len(reasons) > _REASONS:
-        click.echo(f"  and for {len(reasons) - _REASONS:,} more reasons", err=True)
+        say(f"  and for {len(reasons) - _REASONS:,} more reasons", err=True)
 
 
 def _table(plan: Plan, outcome: Outcome, sort: str) -> Table:

@@ -19,7 +19,10 @@ from archc.cli.common import (
     tell_written,
     workers,
 )
+from archc.cli.complete import SETTINGS
+from archc.cli.terminal import say
 from archc.devices import PRECISIONS
+from archc.text import visible
 
 if TYPE_CHECKING:
     from archc.training import Progress, Trained
@@ -36,6 +39,7 @@ WEIGHTS = "weights.safetensors"
     "settings",
     metavar="KEY=VALUE",
     multiple=True,
+    shell_complete=SETTINGS,
     help="Change the recipe: iterations=2000, learning_rate.at=[1000,1500].",
 )
 @data
@@ -105,7 +109,6 @@ def command(
     from archc.live import require_torch
     from archc.recipes import load_recipe
     from archc.spec import load_spec
-    from archc.text import quote_name
 
     if spec == "-" and options["devices"] > 1:
         raise click.BadParameter("several processes cannot read standard input", param_hint="SPEC")
@@ -123,9 +126,9 @@ def command(
         except Interrupted as error:
             shown.close()
             name = signal.Signals(error.signal).name
-            click.echo(
+            say(
                 f"archc: {name}: saved at iteration {error.iteration:,} in "
-                f"{quote_name(str(folder))}; --resume goes on",
+                f"{folder}; --resume goes on",
                 err=True,
             )
             return 128 + error.signal
@@ -146,10 +149,8 @@ def _modified(file: Path) -> tuple[int, int] | None:
 
 
 def _tell(trained: Trained) -> None:
-    from archc.text import quote_name
-
     error = f", test error {trained.test.error:.2f} %" if trained.test else ""
-    click.echo(f"{quote_name(str(trained.folder))}: {trained.iteration:,} iterations{error}")
+    say(f"{trained.folder}: {trained.iteration:,} iterations{error}")
 
 
 _WIDE = 110
@@ -192,7 +193,7 @@ class _Shown:
         if self._bar is not None:
             self._bar.console.print(line, highlight=False, soft_wrap=True)
         else:
-            click.echo(line)
+            say(line)
         if sys.stdout is not None:
             sys.stdout.flush()
 
@@ -200,10 +201,10 @@ class _Shown:
         """Print a remark."""
         if self._bar is not None:
             self._bar.console.print(
-                f"archc: {words}", highlight=False, markup=False, soft_wrap=True
+                visible(f"archc: {words}"), highlight=False, markup=False, soft_wrap=True
             )
         else:
-            click.echo(f"archc: {words}", err=True)
+            say(f"archc: {words}", err=True)
 
 
 def _told(progress: Progress) -> str:

@@ -25,6 +25,7 @@ from archc.graph import Network, Node
 from archc.tables import counts as count_tables
 from archc.tables import diff as diff_tables
 from archc.tables import views
+from archc.text import visible
 from archc.words import summary
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ def _section(number: int, network: Network, spec: str, shown: Column) -> Section
     source = emit(network)
     return Section(
         anchor=f"network-{number}",
-        spec=spec,
+        spec=visible(spec),
         title=shown.title,
         description=shown.description,
         totals=f"{summary(network)}, for one {shape(network.input_shape)} image",

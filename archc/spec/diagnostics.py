@@ -162,12 +162,16 @@ class Diagnostic:
 
     def render(self) -> str:
         """The diagnostic as text: the message, the source line with a caret, hint and notes."""
+        return "\n".join(self.lines())
+
+    def lines(self) -> list[str]:
+        """The lines of `render`, each without characters that would disturb a terminal."""
         parts = [f"{self.place}: error: {self.message}", *excerpt(self.place)]
         if self.hint:
             parts.append(f"hint: {self.hint}")
         for note in self.all_notes:
             parts.append(f"{note.place}: note: {note.message}")
-        return "\n".join(parts)
+        return list(map(visible, parts))
 
     def as_dict(self) -> dict[str, object]:
         """The diagnostic as plain data."""

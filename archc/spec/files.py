@@ -93,7 +93,7 @@ def open_spec(spec: str) -> Source:
         source = Source("<stdin>")
         _fill(source, _read_stdin(source))
         return source
-    source = Source(quote_name(spec), path=spec)
+    source = Source(spec, path=spec)
     shipped = _shipped_path(spec)
     if not os.path.lexists(spec) and shipped is not None:
         source.path = str(shipped)
@@ -114,7 +114,7 @@ def open_text(
     ``name`` is how diagnostics call it, ``via`` the place of the ``extends`` that led to it, and
     ``written`` what stands there.
     """
-    source = Source(quote_name(name or path), path=path, via=via, kind=kind)
+    source = Source(name or path, path=path, via=via, kind=kind)
     raw = _read(source, via or source.start(), written or path)
     if via is not None:
         _check_is_meant(source, raw, via, written or path)
@@ -130,12 +130,12 @@ def open_parent(spec: str, place: Place) -> Source:
     shipped = _shipped_path(spec)
     if not os.path.lexists(path) and shipped is not None:
         path = str(shipped)
-        parent = Source(quote_name(spec), path=path, via=place)
+        parent = Source(spec, path=path, via=place)
     else:
         name = _beside(child.name, spec)
         if _shipped_path(child.name) == Path(child.path or "") and _shipped_path(name):
             name = name.removesuffix(SUFFIX)  # one shipped spec beside another, both by name
-        parent = Source(quote_name(name), path=path, via=place)
+        parent = Source(name, path=path, via=place)
     raw = _read(parent, place, spec)
     _check_is_meant(parent, raw, place, spec)
     _fill(parent, raw)

@@ -114,12 +114,18 @@ def is_plain(text: str) -> bool:
 
 
 def quoted(text: str) -> str:
-    """A text between quotes, so that it is read as it was whatever characters it has.
+    """A text in quotes that is read back as it was, whatever characters it has.
 
+    Letters stay legible; what is invisible, or turns the reading direction, becomes an escape.
     Lone surrogates, as Python has for bytes of file names that are not UTF-8, cannot be written.
     """
     body = json.dumps(text, ensure_ascii=False)
-    return REFUSED.sub(lambda found: f"\\u{ord(found[0]):04x}", body)
+    return "".join(char if char.isprintable() else _escaped(char) for char in body)
+
+
+def _escaped(char: str) -> str:
+    code = ord(char)
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def check_characters(source: Source, hint: str | None = None) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from archc.spec.diagnostics import Place
 from archc.spec.models import PlacedLayer, PlacedStage, Spec
 from archc.spec.reader import is_plain, quoted
-from archc.text import display_width
+from archc.text import display_width, quote_name
 
 DEFAULT = "default"
 ALIGNED = 48
@@ -69,7 +69,7 @@ def _stages(stages: tuple[PlacedStage, ...]) -> Iterator[_Line]:
 def _origin(place: Place) -> str:
     if place.source.name.startswith("--"):
         return place.source.name
-    return f"{place.source.name}:{place.line}"
+    return f"{quote_name(place.source.name)}:{place.line}"
 
 
 def _text(value: object) -> str:

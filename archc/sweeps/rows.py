@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from archc.backends.table import csv_text
 from archc.files import OutputError, make_folder, mode_of, reason, reclaim_for, write_fully
 from archc.locks import SUPPORTED
 from archc.streams import open_stream
@@ -180,12 +181,17 @@ class RowsFile:
             cells = [*map(plain, variant.settings), *variant.numbers]
             row = dict(zip(self._names, cells, strict=True))
             return json.dumps(row, separators=(", ", ": ")).encode()
-        return _csv_line([*map(shown, variant.settings), *variant.numbers])
+        return _csv_line([*map(_csv_setting, variant.settings), *variant.numbers])
 
 
 def plain(choice: Choice) -> int | float | str | bool:
     """A setting as JSON has it."""
     return str(choice) if isinstance(choice, Factor) else choice
+
+
+def _csv_setting(choice: Choice) -> str:
+    """A setting as CSV has it: a word as a text, a number as it is written."""
+    return csv_text(choice) if isinstance(choice, str) else shown(choice)
 
 
 def _beside(path: Path) -> tuple[Path, BinaryIO]:

@@ -6,13 +6,15 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from archc.plots import GREY, plot_style, require_matplotlib, saved
+from archc.plots import GREY, plot_style, require_matplotlib, saved, title_lines
 from archc.training.metrics import Row, read_metrics
 from archc.training.run import Run
 
 # Colours that are told apart in print and by the colour-blind (Okabe and Ito).
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#7f7f7f")
 _BOLD, _THIN = 1.8, 0.9
+_LEGEND = 190.0
+"""How wide a title in the legend is at the most, in points."""
 _SMOOTH = 200
 """How many points a curve of the training error has at most; each is the mean of its rows."""
 
@@ -61,7 +63,14 @@ def _test_curve(axes: Any, rows: Sequence[Row], title: str, colour: str) -> None
     points = [(row.iteration, row.test_error) for row in rows if row.test_error is not None]
     xs, ys = [one[0] for one in points], [one[1] for one in points]
     last = f", {ys[-1]:.2f} %" if ys else ""
-    axes.plot(xs, ys, color=colour, linewidth=_BOLD, label=f"{title}{last}", **_mark(xs))
+    axes.plot(
+        xs,
+        ys,
+        color=colour,
+        linewidth=_BOLD,
+        label=f"{title_lines(title, 9, _LEGEND)}{last}",
+        **_mark(xs),
+    )
 
 
 def _mark(xs: Sequence[float]) -> dict[str, Any]:

@@ -187,7 +187,7 @@ def test_verify_checks_a_checkpoint_that_fits(folder: Path, deploy: list[str]) -
     result = run(folder, *command)
     assert (result.returncode, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
-    assert lines[0] == "tiny.yaml: verified on cpu"
+    assert (lines[0], lines[-1]) == ("tiny.yaml on cpu", "tiny.yaml: verified on cpu")
     (fit,) = [line for line in lines if "weights" in line]
     found = "all 38 tensors fit, found under `model`"
     assert fit.split(maxsplit=2) == ["✓", "weights", found]
