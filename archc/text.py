@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 def visible(text: str) -> str:
     """The text, with a stand-in of width 1 for each character that would disturb a terminal."""
-    return "".join(map(_visible, text))
+    return text if text.isprintable() else "".join(map(_visible, text))
 
 
 def _visible(character: str) -> str:
@@ -23,7 +23,7 @@ def _visible(character: str) -> str:
 
 def display_width(text: str) -> int:
     """How many columns of a terminal a text takes."""
-    return sum(map(_width, text))
+    return len(text) if text.isascii() else sum(map(_width, text))
 
 
 def _width(character: str) -> int:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
+from archc.analysis.plain import as_plain
 from archc.graph import Network, Node, Shape
 from archc.graph.ops import (
     AdaptiveAvgPool2d,
@@ -48,7 +49,7 @@ class Fields:
 
     def as_dict(self) -> dict[str, Any]:
         """The fields as plain data."""
-        return asdict(self)
+        return as_plain(self)
 
 
 def receptive_fields(network: Network) -> Fields:

@@ -35,6 +35,11 @@ def _text(value: object, indent: str) -> str:
 
 def _holds_records(value: object) -> bool:
     """Whether a value is, or holds, a mapping."""
+    if isinstance(value, _ATOMS):
+        return False  # asked first: whether a number is a Mapping takes far longer to find out
     if isinstance(value, (list, tuple)):
-        return any(isinstance(item, Mapping) or _holds_records(item) for item in value)
+        return any(map(_holds_records, value))
     return isinstance(value, Mapping)
+
+
+_ATOMS = (str, int, float, type(None))

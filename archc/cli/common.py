@@ -315,14 +315,12 @@ def print_table(table: Table) -> None:
     if sys.stdout is None or not sys.stdout.isatty():
         put_out(table.text(), None)
         return
-    from rich.console import Console
-
     if table.title:
         click.secho(table.title, bold=True)
-    width = max(map(len, table.text().splitlines()))
-    console = Console(highlight=False)
-    console.width = max(console.width, width + 2)
-    console.print(table.rich(), soft_wrap=True)
+    heading, *lines = table.lines()
+    click.echo(
+        "\n".join(["", f" {click.style(heading, bold=True)}", *(f" {x}" for x in lines), ""])
+    )
 
 
 def put_out_tables(

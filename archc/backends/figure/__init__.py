@@ -82,8 +82,10 @@ def draw(
     dot = to_dot(scene, options.dpi if format == "png" else None, THEMES[options.theme])
     if format == "dot":
         return dot.encode()
+    title, description = scene.title, scene.description
+    del scene  # a third of the memory, in a figure of 10,000 blocks
     drawn = run_graphviz(dot, format)
-    return finish(drawn, scene.title, scene.description) if format == "svg" else drawn
+    return finish(drawn, title, description) if format == "svg" else drawn
 
 
 def _column_scene(networks: Sequence[Network], fold: bool) -> Scene:
