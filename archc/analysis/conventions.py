@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from archc.analysis.plain import as_plain
-from archc.graph import Network, Node, Shape
+from archc.graph import Network, Shape
 from archc.graph.ops import (
     AdaptiveAvgPool2d,
     Add,
