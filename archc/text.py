@@ -24,7 +24,7 @@ def _visible(character: str) -> str:
 
 def display_width(text: str) -> int:
     """How many columns of a terminal a text takes."""
-    return sum(map(_width, text))
+    return len(text) if text.isascii() else sum(map(_width, text))
 
 
 def _width(character: str) -> int:

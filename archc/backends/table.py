@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 from archc.backends.numbers import shape
-from archc.text import visible
+from archc.text import display_width, visible
 
-if TYPE_CHECKING:
-    from rich.table import Table as RichTable
+_GAP = "   "
+"""What stands between two columns."""
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -63,27 +62,29 @@ class Table:
 
     def text(self) -> str:
         """The table under its title as plain text, as wide as it needs to be."""
-        from rich.console import Console
+        title = f"{self.title}\n" if self.title else ""
+        return title + "".join(f"{line}\n" for line in self.lines())
 
-        console = Console(highlight=False, width=10_000, color_system=None, file=io.StringIO())
-        with console.capture() as captured:
-            console.print(self.rich())
-        rows = "\n".join(line.rstrip().removeprefix(" ") for line in captured.get().splitlines())
-        return (f"{self.title}\n" if self.title else "") + rows.strip("\n") + "\n"
-
-    def rich(self) -> RichTable:
-        """The table for a terminal."""
-        from rich import box
-        from rich.table import Table as RichTable
-        from rich.text import Text
-
-        table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
-        for index, column in enumerate(self.columns):
-            justify: Literal["left", "right"] = "right" if self.is_number(index) else "left"
-            table.add_column(Text(column.heading), justify=justify, no_wrap=True)
-        for row in self.rows:
-            table.add_row(*[Text(text) for text in self.texts(row)])
-        return table
+    def lines(self) -> list[str]:
+        """The heading, a rule, and a line for each row; no cell is ever cut."""
+        # Printed here and not by rich, which takes a minute for the ops of a network at its bounds.
+        if not self.columns:
+            return [""]
+        grid = [[column.heading for column in self.columns], *map(self.texts, self.rows)]
+        sizes = [list(map(display_width, column)) for column in zip(*grid, strict=True)]
+        widths = list(map(max, sizes))
+        right = [self.is_number(index) for index in range(len(widths))]
+        lines = [
+            _GAP.join(
+                [
+                    " " * (width - size) + cell if is_right else cell + " " * (width - size)
+                    for cell, size, width, is_right in zip(cells, row, widths, right, strict=True)
+                ]
+            ).rstrip()
+            for cells, row in zip(grid, zip(*sizes, strict=True), strict=True)
+        ]
+        rule = "\N{BOX DRAWINGS LIGHT HORIZONTAL}" * (sum(widths) + len(_GAP) * (len(widths) - 1))
+        return [lines[0], rule, *lines[1:]]
 
     def texts(self, row: tuple[Cell, ...]) -> list[str]:
         """The cells of a row as people read them."""

@@ -407,14 +407,12 @@ def print_table(table: Table) -> None:
     if sys.stdout is None or not sys.stdout.isatty():
         put_out(table.text(), None)
         return
-    from rich.console import Console
-
     if table.title:
         say_heading(table.title)
-    width = max(map(len, table.text().splitlines()))
-    console = Console(highlight=False)
-    console.width = max(console.width, width + 2)
-    console.print(table.rich(), soft_wrap=True)
+    say("")
+    heading, *lines = table.lines()
+    say_heading(f" {heading}")
+    say(*(f" {line}" for line in lines), "")
 
 
 def put_out_tables(

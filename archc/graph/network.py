@@ -143,7 +143,10 @@ class Network:
         """For each id, the most convolutions and linear layers on a way to it, itself included."""
         depths: dict[str, int] = {}
         for node in self.nodes.values():
-            below = max((depths[source] for source in node.inputs), default=0)
+            if len(node.inputs) == 1:  # as most have, and the rest costs ten times as much
+                below = depths[node.inputs[0]]
+            else:
+                below = max((depths[source] for source in node.inputs), default=0)
             depths[node.id] = below + node.is_layer
         return MappingProxyType(depths)
 
@@ -162,6 +165,8 @@ class Network:
 
     def main_input(self, node: Node) -> str:
         """Of a node's inputs the one with the most layers above it, the first of equals."""
+        if len(node.inputs) == 1:
+            return node.inputs[0]
         return max(node.inputs, key=self.depths.__getitem__)
 
     def _repr_html_(self) -> str | None:

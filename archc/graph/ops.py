@@ -79,7 +79,17 @@ class Op:
     @property
     def numbers(self) -> dict[str, int | float | bool]:
         """The op's own numbers, under torch's names and in the order of its fields."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: getattr(self, name) for name in _field_names(type(self))}
+
+
+_FIELD_NAMES: dict[type, tuple[str, ...]] = {}
+"""By class: dataclasses finds them anew whenever it is asked."""
+
+
+def _field_names(op: type[Op]) -> tuple[str, ...]:
+    if op not in _FIELD_NAMES:
+        _FIELD_NAMES[op] = tuple([field.name for field in fields(op)])
+    return _FIELD_NAMES[op]
 
 
 @dataclass(frozen=True, slots=True)
