@@ -2,7 +2,8 @@
 
     python tests/kills.py 100
 
-kills 100 processes of build, sweep, report, fold, export and train, and prints what came of it.
+kills 100 processes of build, sweep, report, fold, export and train, and prints what the kills met;
+names behind the number choose some of the commands.
 """
 
 from __future__ import annotations
@@ -229,7 +230,7 @@ def all_cases(folder: Path) -> list[Case]:
         Case("report", tuple(["report", name, "-o", "page.html"] for name in names)),
         Case(
             "fold",
-            tuple(["fold", n, "--weights", weights[n], "-o", "net.safetensors"] for n in names),
+            tuple(["fold", n, weights[n], "-o", "net.safetensors"] for n in names),
         ),
         Case(
             "export",
@@ -269,14 +270,18 @@ SHARES = {
 
 
 def main() -> None:
-    """Kill as many processes as the command line says."""
+    """Kill as many processes as the command line says, of the commands that it names, or of all."""
     total = int(sys.argv[1]) if len(sys.argv) > 1 else 100
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 0
-    with tempfile.TemporaryDirectory() as name:
-        counts = {case: round(share * total) for case, share in SHARES.items()}
-        met = kill_all(counts, all_cases(Path(name)), Path(name), seed)
-    for words, count in sorted(met.items()):
-        print(f"{count:4}  {words}")
+    names = sys.argv[2:] or list(SHARES)
+    met = Counter[str]()
+    with tempfile.TemporaryDirectory() as folder:
+        made = all_cases(Path(folder))
+        for name in names:
+            counts = {name: round(SHARES[name] * total)}
+            found = kill_all(counts, made, Path(folder), seed=0)
+            for words, count in sorted(found.items()):
+                print(f"{count:4}  {words}", flush=True)
+            met += found
     print(f"{met.total():4}  kills; nothing torn, lost, accused or left after the next run")
 
 
