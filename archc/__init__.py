@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from archc.spec import SpecError as SpecError
     from archc.sweeps import SweepError as SweepError
     from archc.weights import WeightsError as WeightsError
+    from archc.weights import WeightsWarning as WeightsWarning
 
 __version__ = "0.1.0"
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "SweepError",
     "TrainingError",
     "WeightsError",
+    "WeightsWarning",
     "compare",
     "compiled",
     "count",
@@ -74,6 +76,7 @@ _HOMES = {
     "SweepError": "archc.sweeps",
     "TrainingError": "archc.errors",
     "WeightsError": "archc.weights",
+    "WeightsWarning": "archc.weights",
 }
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NoReturn
 
 from archc.blocks import Style
 from archc.graph import (
@@ -14,6 +13,7 @@ from archc.graph import (
     FragmentBuilder,
     Network,
     NetworkBuilder,
+    Node,
     Origin,
     Shape,
     ShapeError,
@@ -21,16 +21,34 @@ from archc.graph import (
     lint,
 )
 from archc.graph.ops import BatchNorm2d, ReLU
-from archc.spec import Note, Place, Spec
-from archc.spec.diagnostics import fail
+from archc.spec import Place, Spec
 from archc.spec.models import PlacedLayer, PlacedStage
+from archc.spec.shapes import shape_faults
 
 
 def compile_spec(spec: Spec) -> Network:
     """The network that a spec describes.
 
-    Raises `SpecError` where a stage or a layer cannot take the shape that reaches it.
+    Raises `SpecError` where stages or layers cannot take the shapes that reach them.
     """
+    try:
+        nodes = _nodes(spec)
+    except ShapeError:
+        raise shape_faults(spec) from None
+    return lint(
+        Network(
+            name=spec.header.name,
+            nodes=nodes,
+            title=spec.header.title or spec.header.name,
+            description=spec.header.description,
+            source=spec.label,
+            digest=spec.digest,
+        )
+    )
+
+
+def _nodes(spec: Spec) -> Mapping[str, Node]:
+    """The nodes of the network; raises `ShapeError`."""
     names = _Names.of(spec)
     network = NetworkBuilder(spec.header.input)
     for layer in spec.stem:
@@ -42,26 +60,13 @@ def compile_spec(spec: Spec) -> Network:
         network.append(final_activation(network.shape, spec.style), names.head, origin=origin)
     for layer in spec.head:
         _add_layer(network, layer, spec, names.head)
-    return lint(
-        Network(
-            name=spec.header.name,
-            nodes=network.nodes,
-            title=spec.header.title or spec.header.name,
-            description=spec.header.description,
-            source=spec.label,
-            digest=spec.digest,
-        )
-    )
+    return network.nodes
 
 
 def _add_layer(
     network: NetworkBuilder, layer: PlacedLayer, spec: Spec, place: Callable[[Step], str]
 ) -> None:
-    try:
-        piece = layer.model.lower(network.shape, spec.surroundings)
-    except ShapeError as error:
-        where = layer.places.get(error.attribute or "", layer.place)
-        fail(where, f"`{layer.word}`: {error.message}", error.hint, _input_note(spec, where))
+    piece = layer.model.lower(network.shape, spec.surroundings)
     network.append(piece, place, origin=_origin(layer.place))
 
 
@@ -72,40 +77,15 @@ def _add_stage(
     put = partial(
         network.append, stage=number, stage_width=stage.model.width, origin=_origin(stage.place)
     )
-    try:
-        for index in range(stage.model.depth):
-            # Equal blocks are lowered once: a block depends on its input's shape and its stride.
-            key = (network.shape, stage.model.stride if index == 0 else 1)
-            if key not in lowered:
-                lowered[key] = stage.model.lower(*key, spec.style)
-            put(lowered[key], names.in_block(number, index), block=index)
-        end = stage.model.finish(network.shape)
-    except ShapeError as error:
-        _fail_in_stage(error, stage, number, spec)
+    for index in range(stage.model.depth):
+        # Equal blocks are lowered once: a block depends on its input's shape and its stride.
+        key = (network.shape, stage.model.stride if index == 0 else 1)
+        if key not in lowered:
+            lowered[key] = stage.model.lower(*key, spec.style)
+        put(lowered[key], names.in_block(number, index), block=index)
+    end = stage.model.finish(network.shape)
     if end is not None:
         put(end, names.in_stage(number))
-
-
-def _fail_in_stage(error: ShapeError, stage: PlacedStage, number: int, spec: Spec) -> NoReturn:
-    """Point at the attribute at fault where the stage itself or a `with` gives it."""
-    where, notes = stage.place, []
-    blamed = stage.attributes.get(error.attribute or "")
-    if blamed is not None and blamed.via != "defaults":
-        where = blamed.value.place
-        if blamed.via == "with":
-            notes.append(Note(stage.place, f"stage {number} is written here"))
-    for name, attribute in stage.attributes.items():
-        if attribute.via == "with" and attribute is not blamed and name != "depth":
-            notes.append(Note(attribute.value.place, f"stage {number} gets its `{name}` here"))
-    fail(where, f"stage {number}: {error.message}", error.hint, [*notes, *_input_note(spec, where)])
-
-
-def _input_note(spec: Spec, place: Place) -> list[Note]:
-    """Where the image's size is given, if that is not the text at fault."""
-    entry = spec.entries.get("input")
-    if entry is None or entry.key.source is place.source:
-        return []
-    return [Note(entry.key, "the image's size is given here")]
 
 
 def final_activation(x: Shape, style: Style) -> Fragment:

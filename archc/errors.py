@@ -1,6 +1,10 @@
-"""Why a network cannot be trained or tested, in words; without torch, as the command line is."""
+"""Warnings, and why a network cannot be trained or tested; torch is not needed for them."""
 
 from __future__ import annotations
+
+
+class ArchcWarning(UserWarning):
+    """Something was done, but not quite as its user may expect; the message says what and why."""
 
 
 class TrainingError(Exception):
@@ -26,3 +30,7 @@ class Interrupted(Exception):
         super().__init__(f"interrupted at iteration {iteration:,}")
         self.iteration = iteration
         self.signal = signal
+
+
+class WeightsWarning(ArchcWarning):
+    """Weights fit another shipped spec as well, which computes something else from them."""

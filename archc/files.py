@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import glob
 import os
-import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import BinaryIO
+
+from archc.locks import SUPPORTED
+from archc.streams import kind_of, open_stream
+from archc.temporaries import Batch, reclaim
 
 
 class OutputError(Exception):
@@ -23,12 +25,14 @@ def write(path: Path, content: bytes) -> None:
     What is no regular file (a terminal, /dev/stdout, a pipe) is written to as it is. Raises
     `OutputError`, leaving nothing behind.
     """
-    if path.exists() and not path.is_file() and not path.is_dir():
-        try:
-            path.write_bytes(content)
-        except OSError as error:
-            raise OutputError(path, reason(error)) from error
-        return
+    try:
+        stream = open_stream(path)
+        if stream is not None:
+            with stream:
+                stream.write(content)
+            return
+    except (OSError, ValueError) as error:
+        raise OutputError(path, reason(error)) from error
     write_all({path: content})
 
 
@@ -36,21 +40,47 @@ def write_all(contents: Mapping[Path, bytes]) -> None:
     """Put contents at their paths, in this order, once all of them are on the disk.
 
     Until then nothing is changed: a full disk or a folder that cannot be written to raises
-    `OutputError` and leaves no file behind.
+    `OutputError` and leaves no file behind. So does a pipe, a device or a folder at a path.
     """
-    ready: list[tuple[str, Path]] = []
+    take_steps(contents.items())
+
+
+def take_steps(steps: Iterable[tuple[Path, bytes | None]]) -> None:
+    """Like `write_all`; a path may come more than once, and None removes what is there.
+
+    Whoever is killed in between has taken the first so many of the steps.
+    """
+    steps = list(steps)
+    places: dict[Path, Path] = {}
+    ready: list[tuple[Path | None, Path]] = []
     path = Path()
-    try:
-        for path, content in contents.items():
-            ready.append((_stage(path, content), path.resolve()))
-        for temporary, path in ready:
-            os.replace(temporary, path)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise OutputError(path, reason(error)) from error
-    finally:
-        for temporary, _ in ready:
-            with suppress(OSError):
-                os.unlink(temporary)
+    with Batch() as batch:
+        try:
+            for path, content in steps:
+                if content is not None:
+                    places[path] = _place(path)
+            reclaim_for(places.values())
+            for path, content in steps:
+                if content is None:
+                    ready.append((None, path))
+                else:
+                    ready.append((_stage(places[path], content, batch), places[path]))
+            for temporary, path in ready:
+                if temporary is None:
+                    path.unlink(missing_ok=True)
+                else:
+                    os.replace(temporary, path)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise OutputError(path, reason(error)) from error
+
+
+def reclaim_for(places: Iterable[Path]) -> None:
+    """Remove what processes that were killed have left of writing to these places."""
+    names: dict[Path, set[str]] = {}
+    for place in places:
+        names.setdefault(place.parent, set()).add(place.name)
+    for folder, targets in names.items():
+        reclaim(folder, targets)
 
 
 def reason(error: Exception) -> str:
@@ -59,34 +89,43 @@ def reason(error: Exception) -> str:
     return (words or str(error)).lower()
 
 
-def _stage(path: Path, content: bytes) -> str:
-    """Write a content beside where it will stand; return where."""
-    if path.is_dir():
-        raise OSError(None, "it is a folder")
-    path = path.resolve()  # a link stays a link
-    make_folder(path.parent)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_staged(path))
+def refuse_special(path: Path) -> None:
+    """Raise OSError, in words, where something stands at a path that is not a regular file.
+
+    Opening a pipe waits for whoever writes to it, and a device may be read without end.
+    """
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, mode_of(path))
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise
+        kind = kind_of(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if kind is not None:
+        raise OSError(None, f"it is {kind}")
+
+
+def _place(path: Path) -> Path:
+    """Where a file will stand: a link stays a link. Its folder is made."""
+    refuse_special(path)
+    place = path.resolve()
+    make_folder(place.parent)
+    return place
+
+
+def _stage(place: Path, content: bytes, batch: Batch) -> Path:
+    """Write a content beside where it will stand; return where."""
+    temporary, file = batch.create(place)
+    write_fully(file, content)
+    os.fsync(file.fileno())
+    os.chmod(temporary, mode_of(place))
+    if not SUPPORTED:  # an open file is of no use then, and Windows renames none
+        file.close()
     return temporary
 
 
-def leftovers(path: Path) -> list[Path]:
-    """Files that writing to a path has left beside it, its process having been killed."""
-    return list(path.parent.glob(glob.escape(_staged(path)) + "*"))
-
-
-def _staged(path: Path) -> str:
-    """How the name of a file begins that will be put at a path."""
-    return f".{path.name[:100]}."
+def write_fully(file: BinaryIO, content: bytes | bytearray) -> None:
+    """Write all of a content to an unbuffered file, which may take a part of it at a time."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def make_folder(folder: Path) -> None:

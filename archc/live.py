@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from archc.backends.pytorch import emit
 from archc.extras import require
 from archc.graph import Network, deploy_form
+from archc.text import quote_name
 
 if TYPE_CHECKING:
     import torch
@@ -89,7 +90,7 @@ def forget_source(source: str, file: str | None = None) -> None:
 
 def source_name(name: str, source: str, file: str | None = None) -> str:
     """What tracebacks call the file of a source."""
-    return file or f"<archc {name} {_digest(source)}>"
+    return quote_name(file) if file else f"<archc {name} {_digest(source)}>"
 
 
 def _module_name(source: str, file: str | None) -> str:
@@ -98,7 +99,8 @@ def _module_name(source: str, file: str | None) -> str:
 
 def _digest(source: str, file: str | None = None) -> str:
     text = f"{file}\0{source}" if file else source
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    # Of a file whose name is not UTF-8, Python has lone surrogates, which UTF-8 does not.
+    return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()[:16]
 
 
 def _load_source(name: str, source: str, file: str | None) -> ModuleType:
@@ -107,7 +109,7 @@ def _load_source(name: str, source: str, file: str | None) -> ModuleType:
         return sys.modules[module_name]
     filename = source_name(name, source, file)
     module = ModuleType(module_name)
-    module.__file__ = filename
+    module.__file__ = file or filename
     # An entry without a time is kept by linecache; tracebacks and inspect find the lines there.
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     sys.modules[module_name] = module

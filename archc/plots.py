@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import io
+import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from archc.backends.figure.text import one_line, wrap
+from archc.errors import ArchcWarning
 from archc.extras import require
+from archc.text import code_points
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,5 +46,27 @@ def plot_style() -> Iterator[None]:
 def saved(figure: Figure, format: str) -> bytes:
     """A figure as svg, png or pdf, without a date; inside `plot_style`."""
     out = io.BytesIO()
-    figure.savefig(out, format=format, dpi=200, metadata=_METADATA[format])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        figure.savefig(out, format=format, dpi=200, metadata=_METADATA[format])
+    lacking: dict[str, None] = {}
+    for one in caught:
+        if glyph := re.match(r"Glyph (\d+) ", str(one.message)):
+            lacking[chr(int(glyph[1]))] = None
+        else:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    if lacking:
+        # In SVG, too: matplotlib draws letters as shapes there, whatever fonts the viewer has.
+        words = (
+            f"the plot font has no glyphs for {code_points(list(lacking))}: boxes are shown instead"
+        )
+        warnings.warn(words, ArchcWarning, stacklevel=2)
     return out.getvalue()
+
+
+def title_lines(text: str, size: float, width: float) -> str:
+    """An author's text on up to two lines of a width in points, none of it taken for a formula."""
+    # matplotlib's own font is about an eighth wider than that of figures, which is measured.
+    lines = wrap(one_line(text), size, width / 1.125)
+    # matplotlib leaves what begins with an underscore out of its legends.
+    return "\n".join(lines).replace("$", r"\$").replace("_", " _", text.startswith("_"))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def visible(text: str) -> str:
     """The text, with a stand-in of width 1 for each character that would disturb a terminal."""
-    return "".join(map(_visible, text))
+    # Printable is, but for spaces wider than one, what has none of the categories below.
+    return text if text.isprintable() else "".join(map(_visible, text))
 
 
 def _visible(character: str) -> str:
@@ -23,7 +24,7 @@ def _visible(character: str) -> str:
 
 def display_width(text: str) -> int:
     """How many columns of a terminal a text takes."""
-    return sum(map(_width, text))
+    return len(text) if text.isascii() else sum(map(_width, text))
 
 
 def _width(character: str) -> int:
@@ -45,6 +46,14 @@ def quote(text: str, limit: int = 40) -> str:
 def quote_name(name: str) -> str:
     """The name of a file or of an option, on one line, whole."""
     return visible(name)
+
+
+def code_points(characters: Sequence[str], limit: int = 10) -> str:
+    """Characters by themselves and by number, so many of them: ``α (U+03B1) and β (U+03B2)``."""
+    words = [f"{visible(char)} (U+{ord(char):04X})" for char in characters[:limit]]
+    if len(characters) > limit:
+        words.append(f"{len(characters) - limit} more")
+    return listing(words, "and")
 
 
 def listing(words: Iterable[str], last: str = "or") -> str:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from archc.api import draw, load
 from archc.build import MANIFEST, ConflictError, build, digest, outputs
 from archc.files import OutputError, write
-from archc.spec import load_spec
+from archc.spec import Spec, load_spec
 from archc.spec.files import shipped_names
 
 ROOT = Path(__file__).parents[1]
@@ -123,6 +131,48 @@ def test_a_spec_called_like_the_manifest_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def specs_called(folder: Path, *names: str) -> list[Spec]:
+    paths = [folder / f"{number}.yaml" for number in range(len(names))]
+    for path, name in zip(paths, names, strict=True):
+        path.write_text(f"name: {name}\nhead: [linear]\n")
+    return [load_spec(str(path)) for path in paths]
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_names_that_differ_by_case_alone_are_one_name(tmp_path: Path, force: bool) -> None:
+    """A folder travels, also to systems where they are one file."""
+    lower, upper = specs_called(tmp_path, "net", "NET")
+    with pytest.raises(ConflictError) as caught:
+        build([lower, upper], tmp_path / "out", force=force)
+    out = str(tmp_path / "out")
+    assert caught.value.reasons == (
+        f"'{out}/NET.py' and '{out}/net.py' differ by case alone, so that some systems take them "
+        "for one file",
+    )
+    assert not (tmp_path / "out").exists()
+    build([lower], tmp_path / "out")
+    before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    with pytest.raises(ConflictError, match="which archc built before, differ by case alone"):
+        build([upper], tmp_path / "out", figures=False, force=force)
+    assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
+def test_a_name_is_free_again_once_its_files_are_gone(tmp_path: Path) -> None:
+    lower, upper = specs_called(tmp_path, "net", "NET")
+    build([lower], tmp_path / "out", figures=False)
+    for name in ("net.py", "net.json"):
+        (tmp_path / "out" / name).unlink()
+    build([upper], tmp_path / "out", figures=False)
+    manifest = json.loads((tmp_path / "out" / MANIFEST).read_text())["files"]
+    assert sorted(manifest) == ["NET.json", "NET.py"]
+
+
+def test_a_spec_called_like_the_manifest_in_capitals_is_refused(tmp_path: Path) -> None:
+    specs = specs_called(tmp_path, "MANIFEST")
+    with pytest.raises(ConflictError, match="is the manifest's"):
+        build(specs, tmp_path / "out", figures=False, force=True)
+
+
 def test_the_same_spec_twice_is_built_once(tmp_path: Path) -> None:
     assert len(build([load_spec("cifar10/resnet20")] * 2, tmp_path, figures=False)) == 1
 
@@ -145,6 +195,148 @@ def test_two_specs_of_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConflictError, match="two specs would be written"):
         build(specs, tmp_path / "out", figures=False)
     assert not (tmp_path / "out").exists()
+
+
+# Kills, other builds, special files
+
+
+def killed_after(renames: int, specs: list[Spec], folder: Path, **how: Any) -> bool:
+    """Build in a process that is killed once it has put so many files in place; whether it was."""
+    pid = os.fork()
+    if pid == 0:
+        replace, done = os.replace, 0
+
+        def until_killed(*paths: Path) -> None:
+            nonlocal done
+            if done == renames:
+                os.kill(os.getpid(), signal.SIGKILL)
+            done += 1
+            replace(*paths)
+
+        os.replace = until_killed  # type: ignore[assignment]
+        build(specs, folder, **how)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+SMALL, LARGE = ["depth=1"], ["depth=2"]
+
+
+@pytest.mark.parametrize("renames", range(6))
+@pytest.mark.parametrize("then", [SMALL, LARGE, ["depth=4"]])
+def test_a_build_killed_between_two_files_accuses_nobody(
+    renames: int, then: list[str], tmp_path: Path
+) -> None:
+    def specs(with_: list[str]) -> list[Spec]:
+        return [load_spec(name, with_) for name in ("cifar10/resnet20", "cifar10/plain20")]
+
+    out, expected = tmp_path / "out", tmp_path / "expected"
+    build(specs(SMALL), out, figures=False)
+    assert killed_after(renames, specs(LARGE), out, figures=False)
+    build(specs(then), out, figures=False)
+    build(specs(then), expected, figures=False)
+    assert everything(out) == everything(expected)
+
+
+@pytest.mark.parametrize("renames", range(4))
+def test_a_first_build_killed_leaves_files_of_archcs(renames: int, tmp_path: Path) -> None:
+    specs = [load_spec("cifar10/resnet20")]
+    assert killed_after(renames, specs, tmp_path, figures=False)
+    (tmp_path / "cifar10/resnet20.json").unlink(missing_ok=True)
+    build([load_spec("cifar10/resnet20", LARGE)], tmp_path, figures=False)
+    names = {"cifar10/resnet20.py", "cifar10/resnet20.json"}
+    assert everything(tmp_path).keys() == names | {MANIFEST}
+    assert json.loads((tmp_path / MANIFEST).read_text())["files"].keys() == names
+
+
+@pytest.mark.parametrize("renames", range(5))
+def test_a_figure_that_was_to_go_is_known_after_a_kill(renames: int, tmp_path: Path) -> None:
+    specs = [load_spec("cifar10/resnet20", LARGE)]
+    build([load_spec("cifar10/resnet20", SMALL)], tmp_path)
+    assert killed_after(renames, specs, tmp_path, figures=False) == (renames < 4)
+    build(specs, tmp_path)
+    build(specs, tmp_path, figures=False)
+    assert not (tmp_path / "cifar10/resnet20.svg").exists()
+
+
+def test_what_is_changed_by_hand_after_a_kill_is_not_archcs(tmp_path: Path) -> None:
+    build([load_spec("cifar10/resnet20", SMALL)], tmp_path, figures=False)
+    assert killed_after(1, [load_spec("cifar10/resnet20", LARGE)], tmp_path, figures=False)
+    (tmp_path / "cifar10/resnet20.py").write_text("# mine\n")
+    with pytest.raises(ConflictError, match=r"resnet20.py' was changed by hand"):
+        build([load_spec("cifar10/resnet20", LARGE)], tmp_path, figures=False)
+
+
+def test_a_second_build_waits_and_says_so(tmp_path: Path) -> None:
+    folder = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    told: list[str] = []
+
+    def say(words: str) -> None:
+        told.append(words)
+        assert os.listdir(tmp_path) == []
+        os.close(folder)
+
+    build([load_spec("cifar10/resnet20")], tmp_path, figures=False, say=say)
+    assert told == [
+        f"another build is writing to {str(tmp_path)!r}; waiting for it to finish",
+    ]
+    assert sorted(os.listdir(tmp_path)) == ["cifar10", MANIFEST]
+
+
+def test_builds_at_once_are_all_there(tmp_path: Path) -> None:
+    names = ["resnet20", "plain20", "resnet32", "resnet44"]
+    command = [sys.executable, "-m", "archc", "build", "-o", "out", "--no-figures"]
+    builds = [
+        subprocess.Popen([*command, f"cifar10/{name}"], cwd=tmp_path, stdout=subprocess.DEVNULL)
+        for name in [*names, *names]
+    ]
+    assert [process.wait(120) for process in builds] == [0] * 8
+    manifest = json.loads((tmp_path / "out" / MANIFEST).read_text())["files"]
+    assert len(manifest) == 2 * len(names)
+    assert everything(tmp_path / "out").keys() == {MANIFEST, *manifest}
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, None])
+def test_where_nothing_can_be_locked_a_build_goes_on_with_a_note(
+    number: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(number, os.strerror(number or 0))
+
+    monkeypatch.setattr("archc.locks.fcntl", SimpleNamespace(flock=flock, LOCK_EX=1, LOCK_NB=2))
+    if number is None:
+        monkeypatch.setattr("archc.locks.fcntl", None)
+    told: list[str] = []
+    build([load_spec("cifar10/resnet20")], tmp_path, figures=False, say=told.append)
+    why = os.strerror(number).lower() if number else "this system has no file locks"
+    assert told == [
+        f"note: {str(tmp_path)!r} cannot be locked ({why}); build one at a time into it"
+    ]
+    assert (tmp_path / "cifar10/resnet20.py").exists()
+
+
+@pytest.mark.parametrize("name", ["cifar10/resnet20.py", "cifar10/resnet20.svg", MANIFEST])
+@pytest.mark.parametrize("force", [False, True])
+def test_special_files_are_refused_in_words(name: str, force: bool, tmp_path: Path) -> None:
+    (tmp_path / "cifar10").mkdir()
+    os.mkfifo(tmp_path / name)
+    for kind in ("a pipe", "a device"):
+        with pytest.raises(OutputError) as told:
+            build([load_spec("cifar10/resnet20")], tmp_path, force=force)
+        assert str(told.value) == f"cannot write {str(tmp_path / name)!r}: it is {kind}"
+        (tmp_path / name).unlink()
+        (tmp_path / name).symlink_to("/dev/zero")
+    (tmp_path / name).unlink()
+    assert everything(tmp_path) == {}
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_scraps(

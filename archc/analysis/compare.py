@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from archc.analysis.memory import memory
+from archc.analysis.plain import as_plain
 from archc.graph import Network, Node, Shape
 from archc.graph.ops import Conv2d
 
@@ -81,7 +82,7 @@ class Comparison:
 
     def as_dict(self) -> dict[str, Any]:
         """The comparison as plain data."""
-        return asdict(self)
+        return as_plain(self)
 
 
 def compare(a: Network, b: Network) -> Comparison:

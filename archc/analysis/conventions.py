@@ -11,10 +11,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from archc.graph import Network, Node, Shape
+from archc.analysis.plain import as_plain
+from archc.graph import Network, Shape
 from archc.graph.ops import (
     AdaptiveAvgPool2d,
     Add,
@@ -87,7 +88,7 @@ class Tally:
 
 def tally(network: Network, convention: Convention) -> Tally:
     """The total that a convention's tool prints for a network's module, for one image."""
-    by_kind, not_counted = _by_kind(network, convention)
+    by_kind, not_counted = _by_kind(_calls(network), convention)
     return Tally(sum(by_kind.values()), not_counted)
 
 
@@ -115,15 +116,16 @@ class Explanation:
 
     def as_dict(self) -> dict[str, Any]:
         """The explanation as plain data."""
-        return asdict(self)
+        return as_plain(self)
 
 
 def explain(network: Network) -> Explanation:
     """Every convention's total, split into multiply-adds and what each kind of op adds to them."""
-    plain, _ = _by_kind(network, CONVENTIONS[DEFAULT])
+    calls = _calls(network)
+    plain, _ = _by_kind(calls, CONVENTIONS[DEFAULT])
     explained = []
     for one in CONVENTIONS.values():
-        counted, not_counted = _by_kind(network, one)
+        counted, not_counted = _by_kind(calls, one)
         adds = {kind: flops - plain[kind] for kind, flops in counted.items()}
         explained.append(
             Explained(
@@ -139,26 +141,39 @@ def explain(network: Network) -> Explanation:
     return Explanation(network.name, network.input_shape, network.multiply_adds, tuple(explained))
 
 
-def flops_of(network: Network, node: Node, convention: Convention) -> int:
-    """What a node counts; nothing where the convention says nothing about it."""
-    return convention.flops(_call(network, node)) or 0
+def flops_by_id(network: Network, convention: Convention) -> dict[str, int]:
+    """What each node counts; nothing where the convention says nothing about it."""
+    found = {}
+    for call, ids in _calls(network):
+        found.update(dict.fromkeys(ids, convention.flops(call) or 0))
+    return found
 
 
-def _by_kind(network: Network, convention: Convention) -> tuple[dict[str, int], dict[str, int]]:
+_Calls: TypeAlias = list[tuple[Call, list[str]]]
+
+
+def _calls(network: Network) -> _Calls:
+    """The distinct calls of a network in order, each with the ids of the nodes that make it.
+
+    A formula is asked once for each: a network of 100,000 nodes has a dozen of them.
+    """
+    calls: dict[tuple[Op, Shape, Shape], list[str]] = {}
+    for node in network.nodes.values():
+        read = network.nodes[node.inputs[0]].output_shape if node.inputs else ()
+        calls.setdefault((node.op, read, node.output_shape), []).append(node.id)
+    return [(Call(*key), ids) for key, ids in calls.items()]
+
+
+def _by_kind(calls: _Calls, convention: Convention) -> tuple[dict[str, int], dict[str, int]]:
     """What the ops of each kind count together, and how many of a kind have no formula."""
     counted: Counter[str] = Counter()
     not_counted: Counter[str] = Counter()
-    for node in network.nodes.values():
-        flops = convention.flops(_call(network, node))
-        counted[node.op.kind] += flops or 0
+    for call, ids in calls:
+        flops = convention.flops(call)
+        counted[call.op.kind] += len(ids) * (flops or 0)
         if flops is None:
-            not_counted[node.op.kind] += 1
+            not_counted[call.op.kind] += len(ids)
     return dict(counted), dict(not_counted)
-
-
-def _call(network: Network, node: Node) -> Call:
-    read = network.nodes[node.inputs[0]].output_shape if node.inputs else ()
-    return Call(node.op, read, node.output_shape)
 
 
 # Formulas

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Literal, TypeAlias
 
-from archc.analysis.conventions import CONVENTIONS, DEFAULT, flops_of, tally
+from archc.analysis.conventions import CONVENTIONS, DEFAULT, flops_by_id, tally
+from archc.analysis.plain import as_plain
 from archc.graph import Network, Node, Shape
 
 Level: TypeAlias = Literal["network", "stage", "block", "layer"]
@@ -53,7 +54,7 @@ class Count:
 
     def as_dict(self) -> dict[str, Any]:
         """The counts as plain data; integers are exact."""
-        return asdict(self)
+        return as_plain(self)
 
 
 def count(network: Network, by: Level = "stage", convention: str = DEFAULT) -> Count:
@@ -69,7 +70,7 @@ def count(network: Network, by: Level = "stage", convention: str = DEFAULT) -> C
             f"`convention` must be one of {', '.join(CONVENTIONS)}, not {convention!r}"
         )
     chosen = CONVENTIONS[convention]
-    flops = {node.id: flops_of(network, node, chosen) for node in network.nodes.values()}
+    flops = flops_by_id(network, chosen)
     main = frozenset(network.main_path)
     parts = _parts(network, by, flops)
     total = tally(network, chosen)

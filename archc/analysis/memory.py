@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from archc.analysis.plain import as_plain
 from archc.graph import Network, Node, overwritable, overwrites, runs_ahead
 from archc.graph.ops import (
     AdaptiveAvgPool2d,
@@ -79,7 +80,7 @@ class Memory:
 
     def as_dict(self) -> dict[str, Any]:
         """The memory as plain data; integers are exact bytes."""
-        return asdict(self)
+        return as_plain(self)
 
 
 def memory(network: Network, batch: int = 1, dtype: str = "float32") -> Memory:
@@ -255,6 +256,8 @@ class _Values:
 
     def _returns(self, value: str, reader: str) -> int:
         """When the outermost module returns that reads a value as its argument."""
+        if reader.rpartition(".")[0] == value.rpartition(".")[0]:
+            return 0  # nearly always, and splitting paths takes longer than all the rest
         inside = reader.split(".")[:-1]
         outside = value.split(".")[:-1]
         depth = next(

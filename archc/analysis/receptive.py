@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
+from archc.analysis.plain import as_plain
 from archc.graph import Network, Node, Shape
 from archc.graph.ops import (
     AdaptiveAvgPool2d,
@@ -48,7 +49,7 @@ class Fields:
 
     def as_dict(self) -> dict[str, Any]:
         """The fields as plain data."""
-        return asdict(self)
+        return as_plain(self)
 
 
 def receptive_fields(network: Network) -> Fields:
@@ -110,7 +111,15 @@ class _Axis:
 
     def whole(self) -> _Axis:
         """The field of what sees all of these outputs."""
-        return _Axis(_evenly(min(self.low), 1, 1), _evenly(max(self.high), 1, 1))
+        # Windows further on see pixels further on: no axis needs to be searched.
+        return _Axis(_evenly(self.low[0], 1, 1), _evenly(self.high[-1], 1, 1))
+
+    def size(self) -> int:
+        """How many pixels an output sees at the most."""
+        if isinstance(self.low, range) and isinstance(self.high, range):
+            ends = (0, -1)  # what lies evenly between them is no larger
+            return max(self.high[end] - self.low[end] for end in ends) + 1
+        return max(high - low for low, high in zip(self.low, self.high, strict=True)) + 1
 
     def with_(self, other: _Axis) -> _Axis:
         """The fields of sums of these outputs with others."""
@@ -152,7 +161,7 @@ def _of(network: Network, node: Node, inputs: list[tuple[_Axis, _Axis]]) -> tupl
 
 
 def _field(node: Node, axes: tuple[_Axis, _Axis]) -> Field:
-    sizes = [max(high - low for low, high in zip(a.low, a.high, strict=True)) + 1 for a in axes]
+    sizes = [axis.size() for axis in axes]
     steps = [
         axis.low.step if isinstance(axis.low, range) and len(axis.low) > 1 else None
         for axis in axes

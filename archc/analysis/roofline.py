@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from archc.analysis.memory import DTYPES
+from archc.analysis.plain import as_plain
 from archc.analysis.work import work_of
 from archc.graph import Network, Shape
 
@@ -60,7 +61,7 @@ class Roofline:
 
     def as_dict(self) -> dict[str, Any]:
         """The bounds as plain data."""
-        return asdict(self)
+        return as_plain(self)
 
 
 def roofline(network: Network, device: Device, batch: int = 1) -> Roofline:

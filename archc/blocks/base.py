@@ -11,12 +11,13 @@ import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from archc.graph import Fragment, Shape
+from archc.graph import Fragment, Shape, ShapeError
 from archc.graph.ops import MAX_CHANNELS, MAX_PIXELS
 
 MAX_BLOCKS = 10_000
@@ -29,6 +30,30 @@ class Record(BaseModel):
     model_config = ConfigDict(
         extra="forbid", strict=True, frozen=True, allow_inf_nan=False, defer_build=True
     )
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Make fields that are choices among numbers as strict as all others."""
+        for field in cls.model_fields.values():
+            if _IS_NUMBER not in field.metadata and _has_numeric_choices(field.annotation):
+                field.metadata.append(_IS_NUMBER)
+
+
+def _has_numeric_choices(annotation: object) -> bool:
+    """Whether a type is, or holds, a ``Literal`` with an integer among its values."""
+    if get_origin(annotation) is Literal:
+        return any(type(choice) is int for choice in get_args(annotation))
+    return any(map(_has_numeric_choices, get_args(annotation)))
+
+
+def _refuse_lookalikes(value: object) -> object:
+    # Pydantic looks choices up in a dictionary, strict or not, where True and 1.0 are found as 1.
+    if isinstance(value, (bool, float)):
+        raise ValueError(f"{value} is not an integer")
+    return value
+
+
+_IS_NUMBER = BeforeValidator(_refuse_lookalikes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +86,10 @@ class Stage(StageAttributes, ABC):
     """Whether a network of only such stages numbers its modules as torchvision's VGGs do."""
     activates_first: ClassVar[bool] = True
     """Whether the type has a pre-activation form."""
+
+    def fault(self) -> ShapeError | None:
+        """What is wrong with the stage whatever its input; `lower` raises it, too."""
+        return None
 
     @abstractmethod
     def lower(self, x: Shape, stride: int, style: Style) -> Fragment:
@@ -97,7 +126,13 @@ def unregister(name: str) -> None:
 
 def block_types() -> Mapping[str, type[Stage]]:
     """Every block type by its name: the files of this package, and what others registered."""
+    _import_package()
+    return MappingProxyType(_types)
+
+
+@cache
+def _import_package() -> None:
+    """Import the files of this package, once: every stage of every spec asks for its block type."""
     package = importlib.import_module(__package__)
     for module in pkgutil.iter_modules(package.__path__, f"{__package__}."):
         importlib.import_module(module.name)
-    return MappingProxyType(_types)

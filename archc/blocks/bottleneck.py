@@ -42,18 +42,25 @@ class BottleneckStage(ResidualStage):
 
     noun = "Bottleneck"
 
-    def main_path(self, in_channels: int, stride: int, bias: bool) -> list[Conv2d]:
-        """1x1, 3x3, 1x1."""
-        inner = self.width * self.base_width // 64 * self.groups
+    def fault(self) -> ShapeError | None:
+        """No channels for the 3x3 convolution, or more than a network may have."""
+        inner, outer = self._inner, self.width * self.expansion
         if not inner:
-            raise ShapeError(
+            return ShapeError(
                 f"width {self.width} with base_width {self.base_width} leaves the 3x3 "
                 "convolution no channels",
                 attribute="base_width",
                 hint="width * base_width must be at least 64",
             )
-        self._bound(inner, "the 3x3 convolution", ("base_width", "groups"))
-        self._bound(self.width * self.expansion, "the block's output", ("expansion",))
+        if inner > MAX_CHANNELS:
+            return self._too_many(inner, "the 3x3 convolution", ("base_width", "groups"))
+        if outer > MAX_CHANNELS:
+            return self._too_many(outer, "the block's output", ("expansion",))
+        return None
+
+    def main_path(self, in_channels: int, stride: int, bias: bool) -> list[Conv2d]:
+        """1x1, 3x3, 1x1."""
+        inner = self._inner or self.groups
         first, middle = (stride, 1) if self.stride_at == "1x1" else (1, stride)
         return [
             Conv2d(in_channels, inner, 1, first, bias=bias),
@@ -61,11 +68,15 @@ class BottleneckStage(ResidualStage):
             Conv2d(inner, self.width * self.expansion, 1, bias=bias),
         ]
 
-    def _bound(self, channels: int, what: str, attributes: tuple[str, ...]) -> None:
-        """Refuse more channels than a network may have, blaming what the author gave."""
-        if channels > MAX_CHANNELS:
-            given = [name for name in attributes if name in self.model_fields_set]
-            raise ShapeError(
-                f"{what} would have {channels:,} channels; at most {MAX_CHANNELS:,} are allowed",
-                attribute=given[0] if given else "width",
-            )
+    @property
+    def _inner(self) -> int:
+        """The channels of the 3x3 convolution."""
+        return self.width * self.base_width // 64 * self.groups
+
+    def _too_many(self, channels: int, what: str, attributes: tuple[str, ...]) -> ShapeError:
+        """More channels than a network may have; the first attribute that is given is blamed."""
+        given = [name for name in attributes if name in self.model_fields_set]
+        return ShapeError(
+            f"{what} would have {channels:,} channels; at most {MAX_CHANNELS:,} are allowed",
+            attribute=given[0] if given else "width",
+        )

@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from archc.blocks.base import Record, Style
-from archc.graph import Fragment, FragmentBuilder, Shape
+from archc.graph import Fragment, FragmentBuilder, Shape, ShapeError
 from archc.graph.ops import (
     MAX_CHANNELS,
     MAX_PIXELS,
@@ -52,11 +52,19 @@ class Layer(Record, ABC):
     def grow(self, piece: FragmentBuilder, around: Surroundings) -> None:
         """Add the layer's ops to a piece of graph."""
 
+    def fault(self) -> ShapeError | None:
+        """What is wrong with the layer whatever its input."""
+        return None
+
     def lower(self, x: Shape, around: Surroundings) -> Fragment:
         """The layer on an input of shape ``x``; raises `ShapeError` where that does not fit."""
         piece = FragmentBuilder(x)
         self.grow(piece, around)
         return piece.build()
+
+    def as_dict(self) -> dict[str, object]:
+        """The layer's fields as plain data: what the digest of a spec is made of."""
+        return self.model_dump(mode="json")
 
 
 class ConvLayer(Layer):
@@ -92,7 +100,7 @@ class ConvLayer(Layer):
             out_channels=self.width,
             kernel_size=self.kernel,
             stride=self.stride,
-            padding=_padding(self.kernel, self.padding),
+            padding=(self.kernel - 1) // 2 if self.padding is None else self.padding,
             groups=self.groups,
             bias=not norm if self.bias is None else self.bias,
         )
@@ -112,30 +120,62 @@ class _PoolLayer(Layer):
         default=None,
         ge=0,
         le=MAX_PIXELS,
-        description="Padding around the map; by default (kernel - 1) // 2.",
+        description=(
+            "Padding around the map; by default (kernel - 1) // 2 where windows overlap (stride "
+            "smaller than kernel), otherwise 0."
+        ),
     )
 
     def grow(self, piece: FragmentBuilder, around: Surroundings) -> None:
         """The pooling; sizes round down."""
-        name, op = self._kind
-        padding = _padding(self.kernel, self.padding)
-        piece.add(name, op(self.kernel, self.stride or self.kernel, padding))
+        piece.add(self._name, self._op)
 
-    _kind: ClassVar[tuple[str, type[MaxPool2d | AvgPool2d]]]
+    def fault(self) -> ShapeError | None:
+        """Padding of more than half the kernel."""
+        return self._op.fault()
+
+    def as_dict(self) -> dict[str, object]:
+        """The fields; a padding of 0 that used to be another one is among them.
+
+        Poolings whose windows do not overlap were once padded by (kernel - 1) // 2, too. Where that
+        made a difference, the digest differs from the one of those days.
+        """
+        fields = super().as_dict()
+        if self.padding is None and self._default_padding != (self.kernel - 1) // 2:
+            fields["padding"] = self._default_padding
+        return fields
+
+    @property
+    def _op(self) -> MaxPool2d | AvgPool2d:
+        padding = self._default_padding if self.padding is None else self.padding
+        return self._type(self.kernel, self._step, padding)
+
+    @property
+    def _step(self) -> int:
+        return self.stride or self.kernel
+
+    @property
+    def _default_padding(self) -> int:
+        # Padding windows that do not overlap would move them off the map: a 7x7 pooling of a 7x7
+        # map would see 16 of its 49 pixels.
+        return (self.kernel - 1) // 2 if self._step < self.kernel else 0
+
+    _name: ClassVar[str]
+    _type: ClassVar[type[MaxPool2d | AvgPool2d]]
 
 
 class MaxPoolLayer(_PoolLayer):
     """The maximum over a sliding window."""
 
     example = "max_pool: {kernel: 3, stride: 2}"
-    _kind = ("maxpool", MaxPool2d)
+    _name, _type = "maxpool", MaxPool2d
 
 
 class AvgPoolLayer(_PoolLayer):
     """The mean over a sliding window."""
 
     example = "avg_pool: {kernel: 2}"
-    _kind = ("avgpool", AvgPool2d)
+    _name, _type = "avgpool", AvgPool2d
 
 
 class AdaptiveAvgPoolLayer(Layer):
@@ -246,7 +286,3 @@ LAYERS: dict[str, type[Layer]] = {
     "softmax": SoftmaxLayer,
 }
 """Every layer by the word it is written with."""
-
-
-def _padding(kernel: int, given: int | None) -> int:
-    return (kernel - 1) // 2 if given is None else given

@@ -31,11 +31,13 @@ class ResidualStage(Stage):
 
     @abstractmethod
     def main_path(self, in_channels: int, stride: int, bias: bool) -> list[Conv2d]:
-        """The convolutions of one block, in order."""
+        """The convolutions of one block, in order; a `fault` leaves them countable."""
 
     def lower(self, x: Shape, stride: int, style: Style) -> Fragment:
         """One block: He et al. 2015, Figure 5, or with pre-activation He et al. 2016, Figure 1b."""
         block = FragmentBuilder(x)
+        if (fault := self.fault()) is not None:
+            block.refuse(fault)
         convolutions = self.main_path(x[0], stride, bias=not style.norm)
         out_channels = convolutions[-1].out_channels
         changes = stride != 1 or x[0] != out_channels

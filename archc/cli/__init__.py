@@ -12,41 +12,58 @@ from typing import Any, NoReturn
 import click
 
 from archc import __version__
+from archc.cli.signals import Endings
+from archc.cli.terminal import say, say_click_error, say_warnings
 
 # Pydantic's plugins have no part in specs, and looking for them costs 12 ms of every start.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
-COMMANDS = {
-    "check": "Check specs and explain what is wrong with them.",
-    "show": "Print the resolved spec, each value with its origin.",
-    "count": "Count parameters and multiply-adds.",
-    "diff": "Compare two specs, and what the difference costs.",
-    "sweep": "Count the variants of a spec, find the best.",
-    "graph": "Print the graph as node-link JSON or GraphML.",
-    "emit": "Print the PyTorch module.",
-    "verify": "Prove the emitted module equal to its graph.",
-    "fold": "Fold batch norms into trained weights.",
-    "export": "Write an ONNX file or a torch exported program.",
-    "bench": "Time the module beside the hardware's limit.",
-    "train": "Train a network by a recipe, on one device or many.",
-    "evaluate": "Measure the test error of trained weights.",
-    "curves": "Draw the training and test error of runs.",
-    "draw": "Draw networks side by side, as SVG, PNG, PDF or DOT.",
-    "report": "Write figure, tables and source as one HTML file.",
-    "watch": "Show a figure on a local page that follows every save.",
-    "build": "Write module, counts and figure of many specs.",
-    "list": "List the shipped networks.",
-    "new": "Write a variant of a spec to start from.",
-    "schema": "Print the JSON Schema of specs, or of results.",
-    "completion": "Print the shell completion script.",
+GROUPS = {
+    "Author": {
+        "new": "Write a variant of a spec to start from.",
+        "list": "List the shipped networks.",
+        "check": "Check specs and explain what is wrong with them.",
+        "show": "Print the resolved spec, each value with its origin.",
+        "schema": "Print the JSON Schema of specs, or of results.",
+    },
+    "Count": {
+        "count": "Count parameters and multiply-adds.",
+        "diff": "Compare two specs, and what the difference costs.",
+        "sweep": "Count the variants of a spec, find the best.",
+    },
+    "Draw": {
+        "draw": "Draw networks side by side, as SVG, PNG, PDF or DOT.",
+        "report": "Write figure, tables and source as one HTML file.",
+        "watch": "Show a figure on a local page that follows every save.",
+    },
+    "Modules": {
+        "emit": "Print the PyTorch module.",
+        "verify": "Prove the emitted module equal to its graph.",
+        "build": "Write module, counts and figure of many specs.",
+        "graph": "Print the graph as node-link JSON or GraphML.",
+        "fold": "Fold batch norms into trained weights.",
+        "export": "Write an ONNX file or a torch exported program.",
+        "bench": "Time the module beside the hardware's limit.",
+    },
+    "Train": {
+        "train": "Train a network by a recipe, on one device or many.",
+        "evaluate": "Measure the test error of trained weights.",
+        "curves": "Draw the training and test error of runs.",
+    },
+    "Shell": {
+        "completion": "Print the shell completion script.",
+    },
 }
+"""The commands by what they are for, with the lines that `archc --help` has of them."""
+
+COMMANDS = {name: help for group in GROUPS.values() for name, help in group.items()}
 
 
 class Commands(click.Group):
     """Commands that are imported when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The commands in the order of a pipeline."""
+        """The commands in the order of `archc --help`."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -56,6 +73,13 @@ class Commands(click.Group):
         module = importlib.import_module(f"archc.cli.{cmd_name}_command")
         command: click.Command = module.command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command: what it reads it cannot write, and warnings are in archc's words."""
+        from archc.inputs import guarded_inputs
+
+        with guarded_inputs(), say_warnings():
+            return super().invoke(ctx)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -72,9 +96,11 @@ class Commands(click.Group):
             ) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The commands with their first lines, without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        """The commands by group with their first lines, without importing them."""
+        width = max(map(len, COMMANDS))
+        for heading, commands in GROUPS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(f"{name:{width}}", help) for name, help in commands.items()])
 
 
 @click.command(
@@ -100,18 +126,30 @@ def main() -> NoReturn:
     """Run the command line; no traceback reaches the user unless ARCHC_DEBUG is set."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # what a terminal cannot show ends no command
-    try:
-        code = cli.main(prog_name="archc", standalone_mode=False)
-        if sys.stdout is not None:
-            sys.stdout.flush()
-        _leave(code if isinstance(code, int) else 0)
-    except SystemExit as ended:
-        _leave(ended.code if isinstance(ended.code, int) else int(ended.code is not None))
-    except Exception as error:
-        _leave(_report(error))
-    except KeyboardInterrupt:
-        click.echo("archc: interrupted", err=True)
-        _leave(130)
+    if "_ARCHC_COMPLETE" in os.environ:
+        from archc.cli.shells import register
+
+        register()
+    with Endings() as endings:
+        try:
+            code = cli.main(prog_name="archc", standalone_mode=False)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+            code = code if isinstance(code, int) else 0
+        except SystemExit as ended:
+            code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        except Exception as error:
+            code = _report(error, endings)
+        except KeyboardInterrupt:
+            code = _interrupted(endings)
+    _leave(code)
+
+
+def _interrupted(endings: Endings) -> int:
+    """Tell the user, who may have closed the terminal, what has ended the command."""
+    with suppress(OSError):
+        say(f"archc: {endings.words}", err=True)
+    return endings.code
 
 
 def _leave(code: int) -> NoReturn:
@@ -129,15 +167,15 @@ def _leave(code: int) -> NoReturn:
     sys.exit(code)
 
 
-def _report(error: Exception) -> int:
+def _report(error: Exception, endings: Endings) -> int:
     """Tell the user of an error; return the exit code."""
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
-    if isinstance(error, click.Abort):
-        click.echo("archc: interrupted", err=True)
-        return 130
+    # Where a terminal is closed, telling of it fails, too.
+    if isinstance(error, click.Abort) or (endings.came and isinstance(error, OSError)):
+        return _interrupted(endings)
     if isinstance(error, click.ClickException):
-        error.show()
+        say_click_error(error)
         return error.exit_code
     if isinstance(error, BrokenPipeError):
         from archc.cli.common import close_stdout
@@ -146,8 +184,7 @@ def _report(error: Exception) -> int:
         return 1
     from archc.cli.errors import explain
 
-    for line in explain(error):
-        click.echo(line, err=True)
+    say(*explain(error), err=True)
     if os.environ.get("ARCHC_DEBUG"):
         raise error
     return 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,16 @@ from archc.cli.common import (
     MAX_BATCH,
     deploy,
     device,
+    format_for,
     load_networks,
     output,
-    print_table,
     put_out,
+    put_out_tables,
     specs,
+    table_format,
     with_progress,
 )
+from archc.cli.terminal import say
 from archc.running import DTYPES
 
 if TYPE_CHECKING:
@@ -75,9 +79,7 @@ class _Seconds(click.FloatRange):
     show_default=True,
     help="About how long each row is timed; ten runs at least.",
 )
-@click.option(
-    "--format", "format_", type=click.Choice(["table", "json"]), default="table", show_default=True
-)
+@table_format("csv and json have seconds and bytes.")
 @output
 def command(
     specs: tuple[str, ...],
@@ -91,7 +93,7 @@ def command(
     train: bool,
     channels_last: bool,
     seconds: float,
-    format_: str,
+    format_: str | None,
     output: Path | None,
 ) -> None:
     """Time the module beside the hardware's limit.
@@ -106,7 +108,8 @@ def command(
       archc bench imagenet/resnet34 imagenet/resnet34-b --train --device cuda
     """
     if deploy and train:
-        raise click.UsageError("--deploy goes not with --train: the deploy form has no norms")
+        raise click.UsageError("--deploy cannot be used with --train: the deploy form has no norms")
+    chosen = format_for(format_, output)
     networks = load_networks(specs, with_, input_)
     from archc.devices import DeviceError, RunError
     from archc.live import require_torch
@@ -123,9 +126,9 @@ def command(
             results.append(next(rows))
     except (DeviceError, RunError):
         if results:  # what was measured is not lost; a file is whole or not written
-            _put_out(names[: len(results)], at_best(results), format_, None)
+            _put_out(names[: len(results)], at_best(results), chosen, None)
         raise
-    _put_out(names, at_best(results), format_, output)
+    _put_out(names, at_best(results), chosen, output)
 
 
 def _put_out(
@@ -136,18 +139,36 @@ def _put_out(
     if format_ == "json":
         records = [{"spec": s, **r.as_dict()} for s, r in zip(names, results, strict=True)]
         put_out(to_text(records), output)
-    elif output is None:
-        print_table(_table(names, results))
-        if any(one.fraction > 1 for one in results):
-            click.echo(f"archc: {BEYOND}", err=True)
-    else:
-        put_out(_table(names, results).text(), output)
+        return
+    if format_ == "csv":
+        put_out(_plain_table(names, results).csv(), output)
+        return
+    put_out_tables([_table(names, results)], format_, output)
+    if output is None and any(one.fraction > 1 for one in results):
+        say(f"archc: {BEYOND}", err=True)
+
+
+def _plain_table(names: Sequence[str], results: Sequence[BenchResult]) -> Table:
+    """Every number as it was measured, in the units of the JSON: seconds, bytes."""
+    from archc.backends.table import Column, Table
+
+    rows = [
+        {
+            "spec": name,
+            **{key: value for key, value in one.as_dict().items() if not isinstance(value, dict)},
+            **{f"latency_{key}": value for key, value in asdict(one.latency).items()},
+            **{f"rates_{key}": value for key, value in asdict(one.rates).items()},
+        }
+        for name, one in zip(names, results, strict=True)
+    ]
+    return Table(
+        tuple(Column(key, key) for key in rows[0]), tuple(tuple(row.values()) for row in rows)
+    )
 
 
 def _table(names: Sequence[str], results: Sequence[BenchResult]) -> Table:
     from archc.backends.numbers import in_short, percent
     from archc.backends.table import Column, Table
-    from archc.text import quote_name
 
     first, rates = results[0], results[0].rates
     title = (
@@ -168,7 +189,7 @@ def _table(names: Sequence[str], results: Sequence[BenchResult]) -> Table:
     )
     rows = tuple(
         (
-            quote_name(name),
+            name,
             one.batch,
             one.latency.median,
             f"{_milliseconds(one.latency.lower)}–{_milliseconds(one.latency.upper)}",

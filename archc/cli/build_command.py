@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from archc.cli.common import print_table, read_specs, specs, with_progress
+from archc.cli.common import is_quiet, print_table, quiet, read_specs, specs, with_progress
+from archc.cli.terminal import say
 
 if TYPE_CHECKING:
     from archc.backends.table import Table
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 )
 @click.option("--figures/--no-figures", default=True, help="Whether to draw.  [default: draw]")
 @click.option("--force", is_flag=True, help="Overwrite files that archc did not write as they are.")
+@quiet
 def command(
     specs: tuple[str, ...],
     with_: tuple[str, ...],
@@ -55,11 +57,14 @@ def command(
         figures=figures,
         force=force,
         progress=lambda items: with_progress(items, "compiling"),
+        say=lambda words: say(f"archc: {words}", err=True),
     )
     print_table(_table(built))
     written = sum(sum(one.files.values()) for one in built)
     total = sum(len(one.files) for one in built)
-    click.echo(f"{written} of {total} files in {output}{'/' * (str(output)[-1:] != '/')} written")
+    if not is_quiet():
+        folder = f"{output}{'/' * (str(output)[-1:] != '/')}"
+        say(f"archc: wrote {written} of {total} files in {folder}", err=True)
 
 
 def _table(built: list[Built]) -> Table:

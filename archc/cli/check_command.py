@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from archc.cli.common import read_stdin_once, specs
+from archc.cli.common import put_out, read_stdin_once, specs, tell_notes
+from archc.cli.terminal import say
 
 if TYPE_CHECKING:
     from archc.spec import Diagnostic
@@ -29,26 +30,33 @@ def command(
 ) -> int:
     """Check specs, and recipes, and explain what is wrong with them.
 
+    Of a folder, every spec and recipe below it is checked: *.yaml and *.yml with `name`, `extends`,
+    `stages` or `recipe` at the top. Hidden files, hidden folders and links are left out.
+
     Exit code 0 if all are valid, 1 if one is not.
 
     \b
     Examples:
       archc check resnet65.yaml
+      archc check specs
       archc check specs/*.yaml --format github
     """
     from archc.spec import SpecError
+    from archc.spec.diagnostics import merged
+    from archc.spec.folders import find_specs
 
     read_stdin_once(specs)
-    faults: list[Diagnostic] = []
-    for name in specs:
+    found = find_specs(specs)
+    faults: list[Diagnostic] = list(found.faults)
+    for name in found.specs:
         try:
             what = _checked(name, with_, input_)
         except SpecError as error:
             faults += error.diagnostics
         else:
             if format_ == "text":
-                click.echo(f"{name}: ok, {what}")
-    _tell(faults, format_)
+                say(f"{name}: ok, {what}")
+    _tell(merged(faults), format_, found.summary)
     return 1 if faults else 0
 
 
@@ -65,22 +73,25 @@ def _checked(name: str, with_: tuple[str, ...], input_: str | None) -> str:
         source.kind = "recipe"
         recipe = resolve_recipe(source)
         return f"a recipe of {recipe.header.iterations:,} iterations"
-    return summary(compile_spec(resolve(source, with_, input_)))
+    return summary(compile_spec(tell_notes(resolve(source, with_, input_))))
 
 
-def _tell(faults: Sequence[Diagnostic], format_: str) -> None:
+def _tell(faults: Sequence[Diagnostic], format_: str, summary: str) -> None:
     if format_ == "json":
-        click.echo(json.dumps([fault.as_dict() for fault in faults], indent=1))
+        put_out(json.dumps([fault.as_dict() for fault in faults], indent=1) + "\n", None)
     elif format_ == "github":
         for fault in faults:
-            click.echo(_annotation(fault))
+            say(_annotation(fault))
     else:
         for fault in faults:
-            click.echo(fault.render(), err=True)
+            say(*fault.lines(), err=True)
         if faults:
             count = sum(not fault.is_end for fault in faults)
             more = " and more" * (count < len(faults))
-            click.echo(f"{count} mistake{'s' if count > 1 else ''}{more}", err=True)
+            tail = f"; {summary}" if summary else ""
+            say(f"{count} mistake{'s' if count > 1 else ''}{more}{tail}", err=True)
+        elif summary:
+            say(summary)
 
 
 def _annotation(fault: Diagnostic) -> str:

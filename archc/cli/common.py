@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from archc.cli.complete import ATTRIBUTES
+from archc.cli.terminal import say, say_heading
 from archc.files import OutputError, write
-from archc.text import quote_name
+from archc.inputs import note_output
 
 if TYPE_CHECKING:
     from archc.backends.table import Table
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
 MAX_BATCH = 2**31 - 1
 """More images at once than any memory holds; sizes of tensors of so many are still numbers."""
 
+_MAX_LINKS = 40
+"""How many links Linux follows."""
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 Item = TypeVar("Item")
 
@@ -31,6 +37,29 @@ if TYPE_CHECKING:
     _ParamType = click.ParamType[str]
 else:
     _ParamType = click.ParamType  # generic since click 8.4 only
+
+
+_STREAM = re.compile(
+    r"/dev/(std(in|out|err)|fd/\d+)|/proc/(self|thread-self|\d+)/(task/\d+/)?fd/\d+"
+)
+"""Paths of what a process has open: a file behind one is a stream all the same."""
+
+_QUIET = "archc.quiet"
+"""Where the context of a command keeps that `--quiet` was given."""
+
+
+class OutputFile(click.Path):
+    """The path of a file to write; `note_output` knows of it before anything is read."""
+
+    def __init__(self, *, allow_dash: bool = False):
+        super().__init__(path_type=Path, allow_dash=allow_dash)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path; raises click.BadParameter, and `OutputError` if it is read, too."""
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if not (self.allow_dash and str(path) == "-"):
+            note_output(path)
+        return path
 
 
 class _NamedFile(_ParamType):
@@ -60,6 +89,18 @@ def _shipped_recipes() -> list[str]:
     from archc.recipes import recipe_names
 
     return recipe_names()
+
+
+class _Device(_ParamType):
+    """The name of a device of the kinds that archc runs on; whether it is there is seen later."""
+
+    name = "device"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name; raises click.BadParameter."""
+        if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,4})?", value):
+            self.fail(f"{value!r} is not cpu, cuda or a GPU such as cuda:1.", param, ctx)
+        return str(value)
 
 
 SPEC = _NamedFile("spec", _shipped_specs)
@@ -94,31 +135,71 @@ def spec_options(command: Command) -> Command:
         "with_",
         metavar="NAME=VALUE",
         multiple=True,
+        shell_complete=ATTRIBUTES,
         help="Set a stage attribute: one value, or one per stage (depth=3,4,11,3).",
     )(command)
 
 
 def output(command: Command) -> Command:
-    """``-o FILE``; without it, standard output."""
+    """``-o FILE``; without it, standard output. ``-q`` beside it."""
+    return output_alone(quiet(command))
+
+
+def output_alone(command: Command) -> Command:
+    """``-o FILE`` for a command that has a ``-q`` of its own."""
     return click.option(
         "-o",
         "--output",
         metavar="FILE",
-        type=click.Path(path_type=Path, allow_dash=True),
+        type=OutputFile(allow_dash=True),
         help="Write to FILE, whole or not at all, instead of standard output.",
     )(command)
 
 
-def table_format(help: str) -> Callable[[Command], Command]:
-    """``--format table|json|csv|markdown``, as ``format_``."""
+def quiet(command: Command) -> Command:
+    """``-q``, which `tell_written` obeys."""
+    return click.option(
+        "-q",
+        "--quiet",
+        is_flag=True,
+        expose_value=False,
+        callback=keep_quiet,
+        help="Do not say on stderr what was written.",
+    )(command)
+
+
+def keep_quiet(context: click.Context, _: click.Parameter, value: bool) -> bool:
+    """What ``--quiet`` calls."""
+    context.meta[_QUIET] = value
+    return value
+
+
+def is_quiet() -> bool:
+    """Whether the command was told to be quiet."""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.meta.get(_QUIET))
+
+
+def table_format(
+    help: str, *, default: str = "by FILE's extension, otherwise table"
+) -> Callable[[Command], Command]:
+    """``--format table|json|csv|markdown``, as ``format_``: None where it is not given."""
     return click.option(
         "--format",
         "format_",
         type=click.Choice(["table", "json", "csv", "markdown"]),
-        default="table",
-        show_default=True,
-        help=help,
+        help=f"{help} [default: {default}]",
     )
+
+
+_EXTENSIONS = {".json": "json", ".csv": "csv", ".md": "markdown", ".markdown": "markdown"}
+
+
+def format_for(given: str | None, output: Path | None) -> str:
+    """The format of a table: as given, or by the extension of the file, otherwise ``table``."""
+    if given is not None or output is None:
+        return given or "table"
+    return _EXTENSIONS.get(output.suffix.lower(), "table")
 
 
 def weights(command: Command) -> Command:
@@ -145,6 +226,7 @@ def device(command: Command) -> Command:
     return click.option(
         "--device",
         metavar="cpu|cuda",
+        type=_Device(),
         default="cpu",
         show_default=True,
         help="Where to run it; cuda:1 is the second GPU.",
@@ -198,7 +280,7 @@ def tell_foldings(network: Network, checkpoint: Checkpoint | None = None) -> Non
         from archc.weights import is_folded
 
         words = "the weights were folded already" if is_folded(network, checkpoint) else words
-    click.echo(f"archc: {words}", err=True)
+    say(f"archc: {words}", err=True)
 
 
 def tell_weights(network: Network, checkpoint: Checkpoint, *, deploy: bool) -> None:
@@ -206,14 +288,14 @@ def tell_weights(network: Network, checkpoint: Checkpoint, *, deploy: bool) -> N
     from archc.weights import describe, match
 
     found = describe(checkpoint, match(network, checkpoint, deploy=deploy))
-    click.echo(f"archc: {quote_name(checkpoint.file)}: {found}", err=True)
+    say(f"archc: {checkpoint.file}: {found}", err=True)
 
 
 def read_specs(names: Sequence[str], with_: Sequence[str], input_: str | None) -> list[Spec]:
     """Read several specs; all their mistakes are told at once."""
     from archc.spec import load_spec
 
-    return _each(names, lambda name: load_spec(name, with_, input_))
+    return _each(names, lambda name: tell_notes(load_spec(name, with_, input_)))
 
 
 def load_networks(names: Sequence[str], with_: Sequence[str], input_: str | None) -> list[Network]:
@@ -221,56 +303,35 @@ def load_networks(names: Sequence[str], with_: Sequence[str], input_: str | None
     from archc.compile import compile_spec
     from archc.spec import load_spec
 
-    return _each(names, lambda name: compile_spec(load_spec(name, with_, input_)))
+    return _each(names, lambda name: compile_spec(tell_notes(load_spec(name, with_, input_))))
+
+
+def tell_notes(spec: Spec) -> Spec:
+    """Say on stderr, once, what is valid in a spec but probably not meant; return the spec."""
+    told: set[str] = click.get_current_context().meta.setdefault("archc.notes", set())
+    for note in spec.notes:
+        text = f"{note.place}: note: {note.message}"
+        if text not in told:
+            say(text, err=True)
+            told.add(text)
+    return spec
 
 
 def _each(names: Sequence[str], load: Callable[[str], Item]) -> list[Item]:
     from archc.spec import SpecError
+    from archc.spec.diagnostics import merged
 
     done: list[Item] = []
     faults: list[Diagnostic] = []
     read_stdin_once(names)
-    _refuse_overwriting(names)
     for name in names:
         try:
             done.append(load(name))
         except SpecError as error:
-            told = {fault.render() for fault in faults}  # what an option says is said of each spec
-            faults += [fault for fault in error.diagnostics if fault.render() not in told]
+            faults += error.diagnostics
     if faults:
-        raise SpecError(faults)
+        raise SpecError(merged(faults))
     return done
-
-
-def _refuse_overwriting(specs: Sequence[str]) -> None:
-    """Raise `OutputError` where what a command writes would take the place of what it is made of:
-    a spec, what that extends, weights."""
-    from archc.spec.files import STDIN
-    from archc.spec.resolve import spec_files
-
-    options = click.get_current_context().params
-    output, weights = options.get("output"), options.get("weights")
-    if output is None or not output.exists():
-        return
-    for spec in specs:
-        if spec == STDIN or (os.path.exists(spec) and not os.path.isfile(spec)):
-            continue  # a pipe can be read only once
-        own, *others = spec_files(spec)
-        if _is_same(output, own):
-            raise OutputError(output, "it holds the spec that is read")
-        if any(_is_same(output, other) for other in others):
-            raise OutputError(output, "it holds a spec that the one that is read extends")
-    if weights is not None and _is_same(output, weights):
-        raise OutputError(output, "it holds the weights that are read")
-
-
-def _is_same(output: Path, read: str | Path) -> bool:
-    """Whether two paths are of one file; where one is not there, whoever reads or writes it says
-    so."""
-    try:
-        return os.path.samefile(output, read)
-    except (OSError, ValueError):
-        return False
 
 
 def read_stdin_once(names: Sequence[str]) -> None:
@@ -279,16 +340,47 @@ def read_stdin_once(names: Sequence[str]) -> None:
         raise click.UsageError("standard input can be read only once")
 
 
-def put_out(content: str | bytes, path: Path | None) -> None:
-    """Write to a file, or to standard output where there is none."""
-    raw = content.encode() if isinstance(content, str) else content
+def put_out(content: str | bytes, path: Path | None, hint: str | None = None) -> None:
+    """Write to a file and say so, or to standard output where there is none.
+
+    ``hint`` is what to do with the file. Raises `OutputError` where it cannot be written, or is
+    one that the command has read.
+    """
+    # A file's name that is not UTF-8 comes out as the bytes that it is.
+    raw = content.encode(errors="surrogateescape") if isinstance(content, str) else content
     if path is None or str(path) == "-":
         if sys.stdout is None:
             raise OutputError(Path("-"), "standard output is closed")
         sys.stdout.buffer.write(raw)
         sys.stdout.buffer.flush()
     else:
+        note_output(path)
         write(path, raw)
+        tell_written(path, hint=hint)
+
+
+def tell_written(path: Path, *, more: int = 0, hint: str | None = None) -> None:
+    """Say on stderr that a file was written, and how many more; of streams nothing is said."""
+    if is_quiet() or is_stream(path):
+        return
+    others = f" and {more} more" if more else ""
+    say(f"archc: wrote {path}{others}", err=True)
+    if hint:
+        say(f"hint: {hint}", err=True)
+
+
+def is_stream(path: Path) -> bool:
+    """Whether a path leads to something that is open already, or to a pipe or a device."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        return True
+    step = os.path.abspath(path)
+    for _ in range(_MAX_LINKS):
+        if _STREAM.fullmatch(step):
+            return True
+        if not os.path.islink(step):
+            return False
+        step = os.path.normpath(os.path.join(os.path.dirname(step), os.readlink(step)))
+    return False
 
 
 def close_stdout() -> None:
@@ -315,14 +407,12 @@ def print_table(table: Table) -> None:
     if sys.stdout is None or not sys.stdout.isatty():
         put_out(table.text(), None)
         return
-    from rich.console import Console
-
     if table.title:
-        click.secho(table.title, bold=True)
-    width = max(map(len, table.text().splitlines()))
-    console = Console(highlight=False)
-    console.width = max(console.width, width + 2)
-    console.print(table.rich(), soft_wrap=True)
+        say_heading(table.title)
+    say("")
+    heading, *lines = table.lines()
+    say_heading(f" {heading}")
+    say(*(f" {line}" for line in lines), "")
 
 
 def put_out_tables(
@@ -331,10 +421,11 @@ def put_out_tables(
     """Print tables below each other, or write them to a file, as text or as Markdown."""
     if format_ == "table" and output is None:
         for index, table in enumerate(tables):
-            click.echo("\n" * (index > 0), nl=False)
+            if index:
+                say("")
             print_table(table)
         if notes:
-            put_out("\n" + "\n".join(notes) + "\n", None)
+            say("", *notes)
         return
     markdown = format_ == "markdown"
     texts = [table.markdown() if markdown else table.text() for table in tables]

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from archc.analysis import CONVENTIONS, DTYPES, LEVELS, Level
-from archc.cli.common import load_networks, output, specs, table_format
+from archc.cli.common import format_for, load_networks, output, specs, table_format
+from archc.cli.complete import DEVICES
 
 _TAKES = {
     "--by": (None, "--memory"),
@@ -31,9 +32,8 @@ _TAKES = {
 @click.option(
     "--convention",
     type=click.Choice(list(CONVENTIONS)),
-    default="multiply-adds",
-    show_default=True,
-    help="Whose FLOPs: the paper's, or what a tool prints for the same network.",
+    help="Whose FLOPs: the paper's, or what a tool prints for the same network. "
+    "[default: multiply-adds]",
 )
 @click.option("--explain", is_flag=True, help="All conventions: what each adds, by op kind.")
 @click.option("--memory", is_flag=True, help="Parameters, activations, gradients in bytes.")
@@ -41,6 +41,7 @@ _TAKES = {
 @click.option(
     "--roofline",
     metavar="DEVICE",
+    shell_complete=DEVICES,
     help="The least time of each layer on a device: h200-bf16, a100-tf32, ...",
 )
 @click.option(
@@ -60,9 +61,9 @@ def command(
     specs: tuple[str, ...],
     with_: tuple[str, ...],
     input_: str | None,
-    format_: str,
+    format_: str | None,
     by: Level | None,
-    convention: str,
+    convention: str | None,
     explain: bool,
     memory: bool,
     receptive_field: bool,
@@ -93,7 +94,14 @@ def command(
         }
     )
     _check_options(
-        view, {"--by": by, "--batch": batch, "--dtype": dtype, "--devices": devices}, convention
+        view,
+        {
+            "--by": by,
+            "--batch": batch,
+            "--dtype": dtype,
+            "--devices": devices,
+            "--convention": convention,
+        },
     )
     networks = load_networks(specs, with_, input_)
     from archc.cli import views
@@ -108,8 +116,8 @@ def command(
         found = views.Rooflines(networks, roofline, devices, batch or 1)
     else:
         level = by or ("stage" if len(specs) == 1 else "network")
-        found = views.Counts(networks, level, convention)
-    views.put_out_view(found, specs, format_, output)
+        found = views.Counts(networks, level, convention or "multiply-adds")
+    views.put_out_view(found, specs, format_for(format_, output), output)
 
 
 def _one_of(asked: Mapping[str, bool]) -> str | None:
@@ -120,14 +128,13 @@ def _one_of(asked: Mapping[str, bool]) -> str | None:
     return views[0] if views else None
 
 
-def _check_options(view: str | None, given: Mapping[str, object], convention: str) -> None:
+def _check_options(view: str | None, given: Mapping[str, object]) -> None:
     """Refuse options that a view would not heed."""
     if view == "--memory" and given["--by"] not in (None, "network", "layer"):
         raise click.UsageError("--memory goes by network or by layer")
-    options = {**given, "--convention": None if convention == "multiply-adds" else convention}
-    for name, value in options.items():
+    for name, value in given.items():
         if value is None or view in _TAKES[name]:
             continue
         if view is not None:
-            raise click.UsageError(f"{name} goes not with {view}")
+            raise click.UsageError(f"{name} cannot be used with {view}")
         raise click.UsageError(f"{name} is for {' and '.join(v for v in _TAKES[name] if v)}")

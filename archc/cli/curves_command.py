@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from archc.cli.common import put_out
+from archc.cli.common import OutputFile, put_out, quiet
 
 
 @click.command("curves")
@@ -15,10 +15,11 @@ from archc.cli.common import put_out
     "-o",
     "--output",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=OutputFile(),
     required=True,
     help="FILE.svg, FILE.png or FILE.pdf; written whole or not at all.",
 )
+@quiet
 @click.option("--split", is_flag=True, help="Training error on the left, test error on the right.")
 def command(runs: tuple[Path, ...], output: Path, split: bool) -> None:
     """Draw the training error (thin) and the test error (bold) of runs over each other.

@@ -10,13 +10,16 @@ import click
 from archc.cli.common import (
     SPEC,
     close_stdout,
+    format_for,
+    keep_quiet,
     load_networks,
-    output,
+    output_alone,
     put_out,
     put_out_tables,
     spec_options,
     table_format,
 )
+from archc.cli.terminal import say
 
 if TYPE_CHECKING:
     from archc.analysis import Comparison
@@ -29,14 +32,20 @@ SAME, DIFFERENT, TROUBLE = 0, 1, 2
 @click.argument("b", metavar="B", type=SPEC)
 @spec_options
 @table_format("csv has a row for every op that differs.")
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing; the exit code says it.")
-@output
+@click.option(
+    "-q",
+    "--quiet",
+    is_flag=True,
+    callback=keep_quiet,
+    help="Print nothing, the exit code says it; with -o, write FILE and say nothing.",
+)
+@output_alone
 def command(
     a: str,
     b: str,
     with_: tuple[str, ...],
     input_: str | None,
-    format_: str,
+    format_: str | None,
     quiet: bool,
     output: Path | None,
 ) -> int:
@@ -50,14 +59,12 @@ def command(
       archc diff imagenet/resnet50 imagenet/resnet101
       archc diff imagenet/resnet50 torchvision/resnet50 --format markdown
     """
-    if quiet and output is not None:
-        raise click.UsageError("--quiet goes not with -o: it prints nothing")
     try:
         from archc.analysis import compare
 
         found = compare(*load_networks([a, b], with_, input_))
-        if not quiet:
-            _print(found, (a, b), format_, output)
+        if not quiet or output is not None:
+            _print(found, (a, b), format_for(format_, output), output)
     except click.ClickException:
         raise
     except BrokenPipeError:
@@ -66,17 +73,15 @@ def command(
     except Exception as error:
         from archc.cli.errors import explain
 
-        for line in explain(error):
-            click.echo(line, err=True)
+        say(*explain(error), err=True)
         return TROUBLE
     return SAME if found.same else DIFFERENT
 
 
 def _print(found: Comparison, specs: tuple[str, str], format_: str, output: Path | None) -> None:
     from archc.tables import diff as tables
-    from archc.text import quote_name
 
-    a, b = (quote_name(spec) for spec in specs)
+    a, b = specs
     if format_ == "json":
         from archc.backends.jsontext import to_text
 

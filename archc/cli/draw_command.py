@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from archc.backends.figure import DPI, FORMATS, THEMES, DrawOptions, draw
-from archc.cli.common import load_networks, put_out, specs
+from archc.cli.common import OutputFile, load_networks, put_out, quiet, specs
 
 
 @click.command("draw")
@@ -16,10 +16,11 @@ from archc.cli.common import load_networks, put_out, specs
     "-o",
     "--output",
     metavar="FILE",
-    type=click.Path(path_type=Path, allow_dash=True),
+    type=OutputFile(allow_dash=True),
     required=True,
     help="FILE.svg, .png, .pdf or .dot; - with --format is standard output.",
 )
+@quiet
 @click.option("--format", "format_", type=click.Choice(FORMATS), help="[default: by extension]")
 @click.option("--fold", is_flag=True, help="Draw equal blocks in a row once, with their number.")
 @click.option("--blocks", is_flag=True, help="Draw the distinct blocks large, as Figure 5 does.")
@@ -62,6 +63,6 @@ def command(
     if dpi is not None and format_ != "png":
         raise click.UsageError("--dpi is for PNG: the other formats have no pixels")
     if fold and blocks:
-        raise click.UsageError("--fold goes not with --blocks, which draws each block once anyway")
+        raise click.UsageError("--fold cannot be used with --blocks, which draws each block once")
     networks = load_networks(specs, with_, input_)
     put_out(draw(networks, format_, DrawOptions(fold, blocks, theme, dpi or DPI)), output)

@@ -30,7 +30,8 @@ _PLAIN = (
 def explain(error: Exception) -> Iterator[str]:
     """The lines to print for an error."""
     if isinstance(error, SpecError):
-        yield from (diagnostic.render() for diagnostic in error.diagnostics)
+        for diagnostic in error.diagnostics:
+            yield from diagnostic.lines()
     elif isinstance(error, ConflictError):
         yield from (f"archc: error: {words}" for words in error.reasons)
         yield f"hint: {error.hint}"
@@ -39,13 +40,14 @@ def explain(error: Exception) -> Iterator[str]:
         if error.hint:
             yield f"hint: {error.hint}"
     elif isinstance(error, WeightsError):
-        yield str(error)
+        yield from f"archc: error: {error.file}: {error.message}".split("\n")
         if error.hint:
             yield f"hint: {error.hint}"
     elif isinstance(error, _PLAIN):
         yield f"archc: error: {error}"
     elif isinstance(error, OSError):
-        yield f"archc: error: cannot read or write: {reason(error)}"
+        which = f" {error.filename!r}" if isinstance(error.filename, str) else ""
+        yield f"archc: error: cannot read or write{which}: {reason(error)}"
     else:
-        yield f"archc: internal error: {type(error).__name__}: {error}"
+        yield f"archc: error: internal error: {type(error).__name__}: {error}"
         yield "hint: this is a fault of archc; ARCHC_DEBUG=1 shows where"

@@ -18,6 +18,7 @@ from archc.cli.common import (
     weights,
     workers,
 )
+from archc.cli.terminal import say
 
 if TYPE_CHECKING:
     from archc.training import Score, Subject
@@ -120,7 +121,7 @@ def _tell(name: str, found: Score, crops: int, format_: str) -> None:
         put_out(json.dumps(told, indent=1) + "\n", None)
         return
     views = "the centre of each" if crops == 1 else "10 crops of each"
-    click.echo(
+    say(
         f"{name}: {found.error:.2f} % of {found.images:,} images wrong, "
         f"{found.top5_error:.2f} % not among the first five ({views}), loss {found.loss:.4f}"
     )

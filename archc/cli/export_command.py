@@ -8,14 +8,17 @@ import click
 
 from archc.cli.common import (
     MAX_BATCH,
+    OutputFile,
     deploy,
     load_networks,
     put_out,
+    quiet,
     spec,
     tell_foldings,
     tell_weights,
     weights,
 )
+from archc.cli.terminal import say
 
 
 @click.command("export")
@@ -24,10 +27,11 @@ from archc.cli.common import (
     "-o",
     "--output",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=OutputFile(),
     required=True,
     help="FILE.onnx, or FILE.pt2 for torch.export.load; written whole or not at all.",
 )
+@quiet
 @weights
 @deploy
 @click.option(
@@ -72,7 +76,7 @@ def command(
         network, "onnx" if format_ == "onnx" else "pt2", checkpoint, deploy=deploy, batch=batch
     )
     if checkpoint is None:
-        click.echo("archc: the weights are freshly initialised; --weights gives others", err=True)
+        say("archc: the weights are freshly initialised; --weights gives others", err=True)
     else:
         tell_weights(network, checkpoint, deploy=deploy)
     if deploy:

@@ -7,8 +7,10 @@ from pathlib import Path
 import click
 
 from archc.cli.common import (
-    load_networks,
+    OutputFile,
     put_out,
+    quiet,
+    read_specs,
     spec,
     tell_foldings,
     tell_weights,
@@ -22,10 +24,11 @@ from archc.cli.common import (
     "-o",
     "--output",
     metavar="FILE.safetensors",
-    type=click.Path(path_type=Path),
+    type=OutputFile(),
     required=True,
     help="Where the folded weights go, whole or not at all.",
 )
+@quiet
 def command(
     spec: str, with_: tuple[str, ...], input_: str | None, weights: str, output: Path
 ) -> None:
@@ -41,14 +44,19 @@ def command(
     """
     if output.suffix.lower() != ".safetensors":
         raise click.BadParameter(f"{str(output)!r} does not end in .safetensors", param_hint="'-o'")
-    (network,) = load_networks([spec], with_, input_)
+    from archc.compile import compile_spec
+
+    (read,) = read_specs([spec], with_, input_)
+    network = compile_spec(read)
     from archc.live import require_torch
 
     require_torch("folding weights")
     from archc.weights import deploy_weights, read_checkpoint
     from archc.weights.files import to_safetensors
+    from archc.weights.origin import describe_origin
 
     checkpoint = read_checkpoint(weights)
-    put_out(to_safetensors(deploy_weights(network, checkpoint)), output)
+    content = to_safetensors(deploy_weights(network, checkpoint), describe_origin(read))
     tell_weights(network, checkpoint, deploy=True)
     tell_foldings(network, checkpoint)
+    put_out(content, output)

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from archc.cli.common import print_table
+from archc.cli.common import print_table, put_out
+from archc.cli.terminal import say
 
 
 def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -47,13 +48,13 @@ def command(groups: tuple[str, ...], format_: str) -> None:
     wanted = {group.rstrip("/") for group in groups}
     names = [name for name in names if not wanted or name.split("/")[0] in wanted]
     if format_ == "names":
-        click.echo("\n".join(names))
+        say(*names)
         return
     rows = [_row(name) for name in names]
     if format_ == "json":
         from archc.backends.jsontext import to_text
 
-        click.echo(to_text(rows), nl=False)
+        put_out(to_text(rows), None)
         return
     from archc.backends.numbers import in_short
     from archc.backends.table import Column, Table

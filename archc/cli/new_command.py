@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from archc.cli.common import SPEC, put_out
+from archc.cli.common import SPEC, OutputFile, is_stream, put_out, quiet
 
 
 @click.command("new")
@@ -17,12 +17,18 @@ from archc.cli.common import SPEC, put_out
     "-o",
     "--output",
     metavar="FILE",
-    type=click.Path(path_type=Path, allow_dash=True),
+    type=OutputFile(allow_dash=True),
     help="[default: NAME.yaml]",
 )
+@quiet
 @click.option("--force", is_flag=True, help="Overwrite FILE.")
 def command(name: str, parent: str, output: Path | None, force: bool) -> None:
     """Write a variant of a spec to start from: three lines, with comments.
+
+    NAME may be the path of the file, too: nets/resnet65 and nets/resnet65.yaml are the spec
+    resnet65 in nets/. Editors complete the file by the schema that its first line names: the
+    nearest archc.schema.json in its folder or above (`archc schema -o archc.schema.json`), or
+    else the one that is installed.
 
     \b
     Examples:
@@ -30,17 +36,13 @@ def command(name: str, parent: str, output: Path | None, force: bool) -> None:
       archc count resnet65.yaml
     """
     from archc.build import ConflictError
-    from archc.files import write
-    from archc.spec.variant import variant
+    from archc.spec.variant import name_and_path, variant
 
     if parent == "-":
         raise click.BadParameter("nothing can extend standard input", param_hint="'--from'")
-    path = output or Path(f"{name}.yaml")
+    name, usual = name_and_path(name)
+    path = output or usual
     text = variant(name, parent, path)
-    if str(path) == "-":
-        put_out(text, None)
-        return
-    if path.exists() and not force:
+    if str(path) != "-" and path.exists() and not (force or is_stream(path)):
         raise ConflictError([f"{str(path)!r} is there already"], "`--force` overwrites it")
-    write(path, text.encode())
-    click.echo(f"{path}: edit it, then `archc count {shlex.quote(str(path))}`")
+    put_out(text, path, hint=f"edit it, then `archc count {shlex.quote(str(path))}`")

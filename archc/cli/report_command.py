@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from archc.cli.common import load_networks, put_out, specs
+from archc.cli.common import OutputFile, load_networks, put_out, quiet, specs
 
 
 @click.command("report")
@@ -15,10 +15,11 @@ from archc.cli.common import load_networks, put_out, specs
     "-o",
     "--output",
     metavar="FILE.html",
-    type=click.Path(path_type=Path, allow_dash=True),
+    type=OutputFile(allow_dash=True),
     required=True,
     help="The file, written whole or not at all; - is standard output.",
 )
+@quiet
 @click.option(
     "--fold/--no-fold",
     default=None,
@@ -44,6 +45,5 @@ def command(
         raise click.BadParameter(f"{str(output)!r} does not end in .html", param_hint="'-o'")
     networks = load_networks(specs, with_, input_)
     from archc.report import report
-    from archc.text import quote_name
 
-    put_out(report(networks, [quote_name(spec) for spec in specs], fold=fold), output)
+    put_out(report(networks, specs, fold=fold), output)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from archc.cli.common import output, put_out, spec
+from archc.cli.common import output, put_out, spec, tell_notes
 
 
 @click.command("show")
@@ -25,4 +25,4 @@ def command(spec: str, with_: tuple[str, ...], input_: str | None, output: Path 
     from archc.spec import load_spec
     from archc.spec.show import show
 
-    put_out(show(load_spec(spec, with_, input_)), output)
+    put_out(show(tell_notes(load_spec(spec, with_, input_))), output)

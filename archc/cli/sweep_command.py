@@ -5,17 +5,29 @@ from __future__ import annotations
 import shlex
 import signal
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from archc.cli.common import print_table, progress_bar, put_out, spec, table_format
+from archc.cli.common import (
+    OutputFile,
+    print_table,
+    progress_bar,
+    put_out,
+    quiet,
+    spec,
+    table_format,
+    tell_notes,
+    tell_written,
+)
+from archc.cli.complete import ATTRIBUTES, BOUNDS, COLUMNS
+from archc.cli.terminal import say
 
 if TYPE_CHECKING:
     from archc.backends.table import Cell, Table
-    from archc.spec import Source
     from archc.sweeps import Bounds, Outcome, Plan
     from archc.sweeps.axes import Choice
     from archc.sweeps.plan import Numbers
@@ -34,13 +46,29 @@ _REASONS = 5
     metavar="NAME=VALUES",
     multiple=True,
     required=True,
+    shell_complete=ATTRIBUTES,
     help="A stage attribute and its values: depth=2..8:2, depth[3]=4,6,23, width=x0.5..x2:0.25.",
 )
-@click.option("--max", "most", metavar="NAME=N", multiple=True, help="multiply_adds=4G, ...")
-@click.option("--min", "least", metavar="NAME=N", multiple=True, help="params=20M, layers=50, ...")
+@click.option(
+    "--max",
+    "most",
+    metavar="NAME=N",
+    multiple=True,
+    shell_complete=BOUNDS,
+    help="multiply_adds=4G, ...",
+)
+@click.option(
+    "--min",
+    "least",
+    metavar="NAME=N",
+    multiple=True,
+    shell_complete=BOUNDS,
+    help="params=20M, layers=50, ...",
+)
 @click.option(
     "--sort",
     metavar="NAME|-NAME",
+    shell_complete=COLUMNS,
     help="layers, params or multiply_adds; -params is most first. [default: multiply_adds]",
 )
 @click.option(
@@ -57,14 +85,15 @@ _REASONS = 5
     "-o",
     "--output",
     metavar="FILE.csv|FILE.json",
-    type=click.Path(path_type=Path),
+    type=OutputFile(),
     help="Every variant within the bounds, as they come, or in the order of --sort.",
 )
-@table_format("How the best few are shown.")
+@quiet
+@table_format("How the best few are shown; csv has the columns of FILE.csv.", default="table")
 @click.option(
     "--plot",
     metavar="FILE.svg|png|pdf",
-    type=click.Path(path_type=Path),
+    type=OutputFile(),
     help="Parameters against multiply-adds, the Pareto front marked.",
 )
 @click.option(
@@ -85,7 +114,7 @@ def command(
     top: int,
     limit: int,
     output: Path | None,
-    format_: str,
+    format_: str | None,
     plot: Path | None,
     write: Path | None,
     force: bool,
@@ -109,10 +138,12 @@ def command(
 
     plan = _plan(spec, with_, input_, vary, limit)
     bounds, order = parse_bounds(least, most), parse_order(sort or BY)
-    _check_targets(plan.source, plot, write)
+    _check_targets(plan, spec, plot, write)
     outcome = _run(plan, bounds, order, top, output, sort_rows=sort is not None)
-    _tell(plan, outcome, output)
-    if outcome.kept or format_ != "table":
+    _tell(plan, outcome)
+    if output is not None:
+        tell_written(output)
+    if outcome.kept or format_ not in (None, "table"):
         _show(plan, outcome, sort or BY, format_)
     if plot is not None and outcome.kept:
         _plot(plan, outcome, plot)
@@ -136,7 +167,7 @@ def _plan(
     from archc.sweeps import Plan, SweepError, parse_axes
 
     source = open_spec(spec)
-    axes = parse_axes(vary, Plan(source, (), with_, input_).spec)
+    axes = parse_axes(vary, tell_notes(Plan(source, (), with_, input_).spec))
     plan = Plan(source, axes, with_, input_)
     if plan.count > limit:
         ways = " x ".join(f"{axis.values.count:,} of {axis.name}" for axis in axes)
@@ -179,12 +210,17 @@ def _check_names(output: Path | None, plot: Path | None) -> None:
             raise click.BadParameter(message, param_hint=option)
 
 
-def _check_targets(source: Source, plot: Path | None, write: Path | None) -> None:
+def _check_targets(plan: Plan, spec: str, plot: Path | None, write: Path | None) -> None:
     """Find out before the sweep what can be known of what comes after it."""
     from archc.files import OutputError
 
+    source = plan.source
     if write is not None and (source.path is None or not Path(source.path).is_file()):
         raise click.BadParameter("only a file can be extended", param_hint="'--write'")
+    if write is not None:
+        from archc.spec.variant import reference
+
+        reference(spec, write / "variant.yaml")
     for folder in (write, None if plot is None else plot.parent):
         if folder is not None and folder.exists() and not folder.is_dir():
             raise OutputError(folder, "it is no folder")
@@ -194,10 +230,21 @@ def _check_targets(source: Source, plot: Path | None, write: Path | None) -> Non
         require_matplotlib()
         if plot.is_dir():
             raise OutputError(plot, "it is a folder")
+    if write is not None:
+        _check_specs(plan, write)
+
+
+def _check_specs(plan: Plan, folder: Path) -> None:
+    """Refuse a folder where a variant may take the place of a spec that was read."""
+    from archc.inputs import inputs_in, note_output
+    from archc.sweeps.specs import variants_called
+
+    for name in variants_called(plan, inputs_in(folder)):
+        note_output(folder / name)
 
 
 class _Signals:
-    """While it is entered, Ctrl-C and SIGTERM are noted instead of breaking in anywhere.
+    """While it is entered, Ctrl-C, SIGTERM and SIGHUP are noted instead of breaking in anywhere.
 
     A second Ctrl-C breaks in.
     """
@@ -207,7 +254,10 @@ class _Signals:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> _Signals:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            numbers.append(signal.SIGHUP)  # nohup would have it ignored
+        for number in numbers:
             self._before[number] = signal.signal(number, self._note)
         return self
 
@@ -219,13 +269,13 @@ class _Signals:
         """Whether one has come."""
         return self.came
 
-    def _note(self, _number: int, _frame: FrameType | None) -> None:
-        if self.came:
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        if self.came and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.came = True
 
 
-def _tell(plan: Plan, outcome: Outcome, output: Path | None) -> None:
+def _tell(plan: Plan, outcome: Outcome) -> None:
     """Say on stderr what came of it."""
     from archc.sweeps.axes import shown
 
@@ -237,16 +287,14 @@ def _tell(plan: Plan, outcome: Outcome, output: Path | None) -> None:
         words.append(f"{outcome.kept:,} within the bounds")
     if outcome.unbuildable:
         words.append(f"{outcome.unbuildable:,} cannot be built")
-    if output is not None:
-        words.append(f"{outcome.kept:,} in {output}")
-    click.echo(f"archc: {'interrupted: ' * outcome.interrupted}{', '.join(words)}", err=True)
+    say(f"archc: {'interrupted: ' * outcome.interrupted}{', '.join(words)}", err=True)
     reasons = sorted(outcome.faults.values(), key=lambda fault: -fault[0])
     for count, first in reasons[:_REASONS]:
         pairs = zip(plan.axes, first.settings, strict=True)
         settings = " ".join(f"{axis.name}={shown(choice)}" for axis, choice in pairs)
-        click.echo(f"  {count:,}: {first.reason} (first with {settings})", err=True)
+        say(f"  {count:,}: {first.reason} (first with {settings})", err=True)
     if len(reasons) > _REASONS:
-        click.echo(f"  and for {len(reasons) - _REASONS:,} more reasons", err=True)
+        say(f"  and for {len(reasons) - _REASONS:,} more reasons", err=True)
 
 
 def _table(plan: Plan, outcome: Outcome, sort: str) -> Table:
@@ -278,10 +326,11 @@ def _cell(choice: Choice) -> Cell:
     return choice if type(choice) is int else shown(choice)
 
 
-def _show(plan: Plan, outcome: Outcome, sort: str, format_: str) -> None:
+def _show(plan: Plan, outcome: Outcome, sort: str, format_: str | None) -> None:
+    from archc.sweeps.plan import METRICS
+
     if format_ == "json":
         from archc.backends.jsontext import to_text
-        from archc.sweeps.plan import METRICS
         from archc.sweeps.rows import plain
 
         keys = [*(axis.name for axis in plan.axes), *METRICS]
@@ -290,7 +339,9 @@ def _show(plan: Plan, outcome: Outcome, sort: str, format_: str) -> None:
         return
     table = _table(plan, outcome, sort)
     if format_ == "csv":
-        put_out(table.csv(), None)
+        width = len(plan.axes) + len(METRICS)  # the columns of RowsFile; the rest is for people
+        cells = tuple(row[:width] for row in table.rows)
+        put_out(replace(table, columns=table.columns[:width], rows=cells).csv(), None)
     elif format_ == "markdown":
         put_out(table.markdown(), None)
     else:
@@ -298,7 +349,6 @@ def _show(plan: Plan, outcome: Outcome, sort: str, format_: str) -> None:
 
 
 def _plot(plan: Plan, outcome: Outcome, path: Path) -> None:
-    from archc.files import write
     from archc.plots import plot_format
     from archc.sweeps import Plan, Variant
     from archc.sweeps.plot import Points, plot
@@ -306,22 +356,25 @@ def _plot(plan: Plan, outcome: Outcome, path: Path) -> None:
     own = next(Plan(plan.source, (), plan.with_, plan.input_).variants())
     base = (own.numbers[1], own.numbers[2]) if isinstance(own, Variant) else None
     points = Points(plan.spec.header.name, *outcome.points, base)
-    write(path, plot(points, plot_format(path)))
-    click.echo(f"archc: plotted {outcome.kept:,} variants in {path}", err=True)
+    put_out(plot(points, plot_format(path)), path)
 
 
 def _write(plan: Plan, outcome: Outcome, spec: str, folder: Path, force: bool) -> None:
     from archc.build import ConflictError
     from archc.files import write_all
+    from archc.inputs import note_output
     from archc.sweeps.specs import variant_specs
 
     texts = variant_specs(plan, outcome.best, spec, folder)
     contents = {path: text.encode() for path, text in texts.items()}
+    for path in contents:
+        note_output(path)
     taken = [p for p, raw in contents.items() if p.is_file() and p.read_bytes() != raw]
     if taken and not force:
         reasons = [f"{str(path)!r} is there already, and is another" for path in taken]
         raise ConflictError(reasons, "`--force` overwrites it")
     write_all(contents)
     first = next(iter(contents))
-    more = f" and {len(contents) - 1} more" if len(contents) > 1 else ""
-    click.echo(f"archc: wrote {first}{more}; `archc count {shlex.quote(str(first))}`", err=True)
+    tell_written(
+        first, more=len(contents) - 1, hint=f"`archc count {shlex.quote(str(first))}` counts it"
+    )

@@ -9,11 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from archc.cli.common import data, device_or_auto, recipe, spec, workers
+from archc.cli.common import (
+    data,
+    device_or_auto,
+    quiet,
+    recipe,
+    spec,
+    tell_notes,
+    tell_written,
+    workers,
+)
+from archc.cli.complete import SETTINGS
+from archc.cli.terminal import say
 from archc.devices import PRECISIONS
+from archc.text import visible
 
 if TYPE_CHECKING:
     from archc.training import Progress, Trained
+
+WEIGHTS = "weights.safetensors"
+"""What a run ends with."""
 
 
 @click.command("train")
@@ -24,6 +39,7 @@ if TYPE_CHECKING:
     "settings",
     metavar="KEY=VALUE",
     multiple=True,
+    shell_complete=SETTINGS,
     help="Change the recipe: iterations=2000, learning_rate.at=[1000,1500].",
 )
 @data
@@ -33,6 +49,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="The folder of the run. [default: runs/SPEC-RECIPE]",
 )
+@quiet
 @click.option(
     "--devices",
     metavar="N",
@@ -92,39 +109,48 @@ def command(
     from archc.live import require_torch
     from archc.recipes import load_recipe
     from archc.spec import load_spec
-    from archc.text import quote_name
 
     if spec == "-" and options["devices"] > 1:
         raise click.BadParameter("several processes cannot read standard input", param_hint="SPEC")
     options["compile"] = options.pop("compile_")
-    loaded = load_spec(spec, with_, input_)
+    loaded = tell_notes(load_spec(spec, with_, input_))
     chosen = load_recipe(recipe, settings)
     require_torch("training")
     from archc.training import TrainOptions, train
 
     folder = out or Path("runs") / f"{loaded.header.name}-{chosen.name}"
+    before = _modified(folder / WEIGHTS)
     with _Shown(loaded.header.name, chosen.header.iterations) as shown:
         try:
             trained = train(loaded, chosen, data, folder, TrainOptions(**options), shown)
         except Interrupted as error:
             shown.close()
             name = signal.Signals(error.signal).name
-            click.echo(
+            say(
                 f"archc: {name}: saved at iteration {error.iteration:,} in "
-                f"{quote_name(str(folder))}; --resume goes on",
+                f"{folder}; --resume goes on",
                 err=True,
             )
             return 128 + error.signal
     if trained.is_first:
         _tell(trained)
+        if _modified(folder / WEIGHTS) != before:
+            tell_written(folder / WEIGHTS)
     return 0
 
 
-def _tell(trained: Trained) -> None:
-    from archc.text import quote_name
+def _modified(file: Path) -> tuple[int, int] | None:
+    """What changes whenever a file is written; None where there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
+
+def _tell(trained: Trained) -> None:
     error = f", test error {trained.test.error:.2f} %" if trained.test else ""
-    click.echo(f"{quote_name(str(trained.folder))}: {trained.iteration:,} iterations{error}")
+    say(f"{trained.folder}: {trained.iteration:,} iterations{error}")
 
 
 _WIDE = 110
@@ -167,7 +193,7 @@ class _Shown:
         if self._bar is not None:
             self._bar.console.print(line, highlight=False, soft_wrap=True)
         else:
-            click.echo(line)
+            say(line)
         if sys.stdout is not None:
             sys.stdout.flush()
 
@@ -175,10 +201,10 @@ class _Shown:
         """Print a remark."""
         if self._bar is not None:
             self._bar.console.print(
-                f"archc: {words}", highlight=False, markup=False, soft_wrap=True
+                visible(f"archc: {words}"), highlight=False, markup=False, soft_wrap=True
             )
         else:
-            click.echo(f"archc: {words}", err=True)
+            say(f"archc: {words}", err=True)
 
 
 def _told(progress: Progress) -> str:

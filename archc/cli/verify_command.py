@@ -15,18 +15,22 @@ from archc.cli.common import (
     deploy,
     device,
     load_networks,
-    print_table,
     put_out,
     specs,
     weights,
     with_progress,
 )
+from archc.cli.terminal import say, say_heading
 from archc.running import BACKENDS
 
 if TYPE_CHECKING:
     from archc.verify import Fault, Report, Row
 
 MAX_FAULTS = 20
+_RULE = 73
+"""How long the line below the head of the table is; the results are not yet known then."""
+_CHECK = len("running statistics")
+"""How wide the names of checks are at the most."""
 _MARKS: dict[bool | None, str] = {True: "✓", False: "✗", None: "–"}
 _MARKS_IN_ASCII: dict[bool | None, str] = {True: "ok", False: "no", None: "-"}
 
@@ -103,13 +107,24 @@ def command(
 
     options = Options(device, batch, backend)
     reports: list[Report] = []
-    for one, network in with_progress(list(zip(specs, networks, strict=True)), "verifying"):
+    pairs = list(zip(specs, networks, strict=True))
+    for spec, network in with_progress(pairs, "verifying") if format_ == "json" else pairs:
         checkpoint = None if weights is None else read_checkpoint(weights)
+        checks = _Checks(spec, path, device) if format_ == "table" else None
+        if checks and reports:
+            say("")
         with redirect_stdout(sys.stderr):  # whatever a source prints
-            report = verify(network, checkpoint, options, source=text, file=path, deploy=deploy)
-        if format_ == "table":
-            click.echo("\n" * bool(reports), nl=False)
-            _show(one, report, path)
+            report = verify(
+                network,
+                checkpoint,
+                options,
+                source=text,
+                file=path,
+                deploy=deploy,
+                done=checks.show if checks else None,
+            )
+        if checks:
+            checks.end(report)
         reports.append(report)
     if format_ == "json":
         from archc.backends.jsontext import to_text
@@ -119,20 +134,43 @@ def command(
     return 0 if all(report.passed for report in reports) else 1
 
 
-def _show(spec: str, report: Report, file: str | None) -> None:
-    from archc.backends.table import Column, Table
+class _Checks:
+    """The table of a network's checks, each row printed as soon as the check is done."""
 
-    marks = _MARKS if can_show("✓✗–") else _MARKS_IN_ASCII
-    columns = (Column("", "passed"), Column("check", "check"), Column("result", "result"))
-    rows = tuple((marks[row.passed], row.check, row.number) for row in report.rows)
-    title = f"{spec}: {'verified' if report.passed else 'differs from its graph'}"
-    if file is not None:
-        title = f"{file}: {'verified as' if report.passed else 'differs from'} {spec}"
-    print_table(Table(columns, rows, f"{title} on {report.device}"))
-    lines = (
-        f"{marks[False]} {row.check}: {fault}\n" for row in report.rows for fault in _told(row)
-    )
-    put_out("".join(lines), None)
+    def __init__(self, spec: str, file: str | None, device: str):
+        self._spec, self._file, self._device = spec, file, device
+        self._out = sys.stdout
+        self._marks = _MARKS if can_show("✓✗–─") else _MARKS_IN_ASCII
+        self._has_begun = False
+
+    def show(self, row: Row) -> None:
+        """Print a row, below the head of the table if it is the first."""
+        with redirect_stdout(self._out):
+            if not self._has_begun:
+                self._begin()
+            say(self._line(self._marks[row.passed], row.check, row.number))
+            if self._out is not None:
+                self._out.flush()
+
+    def _begin(self) -> None:
+        self._has_begun = True
+        say_heading(f"{self._file or self._spec} on {self._device}")
+        say(self._line("", "check", "result"))
+        say(("─" if self._marks is _MARKS else "-") * _RULE)
+
+    def _line(self, mark: str, check: str, result: str) -> str:
+        first, second = max(map(len, self._marks.values())), _CHECK
+        return f"{mark:<{first}}   {check:<{second}}   {result}".rstrip()
+
+    def end(self, report: Report) -> None:
+        """Print the faults, and what came of it all."""
+        verdict = f"{self._spec}: {'verified' if report.passed else 'differs from its graph'}"
+        if self._file is not None:
+            relation = "verified as" if report.passed else "differs from"
+            verdict = f"{self._file}: {relation} {self._spec}"
+        for row in report.rows:
+            say(*[f"{self._marks[False]} {row.check}: {fault}" for fault in _told(row)])
+        say(f"{verdict} on {report.device}")
 
 
 def _told(row: Row) -> Iterator[Fault | str]:

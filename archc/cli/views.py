@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import click
-
 from archc.analysis import (
     Level,
     count,
@@ -21,11 +19,11 @@ from archc.analysis import (
 from archc.backends.jsontext import to_text
 from archc.backends.table import Table
 from archc.cli.common import put_out, put_out_tables
+from archc.cli.terminal import say
 from archc.graph import Network
 from archc.hardware import find_device
 from archc.tables import counts as count_tables
 from archc.tables import views as tables
-from archc.text import quote_name
 
 
 class View(ABC):
@@ -54,9 +52,8 @@ class View(ABC):
 
 def put_out_view(view: View, specs: Sequence[str], format_: str, output: Path | None) -> None:
     """Print a view, or write it to a file."""
-    names = [quote_name(spec) for spec in specs]
-    for line in view.warnings(names):
-        click.echo(f"archc: {line}", err=True)
+    for line in view.warnings(specs):
+        say(f"archc: {line}", err=True)
     if format_ == "json":
         records = [
             {"name": record["name"], "spec": spec, **record}
@@ -64,9 +61,9 @@ def put_out_view(view: View, specs: Sequence[str], format_: str, output: Path | 
         ]
         put_out(to_text(records), output)
     elif format_ == "csv":
-        put_out(view.csv(names).csv(), output)
+        put_out(view.csv(specs).csv(), output)
     else:
-        put_out_tables(view.tables(names), format_, output, view.notes(names))
+        put_out_tables(view.tables(specs), format_, output, view.notes(specs))
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from archc.cli.common import spec
+from archc.cli.terminal import say
 
 
 @click.command("watch")
@@ -37,7 +38,6 @@ def command(
     if spec == "-":
         raise click.BadParameter("standard input cannot be watched", param_hint="'SPEC'")
     from archc.spec.files import open_spec
-    from archc.text import quote_name
     from archc.watch import Preview, serve
 
     open_spec(spec)
@@ -45,8 +45,11 @@ def command(
 
     def ready(address: str) -> None:
         for fault in preview.state.faults:
-            click.echo(fault, err=True)
-        click.echo(f"{address} shows {quote_name(spec)}; Ctrl-C stops it")
+            say(*fault.split("\n"), err=True)
+        say(f"{address} shows {spec}; Ctrl-C stops it")
 
-    serve(preview, port, ready)
-    click.echo("archc: stopped", err=True)
+    def warn(words: str) -> None:
+        say(f"archc: {words}", err=True)
+
+    serve(preview, port, ready, warn)
+    say("archc: stopped", err=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from archc.graph.network import Network, Node
-from archc.graph.ops import Add, Input, ShapeError
+from archc.graph.ops import Add, Input, Shape, ShapeError
 
 
 class LintError(AssertionError):
@@ -22,10 +22,12 @@ def lint(network: Network) -> Network:
         raise LintError("the network has no nodes")
     unread: dict[str, None] = {}
     seen: set[str] = set()
+    inferred: dict[tuple[int, tuple[Shape, ...]], Shape] = {}
     for key, node in network.nodes.items():
         if key != node.id:
             raise LintError(f"node {node.id!r} stands under the id {key!r}")
-        _check_node(network, node, seen)
+        _check_wiring(node, seen)
+        _check_shape(network, node, inferred)
         for source in node.inputs:
             unread.pop(source, None)
         unread[node.id] = None
@@ -36,7 +38,7 @@ def lint(network: Network) -> Network:
     return network
 
 
-def _check_node(network: Network, node: Node, seen: set[str]) -> None:
+def _check_wiring(node: Node, seen: set[str]) -> None:
     if isinstance(node.op, Input):
         if seen or node.inputs:
             what = "does not come first" if seen else "reads something"
@@ -44,20 +46,32 @@ def _check_node(network: Network, node: Node, seen: set[str]) -> None:
         return
     if not node.inputs:
         raise LintError(f"{node.id!r} reads nothing")
-    if (len(node.inputs) > 1) != isinstance(node.op, Add):
-        count = len(node.inputs)
+    count = len(node.inputs)
+    if (count > 1) != isinstance(node.op, Add):
         raise LintError(f"{node.id!r} reads {count} nodes: a sum reads several, other ops one")
-    if len(set(node.inputs)) != len(node.inputs):
+    if count > 1 and len(set(node.inputs)) != count:
         raise LintError(f"{node.id!r} reads a node twice")
     for source in node.inputs:
         if source not in seen:
             raise LintError(f"{node.id!r} reads {source!r}, which does not stand before it")
-    try:
-        inferred = node.op.infer(*[network.nodes[source].output_shape for source in node.inputs])
-    except ShapeError as error:
-        raise LintError(f"{node.id!r}: {error.message}") from error
-    if inferred != node.output_shape:
-        raise LintError(f"{node.id!r} has shape {node.output_shape}, its op infers {inferred}")
+
+
+def _check_shape(
+    network: Network, node: Node, inferred: dict[tuple[int, tuple[Shape, ...]], Shape]
+) -> None:
+    if not node.inputs:
+        return
+    shapes = tuple([network.nodes[source].output_shape for source in node.inputs])
+    # Equal blocks share their ops: each is asked once for the same shapes. The network holds all
+    # its ops, so that no two of them have the same `id` here.
+    key = (id(node.op), shapes)
+    if key not in inferred:
+        try:
+            inferred[key] = node.op.infer(*shapes)
+        except ShapeError as error:
+            raise LintError(f"{node.id!r}: {error.message}") from error
+    if (shape := inferred[key]) != node.output_shape:
+        raise LintError(f"{node.id!r} has shape {node.output_shape}, its op infers {shape}")
 
 
 def _check_paths(ids: set[str]) -> None:

@@ -143,7 +143,10 @@ class Network:
         """For each id, the most convolutions and linear layers on a way to it, itself included."""
         depths: dict[str, int] = {}
         for node in self.nodes.values():
-            below = max((depths[source] for source in node.inputs), default=0)
+            if len(node.inputs) == 1:  # as most have, and the rest costs ten times as much
+                below = depths[node.inputs[0]]
+            else:
+                below = max((depths[source] for source in node.inputs), default=0)
             depths[node.id] = below + node.is_layer
         return MappingProxyType(depths)
 
@@ -162,6 +165,8 @@ class Network:
 
     def main_input(self, node: Node) -> str:
         """Of a node's inputs the one with the most layers above it, the first of equals."""
+        if len(node.inputs) == 1:
+            return node.inputs[0]
         return max(node.inputs, key=self.depths.__getitem__)
 
     def _repr_html_(self) -> str | None:
@@ -241,6 +246,7 @@ class FragmentBuilder:
         self.last = Fragment.INPUT
         self._shapes: dict[str, Shape] = {Fragment.INPUT: input_shape}
         self._steps: list[Step] = []
+        self._fault: ShapeError | None = None
 
     def shape(self, name: str | None = None) -> Shape:
         """The output shape of a step, or of the last one."""
@@ -249,24 +255,46 @@ class FragmentBuilder:
     def add(self, name: str, op: Op, *inputs: str) -> str:
         """Append an op on the named inputs (default: the last step) and return its name.
 
-        Raises `ShapeError` where the shapes do not fit, ValueError for a name that is taken.
+        Raises `ShapeError` where the shapes do not fit, ValueError for a name that is taken. A
+        fault that leaves the op's output known is raised by `build` only.
         """
         if name in self._shapes:
             raise ValueError(f"there is a step {name!r} already")
         inputs = inputs or (self.last,)
-        shape = op.infer(*(self._shapes[source] for source in inputs))
+        try:
+            shape = op.infer(*(self._shapes[source] for source in inputs))
+        except ShapeError as error:
+            if error.otherwise is None:
+                raise (self._failure(None) if self._fault else error) from None
+            self.refuse(error)
+            shape = error.otherwise
         if op.params > MAX_PARAMS:
-            raise ShapeError(
-                f"{op.params:,} parameters in one layer are more than the {MAX_PARAMS:,} allowed"
-            )
+            what = f"{op.params:,} parameters in one layer are more than the {MAX_PARAMS:,} allowed"
+            self.refuse(ShapeError(what))
         self._steps.append(Step(name, op, inputs, shape))
         self._shapes[name] = shape
         self.last = name
         return name
 
+    def refuse(self, fault: ShapeError) -> None:
+        """Have `build` raise this fault, if it is the first; until then all goes on without it."""
+        self._fault = self._fault or fault
+
     def build(self, label: str | None = None) -> Fragment:
-        """The finished piece; its output is the last step's."""
-        return Fragment(self.input_shape, tuple(self._steps), label)
+        """The finished piece; its output is the last step's.
+
+        Raises the piece's first `ShapeError`, ``otherwise`` being the shape of the piece.
+        """
+        fragment = Fragment(self.input_shape, tuple(self._steps), label)
+        if self._fault is not None:
+            raise self._failure(fragment.output_shape)
+        return fragment
+
+    def _failure(self, otherwise: Shape | None) -> ShapeError:
+        """The first fault, as one of the piece."""
+        assert self._fault is not None
+        self._fault.otherwise = otherwise
+        return self._fault
 
 
 @dataclass

@@ -24,14 +24,23 @@ class ShapeError(ValueError):
     """An op cannot take the shape it is given.
 
     ``attribute`` names what the author wrote that is at fault (``"kernel"``, ``"groups"``), where
-    one thing is; ``hint`` says what to do about it.
+    one thing is; ``hint`` says what to do about it. ``otherwise`` is the shape that would be put
+    out if this fault were ignored, where that is known: what comes next can be checked with it.
     """
 
-    def __init__(self, message: str, *, attribute: str | None = None, hint: str | None = None):
+    def __init__(
+        self,
+        message: str,
+        *,
+        attribute: str | None = None,
+        hint: str | None = None,
+        otherwise: Shape | None = None,
+    ):
         super().__init__(message)
         self.message = message
         self.attribute = attribute
         self.hint = hint
+        self.otherwise = otherwise
 
 
 def describe(shape: Shape) -> str:
@@ -70,7 +79,17 @@ class Op:
     @property
     def numbers(self) -> dict[str, int | float | bool]:
         """The op's own numbers, under torch's names and in the order of its fields."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: getattr(self, name) for name in _field_names(type(self))}
+
+
+_FIELD_NAMES: dict[type, tuple[str, ...]] = {}
+"""By class: dataclasses finds them anew whenever it is asked."""
+
+
+def _field_names(op: type[Op]) -> tuple[str, ...]:
+    if op not in _FIELD_NAMES:
+        _FIELD_NAMES[op] = tuple([field.name for field in fields(op)])
+    return _FIELD_NAMES[op]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,19 +121,22 @@ class Conv2d(Op):
         _require_map(x, "a convolution")
         if x[0] != self.in_channels:
             raise ShapeError(f"a convolution of {self.in_channels} channels meets {x[0]} channels")
+        out = (self.out_channels, *_slide(x, self.kernel_size, self.stride, self.padding))
         for name, channels in (("input", self.in_channels), ("output", self.out_channels)):
             if channels % self.groups:
                 raise ShapeError(
                     f"{self.groups} groups do not divide {channels} {name} channels",
                     attribute="groups",
                     hint=f"groups must divide both {self.in_channels} and {self.out_channels}",
+                    otherwise=out,
                 )
         if self.out_channels > MAX_CHANNELS:
             raise ShapeError(
                 f"{self.out_channels:,} channels are more than the {MAX_CHANNELS:,} allowed",
                 attribute="width",
+                otherwise=out,
             )
-        return (self.out_channels, *_slide(x, self.kernel_size, self.stride, self.padding))
+        return out
 
     @property
     def params(self) -> int:
@@ -180,13 +202,22 @@ class _Pool2d(Op):
     def infer(self, *inputs: Shape) -> Shape:
         (x,) = inputs
         _require_map(x, "pooling")
-        if self.padding > self.kernel_size // 2:
-            raise ShapeError(
-                f"a pooling of {self.kernel_size}x{self.kernel_size} is padded by at most "
-                f"{self.kernel_size // 2}, half its kernel, not by {self.padding}",
-                attribute="padding",
-            )
-        return (x[0], *_slide(x, self.kernel_size, self.stride, self.padding))
+        out = (x[0], *_slide(x, self.kernel_size, self.stride, self.padding))
+        fault = self.fault(otherwise=out)
+        if fault is not None:
+            raise fault
+        return out
+
+    def fault(self, otherwise: Shape | None = None) -> ShapeError | None:
+        """What is wrong with the pooling whatever its input: torch refuses so much padding."""
+        if self.padding <= self.kernel_size // 2:
+            return None
+        return ShapeError(
+            f"a pooling of {self.kernel_size}x{self.kernel_size} is padded by at most "
+            f"{self.kernel_size // 2}, half its kernel, not by {self.padding}",
+            attribute="padding",
+            otherwise=otherwise,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,13 +261,15 @@ class ZeroPadShortcut(Op):
         _require_map(x, "a shortcut")
         if x[0] != self.in_channels:
             raise ShapeError(f"a shortcut of {self.in_channels} channels meets {x[0]} channels")
+        out = (self.out_channels, *_slide(x, 1, self.stride, 0))
         if self.out_channels < self.in_channels:
             raise ShapeError(
                 f"option A cannot shrink {self.in_channels} channels to {self.out_channels}",
                 attribute="shortcut",
                 hint="option A only appends channels: use B, which projects",
+                otherwise=out,
             )
-        return (self.out_channels, *_slide(x, 1, self.stride, 0))
+        return out
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ def find_device(name: str, path: str | None = None) -> Device:
     """
     devices = _devices(path)
     if name not in devices:
-        alike = [one for one in devices if name and one.startswith(name)]
+        alike = [one for one in devices if name and one.lower().startswith(name.lower())]
         if not alike and (near := nearest(name, devices)):
             alike = [near]
         hint = f"choose among {listing(devices, 'and')}"

@@ -2,7 +2,7 @@
 
 from archc.recipes.files import open_recipe, recipe_names
 from archc.recipes.models import Recipe
-from archc.recipes.resolve import is_recipe, load_recipe, resolve_recipe
+from archc.recipes.resolve import is_recipe, load_recipe, resolve_recipe, setting_names
 from archc.recipes.schema import recipe_schema
 
 __all__ = [
@@ -13,4 +13,5 @@ __all__ = [
     "recipe_names",
     "recipe_schema",
     "resolve_recipe",
+    "setting_names",
 ]

@@ -33,12 +33,12 @@ def open_parent_recipe(recipe: str, place: Place) -> Source:
 
 def _open(recipe: str, path: str, place: Place, via: Place | None) -> Source:
     if os.path.lexists(path) and not os.path.isdir(path):
-        return open_text(path, KIND, via=via)
+        return open_text(path, KIND, via=via, written=recipe)
     shipped = _shipped(recipe)
     if shipped is not None:
         return open_text(str(shipped), KIND, name=recipe, via=via)
     if os.path.isdir(path):
-        return open_text(path, KIND, via=via)
+        return open_text(path, KIND, via=via, written=recipe)
     names = recipe_names()
     hint = closest(Path(recipe).stem, names) or f"the shipped ones are {listing(names, 'and')}"
     return fail(place, f"there is no file or shipped recipe {quote(recipe)}", hint)

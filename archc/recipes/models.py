@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from archc.blocks import Record
 from archc.spec.models import Name, Text
+from archc.spec.reader import is_plain
 
 MAX_ITERATIONS = 1_000_000_000
 MAX_BATCH = 1_000_000
@@ -51,7 +52,7 @@ class Header(Record):
     """The keys of a recipe that are plain values."""
 
     recipe: Name = Field(
-        description="The recipe's name: letters, digits, _ . -, beginning with a letter."
+        description="The recipe's name: ASCII letters, digits, _ . -, beginning with a letter."
     )
     description: Text = Field(default="", description="A sentence on the recipe.")
     data: Kind = Field(
@@ -220,6 +221,17 @@ class Testing(Record):
     )
 
 
+class _Dumper(yaml.SafeDumper):
+    """Quotes what would not be read as the text that it is: PyYAML's own rules are YAML 1.1's."""
+
+
+def _text_node(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, None if is_plain(text) else '"')
+
+
+_Dumper.add_representer(str, _text_node)
+
+
 @dataclass(frozen=True)
 class Recipe:
     """A resolved, valid recipe."""
@@ -248,7 +260,9 @@ class Recipe:
 
     def as_yaml(self) -> str:
         """The resolved recipe as a recipe that extends none."""
-        return yaml.safe_dump(self.as_dict(), sort_keys=False, allow_unicode=True, width=95)
+        return yaml.dump(
+            self.as_dict(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=95
+        )
 
     @property
     def digest(self) -> str:

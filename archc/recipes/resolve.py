@@ -43,6 +43,13 @@ def load_recipe(recipe: str, settings: Sequence[str] = ()) -> Recipe:
     return resolve_recipe(open_recipe(recipe), settings)
 
 
+def setting_names() -> list[str]:
+    """What `load_recipe` takes as ``KEY`` of a setting: plain keys, and ``SECTION.KEY``."""
+    plain = [key for key in KEYS if key not in _OWN and key not in SECTIONS]
+    nested = [f"{name}.{key}" for name, model in SECTIONS.items() for key in model.model_fields]
+    return plain + nested
+
+
 def is_recipe(source: Source) -> bool:
     """Whether a text that has been read as a spec is a recipe."""
     try:

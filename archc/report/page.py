@@ -12,7 +12,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from archc import analysis
-from archc.analysis import Count
+from archc.analysis import Count, Memory
 from archc.backends.figure import MOST_LAYERS, DrawOptions, draw
 from archc.backends.figure.caption import headline
 from archc.backends.figure.columns import Column, column, folded_column
@@ -25,6 +25,7 @@ from archc.graph import Network, Node
 from archc.tables import counts as count_tables
 from archc.tables import diff as diff_tables
 from archc.tables import views
+from archc.text import visible
 from archc.words import summary
 
 if TYPE_CHECKING:
@@ -179,15 +180,16 @@ def _source_css() -> str:
 def _section(number: int, network: Network, spec: str, shown: Column) -> Section:
     stages = analysis.count(network, "stage")
     source = emit(network)
+    memory = analysis.memory(network)
     return Section(
         anchor=f"network-{number}",
-        spec=spec,
+        spec=visible(spec),
         title=shown.title,
         description=shown.description,
         totals=f"{summary(network)}, for one {shape(network.input_shape)} image",
         stages=tuple(_stages(stages)),
-        layers=tuple(_layers(number, network, shown)),
-        memory=views.memory_summary(analysis.memory(network)),
+        layers=tuple(_layers(number, network, shown, memory)),
+        memory=views.memory_summary(memory),
         source=_highlighted(source),
         lines=source.count("\n"),
     )
@@ -208,12 +210,12 @@ def _stages(one: Count) -> list[Stage]:
     ]
 
 
-def _layers(number: int, network: Network, shown: Column) -> list[Layer]:
+def _layers(number: int, network: Network, shown: Column, memory: Memory) -> list[Layer]:
     pictures = {box.id: element_id(f"c{number}", box.id) for box in shown.boxes}
     for shortcut in shown.shortcuts:
         pictures |= dict.fromkeys(shortcut.ops, element_id(f"c{number}", shortcut.id))
     fields = {row.name: row for row in analysis.receptive_fields(network).rows}
-    kept = {row.name: row.kept for row in analysis.memory(network).rows}
+    kept = {row.name: row.kept for row in memory.rows}
     whole = network.multiply_adds or 1
 
     def layer(node: Node) -> Layer:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher, get_close_matches
 from functools import cached_property
 from typing import NoReturn
@@ -17,34 +18,54 @@ WINDOW = 100
 MAX_DIAGNOSTICS = 50
 """How many mistakes of a spec are told; one more says where archc stopped looking."""
 
-# What other libraries and papers call things, for hints.
+# What other libraries and papers call things, for hints; in lower case, without `_` and `-`.
 _SYNONYMS = {
     "avgpool": ("avg_pool",),
+    "base": ("extends",),
+    "basedon": ("extends",),
+    "basicblock": ("basic",),
     "batchnorm": ("batch_norm",),
     "blocks": ("depth",),
+    "blocktype": ("block",),
     "bn": ("batch_norm",),
+    "bottleneckblock": ("bottleneck",),
     "channels": ("width",),
     "conv2d": ("conv",),
+    "conv3x3": ("conv",),
+    "convblock": ("conv",),
     "dense": ("linear",),
     "expand": ("expansion",),
+    "extend": ("extends",),
     "fc": ("linear",),
     "filters": ("width",),
+    "from": ("extends",),
     "gap": ("global_avg_pool",),
     "identity": ("A",),
-    "kernel_size": ("kernel",),
+    "imagesize": ("input",),
+    "include": ("extends",),
+    "inherit": ("extends",),
+    "inheritfrom": ("extends",),
+    "inherits": ("extends",),
+    "inputsize": ("input",),
+    "kernelsize": ("kernel",),
     "layers": ("stages", "depth"),
     "maxpool": ("max_pool",),
     "null": ("none",),
-    "num_blocks": ("depth",),
-    "num_classes": ("classes",),
-    "out_channels": ("width",),
+    "numblocks": ("depth",),
+    "numclasses": ("classes",),
+    "outchannels": ("width",),
+    "parent": ("extends",),
     "planes": ("width",),
     "preact": ("pre_activation",),
     "projection": ("B",),
     "repeat": ("depth",),
     "repeats": ("depth",),
+    "resnext": ("bottleneck",),
     "size": ("kernel",),
+    "super": ("extends",),
     "type": ("block",),
+    "vgg": ("conv",),
+    "vggblock": ("conv",),
     "window": ("kernel",),
 }
 
@@ -75,6 +96,11 @@ class Source:
         """The place of the text as a whole."""
         return Place(self, 1, 1)
 
+    def place_after(self, before: str) -> Place:
+        """The place behind the first characters of the text, given as these."""
+        lines = before.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        return Place(self, len(lines), len(lines[-1]) + 1)
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -87,18 +113,32 @@ class Place:
     def __str__(self) -> str:
         return f"{self.source.name}:{self.line}:{self.column}"
 
+    def within(self) -> Place:
+        """The place itself, or the end of its line or text where it lies behind that.
+
+        The YAML parser may find that something is missing one line behind the last.
+        """
+        lines = self.source.lines
+        line = min(self.line, len(lines))
+        end = len(lines[line - 1]) + 1
+        column = min(self.column, end) if line == self.line else end
+        return Place(self.source, line, column)
+
 
 @dataclass(frozen=True)
 class Note:
-    """A second place that explains a diagnostic."""
+    """A second place that explains a diagnostic, inside its source."""
 
     place: Place
     message: str
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "place", self.place.within())
+
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One mistake: where it is, what it is, and what to do about it."""
+    """One mistake: where it is, inside its source, what it is, and what to do about it."""
 
     place: Place
     message: str
@@ -106,6 +146,9 @@ class Diagnostic:
     notes: tuple[Note, ...] = ()
     is_end: bool = False
     """Whether this is no mistake, but says that archc looked no further."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "place", self.place.within())
 
     @property
     def all_notes(self) -> Sequence[Note]:
@@ -119,12 +162,16 @@ class Diagnostic:
 
     def render(self) -> str:
         """The diagnostic as text: the message, the source line with a caret, hint and notes."""
+        return "\n".join(self.lines())
+
+    def lines(self) -> list[str]:
+        """The lines of `render`, each without characters that would disturb a terminal."""
         parts = [f"{self.place}: error: {self.message}", *excerpt(self.place)]
         if self.hint:
             parts.append(f"hint: {self.hint}")
         for note in self.all_notes:
             parts.append(f"{note.place}: note: {note.message}")
-        return "\n".join(parts)
+        return list(map(visible, parts))
 
     def as_dict(self) -> dict[str, object]:
         """The diagnostic as plain data."""
@@ -196,6 +243,25 @@ class Findings:
         )
 
 
+def merged(faults: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """The mistakes of several specs, each once.
+
+    One in a file that several of them extend, or in an option, has the notes of all of them.
+    """
+    found: dict[object, Diagnostic] = {}
+    for fault in faults:
+        place = fault.place
+        path = place.source.path
+        where = os.path.realpath(path) if path else (place.source.name, place.source.text)
+        key = (where, place.line, place.column, fault.message)
+        if key in found:
+            told = {(str(note.place), note.message) for note in found[key].all_notes}
+            more = [n for n in fault.all_notes if (str(n.place), n.message) not in told]
+            fault = replace(found[key], notes=(*found[key].notes, *more))
+        found[key] = fault
+    return list(found.values())
+
+
 def fail(
     place: Place, message: str, hint: str | None = None, notes: Iterable[Note] = ()
 ) -> NoReturn:
@@ -220,21 +286,20 @@ def excerpt(place: Place) -> list[str]:
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that was probably meant, if one is close enough."""
+    """The known word that was probably meant, if one is close enough; case does not count."""
     if len(word) > 64:
         return None
     lower = {candidate.lower(): candidate for candidate in known}
-    for meant in _SYNONYMS.get(word.lower(), ()):
+    for meant in _SYNONYMS.get(re.sub(r"[_\-\s]", "", word.lower()), ()):
         if meant.lower() in lower:
             return lower[meant.lower()]
     matches = get_close_matches(word.lower(), lower, n=8, cutoff=0.7)
-    return (
-        lower[min(matches, key=lambda match: _distance(word.lower(), match))] if matches else None
-    )
+    return lower[min(matches, key=lambda match: distance(word, match))] if matches else None
 
 
-def _distance(word: str, other: str) -> tuple[float, int]:
+def distance(word: str, other: str) -> tuple[float, int]:
     """How far apart two words are; of equally close ones, how far apart their numbers are."""
+    word, other = word.lower(), other.lower()
     ratio = SequenceMatcher(None, other, word).ratio()
     first, second = (int("".join(re.findall(r"\d", text)) or 0) for text in (word, other))
     return -ratio, abs(first - second)

@@ -7,27 +7,55 @@ import re
 import select
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from archc.spec.diagnostics import Place, Source, fail, nearest
-from archc.spec.reader import MAX_BYTES
+from archc.inputs import note_input
+from archc.spec.diagnostics import Findings, Place, Source, SpecError, distance, fail, nearest
+from archc.spec.reader import MAX_BYTES, REFUSED, check_characters, read
 from archc.text import listing, quote, quote_name
 
 STDIN = "-"
 SUFFIX = ".yaml"
+_SUFFIXES = (SUFFIX, ".yml")
 RECIPES = "recipes"
 """The folder of the shipped specs that holds no specs, but recipes."""
+
+_SHOWN = 6
+"""How many specs of a group a hint names."""
 
 PIPE_WAIT = 500
 """How long, in milliseconds, a pipe that nobody writes to is waited for."""
 
 
-# Characters that YAML 1.2 does not allow, the three that end a line in YAML 1.1 alone, and a byte
-# order mark that is not the first character.
-_REFUSED = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]"
+_CHECKPOINTS = {
+    ".bin": "PyTorch",
+    ".ckpt": "PyTorch",
+    ".h5": "HDF5",
+    ".hdf5": "HDF5",
+    ".npy": "NumPy",
+    ".npz": "NumPy",
+    ".onnx": "ONNX",
+    ".pkl": "pickle",
+    ".pt": "PyTorch",
+    ".pt2": "PyTorch",
+    ".pth": "PyTorch",
+    ".safetensors": "safetensors",
+}
+"""Whose checkpoints have such names."""
+_BEGINNINGS = (
+    (b"PK\x03\x04", b"data.pkl", "PyTorch"),
+    (b"PK\x03\x04", b".npy", "NumPy"),
+    (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19", b"", "PyTorch"),
+    (b"\x93NUMPY", b"", "NumPy"),
+    (b"\x89HDF\r\n", b"", "HDF5"),
+)
+"""How checkpoints begin, what stands early in them, and whose they are."""
+_WEIGHTS_HINT = (
+    "name the spec of its network; the weights (.safetensors or .pth) are given as "
+    "`--weights FILE`, for example to `archc verify`"
 )
 
 
@@ -65,7 +93,7 @@ def open_spec(spec: str) -> Source:
         source = Source("<stdin>")
         _fill(source, _read_stdin(source))
         return source
-    source = Source(quote_name(spec), path=spec)
+    source = Source(spec, path=spec)
     shipped = _shipped_path(spec)
     if not os.path.lexists(spec) and shipped is not None:
         source.path = str(shipped)
@@ -73,13 +101,24 @@ def open_spec(spec: str) -> Source:
     return source
 
 
-def open_text(path: str, kind: str, *, name: str | None = None, via: Place | None = None) -> Source:
+def open_text(
+    path: str,
+    kind: str,
+    *,
+    name: str | None = None,
+    via: Place | None = None,
+    written: str | None = None,
+) -> Source:
     """Read a file of another kind that archc takes (``device table``), as a spec is read.
 
-    ``name`` is how diagnostics call it, ``via`` the place of the ``extends`` that led to it.
+    ``name`` is how diagnostics call it, ``via`` the place of the ``extends`` that led to it, and
+    ``written`` what stands there.
     """
-    source = Source(quote_name(name or path), path=path, via=via, kind=kind)
-    _fill(source, _read(source, via or source.start(), path))
+    source = Source(name or path, path=path, via=via, kind=kind)
+    raw = _read(source, via or source.start(), written or path)
+    if via is not None:
+        _check_is_meant(source, raw, via, written or path)
+    _fill(source, raw)
     return source
 
 
@@ -91,13 +130,15 @@ def open_parent(spec: str, place: Place) -> Source:
     shipped = _shipped_path(spec)
     if not os.path.lexists(path) and shipped is not None:
         path = str(shipped)
-        parent = Source(quote_name(spec), path=path, via=place)
+        parent = Source(spec, path=path, via=place)
     else:
         name = _beside(child.name, spec)
         if _shipped_path(child.name) == Path(child.path or "") and _shipped_path(name):
             name = name.removesuffix(SUFFIX)  # one shipped spec beside another, both by name
-        parent = Source(quote_name(name), path=path, via=place)
-    _fill(parent, _read(parent, place, spec))
+        parent = Source(name, path=path, via=place)
+    raw = _read(parent, place, spec)
+    _check_is_meant(parent, raw, place, spec)
+    _fill(parent, raw)
     return parent
 
 
@@ -124,6 +165,8 @@ def _shipped_path(spec: str) -> Path | None:
 def _read_stdin(source: Source) -> bytes:
     if sys.stdin is None or sys.stdin.closed:
         fail(source.start(), "standard input is closed")
+    with suppress(OSError, ValueError):  # where a program has put something else in its place
+        note_input(sys.stdin.fileno(), "standard input")
     try:
         return sys.stdin.buffer.read(MAX_BYTES + 1)
     except OSError as error:
@@ -137,9 +180,12 @@ def _read(source: Source, place: Place, spec: str) -> bytes:
     """
     path = source.path
     assert path is not None
+    note_input(path)
     try:
         if os.path.isdir(path):
-            fail(place, f"{quote(spec)} is a folder, not a {source.kind}")
+            group, held = _group(spec) if source.kind == "spec" else ("", [])
+            hint = f"`archc list {group}` shows the shipped specs of this name" if held else None
+            fail(place, f"{quote(spec)} is a folder, not a {source.kind}", hint)
         with open(path, "rb", opener=_open_without_waiting) as file:
             is_pipe = _await_writer(file.fileno())
             raw = file.read(MAX_BYTES + 1)
@@ -148,6 +194,7 @@ def _read(source: Source, place: Place, spec: str) -> bytes:
             fail(place, f"{quote(spec)} is a link to a file that does not exist")
         if source.kind != "spec":
             fail(place, f"there is no file {quote(spec)}")
+        _refuse_group(spec, place)
         hint = _suggest(spec, path, place.source.path)
         fail(place, f"there is no file or shipped spec {quote(spec)}", hint)
     except OSError as error:
@@ -183,25 +230,36 @@ def _await_writer(descriptor: int) -> bool:
 def _suggest(spec: str, path: str, author: str | None) -> str:
     """What was probably meant: a spec in the same folder, or shipped names; or where to look.
 
-    ``author`` is the path of the spec that extends this one, and so is not meant.
+    Case does not count. ``author`` is the path of the spec that extends this one, and so is not
+    meant.
     """
-    beside = {Path(name).stem: name for name in _specs_beside(path, author)}
     wanted = os.path.basename(spec).removesuffix(SUFFIX)
+    beside = {Path(name).stem: name for name in _specs_beside(path, author)}
     near = nearest(wanted, beside)
-    exact = any(name.split("/")[1] == wanted for name in shipped_names())
-    if near is not None and (near == wanted or not exact):
+    alike = _shipped_alike(spec.removesuffix(SUFFIX))
+    if near is not None and _is_meant(near, wanted, alike, is_file=spec.endswith(_SUFFIXES)):
         alike = [quote_name(os.path.join(os.path.dirname(spec), beside[near]))]
-    else:
-        alike = _shipped_alike(spec.removesuffix(SUFFIX))
     if not alike:
         return "`archc list` shows the shipped specs"
     return f"did you mean {listing(f'`{name}`' for name in alike)}?"
 
 
+def _is_meant(near: str, wanted: str, shipped: Sequence[str], *, is_file: bool) -> bool:
+    """Whether a file's name, rather than the shipped ones, was meant by a word.
+
+    The closer one was; of equally close ones the file where the word is that of a file.
+    """
+    if near.lower() == wanted.lower():
+        return True
+    rival = min([distance(wanted, name.split("/")[1])[0] for name in shipped], default=0.0)
+    own = distance(wanted, near)[0]
+    return own < rival or (is_file and own == rival)
+
+
 def _specs_beside(path: str, author: str | None) -> list[str]:
     folder = os.path.dirname(path) or "."
     try:
-        names = [name for name in os.listdir(folder) if name.endswith((SUFFIX, ".yml"))]
+        names = [name for name in os.listdir(folder) if name.endswith(_SUFFIXES)]
     except OSError:
         return []
     own = os.path.realpath(author) if author else None
@@ -211,9 +269,11 @@ def _specs_beside(path: str, author: str | None) -> list[str]:
 def _shipped_alike(spec: str) -> list[str]:
     """Shipped names that end or at least go on like this one, or that are close to it."""
     names = {name: name.split("/")[1] for name in shipped_names()}
-    wanted = os.path.basename(spec)
-    same = [name for name, base in names.items() if base == wanted]
-    longer = [name for name, base in names.items() if wanted and base.startswith(wanted)]
+    wanted = os.path.basename(spec).lower()
+    same = [name for name, base in names.items() if base.lower() == wanted]
+    longer = [name for name, base in names.items() if wanted and base.lower().startswith(wanted)]
+    if spec.lower() in names:
+        return [spec.lower()]
     if same or 0 < len(longer) <= 3:
         return same or longer
     near = nearest(spec, names)
@@ -221,9 +281,70 @@ def _shipped_alike(spec: str) -> list[str]:
     return [near] if near else [name for name in names if names[name] == base]
 
 
+def _group(spec: str) -> tuple[str, list[str]]:
+    """The group of shipped specs that a user's word names, and what it holds; nothing if none."""
+    group = spec.rstrip("/").lower()
+    return group, [name.split("/")[1] for name in shipped_names() if name.split("/")[0] == group]
+
+
+def _refuse_group(spec: str, place: Place) -> None:
+    """Raise `SpecError` where a name is that of a group of shipped specs."""
+    group, held = _group(spec)
+    if held:
+        some = [*held[:_SHOWN], f"{len(held) - _SHOWN} more"] if len(held) > _SHOWN else held
+        what = f"{quote(spec)} is a group of shipped specs, not a spec"
+        listed = f"it holds {listing(some, 'and')}; `archc list {group}` shows them"
+        fail(place, what, f"name one of them, for example `{group}/{held[0]}`; {listed}")
+
+
+_AT_TOP = ("name", "extends", "stages", "recipe")
+"""Keys of which every spec and every recipe has one at the top."""
+
+_KEY = rf"""["']?(?:{"|".join(_AT_TOP)})["']?[ \t]*:(?:\s|$)"""
+_HAS_KEY = re.compile(rf"^{_KEY}|^\s*{{(?:.*,)?\s*{_KEY}", re.MULTILINE)
+
+
+def _check_is_meant(source: Source, raw: bytes, place: Place, spec: str) -> None:
+    """Refuse a file that ``extends`` leads outside to, but that is something else altogether.
+
+    Who runs archc may be allowed to read more than who wrote the spec, and mistakes are shown with
+    their lines: those of ``/etc/shadow`` are not to be seen. A spec that is merely broken is told
+    as any, and so is everything in the folder of the first file.
+    """
+    kind = source.kind
+    if len(raw) > MAX_BYTES or raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return  # of which nothing is shown
+    if _is_inside(source):
+        return
+    text = raw.decode("utf-8-sig", errors="replace")
+    if not text.strip() or _HAS_KEY.search(text):
+        return
+    try:
+        data = read(Source("", text), Findings()).data
+    except SpecError:
+        data = None
+    if not isinstance(data, dict) or not any(key in data for key in _AT_TOP):
+        keys = ("recipe", "extends") if kind == "recipe" else ("name", "extends", "stages")
+        hint = f"a {kind} has {listing(f'`{key}`' for key in keys)} at the top"
+        fail(place, f"{quote(spec)} is not a {kind}", hint)
+
+
+def _is_inside(source: Source) -> bool:
+    """Whether a file lies in the folder of the one that the user named, or below it."""
+    first = source
+    while first.via is not None:
+        first = first.via.source
+    folder = os.path.realpath(os.path.dirname(first.path or ""))
+    path = os.path.realpath(source.path or "")
+    return os.path.commonpath([folder, path]) == folder
+
+
 def _fill(source: Source, raw: bytes) -> None:
     """Decode a text into its source; refuse what cannot be a spec, or what else it should be."""
     binary = (f"this is a binary file, not a {source.kind}", f"a {source.kind} is text in UTF-8")
+    if checkpoint := _checkpoint(raw, source.path or ""):
+        what = f"this is a checkpoint ({checkpoint}), not a {source.kind}"
+        fail(source.start(), what, _WEIGHTS_HINT if source.kind == "spec" else None)
     if len(raw) > MAX_BYTES:
         most = f"at most {MAX_BYTES:,} bytes"
         fail(source.start(), f"a {source.kind} may have {most}; this has more")
@@ -236,16 +357,28 @@ def _fill(source: Source, raw: bytes) -> None:
             fail(source.start(), *binary)
         source.text = raw.decode("utf-8-sig", errors="replace")
         before = raw[: error.start].decode("utf-8-sig", errors="replace")
-        fail(_place_after(source, before), "this is not UTF-8", "save it as UTF-8")
-    refused = _REFUSED.search(source.text)
-    if refused:
-        place = _place_after(source, source.text[: refused.start()])
-        if refused[0] == "\0":
-            fail(place, *binary)
-        what = f"the character U+{ord(refused[0]):04X} is not allowed in a {source.kind}"
-        fail(place, what, "delete it: editors may not show it")
+        fail(source.place_after(before), "this is not UTF-8", "save it as UTF-8")
+    refused = REFUSED.search(source.text)
+    if refused and refused[0] == "\0":
+        fail(source.place_after(source.text[: refused.start()]), *binary)
+    check_characters(source, "delete it: editors may not show it")
 
 
-def _place_after(source: Source, before: str) -> Place:
-    lines = before.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return Place(source, len(lines), len(lines[-1]) + 1)
+def _checkpoint(raw: bytes, path: str) -> str | None:
+    """Whose checkpoint this is, by how it begins; by the file's name where it is no text."""
+    if raw[8:10] in (b'{"', b"{}") and int.from_bytes(raw[:8], "little") < 2**40:
+        return "safetensors"
+    suffix = os.path.splitext(path)[1].lower()
+    for begin, part, kind in _BEGINNINGS:
+        if raw.startswith(begin) and part in raw[:200]:
+            return kind
+    is_text = b"\0" not in raw and _is_utf8(raw)
+    return None if is_text else _CHECKPOINTS.get(suffix)
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError as error:
+        return error.start > len(raw) - 4  # a character that the limit of a spec cuts
+    return True

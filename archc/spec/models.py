@@ -13,10 +13,10 @@ from pydantic import Field, Strict
 from archc.blocks.base import Record, Stage, Style
 from archc.blocks.layers import Layer, Surroundings
 from archc.graph.ops import MAX_CHANNELS, MAX_PIXELS
-from archc.spec.diagnostics import Place
+from archc.spec.diagnostics import Note, Place
 from archc.spec.reader import Entry, Value
 
-NAME = "1 to 64 letters, digits, `_`, `.` and `-`, a letter first"
+NAME = "1 to 64 ASCII letters, digits, `_`, `.` and `-`, a letter first"
 _INPUT = (
     f"[channels, height, width]: channels from 1 to {MAX_CHANNELS:,}, "
     f"height and width from 1 to {MAX_PIXELS:,}"
@@ -43,7 +43,7 @@ class Header(Record):
     """The keys that describe a network as a whole."""
 
     name: Name = Field(
-        description="The network's name: letters, digits, _ . -, beginning with a letter."
+        description="The network's name: ASCII letters, digits, _ . -, beginning with a letter."
     )
     title: Text = Field(
         default="", description="What figures call the network; by default its name."
@@ -105,7 +105,7 @@ class Spec:
 
     ``entries`` holds the places of the header's keys; ``label`` says in a few words which spec
     it is, for the head of generated files; ``group`` is GROUP if it lies in ``specs/GROUP/``,
-    and empty elsewhere.
+    and empty elsewhere. ``notes`` are what its author should know of a valid spec.
     """
 
     header: Header
@@ -116,6 +116,7 @@ class Spec:
     place: Place
     label: str
     group: str
+    notes: tuple[Note, ...] = ()
 
     @property
     def style(self) -> Style:
@@ -131,7 +132,7 @@ class Spec:
         """The resolved spec as plain data, defaults included."""
 
         def layers(row: tuple[PlacedLayer, ...]) -> list[object]:
-            return [{layer.word: layer.model.model_dump(mode="json")} for layer in row]
+            return [{layer.word: layer.model.as_dict()} for layer in row]
 
         return {
             **self.header.model_dump(mode="json"),

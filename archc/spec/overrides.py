@@ -77,6 +77,23 @@ def parse_input(text: str, findings: Findings) -> Entry:
     return Entry(source.start(), value)
 
 
+def channels_last(value: Value) -> str | None:
+    """What to say of an image's size that seems to be height, width, channels; else None."""
+    if not isinstance(value.data, tuple) or len(value.data) != 3:
+        return None
+    numbers = [item.data for item in value.data if type(item.data) is int]
+    if len(numbers) != 3:
+        return None
+    first, second, last = numbers
+    seems = last in (1, 3, 4) and min(first, second) > 4 and (last == 3 or first == second)
+    if not seems:
+        return None
+    given, meant = f"{first},{second},{last}", f"{last},{first},{second}"
+    if not value.place.source.name.startswith("--"):
+        given, meant = (f"[{text.replace(',', ', ')}]" for text in (given, meant))
+    return f"{given} looks like height, width, channels; channels come first: {meant}"
+
+
 def _line(text: str) -> str:
     """An option's text on one line, for its places to count along."""
     return re.sub(r"[\r\n]", " ", text)

@@ -1,15 +1,16 @@
 """YAML to located values: a strict subset with YAML 1.2 meaning, read event by event.
 
-PyYAML's C parser makes the events; everything that a spec may not hold (aliases, tags, deep
+PyYAML's parser makes the events; everything that a spec may not hold (aliases, tags, deep
 nesting) is refused as its event comes by, before anything is built from it.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import yaml
 
@@ -64,9 +65,16 @@ class Value:
         return self.data
 
 
+REFUSED = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]"
+)
+"""Characters that YAML 1.2 does not allow, the three that end a line in YAML 1.1 alone, and a byte
+order mark that is not the first character."""
+
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9]+")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _SPECIAL = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _NULLS = {"", "~", "null", "Null", "NULL"}
 
@@ -77,6 +85,7 @@ def read(source: Source, findings: Findings) -> Value:
     Mistakes that leave the rest readable go into ``findings``; a text that is no YAML at all, or
     holds more than a spec may, raises `SpecError` at once.
     """
+    check_characters(source)
     return _Reader(source, findings).document()
 
 
@@ -97,6 +106,39 @@ def scalar(text: str, place: Place, findings: Findings) -> Value:
     if _FLOAT.fullmatch(text) and not _LEADING_ZERO.fullmatch(text):
         return Value(float(text), place, text)
     return Value(text, place, text)
+
+
+def is_plain(text: str) -> bool:
+    """Whether a word that is written without quotes is read as this text: ``null`` is not."""
+    return scalar(text, Source("").start(), Findings()).data == text
+
+
+def quoted(text: str) -> str:
+    """A text in quotes that is read back as it was, whatever characters it has.
+
+    Letters stay legible; what is invisible, or turns the reading direction, becomes an escape.
+    Lone surrogates, as Python has for bytes of file names that are not UTF-8, cannot be written.
+    """
+    body = json.dumps(text, ensure_ascii=False)
+    return "".join(char if char.isprintable() else _escaped(char) for char in body)
+
+
+def _escaped(char: str) -> str:
+    code = ord(char)
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def check_characters(source: Source, hint: str | None = None) -> None:
+    """Raise `SpecError` at the first character of a text that no YAML may have."""
+    refused = REFUSED.search(source.text)
+    if refused is not None:
+        what = f"the character U+{ord(refused[0]):04X} is not allowed in a {source.kind}"
+        fail(source.place_after(source.text[: refused.start()]), what, hint)
+
+
+def _loader() -> Any:
+    """PyYAML's parser in C; the slower one in Python where PyYAML was built without libyaml."""
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Reader:
@@ -127,8 +169,10 @@ class _Reader:
 
     def _events(self) -> Iterator[yaml.Event]:
         try:
-            for event in yaml.parse(self.source.text, Loader=yaml.CSafeLoader):
+            for event in yaml.parse(self.source.text, Loader=_loader()):
                 self.values += isinstance(event, yaml.NodeEvent)
+                if _SURROGATE.search(getattr(event, "value", "")):  # libyaml refuses them itself
+                    fail(self._place(event), "an escape in this text names no character")
                 if self.values > MAX_VALUES:
                     most = f"at most {MAX_VALUES:,} keys and values"
                     fail(self._place(event), f"a {self.kind} has {most}; this is one more")

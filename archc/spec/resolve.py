@@ -8,7 +8,7 @@ command line's.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,8 +18,16 @@ from archc.spec.diagnostics import Findings, Note, Place, Source, SpecError
 from archc.spec.files import open_parent, open_spec, shipped_folder
 from archc.spec.layers import place_layer
 from archc.spec.models import KEYS, NAME, Header, Spec
-from archc.spec.overrides import Override, locate_with, parse_input, parse_with, written
+from archc.spec.overrides import (
+    Override,
+    channels_last,
+    locate_with,
+    parse_input,
+    parse_with,
+    written,
+)
 from archc.spec.reader import INVALID, Entry, Value, read
+from archc.spec.shapes import faults_of_any_shape
 from archc.spec.stages import Written, place_stages, stage_attributes
 from archc.spec.validate import describe, is_nothing, tainted, unknown, validate
 from archc.text import quote_name
@@ -223,6 +231,10 @@ def _finish(draft: _Draft, label: str, group: str, findings: Findings) -> Spec |
             f"for example `stages: {_EXAMPLES['stages']}`",
         )
     if findings.found:
+        layers = [layer for layer in (*stem, *head) if layer]
+        numbers = {row.place: number for number, row in enumerate(draft.rows("stages"), 1)}
+        numbered = [(numbers[stage.place], stage) for stage in stages]
+        faults_of_any_shape(layers, numbered, findings)
         return None
     assert header is not None
     spec = Spec(
@@ -234,9 +246,16 @@ def _finish(draft: _Draft, label: str, group: str, findings: Findings) -> Spec |
         place=draft.place,
         label=label,
         group=group,
+        notes=tuple(_notes(draft.top)),
     )
     _check_whole(spec, findings)
     return spec
+
+
+def _notes(top: Mapping[str, Entry]) -> Iterator[Note]:
+    """What is valid, but probably not meant."""
+    if "input" in top and (told := channels_last(top["input"].value)):
+        yield Note(top["input"].value.place, told)
 
 
 def _check_whole(spec: Spec, findings: Findings) -> None:

@@ -6,10 +6,10 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 
-from archc.spec.diagnostics import Findings, Place, Source
+from archc.spec.diagnostics import Place
 from archc.spec.models import PlacedLayer, PlacedStage, Spec
-from archc.spec.reader import scalar
-from archc.text import display_width
+from archc.spec.reader import is_plain, quoted
+from archc.text import display_width, quote_name
 
 DEFAULT = "default"
 ALIGNED = 48
@@ -18,12 +18,14 @@ ALIGNED = 48
 _Line = tuple[str, str]
 
 
-def show(spec: Spec) -> str:
+def show(spec: Spec, *, origins: bool = True) -> str:
     """YAML that compiles to the same network, with an origin behind each value."""
     lines = [*_header(spec)]
     for key, layers in (("stem", spec.stem), ("stages", ()), ("head", spec.head)):
         rows = list(_layers(layers)) if key != "stages" else list(_stages(spec.stages))
         lines += [(f"{key}:" if rows else f"{key}: []", ""), *rows]
+    if not origins:
+        return "".join(f"{text}\n" for text, _ in lines)
     widths = [display_width(text) for text, origin in lines if origin]
     width = max((w for w in widths if w <= ALIGNED), default=ALIGNED)
     return "".join(
@@ -67,7 +69,7 @@ def _stages(stages: tuple[PlacedStage, ...]) -> Iterator[_Line]:
 def _origin(place: Place) -> str:
     if place.source.name.startswith("--"):
         return place.source.name
-    return f"{place.source.name}:{place.line}"
+    return f"{quote_name(place.source.name)}:{place.line}"
 
 
 def _text(value: object) -> str:
@@ -76,8 +78,7 @@ def _text(value: object) -> str:
         return "{" + ", ".join(f"{key}: {_text(item)}" for key, item in value.items()) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(map(_text, value)) + "]"
-    if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value):
-        plain = scalar(value, Place(Source(""), 1, 1), Findings())
-        if plain.data == value:
-            return value
-    return json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, str):
+        return json.dumps(value)
+    word = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value)
+    return value if word and is_plain(value) else quoted(value)

@@ -7,12 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+
+from pydantic import BaseModel
 
 from archc.blocks import MAX_BLOCKS, Stage, StageAttributes, block_types
 from archc.spec.diagnostics import Findings, Place, closest
 from archc.spec.models import KEYS, Attribute, PlacedStage
 from archc.spec.reader import Entry, Value
-from archc.spec.validate import describe, is_nothing, tainted, unknown, validate
+from archc.spec.validate import (
+    accepted,
+    backticked,
+    describe,
+    is_nothing,
+    tainted,
+    unknown,
+    validate,
+)
 from archc.text import listing, quote
 
 _SHOWN = 4
@@ -41,6 +52,15 @@ def place_stages(written: Written, findings: Findings) -> list[PlacedStage]:
     return _Stages(written, findings).place()
 
 
+def numbered(stages: Sequence[int]) -> str:
+    """Stages by number: ``stage 2``, ``stages 1, 2 and 4``; many are counted, not listed."""
+    if len(stages) == 1:
+        return f"stage {stages[0]}"
+    words = [str(number) for number in stages[:_SHOWN]]
+    words += [f"{len(stages) - _SHOWN:,} more"] if len(stages) > _SHOWN else []
+    return f"stages {listing(words, 'and')}"
+
+
 def stage_attributes() -> list[str]:
     """Every attribute that a stage of some block type has."""
     return list(dict.fromkeys(n for t in block_types().values() for n in t.model_fields))
@@ -54,6 +74,7 @@ class _Stages:
         self.known = stage_attributes()
         self.meant: set[str] = set()
         self.strangers: dict[tuple[Place, str, str], list[tuple[int, str]]] = {}
+        self.missing: dict[str, list[tuple[int, type[BaseModel]]]] = {}
 
     def place(self) -> list[PlacedStage]:
         self._check_overlays()
@@ -71,6 +92,7 @@ class _Stages:
             stages.append(self._stage(number, row, attributes, block))
         self._check_use_of_defaults(blocks)
         self._complain_of_strangers()
+        self._complain_of_missing()
         return [stage for stage in stages if stage]
 
     def _stage(
@@ -84,13 +106,14 @@ class _Stages:
         if block:
             attributes = self._applicable(number, attributes, block)
         elif "block" not in attributes and "block" not in meant:
-            choices = listing(f"`{name}`" for name in self.types)
-            hint = f"give it {choices}, here or under `defaults`"
-            self.findings.error(row.place, f"{owner} needs `block`", hint)
+            self._miss(number, model, ["block"])
         if not block:
             attributes = {name: a for name, a in attributes.items() if name != "block"}
             meant = meant | {"block"}
-        valid = validate(model, attributes, row.place, owner, self.findings, excused=meant)
+        miss = partial(self._miss, number)
+        valid = validate(
+            model, attributes, row.place, owner, self.findings, excused=meant, missing=miss
+        )
         if not isinstance(valid, Stage):
             return None
         return PlacedStage(valid, row.place, attributes)
@@ -124,12 +147,23 @@ class _Stages:
         if isinstance(value.data, str) and value.data in self.types:
             return value.data
         if not tainted(value):
-            hint = closest(value.data, self.types) if isinstance(value.data, str) else None
+            hint = self._block_hint(value.data) if isinstance(value.data, str) else None
             what = f"must be {listing(self.types)}, not {describe(value)}"
             if is_nothing(value):
                 what, hint = "has no value", f"it must be {listing(self.types)}"
             self.findings.error(value.place, f"`block` {what}", hint)
         return None
+
+    def _block_hint(self, word: str) -> str | None:
+        """The block type that was probably meant, or which networks are made of which."""
+        if meant := closest(word, self.types):
+            return meant
+        if word.lower().startswith("plain"):
+            return "plain networks have `basic` blocks with `shortcut: none`"
+        return (
+            "ResNet-18 and ResNet-34 have `basic` blocks, ResNet-50 and deeper ones `bottleneck`, "
+            "VGGs `conv`"
+        )
 
     def _applicable(
         self, number: int, attributes: Mapping[str, Attribute], block: str
@@ -196,6 +230,27 @@ class _Stages:
             if is_nothing(row):
                 message = "a stage is missing here"
             self.findings.error(row.place, message, "for example `{depth: 3, width: 64}`")
+
+    def _miss(self, number: int, model: type[BaseModel], names: Iterable[str]) -> None:
+        for name in names:
+            self.missing.setdefault(name, []).append((number, model))
+
+    def _complain_of_missing(self) -> None:
+        """What is missing in several stages is told once: one default would mend it."""
+        groups: dict[tuple[bool, tuple[int, ...]], list[str]] = {}
+        for name, lacking in self.missing.items():
+            stages = tuple([number for number, _ in lacking])
+            groups.setdefault((name == "block", stages), []).append(name)
+        for (is_block, stages), names in groups.items():
+            place = self.written.rows[stages[0] - 1].place
+            if is_block:
+                choices = listing(f"`{name}`" for name in self.types)
+                hint = f"give it {choices}, here or under `defaults`"
+            else:
+                hint = ", ".join([accepted(self.missing[name][0][1], [name]) for name in names])
+                hint += "; `defaults` can give it to all stages" * (len(stages) > 1)
+            verb = "needs" if len(stages) == 1 else "need"
+            self.findings.error(place, f"{numbered(stages)} {verb} {backticked(names)}", hint)
 
     def _complain_of_strangers(self) -> None:
         for (place, name, via), stages in self.strangers.items():

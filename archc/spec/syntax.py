@@ -61,6 +61,9 @@ def explain(error: yaml.YAMLError, source: Source) -> Diagnostic:
     begun = getattr(error, "context_mark", None)
     here = _place(source, getattr(error, "problem_mark", None) or begun)
     stumble = _Stumble(here, _place(source, begun) if begun else None)
+    problem = next((c for python, c in _IN_PYTHON if re.search(python, problem)), problem)
+    if problem == _EXPECTED_KEY and "block collection" in context:
+        problem = _EXPECTED_ENTRY
     for words, rule in _RULES:
         if words in problem or words in context:
             return rule(stumble)
@@ -139,11 +142,28 @@ def _missing_value(stumble: _Stumble) -> Diagnostic:
 
 
 def _bad_character(stumble: _Stumble) -> Diagnostic:
+    if stumble.character == "\t" and stumble.before.strip():
+        return Diagnostic(stumble.here, "a tab cannot separate: use a space")
     if stumble.character == "\t":
         return Diagnostic(stumble.here, "a tab cannot indent: use spaces")
     name = "a backquote" if stumble.character == "`" else quote(stumble.character)
     return Diagnostic(stumble.here, f"a value cannot begin with {name}", _QUOTES)
 
+
+_EXPECTED_KEY = "did not find expected key"
+_EXPECTED_ENTRY = "did not find expected '-' indicator"
+
+_IN_PYTHON = [
+    ("expected <block end>, but found", _EXPECTED_KEY),
+    ("expected ',' or ']', but got", "did not find expected ',' or ']'"),
+    ("expected ',' or '}', but got", "did not find expected ',' or '}'"),
+    ("expected the node content, but found", "did not find expected node content"),
+    ("expected '<document start>', but found", "did not find expected <document start>"),
+    ("^sequence entries are not allowed", "block sequence entries are not allowed"),
+    ("found unexpected document separator", "found unexpected document indicator"),
+    ("expected escape sequence of . hexadecimal", "expected hexdecimal number"),
+]
+"""What PyYAML's parser in Python says, where it has other words than libyaml for the same."""
 
 _RULES: list[tuple[str, Callable[[_Stumble], Diagnostic]]] = [
     ("found a tab character", _here("a tab cannot indent: use spaces")),
@@ -155,8 +175,8 @@ _RULES: list[tuple[str, Callable[[_Stumble], Diagnostic]]] = [
         "block sequence entries are not allowed",
         _here("a list cannot begin here", "begin it on a line of its own, or write it as [a, b]"),
     ),
-    ("did not find expected key", _unexpected("keys")),
-    ("did not find expected '-' indicator", _unexpected("list")),
+    (_EXPECTED_KEY, _unexpected("keys")),
+    (_EXPECTED_ENTRY, _unexpected("list")),
     ("did not find expected ',' or ']'", _unclosed("list", "]")),
     ("did not find expected ',' or '}'", _unclosed("mapping", "}")),
     ("did not find expected node content", _missing_value),

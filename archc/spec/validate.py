@@ -6,8 +6,9 @@ that the words, the check and the schema that editors read cannot disagree.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Protocol, TypeVar
 
@@ -45,12 +46,14 @@ def validate(
     *,
     rename: str | None = None,
     excused: Container[str] = (),
+    missing: Callable[[type[BaseModel], Sequence[str]], None] | None = None,
 ) -> Model | None:
     """An instance of the model, or None, what is wrong being noted in ``findings``.
 
     Entries that the model does not have are left to `unknown`. ``owner`` is what a message calls
     the thing (``stage 2``), ``rename`` what it calls a field that the author does not write by
-    name; fields in ``excused`` may be missing without complaint.
+    name; fields in ``excused`` may be missing without complaint. Where ``missing`` is given, it is
+    told which fields are missing, and nothing is noted of them.
     """
     known = {name: entries[name].value for name in entries if name in model.model_fields}
     faults = {name for name, value in known.items() if tainted(value)}
@@ -61,7 +64,7 @@ def validate(
     try:
         valid = model.model_validate({name: value.plain for name, value in known.items()})
     except ValidationError as error:
-        missing = []
+        absent = []
         told = set()
         details = error.errors(include_url=False, include_context=False, include_input=False)
         places = [(str(detail["loc"][0]), _item(detail["loc"])) for detail in details]
@@ -73,8 +76,12 @@ def validate(
             if name in known:
                 _complain(model, name, rename, known[name], item, findings)
             elif name not in excused:
-                missing.append(name)
-        _complain_of_missing(model, missing, place, owner, findings)
+                absent.append(name)
+        if missing is not None:
+            missing(model, absent)
+        elif absent:
+            needed = f"{owner} needs {backticked(absent)}"
+            findings.error(place, needed, accepted(model, absent))
         return None
     return None if faults else valid
 
@@ -160,9 +167,13 @@ def _number_advice(value: Value, schema: Mapping[str, Any]) -> str | None:
     data, kinds = value.data, _kinds(schema)
     if not kinds & {"integer", "number"}:
         return None
+    numbers = [choice for choice in _choices(schema) if type(choice) is int]
     if isinstance(data, float):
-        whole = data.is_integer() and abs(data) < 10**MAX_DIGITS
-        return f"write {int(data)}" if whole and "integer" in kinds else None
+        whole = data.is_integer() and abs(data) < 10**MAX_DIGITS and "integer" in kinds
+        return f"write {int(data)}" if whole and int(data) in (numbers or [int(data)]) else None
+    if numbers:
+        unquoted = value.text is None and data in [str(one) for one in numbers]
+        return f"write {data} without quotes" if unquoted else None
     if isinstance(data, tuple) and len(data) == 2 and data[0].text == data[1].text:
         return f"one number stands for both sides: write {data[0].text}" if data[0].text else None
     if not isinstance(data, str):
@@ -177,7 +188,8 @@ def _number_advice(value: Value, schema: Mapping[str, Any]) -> str | None:
 
 
 def _choice_advice(value: Value, schema: Mapping[str, Any]) -> str | None:
-    choices = _choices(schema)
+    # A number is not close to another because it is spelt alike: words alone are suggested.
+    choices = [choice for choice in _choices(schema) if isinstance(choice, str)]
     word = value.data if isinstance(value.data, str) else value.text
     if not choices or word is None:
         return None
@@ -189,6 +201,9 @@ def _choice_advice(value: Value, schema: Mapping[str, Any]) -> str | None:
 def _boolean_advice(value: Value, schema: Mapping[str, Any]) -> str | None:
     word = (value.data if isinstance(value.data, str) else value.text) or ""
     if "boolean" not in _kinds(schema) or word.lower() not in _YES + _NO:
+        return None
+    listed = [choice for choice in _choices(schema) if isinstance(choice, bool)]
+    if listed and (word.lower() in _YES) not in listed:
         return None
     right = "true" if word.lower() in _YES else "false"
     return f"write {right}{' without quotes' if word == right else ''}"
@@ -237,13 +252,15 @@ def _complain(
     )
 
 
-def _complain_of_missing(
-    model: type[BaseModel], names: Sequence[str], place: Place, owner: str, findings: Findings
-) -> None:
-    if names:
-        needs = listing([f"`{name}`" for name in names], "and")
-        accepted = [f"`{name}` is {expectation(_properties(model)[name])}" for name in names]
-        findings.error(place, f"{owner} needs {needs}", ", ".join(accepted))
+def backticked(names: Iterable[str]) -> str:
+    """Names of fields in a row: ```depth` and `width```."""
+    return listing([f"`{name}`" for name in names], "and")
+
+
+def accepted(model: type[BaseModel], names: Iterable[str]) -> str:
+    """What fields of a model accept: ```depth` is an integer from 1 to 10,000``."""
+    properties = _properties(model)
+    return ", ".join([f"`{name}` is {expectation(properties[name])}" for name in names])
 
 
 @cache
@@ -257,20 +274,32 @@ def _options(schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _kinds(schema: Mapping[str, Any]) -> set[str]:
-    return {str(option.get("type")) for option in _options(schema)}
-
-
-def _choices(schema: Mapping[str, Any]) -> list[str]:
-    return [
-        word
+    """The JSON types that a schema accepts; choices of several types have no ``type`` of theirs."""
+    return {
+        kind
         for option in _options(schema)
-        for word in option.get("enum", [option["const"]] if "const" in option else [])
-    ]
+        for kind in ([option["type"]] if "type" in option else map(_kind, _choices_of(option)))
+    }
+
+
+def _kind(choice: str | int | float | bool) -> str:
+    names = {bool: "boolean", int: "integer", float: "number", str: "string"}
+    return names[type(choice)]
+
+
+def _choices(schema: Mapping[str, Any]) -> list[Any]:
+    """The words, numbers and booleans that a schema lists, if it lists what it accepts."""
+    return [choice for option in _options(schema) for choice in _choices_of(option)]
+
+
+def _choices_of(option: Mapping[str, Any]) -> list[Any]:
+    listed = option.get("enum", [option["const"]] if "const" in option else [])
+    return [choice for choice in listed if choice is not None]
 
 
 def _accepted(schema: Mapping[str, Any]) -> str:
     if choices := _choices(schema):
-        return listing(choices)
+        return listing(one if isinstance(one, str) else json.dumps(one) for one in choices)
     kind = schema.get("type")
     if kind == "boolean":
         return "true or false"

@@ -4,18 +4,38 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
-from archc.spec.diagnostics import Findings, Place, Source
-from archc.spec.files import shipped_names
+from archc.spec.diagnostics import Findings, Place, Source, fail
+from archc.spec.files import shipped_folder, shipped_names
 from archc.spec.models import Header
-from archc.spec.reader import Entry, Value
+from archc.spec.reader import Entry, Value, is_plain, quoted
 from archc.spec.resolve import load_spec
 from archc.spec.validate import validate
+from archc.text import quote_name
+
+SCHEMA = "archc.schema.json"
+"""What the docs call the schema of specs, as a file of one's own."""
+
+
+def name_and_path(name: str) -> tuple[str, Path]:
+    """The name of a spec, and where it goes, by what a user calls it.
+
+    >>> name_and_path("net"), name_and_path("nets/net.yaml")
+    (('net', PosixPath('net.yaml')), ('net', PosixPath('nets/net.yaml')))
+    """
+    folder, own = os.path.split(name)
+    stem, extension = os.path.splitext(own)
+    if extension.lower() in (".yaml", ".yml"):
+        return stem, Path(name)
+    return own, Path(folder, f"{own}.yaml")
 
 
 def variant(name: str, parent: str, path: Path) -> str:
     """The text of a spec called ``name`` that extends ``parent`` and will lie at ``path``.
+
+    Its first line says to editors which schema it has.
 
     The parent is a path or a shipped name, not standard input, which no file can extend. Raises
     `SpecError` if the name is none that a spec may have, or the parent is not valid.
@@ -23,7 +43,7 @@ def variant(name: str, parent: str, path: Path) -> str:
     _check_name(name)
     spec = load_spec(parent)
     depths = [stage.model.depth for stage in spec.stages]
-    lines = [f"extends: {reference(parent, path)}", f"name: {name}"]
+    lines = [f"extends: {reference(parent, path)}", f"name: {_word(name)}"]
     if depths:
         lines.append(f"with: {{depth: {json.dumps(depths)}}}")
     notes = [
@@ -33,7 +53,21 @@ def variant(name: str, parent: str, path: Path) -> str:
     ]
     width = max(map(len, lines))
     rows = [f"{line:<{width}}  {note}" for line, note in zip(lines, notes, strict=False)]
-    return "\n".join(rows) + "\n"
+    return "\n".join([f"# yaml-language-server: $schema={schema_for(path)}", *rows]) + "\n"
+
+
+def schema_for(path: Path) -> str:
+    """How a spec at a path refers to its schema: the nearest archc.schema.json in its folder or
+    above it, by a relative path, which travels with them; or else the installed one."""
+    folder, installed = Path(os.path.abspath(path)).parent, shipped_folder() / "schema.json"
+    for above, place in enumerate((folder, *folder.parents)):
+        if (place / SCHEMA).is_file():
+            return "../" * above + SCHEMA
+        if place == installed.parent:
+            return "../" * above + installed.name
+    plain = installed.as_posix()
+    # Language servers read up to the first space, and `#` begins a fragment.
+    return plain if re.fullmatch(r"[^\s#%]+", plain) else installed.as_uri()
 
 
 def _check_name(name: str) -> None:
@@ -45,8 +79,21 @@ def _check_name(name: str) -> None:
 
 
 def reference(parent: str, path: Path) -> str:
-    """How a file at ``path`` calls its parent."""
+    """How a file at ``path`` calls its parent, as YAML.
+
+    Raises `SpecError` for a file whose name no YAML can hold.
+    """
     if not os.path.lexists(parent) and parent.removesuffix(".yaml") in shipped_names():
         return parent
     relative = os.path.relpath(parent, path.parent)
-    return relative if relative.replace("/", "").isalnum() else json.dumps(relative)
+    try:
+        relative.encode()
+    except UnicodeEncodeError:
+        source = Source(quote_name(parent), path=parent)
+        fail(source.start(), "no spec can extend this file: its name is not UTF-8", "rename it")
+    return _word(relative) if relative.replace("/", "").isalnum() else quoted(relative)
+
+
+def _word(text: str) -> str:
+    """A word without quotes where it can do without: ``null`` and ``123`` would be no text."""
+    return text if is_plain(text) else quoted(text)

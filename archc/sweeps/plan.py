@@ -107,13 +107,17 @@ class Plan:
 
     def variants(self) -> Iterator[Variant | Unbuildable]:
         """Every variant with its numbers, or with the reason why it cannot be built."""
-        for index, settings in enumerate(_product(self.axes)):
+        for index, settings in enumerate(self.settings()):
             try:
                 numbers = self._numbers(settings)
             except _CannotBuild as error:
                 yield Unbuildable(index, settings, str(error))
             else:
                 yield Variant(index, settings, numbers)
+
+    def settings(self) -> Iterator[tuple[Choice, ...]]:
+        """What each variant sets, in order; uncounted."""
+        return _product(self.axes)
 
     def stages(self, settings: tuple[Choice, ...]) -> list[Stage]:
         """The stages of a variant that can be built."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from archc.backends.numbers import exactly
-from archc.plots import GREY, plot_style, require_matplotlib, saved
+from archc.plots import GREY, plot_style, require_matplotlib, saved, title_lines
 
 _MANY = 3000
 """From how many points on an SVG holds them as one image instead of a shape each."""
@@ -83,9 +83,9 @@ def plot(points: Points, format: str) -> bytes:
                 markersize=13,
                 color="black",
                 markeredgecolor="white",
-                label=points.title,
+                label=title_lines(points.title, 10, 300),
             )
-        axes.set_title(f"Variants of {points.title}")
+        axes.set_title(title_lines(f"Variants of {points.title}", 12, 400))
         axes.set_xlabel("multiply-adds for one image")
         axes.set_ylabel("parameters")
         if _spread(points.params) > _WIDE or _spread(points.multiply_adds) > _WIDE:

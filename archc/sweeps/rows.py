@@ -6,31 +6,42 @@ import csv
 import io
 import json
 import os
-import shutil
 import tempfile
 from array import array
 from collections.abc import Sequence
 from contextlib import suppress
-from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
-from archc.files import OutputError, make_folder, mode_of, reason
+from archc.backends.table import csv_text
+from archc.files import OutputError, make_folder, mode_of, reason, reclaim_for, write_fully
+from archc.locks import SUPPORTED
+from archc.streams import open_stream
 from archc.sweeps.axes import Axis, Choice, Factor, shown
 from archc.sweeps.plan import METRICS, Variant
+from archc.temporaries import create, taken, temporary_for
 
 SUFFIXES = (".csv", ".json")
 PARTIAL = "partial"
 """What the name of a file ends with that is not finished."""
 
-_CHUNK = 1 << 16
+_PAGE = 1 << 12
+"""Rows are written so many bytes at a time, up to the next multiple of it in the file: Linux looks
+for a kill between two pages of a write, so that none can tear what lies within one."""
+
+_COPIED = 1 << 16
+_MAX_NAME = 255
+"""Bytes that a name may have on the file systems in use."""
 
 
 class RowsFile:
     """A file of variants, CSV or a JSON list, that grows beside its place until it is finished.
 
-    Whatever has been written ends with a whole row, and a JSON list with its bracket: so does
-    what is left beside the file's place where the disk fills up or the program is killed.
+    Until then it is ``FILE.partial``, or a temporary of archc's where another sweep is writing
+    that, or somebody else's file has the name. Whatever has been written ends with a full row, and
+    a JSON list with its bracket: so does what is left there where the disk fills up or the program
+    is killed. The next sweep to the same place removes what is left, once nobody writes it any
+    more. Where a stream stands at the place, rows are kept without a name until they are finished.
     """
 
     def __init__(self, path: Path, axes: Sequence[Axis]):
@@ -45,9 +56,14 @@ class RowsFile:
         self._size = 0
         self._starts, self._lengths = array("q"), array("q")  # of each row, in bytes
         self._written = len(self._head + self._end)
+        self.partial: Path | None = None
         try:
-            self.partial, self._file = _beside(path)
-        except OSError as error:
+            self._stream = open_stream(path)
+            if self._stream is not None:
+                self._file: BinaryIO = _nameless()
+            else:
+                self.partial, self._file = _beside(path)
+        except (OSError, ValueError, RuntimeError) as error:
             raise OutputError(path, reason(error)) from error
         try:
             self._put(self._head + self._end)
@@ -57,47 +73,70 @@ class RowsFile:
     def add(self, variant: Variant) -> None:
         """Append a variant; raises `OutputError` where the disk is full."""
         line = self._line(variant)
-        self._waiting.append(line)
-        self._size += len(line)
-        if self._size >= _CHUNK:
+        size = len(self._between) + len(line)
+        if self._written % _PAGE + self._size + size > _PAGE:
             self._flush()
+        self._waiting.append(line)
+        self._size += size
 
     def finish(self) -> None:
-        """Put the file at its place; what is no regular file there is written to as it is."""
+        """Put the file at its place; a stream that stands there is written to as it is."""
         self._flush()
         try:
+            if self.partial is None:
+                self._copy()
+                return
             os.fsync(self._file.fileno())
-            self._file.close()
             place = self.path.resolve()
-            if _is_special(place):
-                with open(self.partial, "rb") as rows, open(place, "wb") as out:
-                    shutil.copyfileobj(rows, out)
-                self.partial.unlink()
-            else:
-                os.chmod(self.partial, mode_of(place))
-                os.replace(self.partial, place)
+            os.chmod(self.partial, mode_of(place))
+            if not SUPPORTED:
+                self._file.close()
+            os.replace(self.partial, place)  # still held, so that nobody removes it before
+            self._file.close()
         except OSError as error:
             raise self._failure(error) from error
 
+    def _copy(self) -> None:
+        """Write everything to the stream."""
+        assert self._stream is not None
+        with self._stream as stream, self._file as file:
+            file.seek(0)
+            while content := file.read(_COPIED):
+                stream.write(content)
+
     def sort(self, order: Sequence[int]) -> None:
-        """Bring the rows into another order, given as the places they have now."""
+        """Bring the rows into another order, given as the places they have now.
+
+        The rows as they came stay at their place until all are there in the new order.
+        """
         self._flush()
-        sorted_rows = self.partial.with_name(f"{self.partial.name}.sorted")
+        sorted_path = None if self.partial is None else temporary_for(self.path.resolve())
         try:
-            with open(sorted_rows, "wb") as file:
-                file.write(self._head)
-                for index, place in enumerate(order):
-                    self._file.seek(self._starts[place])
-                    row = self._file.read(self._lengths[place])
-                    file.write(self._between * (index > 0) + row)
-                file.write(self._end)
-            self._file.close()
-            os.replace(sorted_rows, self.partial)
-            self._file = open(self.partial, "r+b", buffering=0)  # noqa: SIM115
-        except OSError as error:
-            with suppress(OSError):
-                sorted_rows.unlink()
-            raise self._failure(error) from error
+            file = _nameless() if sorted_path is None else create(sorted_path, 0o666)
+            self._copy_rows(order, file)
+            if not SUPPORTED:
+                self._file.close()
+            if sorted_path is not None and self.partial is not None:
+                os.replace(sorted_path, self.partial)
+        except BaseException as error:
+            if sorted_path is not None:
+                with suppress(OSError):
+                    sorted_path.unlink()
+            if isinstance(error, OSError):
+                raise self._failure(error) from error
+            raise
+        self._file.close()
+        self._file = file
+
+    def _copy_rows(self, order: Sequence[int], file: BinaryIO) -> None:
+        ready = bytearray(self._head)
+        for index, place in enumerate(order):
+            self._file.seek(self._starts[place])
+            ready += self._between * (index > 0) + self._file.read(self._lengths[place])
+            if len(ready) >= _COPIED:
+                write_fully(file, ready)
+                ready.clear()
+        write_fully(file, ready + self._end)
 
     def _flush(self) -> None:
         if not self._waiting:
@@ -123,13 +162,13 @@ class RowsFile:
         self._waiting, self._size = [], 0
 
     def _put(self, content: bytes) -> None:
-        view = memoryview(content)
-        while view:
-            view = view[self._file.write(view) :]
+        write_fully(self._file, content)
 
     def _failure(self, error: OSError) -> OutputError:
         with suppress(OSError):
             self._file.close()
+        if self.partial is None:
+            return OutputError(self.path, reason(error))
         if not self.rows:
             with suppress(OSError):
                 self.partial.unlink()
@@ -142,7 +181,7 @@ class RowsFile:
             cells = [*map(plain, variant.settings), *variant.numbers]
             row = dict(zip(self._names, cells, strict=True))
             return json.dumps(row, separators=(", ", ": ")).encode()
-        return _csv_line([*map(shown, variant.settings), *variant.numbers])
+        return _csv_line([*map(_csv_setting, variant.settings), *variant.numbers])
 
 
 def plain(choice: Choice) -> int | float | str | bool:
@@ -150,26 +189,58 @@ def plain(choice: Choice) -> int | float | str | bool:
     return str(choice) if isinstance(choice, Factor) else choice
 
 
+def _csv_setting(choice: Choice) -> str:
+    """A setting as CSV has it: a word as a text, a number as it is written."""
+    return csv_text(choice) if isinstance(choice, str) else shown(choice)
+
+
 def _beside(path: Path) -> tuple[Path, BinaryIO]:
-    """A new file beside the place where rows will stand, or elsewhere where that is a device."""
+    """A new file, held, beside the place where rows will stand."""
     if path.is_dir():
         raise OSError(None, "it is a folder")
     place = path.resolve()  # a link stays a link
-    if _is_special(place):
-        handle, name = tempfile.mkstemp(prefix="archc-", suffix=f".{PARTIAL}")
-        return Path(name), os.fdopen(handle, "w+b", buffering=0)
     make_folder(place.parent)
-    for number in count(1):
-        suffix = PARTIAL if number == 1 else f"{PARTIAL}-{number}"
-        with suppress(FileExistsError):  # another sweep's, or what one has left
-            partial = place.with_name(f"{place.name}.{suffix}")
-            return partial, open(partial, "x+b", buffering=0)
-    raise AssertionError("numbers do not end")
+    reclaim_for([place])
+    partial = partial_for(place)
+    with taken(partial) as left:
+        if left is not None and _is_of_a_sweep(left, place.suffix.lower()):
+            partial.unlink(missing_ok=True)
+    with suppress(FileExistsError):  # another sweep's, or not a sweep's at all
+        return partial, create(partial, 0o666)
+    temporary = temporary_for(place)
+    return temporary, create(temporary, 0o666)
 
 
-def _is_special(place: Path) -> bool:
-    """Whether something stands there that is no regular file: a pipe, a terminal, a device."""
-    return place.exists() and not place.is_file()
+def partial_for(place: Path) -> Path:
+    """Where rows stand until they are finished; a name too long for that is cut."""
+    if len(os.fsencode(place.name)) + len(PARTIAL) + 1 <= _MAX_NAME:
+        return place.with_name(f"{place.name}.{PARTIAL}")
+    from hashlib import sha256
+
+    name = os.fsencode(place.name)
+    ending = f"-{sha256(name).hexdigest()[:12]}.{PARTIAL}"
+    kept = name[: _MAX_NAME - len(ending)].decode(errors="ignore")
+    return place.with_name(kept + ending)
+
+
+def _is_of_a_sweep(file: BinaryIO, suffix: str) -> bool:
+    """Whether a file begins as a sweep's do, or holds nothing that could be lost."""
+    begin = file.read(_COPIED).decode(errors="replace").splitlines()
+    if suffix != ".json":
+        return not begin or begin[0].split(",")[-len(METRICS) :] == list(METRICS)
+    if len(begin) < 2 or begin[0] != "[":
+        return not begin
+    if begin[1] == "":
+        return begin[2:] == ["]"]
+    try:
+        return list(json.loads(begin[1].removesuffix(",")))[-len(METRICS) :] == list(METRICS)
+    except (ValueError, TypeError):
+        return False
+
+
+def _nameless() -> BinaryIO:
+    """A file that no folder lists, so that nothing is left of it however the process ends."""
+    return tempfile.TemporaryFile(buffering=0)
 
 
 def _csv_line(cells: Sequence[object]) -> bytes:

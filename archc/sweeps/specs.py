@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from archc.blocks import Stage
 from archc.spec import SpecError, resolve
 from archc.spec.variant import reference
-from archc.sweeps.axes import shown
+from archc.sweeps.axes import Choice, shown
 from archc.sweeps.plan import Plan, Variant
 
 MAX_NAME = 64
@@ -26,7 +26,7 @@ def variant_specs(
     base = _stages_of(plan)
     texts = {}
     for variant in variants:
-        name = _name(plan, variant)
+        name = _name(plan, variant.index, variant.settings)
         path = folder / f"{name}.yaml"
         layers, params, multiply_adds = variant.numbers
         lines = [
@@ -44,17 +44,34 @@ def variant_specs(
     return texts
 
 
-def _name(plan: Plan, variant: Variant) -> str:
+def variants_called(plan: Plan, files: Iterable[str]) -> set[str]:
+    """Which of some names of files variants of a plan would have; case does not count."""
+    own = plan.spec.header.name
+    start = own[: MAX_NAME - len(f"-{plan.count - 1}")]
+    start = f"{own}-" if start == own else start
+    wanted = {
+        name.casefold(): name for name in files if name.casefold().startswith(start.casefold())
+    }
+    if not wanted:
+        return set()  # almost always, which spares going through the variants
+    names = (
+        f"{_name(plan, index, settings)}.yaml".casefold()
+        for index, settings in enumerate(plan.settings())
+    )
+    return {wanted[name] for name in names if name in wanted}
+
+
+def _name(plan: Plan, index: int, settings: Sequence[Choice]) -> str:
     """``resnet50-depth2_6-width_x0.5``, or, where that is too long, with the variant's number."""
     words = [
         f"{axis.attribute}{axis.stage or ''}_{shown(choice)}"
-        for axis, choice in zip(plan.axes, variant.settings, strict=True)
+        for axis, choice in zip(plan.axes, settings, strict=True)
     ]
     own = plan.spec.header.name
     name = re.sub(r"[^A-Za-z0-9_.-]", "", "-".join([own, *words]))
     if len(name) <= MAX_NAME:
         return name
-    number = f"-{variant.index:0{len(str(plan.count - 1))}d}"
+    number = f"-{index:0{len(str(plan.count - 1))}d}"
     return own[: MAX_NAME - len(number)] + number
 
 

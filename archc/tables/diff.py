@@ -33,9 +33,9 @@ def totals(one: Comparison, a: str, b: str) -> Table:
 def parts(one: Comparison, a: str, b: str) -> Table:
     """The parts that differ, with what each network has there."""
     rows: list[tuple[Cell, ...]] = []
+    changed = {change.part for change in one.changes}
     for pair in one.parts:
-        changed = any(change.part == pair.name for change in one.changes)
-        if changed or pair.a != pair.b:
+        if pair.name in changed or pair.a != pair.b:
             more = [
                 (getattr(pair.b, name) if pair.b else 0) - (getattr(pair.a, name) if pair.a else 0)
                 for name in ("params", "multiply_adds")

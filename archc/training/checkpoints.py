@@ -26,6 +26,7 @@ KEPT = 2
 """How many checkpoints a run keeps."""
 
 _NAME = re.compile(r"iteration-(\d+)\.json")
+_PART = re.compile(r"iteration-\d{7,}(\.momentum)?\.safetensors")
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,13 @@ class _Damaged(Exception):
     """A checkpoint is not whole."""
 
 
-def save(folder: Path, saved: Saved) -> None:
-    """Write a checkpoint, then forget those before the one before it. Raises `OutputError`."""
+def save(folder: Path, saved: Saved, about: Mapping[str, str] | None = None) -> None:
+    """Write a checkpoint, then forget those before the one before it. Raises `OutputError`.
+
+    ``about`` becomes the metadata of the weights' file.
+    """
     path = folder / f"iteration-{saved.iteration:07d}.json"
-    parts = (to_safetensors(saved.weights), to_safetensors(saved.momentum))
+    parts = (to_safetensors(saved.weights, about), to_safetensors(saved.momentum))
     contents = dict(zip(_parts(path), parts, strict=True))
     digests = {part.name: hashlib.sha256(raw).hexdigest() for part, raw in contents.items()}
     told: dict[str, Any] = {
@@ -93,10 +97,10 @@ def newest_weights(folder: Path) -> Path | None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what a process that was killed has left of checkpoints."""
+    """Remove parts of checkpoints that a process that was killed did not come to finish."""
     whole = {part for _, path in _listed(folder) for part in (path, *_parts(path))}
-    for path in [*folder.glob("iteration-*.safetensors"), *folder.glob(".iteration-*")]:
-        if path not in whole:
+    for path in folder.glob("*.safetensors"):
+        if _PART.fullmatch(path.name) and path not in whole:
             with suppress(OSError):
                 path.unlink()
 

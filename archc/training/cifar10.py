@@ -22,21 +22,29 @@ _ELSEWHERE = {
     "cifar-10-batches-py": "it holds the Python version, which is pickled",
     "data_batch_1": "it holds the Python version, which is pickled",
     "cifar-10-binary.tar.gz": "unpack cifar-10-binary.tar.gz first",
-    "train.bin": "it seems to hold CIFAR-100",
     "batches.meta.mat": "it holds the Matlab version",
 }
+_CIFAR100 = (
+    "train.bin",
+    "fine_label_names.txt",
+    "cifar-100-binary",
+    "cifar-100-python",
+    "cifar-100-binary.tar.gz",
+    "cifar-100-python.tar.gz",
+)
+"""What lies in folders of CIFAR-100, and where its archives are unpacked."""
 
 
 class Cifar10:
     """All images, as bytes, and what an iteration takes of them; see `Data`."""
 
     def __init__(self, source: ImageSource, mean: Tensor | None = None):
+        recipe, folder = source.recipe, _folder(source.directory)
         if source.classes != CLASSES:
             raise DataError(
                 f"the network tells {source.classes:,} classes apart; CIFAR-10 has {CLASSES}",
                 "write `classes: 10` in its spec, and a bare `linear` at the end of its head",
             )
-        recipe, folder = source.recipe, _folder(source.directory)
         self._source = source
         self._pad = recipe.augmentation.pad or 0
         self._free = _free(source.size, self._pad)
@@ -128,6 +136,12 @@ def _folder(directory: Path) -> Path:
     if not (directory / _TRAINING[0]).exists() and inside.is_dir():
         return inside
     if not any((directory / name).exists() for name in (*_TRAINING, *_TEST)):
+        if any((directory / name).exists() for name in _CIFAR100):
+            raise DataError(
+                f"{str(directory)!r} holds CIFAR-100, not CIFAR-10, which `data: cifar10` reads",
+                "write its images as files, train/CLASS/... and val/CLASS/..., for a recipe with "
+                "`data: image_folder`",
+            )
         found = next((why for name, why in _ELSEWHERE.items() if (directory / name).exists()), None)
         because = f"; {found}" if found else ""
         raise DataError(

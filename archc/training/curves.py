@@ -6,13 +6,15 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from archc.plots import GREY, plot_style, require_matplotlib, saved
+from archc.plots import GREY, plot_style, require_matplotlib, saved, title_lines
 from archc.training.metrics import Row, read_metrics
 from archc.training.run import Run
 
 # Colours that are told apart in print and by the colour-blind (Okabe and Ito).
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#7f7f7f")
 _BOLD, _THIN = 1.8, 0.9
+_LEGEND = 190.0
+"""How wide a title in the legend is at the most, in points."""
 _SMOOTH = 200
 """How many points a curve of the training error has at most; each is the mean of its rows."""
 
@@ -21,7 +23,8 @@ def draw(runs: Sequence[Run], format: str = "svg", *, split: bool = False) -> by
     """A picture of the runs' training (thin) and test error (bold), each in its colour.
 
     With ``split`` training stands on the left and tests on the right, as in the paper's Figure 1.
-    ``format`` is svg, png or pdf. Raises `TrainingError` for a run without metrics.
+    ``format`` is svg, png or pdf. Raises `TrainingError` for a run without metrics, `SpecError`
+    where they hold what no run measures.
     """
     measured = [read_metrics(run.metrics) for run in runs]
     titles = [_title(run, runs) for run in runs]
@@ -60,7 +63,14 @@ def _test_curve(axes: Any, rows: Sequence[Row], title: str, colour: str) -> None
     points = [(row.iteration, row.test_error) for row in rows if row.test_error is not None]
     xs, ys = [one[0] for one in points], [one[1] for one in points]
     last = f", {ys[-1]:.2f} %" if ys else ""
-    axes.plot(xs, ys, color=colour, linewidth=_BOLD, label=f"{title}{last}", **_mark(xs))
+    axes.plot(
+        xs,
+        ys,
+        color=colour,
+        linewidth=_BOLD,
+        label=f"{title_lines(title, 9, _LEGEND)}{last}",
+        **_mark(xs),
+    )
 
 
 def _mark(xs: Sequence[float]) -> dict[str, Any]:
@@ -88,7 +98,7 @@ def _decorate(axes: Any, measured: Sequence[Sequence[Row]], label: str) -> None:
     """Axes as in the paper: thousands of iterations, percent, a height that shows the ends."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    longest = max(row.iteration for rows in measured for row in rows)
+    longest = max(1, *(row.iteration for rows in measured for row in rows))
     height = _height(measured)
     axes.set_xlim(0, 1.01 * longest)  # room for a dot at the end, and for a line at zero
     axes.set_ylim(-0.01 * height, height)

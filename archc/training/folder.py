@@ -213,8 +213,9 @@ def _of_living_workers(loader: DataLoader[Any]) -> Iterator[Any]:
 
 def _leave_interrupts(_: int) -> None:
     """What asks to stop is for the process that trains, which ends its workers."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):  # Windows has no SIGHUP
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     torch.set_num_threads(1)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import torch
@@ -80,13 +80,14 @@ class Silent:
 
 @dataclass(frozen=True)
 class Task:
-    """What is trained and where it is kept."""
+    """What is trained and where it is kept; ``about`` is the metadata of its weights' files."""
 
     network: Network
     recipe: Recipe
     run: Run
     seed: int
     compile: bool = False
+    about: Mapping[str, str] = field(default_factory=dict)
 
 
 class Asked:
@@ -324,7 +325,7 @@ class Loop:
             "test": vars(self.test) if self.test else None,
         }
         saved = Saved(self.iteration, weights, momentum, state)
-        self._together(lambda: save(self._task.run.checkpoints, saved))
+        self._together(lambda: save(self._task.run.checkpoints, saved, self._task.about))
         self._saved_at, self._is_saved = self.iteration, True
         self._paused += time.perf_counter() - started
 

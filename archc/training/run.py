@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,11 +21,14 @@ from archc.backends.pytorch import emit
 from archc.blocks import Record
 from archc.compile import compile_spec
 from archc.errors import TrainingError
-from archc.files import OutputError, leftovers, make_folder, reason, write_all
+from archc.files import OutputError, make_folder, reason, refuse_special, write_all
 from archc.graph import Network
+from archc.inputs import note_input, note_output
+from archc.locks import LockUnavailableError, try_lock
 from archc.recipes import Recipe, load_recipe
 from archc.spec import Spec, SpecError, load_spec
 from archc.spec.show import show
+from archc.temporaries import reclaim
 from archc.text import listing
 from archc.training.checkpoints import newest_weights, sweep
 from archc.training.metrics import cut
@@ -39,7 +42,10 @@ _FILES = ("spec.yaml", "module.py", "recipe.yaml", _MEAN, RECORD)
 
 
 class _Record(Record):
-    """What run.json holds; ``sittings`` say when and with what the run was begun and went on."""
+    """What run.json holds; ``sittings`` say when and with what the run was begun and went on.
+
+    ``check`` is the SHA-256 of all the rest, `seed` included.
+    """
 
     spec: str
     spec_sha256: str
@@ -48,10 +54,20 @@ class _Record(Record):
     pixel_mean_sha256: str
     seed: int
     sittings: list[dict[str, Any]]
+    check: str = ""
 
     def text(self) -> bytes:
         """The file's content."""
-        return (json.dumps(self.model_dump(), indent=1) + "\n").encode()
+        data = {**self.model_dump(), "check": self._digest()}
+        return (json.dumps(data, indent=1) + "\n").encode()
+
+    def is_intact(self) -> bool:
+        """Whether everything is as it was written."""
+        return self.check == self._digest()
+
+    def _digest(self) -> str:
+        data = self.model_dump(exclude={"check"})
+        return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -131,6 +147,7 @@ class Run:
 def open_run(folder: Path) -> Run:
     """The run in a folder. Raises `TrainingError` where there is none."""
     run = Run(folder)
+    note_input(run.record)
     if not run.is_begun():
         why = "has no run.json" if folder.is_dir() else "is no folder"
         raise TrainingError(f"{str(folder)!r} is no run: it {why}")
@@ -188,7 +205,7 @@ def _difference(run: Run, recipe: Recipe) -> str:
 def go_on(
     run: Run, spec: Spec, recipe: Recipe, mean: Tensor, iteration: int, how: Mapping[str, Any]
 ) -> None:
-    """Bring a run's folder to where it goes on: what came later, or was left, is removed.
+    """Bring a run's folder to where it goes on: what was measured later is removed.
 
     Raises `TrainingError` if the images are others, `OutputError`.
     """
@@ -197,7 +214,6 @@ def go_on(
         raise TrainingError(
             f"{str(run.folder)!r} was begun with other images: their mean is another"
         )
-    _sweep(run)
     if run.metrics.is_file():
         cut(run.metrics, iteration)
     sittings = [*record.sittings, _sitting(iteration, how)]
@@ -214,13 +230,11 @@ def _files(run: Run, spec: Spec, recipe: Recipe, mean: Tensor) -> dict[Path, byt
     }
 
 
-def _sweep(run: Run) -> None:
-    """Remove what a process that was killed had not finished writing."""
+def tidy(run: Run) -> None:
+    """Remove what a process that was killed had not finished writing, and nothing else."""
     sweep(run.checkpoints)
-    names = (*_FILES, run.metrics.name, run.curves.name, run.weights.name)
-    for left in [path for name in names for path in leftovers(run.folder / name)]:
-        with suppress(OSError):
-            left.unlink()
+    for folder in (run.folder, run.checkpoints):
+        reclaim(folder)
 
 
 def check_new(run: Run) -> None:
@@ -233,6 +247,8 @@ def check_new(run: Run) -> None:
         raise OutputError(run.folder, reason(error)) from None
     if run.is_begun():
         raise TrainingError(f"{str(run.folder)!r} holds a run already", "--resume goes on with it")
+    for name in _FILES:
+        note_output(run.folder / name)
     foreign = [name for name in found if name not in _FILES and not name.startswith(".")]
     if run.checkpoints.name in foreign:
         raise TrainingError(
@@ -245,46 +261,64 @@ def check_new(run: Run) -> None:
 
 
 @contextmanager
-def alone(run: Run) -> Iterator[None]:
+def alone(run: Run, say: Callable[[str], None]) -> Iterator[None]:
     """Keep other processes from training in the same folder meanwhile.
 
-    A folder in which nothing has come to stand is taken away again.
+    A folder in which nothing has come to stand is taken away again. ``say`` is told where others
+    cannot be kept away.
     """
     try:
-        import fcntl
-    except ImportError:  # not on Windows
-        yield
-        return
-    try:
         make_folder(run.folder)
-        lock = (run.folder / _LOCK).open("w")
+        descriptor = _open_lock(run.folder / _LOCK)
     except OSError as error:
         raise OutputError(run.folder, reason(error)) from error
-    with lock:
+    try:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            is_free = try_lock(descriptor)
+        except LockUnavailableError as error:
+            is_free = True
+            say(f"note: {str(run.folder)!r} cannot be locked ({error}); train once at a time in it")
+        if not is_free:
             raise TrainingError(
                 f"another process is training in {str(run.folder)!r}", "wait for it, or end it"
-            ) from None
+            )
         try:
             yield
         finally:
             if not run.is_begun():
                 with suppress(OSError):
-                    (run.folder / _LOCK).unlink()
+                    if not os.fstat(descriptor).st_size:  # else it is not archc's
+                        (run.folder / _LOCK).unlink()
                     run.folder.rmdir()
+    finally:
+        os.close(descriptor)
+
+
+def _open_lock(path: Path) -> int:
+    """Open a file to lock it, made where there is none; what it holds stays.
+
+    A link is not followed: the file it leads to is none of archc's. Raises OSError.
+    """
+    if path.is_symlink():
+        raise OSError(None, f"{path.name!r} in it is a link")
+    refuse_special(path)
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def _read(run: Run) -> _Record:
+    damaged = TrainingError(
+        f"{str(run.record)!r} is damaged", "the weights in checkpoints/ do not need it"
+    )
     try:
-        return _Record.model_validate_json(run.record.read_bytes())
+        record = _Record.model_validate_json(run.record.read_bytes())
     except OSError as error:
         raise TrainingError(f"{str(run.record)!r} cannot be read: {reason(error)}") from None
     except ValueError:
-        raise TrainingError(
-            f"{str(run.record)!r} is damaged", "the weights in checkpoints/ do not need it"
-        ) from None
+        raise damaged from None
+    if not record.is_intact():
+        raise damaged
+    return record
 
 
 def _sitting(iteration: int, how: Mapping[str, Any]) -> dict[str, Any]:

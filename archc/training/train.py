@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -22,7 +22,7 @@ from archc.compile import compile_spec
 from archc.devices import PRECISIONS, DeviceError, describe_device, find_device, on_device
 from archc.errors import Interrupted, TrainingError
 from archc.extras import require
-from archc.files import OutputError, write
+from archc.files import OutputError, write, write_all
 from archc.graph import Network
 from archc.recipes import Recipe
 from archc.spec import Spec
@@ -33,7 +33,9 @@ from archc.training.data import Data, ImageSource, Share, open_data, size_and_cl
 from archc.training.loop import Asked, Loop, Observer, Silent, Task, together
 from archc.training.run import Run
 from archc.training.testing import Score
+from archc.weights import WeightsError, read_checkpoint
 from archc.weights.files import to_safetensors
+from archc.weights.origin import describe_origin
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -116,9 +118,9 @@ def train(
         fabric = stack.enter_context(_fabric(options))
         stack.enter_context(_quiet_unless_first(fabric))
         stack.enter_context(on_device(str(fabric.device)))
-        if fabric.is_global_zero:
-            stack.enter_context(runs.alone(order.run))
         say = observer.said if fabric.is_global_zero else Silent().said
+        if fabric.is_global_zero:
+            stack.enter_context(runs.alone(order.run, say))
         asked = stack.enter_context(_signals(say))
         return _train(order, fabric, observer, asked)
 
@@ -128,7 +130,8 @@ def _train(order: _Order, fabric: Fabric, observer: Observer, asked: Asked) -> T
     run, network = order.run, compile_spec(order.spec)
     plan = _plan(order, fabric, observer)
     data = _open(order, fabric, network, plan, asked)
-    task = Task(network, order.recipe, run, plan.seed, order.options.compile)
+    about = describe_origin(order.spec)
+    task = Task(network, order.recipe, run, plan.seed, order.options.compile, about)
     loop = Loop(task, fabric, data, plan.saved, observer, asked)
     if not (loop.is_done and plan.has_weights):
         together(fabric, lambda: _begin(order, fabric, plan, data.mean))
@@ -137,7 +140,8 @@ def _train(order: _Order, fabric: Fabric, observer: Observer, asked: Asked) -> T
         finally:
             if fabric.is_global_zero:
                 _draw(run)
-        together(fabric, lambda: write(run.weights, to_safetensors(loop.net.state_dict())))
+        content = to_safetensors(loop.net.state_dict(), about)
+        together(fabric, lambda: write_all({run.weights: content}))
     fabric.barrier()  # none of the processes leaves while another one still needs it
     return Trained(run.folder, loop.iteration, loop.test, fabric.is_global_zero)
 
@@ -278,6 +282,8 @@ def _signals(say: Callable[[str], None]) -> Iterator[Asked]:
 
     def ask(number: int, _: FrameType | None) -> None:
         if asked.signal:
+            if number == getattr(signal, "SIGHUP", None):
+                return  # a terminal that is closed sends two
             raise KeyboardInterrupt
         asked.signal = number
         say("stopping, once this iteration is saved; a second Ctrl-C does not wait")
@@ -307,7 +313,13 @@ def _plan(order: _Order, fabric: Fabric, observer: Observer) -> _Plan:
         saved, mean = newest(run.checkpoints, observer.said), run.read_mean()
         if mean is None:
             observer.said(f"{run.pixel_mean.name} is damaged or missing; it is taken anew")
-        plan.append(_Plan(seed, saved, mean, run.weights.is_file()))
+        runs.tidy(run)
+        has_weights = (
+            saved is not None
+            and saved.iteration >= order.recipe.header.iterations
+            and _has_weights(run, saved, observer)
+        )
+        plan.append(_Plan(seed, saved, mean, has_weights))
 
     together(fabric, read)
     if fabric.world_size == 1:
@@ -315,6 +327,23 @@ def _plan(order: _Order, fabric: Fabric, observer: Observer) -> _Plan:
     shared = fabric.broadcast(plan[0] if plan else None)
     assert shared is not None
     return shared
+
+
+def _has_weights(run: Run, saved: Saved, observer: Observer) -> bool:
+    """Whether the file of the weights at the end holds those of the last checkpoint."""
+    if not os.path.lexists(run.weights):
+        return False
+    try:
+        found: Mapping[str, Tensor] = read_checkpoint(run.weights).tensors
+    except WeightsError:
+        found = {}
+    if found.keys() == saved.weights.keys() and all(
+        found[key].dtype == tensor.dtype and torch.equal(found[key], tensor)
+        for key, tensor in saved.weights.items()
+    ):
+        return True
+    observer.said(f"{run.weights.name} is damaged; it is written anew from the checkpoint")
+    return False
 
 
 def _begin(order: _Order, fabric: Fabric, plan: _Plan, mean: Tensor) -> None:

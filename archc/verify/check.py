@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import torch
@@ -75,13 +76,16 @@ def verify(
     source: str | None = None,
     file: str | None = None,
     deploy: bool = False,
+    done: Callable[[Row], None] | None = None,
 ) -> Report:
     """Check an emitted module against its network's graph.
 
     ``source`` is what to check, by default what archc emits: Python, which is executed. ``file`` is
     where it was read. Weights are freshly initialised unless there is a checkpoint. With
-    ``deploy`` it is the network's deploy form, with folded weights. Raises `WeightsError` where the
-    checkpoint does not fit, `DeviceError` for a device that is not there or lacks the memory.
+    ``deploy`` it is the network's deploy form, with folded weights. ``done`` is called with each
+    row as soon as it is found; a row replaces an earlier one of the same check. Raises
+    `WeightsError` where the checkpoint does not fit, `DeviceError` for a device that is not there
+    or lacks the memory.
     """
     options = options or Options()
     told, weights = None, None
@@ -89,26 +93,51 @@ def verify(
         told = describe(checkpoint, match(network, checkpoint, deploy=deploy))
         weights = weights_to_load(network, checkpoint, deploy=deploy)
     network = deploy_form(network) if deploy else network
-    text = _Text(network.name, emit(network) if source is None else source, file)
-    done: dict[str, Row] = {}
+    text = _Text(
+        network.name, emit(network) if source is None else source, file, is_emitted=source is None
+    )
+    rows = _told(told, _found(network, text, weights, options))
+    found: dict[str, Row] = {}
+    # What `done` raises is not raised inside the generators, where it would count as the source's.
+    with closing(rows):
+        for row in rows:
+            found[row.check] = row
+            if done is not None:
+                done(row)
+    order = ("weights", *CHECKS)
+    ordered = sorted(found.values(), key=lambda row: order.index(row.check))
+    return Report(network.name, options.device, tuple(ordered))
+
+
+def _told(weights: str | None, rows: Iterator[Row]) -> Generator[Row, None, None]:
+    """The row of the weights, then one for each of `CHECKS`, in order, run or not."""
+    if weights is not None:
+        yield Row.of("weights", weights)
+    waiting = list(CHECKS)
+    for row in rows:
+        while row.check in waiting and (check := waiting.pop(0)) != row.check:
+            yield Row.skipped(check)
+        yield row
+    yield from map(Row.skipped, waiting)
+
+
+def _found(
+    network: Network, text: _Text, weights: Mapping[str, Tensor] | None, options: Options
+) -> Iterator[Row]:
+    """The rows of the checks that could be run; a source's own failure is a row, too."""
     with on_device(options.device) as device, as_it_was(device), reproducible(device):
         try:
             with kept_settings() as changed:
-                for row in _rows(network, text, weights, options, device):
-                    done[row.check] = row
-                if found := changed():
-                    done[CHECKS[0]] = Row.of(CHECKS[0], "", [Fault("", _changes(found))])
-        except KeyboardInterrupt:
+                yield from _rows(network, text, weights, options, device)
+                if settings := changed():
+                    yield Row.of(CHECKS[0], "", [Fault("", _changes(settings))])
+        except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:  # a source may raise anything
-            ours = source is None and isinstance(error, Exception)
+            ours = text.is_emitted and isinstance(error, Exception)
             if ours or lacks_memory(error):
                 raise
-            done[CHECKS[0]] = text.fails(error, otherwise="cannot be verified: ")
-    rows = [done.get(check, Row.skipped(check)) for check in CHECKS]
-    if told is not None:
-        rows.insert(0, Row.of("weights", told))
-    return Report(network.name, options.device, tuple(rows))
+            yield text.fails(error, otherwise="cannot be verified: ")
 
 
 def _rows(
@@ -168,6 +197,7 @@ class _Text:
     network: str
     source: str
     file: str | None
+    is_emitted: bool
 
     def instance(self, seed: int = 0) -> nn.Module:
         """A fresh module, of a seed always the same.

@@ -88,11 +88,13 @@ class Subject:
         images = self.images.clone().requires_grad_()
         expected = interpreter.run(network.graph, state, images, training=True)
         output, faults = follow(network, module, images, expected)
+        others: list[Row] = []
         if output is not None and not faults:
-            yield self._gradients(output, expected[network.logits], state, images)
-            yield self._statistics(state)
+            gradients = self._gradients(output, expected[network.logits], state, images)
+            others = [self._statistics(state), gradients]
             faults += self._predict_in_training(expected[network.output])
         yield self._values("training", faults)
+        yield from others
         del output, expected
         module.zero_grad()
         if self._settles:

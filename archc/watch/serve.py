@@ -7,16 +7,18 @@ import errno
 import os
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from archc.backends.figure.pages import figure_css
 from archc.extras import require
 from archc.watch.preview import Preview
+from archc.watch.shortage import Shortage, can_open
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -33,6 +35,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STEP, DEBOUNCE, LOOK_AGAIN = 10, 60, 500
 """Milliseconds: between two looks at what has changed, until a run of changes is told, and until
 folders are looked for again that were not there."""
+
+TRIES = 4
+"""How often the first watcher is refused, while files can be opened, before that is an error."""
 
 MOST_LINKS = 40
 """As many links as the system itself follows."""
@@ -54,8 +59,14 @@ class WatchError(Exception):
     """The page cannot be served; the message says why."""
 
 
-def serve(preview: Preview, port: int, ready: Callable[[str], None]) -> None:
-    """Serve a preview's page until Ctrl-C or SIGTERM; ``ready`` is told its address.
+def serve(
+    preview: Preview,
+    port: int,
+    ready: Callable[[str], None],
+    warn: Callable[[str], None] = lambda words: None,
+) -> None:
+    """Serve a preview's page until Ctrl-C or SIGTERM; ``ready`` is told its address, ``warn`` that
+    it goes on without what the system is short of.
 
     Port 0 takes any that is free. Raises `WatchError` for a port that is taken or not allowed, and
     ModuleNotFoundError where what it needs is not installed.
@@ -63,7 +74,8 @@ def serve(preview: Preview, port: int, ready: Callable[[str], None]) -> None:
     require_packages()
     with listening(port) as listener:
         port = listener.getsockname()[1]
-        asyncio.run(_serve(preview, listener, lambda: ready(f"http://{HOST}:{port}/")))
+        address, shortage = f"http://{HOST}:{port}/", Shortage(warn)
+        asyncio.run(_serve(preview, listener, lambda: ready(address), shortage))
 
 
 def require_packages() -> None:
@@ -89,7 +101,10 @@ def listening(port: int) -> socket.socket:
     return listener
 
 
-async def _serve(preview: Preview, listener: socket.socket, ready: Callable[[], None]) -> None:
+async def _serve(
+    preview: Preview, listener: socket.socket, ready: Callable[[], None], shortage: Shortage
+) -> None:
+    import anyio
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -101,6 +116,7 @@ async def _serve(preview: Preview, listener: socket.socket, ready: Callable[[], 
 
     loop = asyncio.get_running_loop()
     await preview.refresh()
+    await anyio.sleep(0)  # loads what it would load with the first request, while it can
     app = application(preview, listener.getsockname()[1])
     config = uvicorn.Config(
         app,
@@ -110,13 +126,22 @@ async def _serve(preview: Preview, listener: socket.socket, ready: Callable[[], 
         server_header=False,
         timeout_graceful_shutdown=2,
     )
-    server, watcher = Server(config), asyncio.create_task(watch(preview))
+    server, watcher = Server(config), asyncio.create_task(watch(preview, shortage))
 
     def stop() -> None:
         # Streams of events would keep the server from stopping.
         server.should_exit = True
         ending.append(asyncio.ensure_future(preview.close()))
 
+    def fails(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        # For each connection that it cannot accept, asyncio tries again a second later, even when
+        # the server has been closed.
+        error = context.get("exception")
+        ended = server.should_exit and isinstance(error, ValueError)
+        if not ended and not shortage.covers(error):
+            loop.default_exception_handler(context)
+
+    loop.set_exception_handler(fails)
     ending: list[asyncio.Future[None]] = []
     for number in SIGNALS:
         loop.add_signal_handler(number, stop)
@@ -131,13 +156,15 @@ async def _serve(preview: Preview, listener: socket.socket, ready: Callable[[], 
             await watcher
 
 
-async def watch(preview: Preview) -> None:
+async def watch(preview: Preview, shortage: Shortage) -> None:
     """Draw anew whenever a file that the preview depends on is saved, moved or deleted.
 
-    Raises `WatchError` where the system lets no more be watched.
+    Raises `WatchError` where the system lets no more be watched. A shortage of file descriptors is
+    waited out; what looks like one to begin with may be the system's limit on watchers.
     """
     from watchfiles import awatch
 
+    tries = TRIES
     while not preview.closed:
         begins = True
         try:
@@ -154,13 +181,17 @@ async def watch(preview: Preview) -> None:
             ):
                 if changes or begins:  # what was saved before it began to look is no change
                     await preview.refresh()
-                begins = False
+                begins, tries = False, sys.maxsize
                 if preview.closed or await asyncio.to_thread(Places.of, preview) != places:
                     break  # it extends another file now, or a folder has come or gone
         except FileNotFoundError:  # a folder has gone just now
             await asyncio.sleep(LOOK_AGAIN / 1000)
-        except OSError as error:
-            raise WatchError(f"files cannot be watched: {error.strerror or error}") from None
+        except (OSError, RuntimeError) as error:
+            tries -= can_open()
+            if not (tries and shortage.covers(error)):
+                why = (isinstance(error, OSError) and error.strerror) or error
+                raise WatchError(f"files cannot be watched: {why}") from None
+            await asyncio.sleep(LOOK_AGAIN / 1000)
 
 
 @dataclass(frozen=True)
@@ -219,24 +250,26 @@ def _existing(folder: Path) -> Path:
 
 
 def application(preview: Preview, port: int) -> Starlette:
-    """The page, its style, its script, and the stream of events that it follows."""
+    """The page, its style, its script, and the stream of events that it follows.
+
+    All that it serves is read before the first request: it needs no files afterwards.
+    """
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
     from starlette.responses import Response, StreamingResponse
     from starlette.routing import Route
 
     texts = {
-        "/": ("page.html", "text/html", ""),
-        "/watch.js": ("watch.js", "text/javascript", ""),
-        "/watch.css": ("watch.css", "text/css", figure_css()),
+        "/": (_text("page.html"), "text/html"),
+        "/watch.js": (_text("watch.js"), "text/javascript"),
+        "/watch.css": (figure_css() + _text("watch.css"), "text/css"),
     }
 
-    def page(request: Request) -> Response:
-        name, kind, before = texts[request.url.path]
-        text = resources.files("archc.watch").joinpath(name).read_text(encoding="utf-8")
-        return Response(before + text, media_type=kind)
+    async def page(request: Request) -> Response:
+        text, kind = texts[request.url.path]
+        return Response(text, media_type=kind)
 
-    def events(_request: Request) -> Response:
+    async def events(_request: Request) -> Response:
         return StreamingResponse(_events(preview), media_type="text/event-stream")
 
     routes = [Route(path, page) for path in texts]
@@ -244,6 +277,10 @@ def application(preview: Preview, port: int) -> Starlette:
         routes=[*routes, Route("/events", events)],
         middleware=[Middleware(Guard, port=port)],
     )
+
+
+def _text(name: str) -> str:
+    return resources.files("archc.watch").joinpath(name).read_text(encoding="utf-8")
 
 
 async def _events(preview: Preview) -> AsyncIterator[str]:

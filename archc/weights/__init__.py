@@ -1,5 +1,6 @@
 """Trained weights: read from files, matched with a network, folded into its deploy form."""
 
+from archc.errors import WeightsWarning
 from archc.weights.checkpoint import Checkpoint, WeightsError, checkpoint_of, read_checkpoint
 from archc.weights.fit import Fit, fit
 from archc.weights.fold import FoldError, fold_weights
@@ -19,6 +20,7 @@ __all__ = [
     "FoldError",
     "MisfitError",
     "WeightsError",
+    "WeightsWarning",
     "checkpoint_of",
     "deploy_weights",
     "describe",

@@ -6,26 +6,34 @@ import os
 import pickle
 import re
 import stat
+import tarfile
 import warnings
-import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from archc.files import reason
+from archc.inputs import note_input
 from archc.running import lacks_memory
 from archc.text import listing, quote_name
+from archc.weights.archives import (
+    ArchiveLimitError,
+    check_parts,
+    open_archive,
+)
 from archc.weights.files import require_safetensors
+from archc.weights.pickles import MAX_BYTES, ForbiddenCallError, PickleLimitError, Scan
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 class WeightsError(Exception):
-    """A checkpoint cannot be used; ``hint`` says what to do about it."""
+    """A checkpoint cannot be used: ``message`` says of its ``file`` why, ``hint`` what to do."""
 
     def __init__(self, file: str, message: str, hint: str | None = None):
+        self.file, self.message = file, message
         super().__init__(f"{quote_name(file)}: error: {message}")
         self.hint = hint
 
@@ -35,21 +43,49 @@ class Checkpoint:
     """The tensors of a state dict, on the CPU.
 
     ``inside`` is the key under which the file held it, where it held more than the state dict;
-    ``beside`` are the keys of state dicts that it held, too.
+    ``beside`` are the keys of state dicts that it held, too. ``about`` is a safetensors file's
+    metadata.
     """
 
     file: str
     tensors: Mapping[str, Tensor]
     inside: str | None = None
     beside: tuple[str, ...] = ()
+    about: Mapping[str, str] = field(default_factory=dict)
 
 
 DAMAGED = "is no whole PyTorch checkpoint: truncated or damaged"
 TOO_LARGE = "needs more memory than there is: too large, or damaged"
 SAVE_HINT = "save the state dict alone: torch.save(model.state_dict(), FILE), or as safetensors"
 
+MAX_HEADER = 2**22
+"""The longest header of a safetensors file: that of 20,000 tensors has 2 MB."""
+
+MAX_TENSORS, MAX_KEY, MAX_KEY_PARTS = 50_000, 500, 50
+
+NUMPY_HINT = (
+    "PyTorch reads it when saved so: "
+    "torch.save({key: torch.from_numpy(a) for key, a in numpy.load(FILE).items()}, NEW_FILE)"
+)
+
 # Under which keys training scripts put the model's state dict, those that mean it most first.
-_WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights")
+_WRAPPERS = (
+    "state_dict",
+    "model_state_dict",
+    "model_state",
+    "model",
+    "net_state_dict",
+    "net",
+    "network",
+    "module",
+    "model_weights",
+    "weights",
+    "params",
+    "parameters",
+)
+
+# Words by which they call a running average of the model's weights.
+_AVERAGES = frozenset(("ema", "swa", "avg", "average", "averaged", "shadow", "polyak"))
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
@@ -60,6 +96,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     other than tensors, which are not loaded.
     """
     file = os.fsdecode(path)
+    note_input(file)
     try:
         mode = os.stat(file).st_mode
         if stat.S_ISDIR(mode):
@@ -75,13 +112,14 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         raise WeightsError(file, what, "run `git lfs pull`")
     if not head:
         raise WeightsError(file, "is empty")
+    if head.startswith(b"\x93NUMPY"):
+        raise WeightsError(file, "is a NumPy array, not a PyTorch checkpoint", NUMPY_HINT)
     is_pickled = head.startswith((b"PK\x03\x04", b"\x80")) and head[8:9] != b"{"
     if not is_pickled and (Path(file).suffix.lower() == ".safetensors" or head[8:9] == b"{"):
-        return Checkpoint(file, _read_safetensors(file))
+        return _read_safetensors(file)
     if not head.startswith((b"PK\x03\x04", b"\x80")):
         raise WeightsError(file, "is neither a PyTorch checkpoint nor a safetensors file")
-    if head.startswith(b"PK"):
-        _check_archive(file)
+    _check_cost(file, _check_archive if head.startswith(b"PK") else _check_pickles)
     return _state_dict(file, _read_pickled(file))
 
 
@@ -93,17 +131,26 @@ def checkpoint_of(state: Mapping[str, Tensor]) -> Checkpoint:
     return _state_dict("the state dict", state)
 
 
-def _read_safetensors(file: str) -> dict[str, Tensor]:
+def _read_safetensors(file: str) -> Checkpoint:
     require_safetensors()
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors import SafetensorError, safe_open
 
+    damaged = "is no whole safetensors file: truncated or damaged"
     try:
-        return load_file(file)
+        with open(file, "rb") as stream:
+            size = int.from_bytes(stream.read(8), "little")
+            if MAX_HEADER < size < os.fstat(stream.fileno()).st_size:
+                what = f"has a header of {size:,} bytes, which no checkpoint needs"
+                raise WeightsError(file, what, SAVE_HINT)
+        with safe_open(file, framework="pt") as opened:
+            keys = opened.keys()
+            _check_keys(file, keys)
+            tensors = {key: opened.get_tensor(key) for key in keys}
+            return Checkpoint(file, tensors, about=opened.metadata() or {})
     except (SafetensorError, OSError, ValueError, KeyError, MemoryError, RuntimeError) as error:
         if lacks_memory(error):
             raise WeightsError(file, TOO_LARGE) from error
-        raise WeightsError(file, "is no whole safetensors file: truncated or damaged") from error
+        raise WeightsError(file, damaged) from error
 
 
 def _read_pickled(file: str) -> object:
@@ -132,36 +179,54 @@ def _read_pickled(file: str) -> object:
         raise WeightsError(file, TOO_LARGE if lacks_memory(error) else DAMAGED) from error
 
 
-def _check_archive(file: str) -> None:
-    """Refuse an archive that holds a program, or whose parts differ from their checksums.
-
-    torch compares no checksums.
-    """
+def _check_cost(file: str, check: Callable[[str, BinaryIO], None]) -> None:
+    """Refuse a file that would take more time or memory than a checkpoint does, before it does."""
     try:
-        archive = zipfile.ZipFile(file)
-    except Exception as error:  # of half a dozen types
-        raise WeightsError(file, DAMAGED) from error
-    with archive:
-        names = [name.partition("/")[2] for name in archive.namelist()]
+        with open(file, "rb") as stream:
+            check(file, stream)
+    except WeightsError:
+        raise
+    except ForbiddenCallError as error:
+        what = f"holds more than tensors: loading it would call `{error}`; nothing was executed"
+        raise WeightsError(file, what, SAVE_HINT) from error
+    except (ArchiveLimitError, PickleLimitError) as error:
+        raise WeightsError(file, f"{error}, which no checkpoint needs", SAVE_HINT) from error
+    except Exception as error:  # zipfile raises half a dozen types
+        raise WeightsError(file, TOO_LARGE if lacks_memory(error) else DAMAGED) from error
+
+
+def _check_archive(file: str, stream: BinaryIO) -> None:
+    """Refuse an archive that holds something else, or whose parts differ from their checksums."""
+    with open_archive(stream) as archive:
+        files = archive.namelist()
+        names = [name.partition("/")[2] for name in files]
         if "constants.pkl" in names or any(name.startswith("models/") for name in names):
             what = "is a TorchScript or exported program, not weights"
             raise WeightsError(file, what, SAVE_HINT)
-        try:
-            for part in archive.infolist():
-                _check_part(archive, part)
-        except Exception as error:  # as above
-            raise WeightsError(file, DAMAGED) from error
+        if files and all(name.endswith(".npy") for name in files):
+            raise WeightsError(file, "is a NumPy archive, not a PyTorch checkpoint", NUMPY_HINT)
+        check_parts(archive)
 
 
-def _check_part(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:
-    if part.external_attr & stat.FILE_ATTRIBUTE_DIRECTORY and not part.is_dir():
-        # torch would take it for a folder, and leave the tensor as its memory happens to be.
-        raise zipfile.BadZipFile(f"{part.filename} is called a folder")
-    if not part.CRC:
-        return  # torch can be told to compute none
-    with archive.open(part) as stream:  # which compares the checksum at the end
-        while stream.read(2**20):
-            pass
+def _check_pickles(file: str, stream: BinaryIO) -> None:
+    """Follow what torch would unpickle of a file as it wrote them before version 1.6."""
+    start = stream.read(MAX_BYTES)
+    if _is_tar(start[:512]):
+        raise WeightsError(file, "is neither a PyTorch checkpoint nor a safetensors file")
+    scan = Scan(start)
+    # A number that says what it is, a version, the machine, the content, the keys of its storages.
+    for _ in range(5):
+        if not scan.follow():
+            return
+
+
+def _is_tar(block: bytes) -> bool:
+    """Whether torch, whose first files were tar archives, would unpack a file."""
+    try:
+        tarfile.TarInfo.frombuf(block, tarfile.ENCODING, "surrogateescape")
+    except tarfile.TarError:
+        return False
+    return True
 
 
 def _state_dict(file: str, loaded: object) -> Checkpoint:
@@ -178,12 +243,21 @@ def _state_dict(file: str, loaded: object) -> Checkpoint:
     named = [key for key in _WRAPPERS if key in found]
     if not found:
         raise WeightsError(file, _why_none(loaded), SAVE_HINT)
+    if not named:
+        named = [key for key in found if not _is_average(key)]
+        named = named if len(named) == 1 else []
     if not named and len(found) > 1:
         names = listing([f"`{quote_name(str(key))}`" for key in found], "and")
         raise WeightsError(file, f"holds several state dicts, {names}", SAVE_HINT)
     inside = (named or found)[0]
     beside = tuple(str(key) for key in found if key != inside)
     return Checkpoint(file, _tensors(file, loaded[inside]), str(inside), beside)
+
+
+def _is_average(key: object) -> bool:
+    """Whether a key names an average: ``ema_state``, ``paramsEma``."""
+    words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", str(key))
+    return not _AVERAGES.isdisjoint(word.lower() for word in words)
 
 
 def _why_none(loaded: Mapping[Any, object]) -> str:
@@ -213,9 +287,20 @@ def _is_state_dict(value: object) -> bool:
     return all(isinstance(key, str) and isinstance(one, Tensor) for key, one in value.items())
 
 
+def _check_keys(file: str, keys: Collection[str]) -> None:
+    """Refuse keys that nobody gives a tensor: comparing them would take long."""
+    if len(keys) > MAX_TENSORS:
+        raise WeightsError(file, f"holds more than {MAX_TENSORS:,} tensors in a state dict")
+    for key in keys:
+        if len(key) > MAX_KEY or key.count(".") > MAX_KEY_PARTS:
+            what = f"has a key of {len(key):,} characters and {key.count('.') + 1:,} parts"
+            raise WeightsError(file, f"{what}, which no network needs")
+
+
 def _tensors(file: str, state: Mapping[str, Any]) -> dict[str, Tensor]:
     import torch
 
+    _check_keys(file, state)
     for key, tensor in state.items():
         other = tensor.is_nested or tensor.is_quantized or tensor.is_meta
         if other or tensor.layout != torch.strided:

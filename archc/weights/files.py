@@ -16,14 +16,15 @@ def require_safetensors() -> None:
     require("safetensors", "a safetensors file", "torch")
 
 
-def to_safetensors(weights: Mapping[str, Tensor]) -> bytes:
+def to_safetensors(weights: Mapping[str, Tensor], about: Mapping[str, str] | None = None) -> bytes:
     """The content of a safetensors file; torch's own tools read it.
 
-    Raises ModuleNotFoundError, with what to do about it, where safetensors is not installed.
+    ``about`` becomes its metadata, as `archc.weights.origin.describe_origin` gives it. Raises
+    ModuleNotFoundError, with what to do about it, where safetensors is not installed.
     """
     require_safetensors()
     from safetensors.torch import save
 
     apart = {key: tensor.contiguous().clone() for key, tensor in weights.items()}
-    content: bytes = save(apart, {"format": "pt"})
+    content: bytes = save(apart, {"format": "pt", **(about or {})})
     return content

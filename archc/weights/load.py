@@ -10,6 +10,7 @@ from archc.text import listing, quote, quote_name
 from archc.weights.checkpoint import Checkpoint, WeightsError
 from archc.weights.fit import OPTIONAL, Fit, fit
 from archc.weights.fold import FoldError, fold_weights
+from archc.weights.origin import check_origin
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,14 +63,15 @@ def match(network: Network, checkpoint: Checkpoint, *, deploy: bool = False) -> 
 
 def is_folded(network: Network, checkpoint: Checkpoint) -> bool:
     """Whether a checkpoint is one of a network's deploy form, and not of the network."""
-    return bool(foldings(network).count) and _fit(deploy_form(network), checkpoint).fits
+    return bool(foldings(network).count) and _fits(deploy_form(network), checkpoint)
 
 
 def weights_of(network: Network, checkpoint: Checkpoint) -> dict[str, Tensor]:
     """The tensors of a checkpoint under the keys of `Network.state`.
 
     Raises `MisfitError`, and `WeightsError` for weights that are no finite floating-point
-    numbers, and for negative variances.
+    numbers, for negative variances, and for a file that says it is of another network. Warns with
+    `WeightsWarning` where they fit a shipped spec that computes something else.
     """
     keys = match(network, checkpoint).keys
     weights = {key: checkpoint.tensors[theirs].detach() for key, theirs in keys.items()}
@@ -83,6 +85,7 @@ def weights_of(network: Network, checkpoint: Checkpoint) -> dict[str, Tensor]:
             raise WeightsError(checkpoint.file, f"`{key}` holds values that are not finite")
         if key.endswith(".running_var") and (numbers < 0).any():
             raise WeightsError(checkpoint.file, f"`{key}` holds negative variances")
+    check_origin(network, checkpoint)
     return weights
 
 
@@ -92,7 +95,7 @@ def deploy_weights(network: Network, checkpoint: Checkpoint) -> dict[str, Tensor
     Raises `MisfitError` if it fits neither, `WeightsError` if it cannot be folded.
     """
     folded = deploy_form(network)
-    if _fit(folded, checkpoint).fits:
+    if _fits(folded, checkpoint):
         return weights_of(folded, checkpoint)
     weights = weights_of(network, checkpoint)
     try:
@@ -122,6 +125,14 @@ def weights_to_load(
     return weights
 
 
+def _fits(network: Network, checkpoint: Checkpoint) -> bool:
+    """Whether a checkpoint fits, found out without comparing where it has not the number of tensors
+    for it; beside the network's there may be a counter."""
+    if not len(network.state) // 2 <= len(checkpoint.tensors) <= len(network.state) + 1:
+        return False
+    return _fit(network, checkpoint).fits
+
+
 def _fit(network: Network, checkpoint: Checkpoint) -> Fit:
     return fit(network, {key: tuple(one.shape) for key, one in checkpoint.tensors.items()})
 
@@ -134,7 +145,7 @@ def _labelled(block: str, faults: list[str]) -> Iterator[tuple[str, str]]:
 
 def _hint(network: Network, checkpoint: Checkpoint) -> str | None:
     """What the checkpoint does fit, if archc knows."""
-    if _fit(deploy_form(network), checkpoint).fits:
+    if _fits(deploy_form(network), checkpoint):
         return "it fits the network's deploy form: `--deploy`, where a command has it"
     from archc.compile import compile_spec
     from archc.spec import load_spec
@@ -143,5 +154,5 @@ def _hint(network: Network, checkpoint: Checkpoint) -> str | None:
     others: Mapping[str, Network] = {
         name: compile_spec(load_spec(name)) for name in shipped_names()
     }
-    fitting = [f"`{name}`" for name, one in others.items() if _fit(one, checkpoint).fits]
+    fitting = [f"`{name}`" for name, one in others.items() if _fits(one, checkpoint)]
     return f"it fits {listing(fitting, 'and')}" if fitting else None

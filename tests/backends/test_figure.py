@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -28,8 +29,9 @@ from archc.backends.figure.curves import lanes
 from archc.backends.figure.font import text_width
 from archc.backends.figure.layout import lay_out
 from archc.backends.figure.scene import Curve, Point, Rect, Scene
-from archc.backends.figure.text import one_line, shorten
+from archc.backends.figure.text import one_line, shorten, wrap
 from archc.backends.numbers import in_short
+from archc.errors import ArchcWarning
 from archc.graph import Network, Op, fold_repeats, ops
 from archc.graph.network import FragmentBuilder, NetworkBuilder
 from archc.spec import SpecError
@@ -594,6 +596,53 @@ def test_shortened_text_fits(text: str, width: float) -> None:
     assert cut == text or cut.endswith("…")
 
 
+@given(st.text(), st.floats(20, 300))
+def test_wrapped_text_fits_two_lines_and_is_cut_only_behind_them(text: str, width: float) -> None:
+    text = one_line(text)
+    lines = wrap(text, 10, width)
+    assert len(lines) == 1 + (text_width(text, 10) > width)
+    assert all(text_width(line, 10) <= width for line in lines)
+    if lines[-1][-1:] != "…":
+        assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("short", ["short"]),
+        ("34-layer residual network", ["34-layer", "residual network"]),
+        ("a_name_without_spaces_x", ["a_name_with", "out_spaces_x"]),
+        ("one two three four five six seven eight", ["one two three", "four five six sev…"]),
+    ],
+)
+def test_wrapped_text(text: str, lines: list[str]) -> None:
+    assert wrap(text, 10, 80) == lines
+
+
+def test_a_long_title_wraps_and_totals_stay_at_one_height() -> None:
+    long = replace(load("imagenet/resnet34"), title="A 34-layer residual network with projections")
+    laid = lay_out([column(long), column(load("imagenet/vgg19"))])
+    found = {text.id: text for text in laid.texts}
+    titles = [text.text for text in laid.texts if text.role == "title"]
+    assert titles == ["A 34-layer residual", "network with projections", "VGG-19"]
+    assert found["c1-title-2"].at.y == found["c2-title"].at.y > found["c1-title"].at.y
+    assert found["c1-total-1"].at.y == found["c2-total-1"].at.y
+    for test in (test_everything_is_on_the_page, test_texts_do_not_overlap):
+        test(laid)
+    assert lay_out([column(load("imagenet/vgg19"))]).height < laid.height
+
+
+def test_a_long_title_wraps_above_a_block() -> None:
+    title = "A 34-layer residual network with a title of two lines"
+    long = replace(load("imagenet/resnet34"), title=title)
+    laid = lay_out_blocks(distinct_blocks(long))
+    titles = [
+        text.text for text in laid.texts if text.id.startswith("b1-") and text.role == "title"
+    ]
+    assert " ".join(titles) == title
+    test_texts_do_not_overlap(laid)
+
+
 def test_widths_are_the_fonts() -> None:
     # Helvetica's: 556 of 1000 for a digit, 278 for a space and a comma; Liberation's em is 2048.
     assert text_width("0", 2048) == 1139
@@ -691,6 +740,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore::archc.errors.ArchcWarning")
 @pytest.mark.parametrize("title", HOSTILE)
 def test_hostile_titles_come_out_as_text(title: str) -> None:
     hostile = replace(load("cifar10/plain20"), title=title, description=title)
@@ -780,6 +830,26 @@ def test_bitmaps_and_pdf_have_no_date_and_only_the_shipped_font() -> None:
     assert b"tEXt" not in draw([load("cifar10/resnet20")], "png")
 
 
+@pytest.mark.parametrize("format", FORMATS)
+def test_characters_that_the_font_lacks_are_named(format: str) -> None:
+    one = replace(load("cifar10/resnet20"), title="残差 é ≤ \u2764\ufe0f 残")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        draw([one], format, DrawOptions(fold=True))
+    message = (
+        "the figure font has no glyphs for 残 (U+6B8B), 差 (U+5DEE) and \u2764 (U+2764): "
+        f"the {format.upper()} shows boxes instead; draw it as SVG to use the viewer's fonts"
+    )
+    found = [str(one.message) for one in caught]
+    assert found == ([message] if format in ("png", "pdf") else [])
+
+
+def test_many_characters_are_named_in_part() -> None:
+    one = replace(load("cifar10/resnet20"), title="".join(map(chr, range(0x4E00, 0x4E0C))))
+    with pytest.warns(ArchcWarning, match=r"一 \(U\+4E00\), .*上? \(U\+4E09\) and 2 more: the PNG"):
+        draw([one], "png", DrawOptions(fold=True))
+
+
 def test_png_is_two_pixels_a_point() -> None:
     png = draw([load(name) for name in PAPER], "png")
     width, height = (int.from_bytes(png[start : start + 4], "big") for start in (16, 20))
@@ -807,7 +877,7 @@ def test_folded_blocks_are_bracketed_with_their_number() -> None:
         assert (min(ys), max(ys)) == (first.top, last.bottom)
         left = min(box.centre.x - box.width / 2 for box in laid.boxes)
         assert max(point.x for point in bracket.points) < left
-    assert brackets[1].tooltip == "stage 2: blocks 2 to 200 are equal"
+    assert brackets[1].tooltip == "stage 2: blocks 1 to 199 are equal"
     assert "equal blocks in a row" in [text.text for text in laid.texts]
 
 
@@ -891,7 +961,7 @@ def test_a_block_drawn_large_is_that_of_the_paper() -> None:
     assert words == ["256-d", "relu", "relu", "relu"]
     assert [box.label for box in laid.boxes] == ["1x1, 64", "3x3, 64", "1x1, 256", "+"]
     assert block.place == (
-        "stage 1, blocks 2-3; stage 2, blocks 2-4; stage 3, blocks 2-6; stage 4, blocks 2-3"
+        "stage 1, blocks 1-2; stage 2, blocks 1-3; stage 3, blocks 1-5; stage 4, blocks 1-2"
     )
     assert laid.description == (
         f"50-layer residual, {block.place}: on 256 channels 1x1 conv, 64, then 3x3 conv, 64, then "

@@ -71,7 +71,7 @@ def test_a_wrong_command_line_exits_with_2_and_writes_nothing(
 ) -> None:
     result = archc(*arguments, cwd=tmp_path)
     assert result.returncode == 2
-    assert "Error: " in result.stderr
+    assert "\n\narchc: error: " in result.stderr
     assert "Traceback" not in result.stderr
     assert list(tmp_path.iterdir()) == []
 
@@ -153,7 +153,7 @@ def test_count_as_json_is_exact_and_names_the_argument(spec: Path) -> None:
 def test_standard_input_is_read_once(command: str, spec: Path) -> None:
     result = archc(command, "-", "-", stdin=spec.read_text())
     assert result.returncode == 2
-    assert result.stderr.endswith("Error: standard input can be read only once\n")
+    assert result.stderr.endswith("\n\narchc: error: standard input can be read only once\n")
 
 
 def test_new_extends_no_standard_input_and_may_print(tmp_path: Path) -> None:
@@ -161,7 +161,8 @@ def test_new_extends_no_standard_input_and_may_print(tmp_path: Path) -> None:
     assert result.returncode == 2
     assert "nothing can extend standard input" in result.stderr
     result = archc("new", "net", "--from", "imagenet/resnet50", "-o", "-", cwd=tmp_path)
-    assert result.stdout.startswith("extends: imagenet/resnet50 ")
+    assert result.stdout.splitlines()[1].startswith("extends: imagenet/resnet50 ")
+    assert result.stderr == ""
     assert list(tmp_path.iterdir()) == []
 
 
@@ -236,7 +237,13 @@ def test_new_writes_a_variant_that_compiles_and_overwrites_nothing(tmp_path: Pat
     result = archc("new", "resnet65", "--from", "imagenet/resnet50", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     text = (tmp_path / "resnet65.yaml").read_text()
-    assert [line.split(":")[0] for line in text.splitlines()] == ["extends", "name", "with"]
+    first, *lines = text.splitlines()
+    assert first.startswith("# yaml-language-server: $schema=")
+    assert [line.split(":")[0] for line in lines] == ["extends", "name", "with"]
+    assert result.stdout == ""
+    assert result.stderr == (
+        "archc: wrote resnet65.yaml\nhint: edit it, then `archc count resnet65.yaml`\n"
+    )
     assert archc("check", "resnet65.yaml", cwd=tmp_path).returncode == 0
     result = archc("new", "resnet65", "--from", "imagenet/resnet50", cwd=tmp_path)
     assert result.returncode == 1
@@ -251,6 +258,49 @@ def test_new_refers_to_a_parent_by_the_way_from_the_new_file(spec: Path, tmp_pat
     assert result.returncode == 0, result.stderr
     assert '"../tiny.yaml"' in (tmp_path / "sub/wide.yaml").read_text()
     assert archc("check", "sub/wide.yaml", cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["null", "true", "123", "1e3", "é", "\N{GRINNING FACE}", "a\x7f"])
+def test_new_writes_any_name_as_the_text_that_it_is(name: str, spec: Path, tmp_path: Path) -> None:
+    spec.rename(tmp_path / name)
+    result = archc("new", "wide", "--from", name, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert archc("check", "wide.yaml", cwd=tmp_path).returncode == 0
+    result = archc("sweep", name, "--vary", "depth=2", "--write", "to", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    (written,) = (tmp_path / "to").iterdir()
+    assert archc("check", str(written)).returncode == 0
+
+
+def test_new_may_be_called_like_a_value(spec: Path, tmp_path: Path) -> None:
+    assert archc("new", "true", "--from", str(spec), cwd=tmp_path).returncode == 0
+    assert archc("check", "true.yaml", cwd=tmp_path).returncode == 0
+
+
+def test_a_file_whose_name_no_yaml_can_hold_is_not_extended(spec: Path, tmp_path: Path) -> None:
+    name = os.fsdecode(b"\xff.yaml")
+    spec.rename(tmp_path / name)
+    told = (
+        "\N{REPLACEMENT CHARACTER}.yaml:1:1: error: no spec can extend this file: its name is not "
+        "UTF-8\nhint: rename it\n"
+    )
+    for arguments in (
+        ("new", "wide", "--from", name),
+        ("sweep", name, "--vary", "depth=2", "--write", "to"),
+    ):
+        result = archc(*arguments, cwd=tmp_path)
+        assert (result.returncode, result.stderr) == (1, told)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_file_whose_name_is_not_utf8_is_read_and_told_of(spec: Path, tmp_path: Path) -> None:
+    name = os.fsdecode(b"\xff.yaml")
+    spec.rename(tmp_path / name)
+    for arguments in (["count"], ["count", "--format", "csv"], ["count", "--format", "json"]):
+        result = subprocess.run(
+            [sys.executable, "-m", "archc", *arguments, name], cwd=tmp_path, capture_output=True
+        )
+        assert (result.returncode, result.stderr) == (0, b"")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -110,10 +110,13 @@ def test_a_convention_names_its_tool_and_what_it_does_not_count(tmp_path: Path) 
     [
         (("--explain", "--memory"), "--explain and --memory are two commands"),
         (("--batch", "3"), "--batch is for --memory and --roofline"),
-        (("--explain", "--batch", "3"), "--batch goes not with --explain"),
-        (("--roofline", "h200-bf16", "--dtype", "float16"), "--dtype goes not with --roofline"),
+        (("--explain", "--batch", "3"), "--batch cannot be used with --explain"),
+        (
+            ("--roofline", "h200-bf16", "--dtype", "float16"),
+            "--dtype cannot be used with --roofline",
+        ),
         (("--devices", "x.yaml"), "--devices is for --roofline"),
-        (("--memory", "--convention", "thop"), "--convention goes not with --memory"),
+        (("--memory", "--convention", "thop"), "--convention cannot be used with --memory"),
         (("--memory", "--batch", "0"), "Invalid value for '--batch'"),
         (("--convention", "deepspeed"), "Invalid value for '--convention'"),
     ],
@@ -213,9 +216,11 @@ def test_a_sweep_shows_the_best_within_the_bounds(tmp_path: Path) -> None:
     )
     first = "specs/resnet50-depth3_6-width_x1.yaml"
     assert result.stderr == (
-        "archc: 119 variants, 5 within the bounds, 5 in rows.csv\n"
-        "archc: plotted 5 variants in plot.svg\n"
-        f"archc: wrote {first} and 1 more; `archc count {first}`\n"
+        "archc: 119 variants, 5 within the bounds\n"
+        "archc: wrote rows.csv\n"
+        "archc: wrote plot.svg\n"
+        f"archc: wrote {first} and 1 more\n"
+        f"hint: `archc count {first}` counts it\n"
     )
     assert len((tmp_path / "rows.csv").read_text().splitlines()) == 6
     assert (tmp_path / "plot.svg").read_text().startswith("<?xml")
@@ -231,7 +236,7 @@ def test_the_best_in_every_format(format: str) -> None:
         assert [row["depth"] for row in rows] == [2, 3]
         assert rows[1] == {"depth": 3, "layers": 20, "params": 269722, "multiply_adds": 40551040}
     elif format == "csv":
-        assert result.stdout.splitlines()[0] == "depth,layers,params,multiply_adds,in_short"
+        assert result.stdout.splitlines()[0] == "depth,layers,params,multiply_adds"
     else:
         assert result.stdout.startswith("**resnet20: the 2 of 2 with the fewest multiply-adds**")
 

@@ -72,9 +72,11 @@ def contents(folder: Path) -> dict[Path, bytes]:
 
 def test_fold_writes_weights_for_the_module_of_emit_deploy(folder: Path) -> None:
     result = run(folder, "fold", "tiny.yaml", "tiny.pth", "-o", "out/deploy.safetensors")
-    assert (result.returncode, result.stdout, result.stderr) == (0, "", FITS + FOLDED)
+    told = f"{FITS}{FOLDED}archc: wrote out/deploy.safetensors\n"
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", told)
     result = run(folder, "emit", "tiny.yaml", "--deploy", "-o", "out/tiny_deploy.py")
-    assert (result.returncode, result.stdout, result.stderr) == (0, "", FOLDED)
+    told = f"{FOLDED}archc: wrote out/tiny_deploy.py\n"
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", told)
     source = (folder / "out/tiny_deploy.py").read_text()
     assert "BatchNorm" not in source
     module = instance("tiny", source).eval()
@@ -89,56 +91,13 @@ def test_weights_that_were_folded_already_are_told(folder: Path) -> None:
     run(folder, "fold", "tiny.yaml", "tiny.pth", "-o", "once.safetensors")
     result = run(folder, "fold", "tiny.yaml", "once.safetensors", "-o", "twice.safetensors")
     fits = "archc: once.safetensors: all 14 tensors fit\n"
-    assert result.stderr == f"{fits}archc: the weights were folded already\n"
-    command = ["--weights", "once.safetensors", "--deploy", "-o", "tiny.onnx"]
-    assert run(folder, "export", "tiny.yaml", *command).stderr == result.stderr
+    told = f"{fits}archc: the weights were folded already\n"
+    assert result.stderr == f"{told}archc: wrote twice.safetensors\n"
+    command = ["--weights", "once.safetensors", "--deploy", "-o", "tiny.onnx", "-q"]
+    assert run(folder, "export", "tiny.yaml", *command).stderr == told
     once, twice = (load_file(folder / f"{name}.safetensors") for name in ("once", "twice"))
     assert once.keys() == twice.keys()
     assert all(torch.equal(once[key], twice[key]) for key in once)
-
-
-def test_what_is_folded_is_not_overwritten(folder: Path) -> None:
-    state = trained(archc.load(folder / "tiny.yaml")).state_dict()
-    save_file(state, folder / "net.safetensors")
-    (folder / "link.safetensors").symlink_to("net.safetensors")
-    for output in ("net.safetensors", "link.safetensors"):
-        assert_refused(
-            folder,
-            ["fold", "tiny.yaml", "net.safetensors", "-o", output],
-            f"archc: error: cannot write '{output}': it holds the weights that are read\n",
-        )
-
-
-@pytest.mark.parametrize(
-    ("command", "output"),
-    [
-        ("emit", "./tiny.yaml"),
-        ("count", "tiny.yaml"),
-        ("bench", "tiny.yaml"),
-        ("draw", "link.svg"),
-        ("graph", "link.json"),
-        ("report", "link.html"),
-    ],
-)
-def test_a_spec_is_not_overwritten(folder: Path, command: str, output: str) -> None:
-    if output.startswith("link"):
-        (folder / output).symlink_to("tiny.yaml")
-    assert_refused(
-        folder,
-        [command, "tiny.yaml", "-o", output],
-        f"archc: error: cannot write '{Path(output)}': it holds the spec that is read\n",
-    )
-
-
-def test_what_a_spec_extends_is_not_overwritten(folder: Path) -> None:
-    (folder / "wide.yaml").write_text("extends: tiny.yaml\nname: wide\n")
-    (folder / "wider.yaml").write_text("extends: wide.yaml\nname: wider\n")
-    assert_refused(
-        folder,
-        ["emit", "wider.yaml", "-o", "tiny.yaml"],
-        "archc: error: cannot write 'tiny.yaml': it holds a spec that the one that is read "
-        "extends\n",
-    )
 
 
 def test_a_pipe_is_read_once(folder: Path) -> None:
@@ -153,7 +112,9 @@ def test_weights_beyond_float32_are_folded_but_not_loaded(folder: Path) -> None:
     state = trained(archc.load(folder / "tiny.yaml")).double().state_dict()
     state["fc.bias"][0] = 1e39
     save_file(state, folder / "huge.safetensors")
-    message = "huge.safetensors: error: `fc.bias` holds values that are too large for float32\n"
+    message = (
+        "archc: error: huge.safetensors: `fc.bias` holds values that are too large for float32\n"
+    )
     for command in (
         ["export", "tiny.yaml", "--weights", "huge.safetensors", "-o", "tiny.onnx"],
         ["export", "tiny.yaml", "--weights", "huge.safetensors", "--deploy", "-o", "tiny.pt2"],
@@ -179,7 +140,7 @@ def test_which_of_several_state_dicts_is_taken_is_told(folder: Path) -> None:
     torch.save({"model": state, "model_ema": state}, folder / "two.pth")
     command = ["export", "tiny.yaml", "--weights", "two.pth", "-o", "tiny.onnx"]
     fits = "all 38 tensors fit, found under `model` (`model_ema` left out)"
-    assert run(folder, *command).stderr == f"archc: two.pth: {fits}\n"
+    assert run(folder, *command).stderr == f"archc: two.pth: {fits}\narchc: wrote tiny.onnx\n"
 
 
 def test_fold_says_which_norms_stay_and_that_there_are_none(folder: Path) -> None:
@@ -189,17 +150,20 @@ def test_fold_says_which_norms_stay_and_that_there_are_none(folder: Path) -> Non
     assert run(folder, "emit", "pre.yaml", "--deploy", "-o", "pre.py").stderr == (
         "archc: 2 batch norms are folded into convolutions; "
         "3 stand elsewhere and stay: layer1.0.bn1, layer2.0.bn1, bn\n"
+        "archc: wrote pre.py\n"
     )
     (folder / "none.yaml").write_text(SPEC + "norm: none\n")
     result = run(folder, "emit", "none.yaml", "--deploy", "-o", "none.py")
-    assert (result.returncode, result.stderr) == (0, "archc: there is no batch norm to fold\n")
+    told = "archc: there is no batch norm to fold\narchc: wrote none.py\n"
+    assert (result.returncode, result.stderr) == (0, told)
 
 
 def test_export_writes_an_onnx_file_of_trained_weights(folder: Path) -> None:
     result = run(
         folder, "export", "tiny.yaml", "--weights", "tiny.pth", "--deploy", "-o", "tiny.onnx"
     )
-    assert (result.returncode, result.stdout, result.stderr) == (0, "", FITS + FOLDED)
+    told = f"{FITS}{FOLDED}archc: wrote tiny.onnx\n"
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", told)
     content = archc.export(folder / "tiny.yaml", weights=folder / "tiny.pth", deploy=True)
     kinds = [node.op_type for node in onnx.load_from_string(content).graph.node]
     assert "BatchNormalization" not in kinds
@@ -211,7 +175,8 @@ def test_export_writes_an_onnx_file_of_trained_weights(folder: Path) -> None:
 def test_export_writes_a_program_of_fresh_weights_and_says_so(folder: Path) -> None:
     result = run(folder, "export", "tiny.yaml", "--batch", "2", "-o", "tiny.PT2")
     fresh = "archc: the weights are freshly initialised; --weights gives others\n"
-    assert (result.returncode, result.stdout, result.stderr) == (0, "", fresh)
+    told = f"{fresh}archc: wrote tiny.PT2\n"
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", told)
     program = torch.export.load(folder / "tiny.PT2")
     assert program.module()(torch.zeros(2, 3, 8, 6)).shape == (2, 5)
 
@@ -222,11 +187,56 @@ def test_verify_checks_a_checkpoint_that_fits(folder: Path, deploy: list[str]) -
     result = run(folder, *command)
     assert (result.returncode, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
-    assert lines[0] == "tiny.yaml: verified on cpu"
+    assert (lines[0], lines[-1]) == ("tiny.yaml on cpu", "tiny.yaml: verified on cpu")
     (fit,) = [line for line in lines if "weights" in line]
     found = "all 38 tensors fit, found under `model`"
     assert fit.split(maxsplit=2) == ["✓", "weights", found]
     assert "✗" not in result.stdout
+
+
+@pytest.mark.parametrize("command", ["fold", "export", "verify", "evaluate"])
+def test_weights_that_fit_two_networks_are_told(folder: Path, command: str) -> None:
+    """Weights of the one spec, given with the other; and what archc made of the one."""
+    state = archc.module("cifar10/resnet20").state_dict()
+    save_file(state, folder / "net.safetensors")
+    commands = {
+        "fold": ["fold", "cifar10/plain20", "net.safetensors", "-o", "out.safetensors"],
+        "export": [
+            *("export", "cifar10/plain20", "--weights", "net.safetensors"),
+            *("-o", "out.onnx"),
+        ],
+        "verify": ["verify", "cifar10/plain20", "--weights", "net.safetensors"],
+        "evaluate": [
+            *("evaluate", "cifar10/plain20", "--weights", "net.safetensors", "--data", "none"),
+        ],
+    }
+    arguments = commands[command] + ["--backend", "eager"] * (command == "verify")
+    result = run(folder, *arguments)
+    note = (
+        "archc: note: net.safetensors also fits `cifar10/resnet20` (`layer1.0.add` is added, and "
+        "10 more such differences), which computes something else: check which network these "
+        "weights were trained for\n"
+    )
+    assert result.stderr.count(note) == 1
+    assert result.returncode == (1 if command == "evaluate" else 0)
+
+
+def test_folded_weights_of_another_network_are_refused(folder: Path) -> None:
+    save_file(archc.module("cifar10/resnet20").state_dict(), folder / "net.safetensors")
+    made = run(folder, "fold", "cifar10/resnet20", "net.safetensors", "-o", "out.safetensors")
+    assert made.returncode == 0
+    weights = ["--weights", "out.safetensors", "--deploy", "-o", "net.onnx"]
+    result = run(folder, "export", "cifar10/resnet20", *weights)
+    assert result.returncode == 0
+    assert "note:" not in result.stderr
+    (folder / "net.onnx").unlink()
+    assert_refused(
+        folder,
+        ["export", "cifar10/plain20", *weights],
+        "out.safetensors: error: holds weights of `cifar10/resnet20`, not of `cifar10/plain20`: "
+        "the tensors are the same, but `layer1.0.add` is added, and 10 more such differences\n"
+        "hint: use `cifar10/resnet20` with these weights\n",
+    )
 
 
 # What is refused
@@ -235,7 +245,7 @@ def test_verify_checks_a_checkpoint_that_fits(folder: Path, deploy: list[str]) -
 def usage(command: str, arguments: str, message: str) -> str:
     return (
         f"Usage: archc {command} [OPTIONS] {arguments}\n"
-        f"Try 'archc {command} --help' for help.\n\nError: {message}\n"
+        f"Try 'archc {command} --help' for help.\n\narchc: error: {message}\n"
     )
 
 
@@ -273,7 +283,7 @@ COMMANDS = {
 def test_a_truncated_checkpoint_exits_with_1(folder: Path) -> None:
     whole = (folder / "tiny.pth").read_bytes()
     (folder / "net.pth").write_bytes(whole[: len(whole) // 2])
-    message = "net.pth: error: is no whole PyTorch checkpoint: truncated or damaged\n"
+    message = "archc: error: net.pth: is no whole PyTorch checkpoint: truncated or damaged\n"
     assert_refused(folder, COMMANDS["export"], message)
 
 
@@ -289,7 +299,7 @@ def test_a_checkpoint_that_runs_code_is_refused_and_not_run(folder: Path) -> Non
     assert_refused(
         folder,
         COMMANDS["fold"],
-        "net.pth: error: holds more than tensors: "
+        "archc: error: net.pth: holds more than tensors: "
         f"loading it would call `{os.system.__module__}.system`; nothing was executed\n"
         "hint: save the state dict alone: torch.save(model.state_dict(), FILE), "
         "or as safetensors\n",
@@ -306,7 +316,7 @@ def test_a_checkpoint_of_another_network_is_told_by_block(folder: Path, command:
     assert_refused(
         folder,
         COMMANDS[command],
-        "net.pth: error: does not fit tiny.yaml: 2 tensors missing, 1 unexpected, "
+        "archc: error: net.pth: does not fit tiny.yaml: 2 tensors missing, 1 unexpected, "
         "`module.` left out of their names\n"
         "  layer2.0  missing: downsample.0.weight\n"
         "  fc        missing: weight\n"
@@ -319,7 +329,7 @@ def test_an_output_that_cannot_be_written_is_told(folder: Path) -> None:
     assert_refused(
         folder,
         ["fold", "tiny.yaml", "tiny.pth", "-o", "tiny.pth/x.safetensors"],
-        f"{taken}a file stands where its folder should be\n",
+        f"{FITS}{FOLDED}{taken}a file stands where its folder should be\n",
     )
     (folder / "folder.py").mkdir()
     assert_refused(

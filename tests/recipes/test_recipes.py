@@ -231,6 +231,87 @@ r.yaml:2:10: error: there is no file or shipped recipe `imagnet`
            ^
 hint: did you mean `imagenet`?""",
     ),
+    "numbers that are not among the choices": (
+        """\
+recipe: mine
+extends: cifar10
+testing: {crops: 5}
+""",
+        """\
+r.yaml:3:18: error: `crops` must be 1 or 10, not `5`
+  testing: {crops: 5}
+                   ^""",
+    ),
+    "a list for a choice among numbers": (
+        """\
+recipe: mine
+extends: cifar10
+testing: {crops: [1]}
+""",
+        """\
+r.yaml:3:18: error: `crops` must be 1 or 10, not a list of 1
+  testing: {crops: [1]}
+                   ^""",
+    ),
+    "a mapping for a choice among numbers": (
+        """\
+recipe: mine
+extends: cifar10
+testing: {crops: {}}
+""",
+        """\
+r.yaml:3:18: error: `crops` must be 1 or 10, not an empty mapping
+  testing: {crops: {}}
+                   ^""",
+    ),
+    "a truth value is not 1": (
+        """\
+recipe: mine
+extends: cifar10
+testing: {crops: true}
+""",
+        """\
+r.yaml:3:18: error: `crops` must be 1 or 10, not `true`
+  testing: {crops: true}
+                   ^""",
+    ),
+    "a number with a point is not 1": (
+        """\
+recipe: mine
+extends: cifar10
+testing: {crops: 1.0}
+""",
+        """\
+r.yaml:3:18: error: `crops` must be 1 or 10, not `1.0`
+  testing: {crops: 1.0}
+                   ^
+hint: write 1""",
+    ),
+    "a choice among numbers between quotes": (
+        """\
+recipe: mine
+extends: cifar10
+testing: {crops: "10"}
+""",
+        """\
+r.yaml:3:18: error: `crops` must be 1 or 10, not the text `10`
+  testing: {crops: "10"}
+                   ^
+hint: write 10 without quotes""",
+    ),
+    "a choice among numbers without a value": (
+        """\
+recipe: mine
+extends: cifar10
+testing:
+  crops:
+""",
+        """\
+r.yaml:4:9: error: `crops` has no value
+    crops:
+          ^
+hint: it must be 1 or 10""",
+    ),
     "YAML that is none": (
         "recipe: mine\nbatch: [\n",
         """\
@@ -279,9 +360,34 @@ def test_what_is_said_of_a_broken_recipe(
             "--set:1:20: error: `momentum` must be a number from 0 to below 1, not `2`\n"
             "  optimizer.momentum=2\n                     ^",
         ),
+        (
+            "testing.crops=5",
+            "--set:1:15: error: `crops` must be 1 or 10, not `5`\n"
+            "  testing.crops=5\n                ^",
+        ),
+        (
+            "description=a\0b",
+            "--set:1:14: error: the character U+0000 is not allowed in a setting\n"
+            "  description=a\N{REPLACEMENT CHARACTER}b\n               ^",
+        ),
+        (
+            "data=\udcff",
+            "--set:1:6: error: the character U+DCFF is not allowed in a setting\n"
+            "  data=\N{REPLACEMENT CHARACTER}\n       ^",
+        ),
     ],
 )
 def test_what_is_said_of_a_broken_setting(setting: str, expected: str) -> None:
     with pytest.raises(SpecError) as told:
         load_recipe("cifar10", [setting])
     assert str(told.value) == expected
+
+
+@pytest.mark.parametrize("text", ["1e5", "true", "~", "12", ".inf", "0x10", "yes", "a: b", "", "é"])
+def test_any_description_survives_a_resolved_recipe(text: str, tmp_path: Path) -> None:
+    """PyYAML quotes what YAML 1.1 would misread; `1e5` is a number since YAML 1.2."""
+    path = tmp_path / "recipe.yaml"
+    path.write_text(f"recipe: null_\nextends: cifar10\ndescription: {json.dumps(text)}\n")
+    recipe = load_recipe(str(path))
+    path.write_text(recipe.as_yaml())
+    assert load_recipe(str(path)) == recipe

@@ -9,11 +9,13 @@ import socket
 import subprocess
 import sys
 import threading
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from archc.recipes import load_recipe
 from archc.spec import SpecError, load_spec
 
 HEAD = "name: net\ndefaults: {block: basic, depth: 1, width: 8, shortcut: A}\n"
@@ -74,6 +76,7 @@ HUGE: dict[str, str | bytes] = {
 WORKER = """
 import json, re, resource, sys
 from archc.compile import compile_spec
+from archc.recipes import load_recipe
 from archc.spec import SpecError, load_spec
 
 def peak():
@@ -139,6 +142,93 @@ def test_a_shipped_name_that_is_misspelt() -> None:
     assert message("imagenet/resnt50").endswith("hint: did you mean `imagenet/resnet50`?")
     assert message("resnext50").endswith("hint: did you mean `torchvision/resnext50_32x4d`?")
     assert message("vgg19").endswith("hint: did you mean `imagenet/vgg19` or `torchvision/vgg19`?")
+
+
+def test_names_in_other_letters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("resnet65.yaml").touch()
+    two = "hint: did you mean `imagenet/resnet50` or `torchvision/resnet50`?"
+    for name in ("ResNet50", "RESNET50.yaml", "resnet-50", "ResNet-50"):
+        assert message(name).endswith(two), name
+    for name in ("ImageNet/ResNet50", "IMAGENET/resnet-50", "imagenet/ResNet_50"):
+        assert message(name).endswith("hint: did you mean `imagenet/resnet50`?"), name
+    for name in ("ResNet65", "resnet65.yml", "resnet-65.yaml", "resent65"):
+        assert message(name).endswith("hint: did you mean `resnet65.yaml`?"), name
+
+
+def test_of_names_equally_close_the_shipped_is_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("plain21.yaml").touch()
+    assert message("plain22").endswith("hint: did you mean `cifar10/plain20`?")
+
+
+@pytest.mark.parametrize("name", ["imagenet", "imagenet/", "ImageNet"])
+def test_a_group_of_shipped_specs(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = (
+        f"{name}:1:1: error: `{name}` is a group of shipped specs, not a spec\n"
+        "hint: name one of them, for example `imagenet/plain18`; it holds plain18, plain34, "
+        "resnet18, resnet34, resnet34-b, resnet34-c and 4 more; `archc list imagenet` shows them"
+    )
+    assert message(name) == said
+    Path("imagenet").mkdir()
+    folder = "`imagenet` is a folder, not a spec\nhint: `archc list imagenet` shows the shipped"
+    assert folder in message("imagenet")
+
+
+def _safetensors() -> bytes:
+    head = b'{"a.weight":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    return len(head).to_bytes(8, "little") + head + bytes(4)
+
+
+def _zip(name: str) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(name, b"\x80\x02}q\x00.")
+    return file.getvalue()
+
+
+LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03."
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("weights.pth", _zip("weights/data.pkl"), "PyTorch"),
+        ("net.yaml", _zip("archive/data.pkl"), "PyTorch"),
+        ("old.pt", LEGACY, "PyTorch"),
+        ("damaged.pth", b"\x00\x01", "PyTorch"),
+        ("large.ckpt", bytes(2_000_000), "PyTorch"),
+        ("weights.safetensors", _safetensors(), "safetensors"),
+        ("net.yml", _safetensors(), "safetensors"),
+        ("weights.npz", _zip("a.weight.npy"), "NumPy"),
+        ("array", b"\x93NUMPY\x01\x00v\x00", "NumPy"),
+        ("weights.onnx", b"\x08\x08\x12\x07pytorch\x1a\x052.0.0\x00\xff", "ONNX"),
+        ("weights.h5", b"\x89HDF\r\n\x1a\n\x00", "HDF5"),
+    ],
+)
+def test_a_checkpoint(
+    name: str, content: bytes, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_bytes(content)
+    assert message(name) == (
+        f"{name}:1:1: error: this is a checkpoint ({kind}), not a spec\n"
+        "hint: name the spec of its network; the weights (.safetensors or .pth) are given as "
+        "`--weights FILE`, for example to `archc verify`"
+    )
+
+
+def test_what_is_no_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("paper.docx").write_bytes(_zip("word/document.xml"))
+    assert "this is a binary file, not a spec" in message("paper.docx")
+    Path("odd.bin").write_text("name: net\nhead: [linear]\n")
+    assert load_spec("odd.bin").header.name == "net"
 
 
 def test_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,3 +369,69 @@ def test_standard_input_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(Broken())))
     assert message("-") == ("<stdin>:1:1: error: standard input cannot be read: input/output error")
+
+
+SECRET = "root:$6$secret:19000:0:99999:7:::\n"
+LEADS = ["../outside/shadow", "{outside}/shadow", "link.yaml", "../outside/twice.yaml"]
+
+
+@pytest.mark.parametrize("extends", LEADS)
+@pytest.mark.parametrize(
+    "content",
+    [
+        SECRET.encode(),
+        b"- " + SECRET.encode(),
+        b"password: secret\n",
+        b"metadata:\n  name: secret\n",
+        b"\tsecret",
+        b"'secret",
+        b"secret\0secret",
+        b"secret\xff",
+        b"secret\x07",
+        b'{"password": "secret",',
+    ],
+)
+def test_no_content_is_shown_of_what_is_outside_and_not_a_spec(
+    extends: str, content: bytes, tmp_path: Path
+) -> None:
+    """A spec may come from somebody who may not read what archc may."""
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    inside.mkdir()
+    outside.mkdir()
+    (outside / "shadow").write_bytes(content)
+    (outside / "twice.yaml").write_text("name: twice\nextends: shadow\n")
+    (inside / "link.yaml").symlink_to(outside / "shadow")
+    path = inside / "spec.yaml"
+    path.write_text(f"name: net\nextends: {extends.format(outside=outside)}\n")
+    with pytest.raises(SpecError) as told:
+        load_spec(str(path))
+    text = str(told.value) + json.dumps([fault.as_dict() for fault in told.value.diagnostics])
+    assert "secret" not in text
+    (fault,) = told.value.diagnostics
+    assert fault.message.endswith(" is not a spec")
+    assert fault.hint == "a spec has `name`, `extends` or `stages` at the top"
+    assert fault.place.column == 10
+
+
+@pytest.mark.parametrize("content", ["name: x\nstages: [\n", "{name: x, stages: 1", "extends: 3"])
+def test_a_broken_spec_outside_is_shown_as_any(content: str, tmp_path: Path) -> None:
+    (tmp_path / "inside").mkdir()
+    (tmp_path / "base.yaml").write_text(content)
+    path = tmp_path / "inside/spec.yaml"
+    path.write_text("name: net\nextends: ../base.yaml\n")
+    with pytest.raises(SpecError) as told:
+        load_spec(str(path))
+    assert told.value.diagnostics[0].place.source.path == str(tmp_path / "base.yaml")
+
+
+def test_no_content_is_shown_of_what_a_recipe_extends_either(tmp_path: Path) -> None:
+    (tmp_path / "inside").mkdir()
+    (tmp_path / "shadow").write_text(SECRET)
+    path = tmp_path / "inside/recipe.yaml"
+    path.write_text("recipe: mine\nextends: ../shadow\n")
+    with pytest.raises(SpecError) as told:
+        load_recipe(str(path))
+    assert str(told.value) == (
+        f"{path}:2:10: error: `../shadow` is not a recipe\n  extends: ../shadow\n"
+        "           ^\nhint: a recipe has `recipe` or `extends` at the top"
+    )

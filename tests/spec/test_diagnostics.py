@@ -105,6 +105,26 @@ def test_nothing_is_shown_of_a_line_with_nothing_in_it(text: str, line: int) -> 
     assert excerpt(Place(Source("x", text), line, 1)) == []
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "column", "expected"),
+    [
+        ("", 1, 1, (1, 1)),
+        ("", 2, 7, (1, 1)),
+        ("---\n  ", 3, 1, (2, 3)),
+        ("a\n", 2, 1, (2, 1)),
+        ("a\n", 2, 5, (2, 1)),
+        ("abc", 1, 4, (1, 4)),
+        ("abc", 1, 5, (1, 4)),
+    ],
+)
+def test_a_diagnostic_points_into_its_text(
+    text: str, line: int, column: int, expected: tuple[int, int]
+) -> None:
+    place = Place(Source("x", text), line, column)
+    for one in (Diagnostic(place, "wrong").place, Note(place, "here").place):
+        assert (one.line, one.column) == expected
+
+
 def test_lines_end_as_in_yaml() -> None:
     assert Source("x", "a\rb\r\nc\nd\x0be").lines == ["a", "b", "c", "d\x0be"]
 

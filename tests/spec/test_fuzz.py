@@ -7,6 +7,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import fuzzing
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from archc.blocks import block_types
 from archc.blocks.layers import LAYERS
 from archc.compile import compile_spec
-from archc.spec import Diagnostic, Place, SpecError, load_spec
+from archc.spec import Diagnostic, SpecError, load_spec
 from archc.spec.models import KEYS
 
 VALID = """\
@@ -78,21 +79,9 @@ def check(path: Path, content: bytes, *with_: str, input_: str | None = None) ->
 
 
 def check_diagnostic(diagnostic: Diagnostic) -> None:
-    for place in (diagnostic.place, *(note.place for note in diagnostic.all_notes)):
-        check_place(place)
-    text = diagnostic.render()
-    json.dumps(diagnostic.as_dict()).encode()
+    fuzzing.check_diagnostic(diagnostic)
     words = f"{diagnostic.message} {diagnostic.hint}"
-    assert words.isprintable()
-    assert len(words) < 1000
     assert [word for word in FOREIGN if word in words] == []
-    assert text.encode()
-
-
-def check_place(place: Place) -> None:
-    lines = place.source.lines
-    assert 1 <= place.line <= len(lines)
-    assert 1 <= place.column <= len(lines[place.line - 1]) + 1
 
 
 @st.composite
@@ -110,6 +99,19 @@ def mutations(draw: st.DrawFn) -> str:
         lines[first], lines[second] = lines[second], lines[first]
         text = "\n".join(lines)
     return text
+
+
+ENDS = (
+    *("---\n  ", "---", "---\n", "", " ", "\n", "\n ", "\t", "a: [", "a: [\n  ", "a: |\n\n"),
+    *("a:\n  ", "a: [\r\n  ", "a: '\n ", "- \n  ", "? \n ", "a: {b\r", "&a\n "),
+)
+"""Texts in which something is missing where they end, or behind that."""
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_nothing_is_told_of_lines_that_are_not_there(end: str, path: Path) -> None:
+    check(path, end.encode())
+    check(path, f"name: net\n{end}".encode())
 
 
 @settings(max_examples=6 * EXAMPLES, deadline=None)

@@ -11,7 +11,7 @@ import pytest
 import archc
 from archc.compile import compile_spec
 from archc.graph import Network
-from archc.graph.ops import Conv2d, Linear, MaxPool2d
+from archc.graph.ops import AvgPool2d, Conv2d, Linear, MaxPool2d
 from archc.spec import Spec, SpecError, load_spec
 
 STAGE = "{block: basic, depth: 1, width: 8, shortcut: B}"
@@ -285,11 +285,57 @@ def test_there_are_a_thousand_classes_unless_given() -> None:
 @pytest.mark.parametrize(("kernel", "padding"), [(1, 0), (2, 0), (3, 1), (4, 1), (7, 3)])
 def test_padding_keeps_the_size_for_odd_kernels(kernel: int, padding: int) -> None:
     net = network(
-        f"name: net\nstem: [conv: {{width: 8, kernel: {kernel}}}, max_pool: {{kernel: {kernel}}}]\n"
+        f"name: net\nstem: [conv: {{width: 8, kernel: {kernel}}}]\n"
         f"stages: [{{block: conv, depth: 1, width: 8, kernel: {kernel}}}]\n"
     )
     ops = [node.op for node in net.nodes.values()]
-    assert [op.padding for op in ops if isinstance(op, (Conv2d, MaxPool2d))] == [padding] * 3
+    assert [op.padding for op in ops if isinstance(op, Conv2d)] == [padding] * 2
+
+
+@pytest.mark.parametrize("word", ["max_pool", "avg_pool"])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding"),
+    [
+        (1, None, 0),
+        (2, None, 0),
+        (2, 1, 0),
+        (3, None, 0),
+        (3, 1, 1),
+        (3, 2, 1),
+        (3, 3, 0),
+        (3, 4, 0),
+        (4, 3, 1),
+        (7, None, 0),
+        (7, 6, 3),
+        (7, 8, 0),
+    ],
+)
+def test_a_pooling_is_padded_where_its_windows_overlap(
+    word: str, kernel: int, stride: int | None, padding: int
+) -> None:
+    step = "" if stride is None else f", stride: {stride}"
+    net = network(f"name: net\nstem: [{word}: {{kernel: {kernel}{step}}}]\n")
+    (pool,) = [n.op for n in net.nodes.values() if isinstance(n.op, (MaxPool2d, AvgPool2d))]
+    assert (pool.kernel_size, pool.padding) == (kernel, padding)
+    given = network(f"name: net\nstem: [{word}: {{kernel: {kernel}{step}, padding: 0}}]\n")
+    (pool,) = [n.op for n in given.nodes.values() if isinstance(n.op, (MaxPool2d, AvgPool2d))]
+    assert pool.padding == 0
+
+
+def test_the_papers_pooling_sees_every_pixel() -> None:
+    """He et al. 2015, table 1: an average pooling of 7x7 ends the network."""
+    net = network("name: net\ninput: [3, 7, 7]\nhead: [{avg_pool: {kernel: 7}}, linear]\n")
+    assert net.nodes["avgpool"].op == AvgPool2d(7, 7, padding=0)
+    assert net.nodes["avgpool"].output_shape == (3, 1, 1)
+
+
+def test_a_pooling_that_used_to_be_padded_has_a_digest_of_its_own() -> None:
+    def digest(pool: str) -> str:
+        return network(f"name: net\nstem: [max_pool: {pool}]\n").digest
+
+    assert digest("{kernel: 3}") == digest("{kernel: 3, padding: 0}")
+    assert digest("{kernel: 2}") != digest("{kernel: 2, padding: 0}")  # as it always was
+    assert digest("{kernel: 3, stride: 2}") != digest("{kernel: 3, stride: 2, padding: 1}")
 
 
 def test_the_pool_of_a_conv_stage_is_not_padded() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
+import yaml
 
 from archc.spec import Place, Source, SpecError
 from archc.spec.diagnostics import Findings
-from archc.spec.reader import MAX_LEVELS, MAX_VALUES, Value, read
+from archc.spec.reader import MAX_LEVELS, MAX_VALUES, Value, is_plain, quoted, read
 
 
 def value(text: str) -> Value:
@@ -79,6 +81,85 @@ def test_scalars_mean_what_yaml_1_2_says(text: str, expected: object) -> None:
     assert isinstance(data, tuple)
     result = data[0].data
     assert (type(result), result) == (type(expected), expected)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("null", "true", "1e3", "0x10", "~", "a b", "a: b", "# a", "- a", "'", '"', "\\", ""),
+        *(
+            "é",
+            "\N{GRINNING FACE}",
+            "a\nb",
+            "a\x7fb",
+            "a\x85b",
+            "a\u2028b",
+            "\ufeffa",
+            "\0",
+            "\uffff",
+        ),
+    ],
+)
+def test_a_text_that_is_quoted_is_read_as_it_was(text: str) -> None:
+    assert value(quoted(text)).data == text
+
+
+@pytest.mark.parametrize("text", ["null", "~", "true", "123", "1e3", ".5", ".inf", "", "9" * 19])
+def test_words_that_are_read_as_something_else_need_quotes(text: str) -> None:
+    assert not is_plain(text)
+
+
+def test_words_that_are_text_anyway_need_none() -> None:
+    assert [word for word in ("yes", "0x10", "01", "None", "3x3") if not is_plain(word)] == []
+
+
+TEXTS = [
+    "name: net\nstages:\n  - {depth: 3}\n  - depth: 4\n    width:\n",
+    "a: [1, 2.5, .inf, null, true, yes, '3', \"\\u00e9\\n\"]\nb: |\n  text\n c: 3",
+    "---\n  ",
+    "",
+    "a: [1",
+    "a: {b: 1",
+    "- a\nb",
+    "a: 1\n  b: 2",
+    "a: 'x",
+    "a\nb: 1",
+    "a: *b",
+    "a: @b",
+    "]",
+    ": a",
+    "a: - b",
+    "a: b: c",
+    '"\\u12"',
+    "a: 1\n...\nb: 2",
+    "[" * (MAX_LEVELS + 1),
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_pyyaml_without_libyaml_reads_the_same(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its parser is in Python then, with words and sometimes places of its own for mistakes."""
+
+    def outcome() -> object:
+        findings = Findings()
+        try:
+            plain = str(read(Source("x", text), findings).plain)
+        except SpecError as error:
+            plain = ""
+            findings.add(error)
+        return re.sub("0x.*", "", plain), [
+            (one.message, one.hint) for one in findings.found.values()
+        ]
+
+    in_c = outcome()
+    monkeypatch.delattr(yaml, "CSafeLoader")
+    assert outcome() == in_c
+
+
+def test_pyyaml_without_libyaml_refuses_half_a_character(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(yaml, "CSafeLoader")
+    with pytest.raises(SpecError, match=r"x:1:4: error: an escape in this text names no character"):
+        value('a: "\\ud800"')
 
 
 def test_not_a_number_is_a_number() -> None:

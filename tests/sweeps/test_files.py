@@ -121,7 +121,7 @@ def test_a_full_disk_keeps_the_variants_so_far_and_the_old_file(
     def full(content: bytes) -> None:
         nonlocal calls
         calls += 1
-        if calls == 2:
+        if calls == 20:
             put(content[: len(content) // 2])
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         put(content)
@@ -180,11 +180,128 @@ def swept(path: Path) -> None:
     run(sweep.variants(), EVERYTHING, BY_SIZE, 3, RowsFile(path, sweep.axes), sort_rows=True)
 
 
-def test_what_was_rescued_before_is_left_alone(tmp_path: Path) -> None:
+def test_a_partial_file_that_is_not_a_sweeps_stays(tmp_path: Path) -> None:
     (tmp_path / "rows.csv.partial").write_text("mine")
     swept(tmp_path / "rows.csv")
     assert (tmp_path / "rows.csv.partial").read_text() == "mine"
     assert sorted(os.listdir(tmp_path)) == ["rows.csv", "rows.csv.partial"]
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.json"])
+def test_what_a_killed_sweep_left_goes_with_the_next(name: str, tmp_path: Path) -> None:
+    for kept in (0, 3):
+        rows = RowsFile(tmp_path / name, plan("depth=1").axes)
+        for variant in list(plan("depth=1..3").variants())[:kept]:
+            assert isinstance(variant, Variant)
+            rows.add(variant)
+        rows._flush()
+        rows._file.close()  # as the kernel does where a process is killed
+        assert os.listdir(tmp_path) == [f"{name}.partial"]
+    swept(tmp_path / name)
+    assert os.listdir(tmp_path) == [name]
+
+
+def test_sweeps_to_one_place_at_once_do_not_meet(tmp_path: Path) -> None:
+    first = RowsFile(tmp_path / "rows.csv", plan("depth=1").axes)
+    swept(tmp_path / "rows.csv")
+    assert first.partial == tmp_path / "rows.csv.partial"
+    first.finish()
+    assert os.listdir(tmp_path) == ["rows.csv"]
+    assert (tmp_path / "rows.csv").read_text() == "depth,layers,params,multiply_adds\n"
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.json"])
+def test_a_sweep_killed_while_it_sorts_leaves_the_rows_as_they_came(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep, pid = plan("depth=1..300"), os.fork()
+    if pid == 0:
+        monkeypatch.setattr("archc.sweeps.rows._COPIED", 1000)
+        monkeypatch.setattr("archc.sweeps.rows.write_fully", _torn)
+        order = parse_order("-params")
+        run(
+            sweep.variants(),
+            EVERYTHING,
+            order,
+            3,
+            RowsFile(tmp_path / name, sweep.axes),
+            sort_rows=True,
+        )
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+    left = sorted(os.listdir(tmp_path))
+    assert [one for one in left if not one.startswith(".archc-")] == [f"{name}.partial"]
+    assert len(left) == 2
+    copy = tmp_path / f"copy{Path(name).suffix}"
+    copy.write_bytes((tmp_path / f"{name}.partial").read_bytes())
+    assert [row["depth"] for row in rows_of(copy)] == list(range(1, 301))
+    copy.unlink()
+    swept(tmp_path / name)
+    assert os.listdir(tmp_path) == [name]
+
+
+def _torn(file: Any, content: bytes) -> None:
+    """Write, until it is the rows in their new order: a part of these, and the end."""
+    if ".archc-" not in os.readlink(f"/proc/self/fd/{file.fileno()}"):
+        file.write(content)
+        return
+    file.write(content[:100])
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_rows_are_written_within_a_page_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crossed = []
+
+    def note(file: Any, content: bytes) -> None:
+        at = file.tell()
+        crossed.append((at + len(content) - 1) // 4096 - at // 4096)
+        file.write(content)
+
+    monkeypatch.setattr("archc.sweeps.rows.write_fully", note)
+    sweep = plan("depth=1..500")
+    run(sweep.variants(), EVERYTHING, BY_SIZE, 3, RowsFile(tmp_path / "rows.json", sweep.axes))
+    assert len(crossed) > 8
+    assert max(crossed) == 1  # the first row of a write is what the page before had no room for
+
+
+def test_a_name_as_long_as_names_may_be(tmp_path: Path) -> None:
+    name = "é" * 125 + "n.csv"
+    assert len(name.encode()) == 255
+    rows = RowsFile(tmp_path / name, plan("depth=1").axes)
+    assert rows.partial is not None
+    assert len(rows.partial.name.encode()) <= 255
+    assert rows.partial.name.startswith("é" * 100)
+    assert rows.partial.name.endswith(".partial")
+    rows.finish()
+    assert os.listdir(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.json"])
+def test_a_descriptor_is_written_to_where_it_stands(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).symlink_to("/dev/stdout")
+    (tmp_path / "log").write_text("kept\n")
+    command = [sys.executable, "-m", "archc", "sweep", "cifar10/resnet20", "--vary", "depth=1..2"]
+    with (tmp_path / "log").open("a") as log:
+        subprocess.run(
+            [*command, "-o", name, "--sort", "-layers"],
+            cwd=tmp_path,
+            stdout=log,
+            stderr=subprocess.PIPE,
+            check=True,
+        )
+    text = (tmp_path / "log").read_text()
+    assert text.startswith("kept\n")
+    assert sorted(os.listdir(tmp_path)) == sorted(["log", name])
+    assert text.index('"depth": 2' if "json" in name else "\n2,14,") > 0
+
+
+def test_a_device_that_is_full_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").symlink_to("/dev/full")
+    with pytest.raises(OutputError, match=r"rows.csv': no space left on device$"):
+        swept(tmp_path / "rows.csv")
+    assert os.listdir(tmp_path) == ["rows.csv"]
 
 
 def test_a_file_keeps_its_permissions_and_a_link_stays_one(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from archc.errors import TrainingError
+from archc.spec import SpecError
+from archc.training import Run, draw_curves
 from archc.training.checkpoints import KEPT, Saved, newest, newest_weights, save
 from archc.training.metrics import HEADING, Row, append, cut, read_metrics
 
@@ -97,6 +99,37 @@ def test_metrics_are_cut_where_training_goes_on(tmp_path: Path) -> None:
     assert read_metrics(path) == rows
     cut(path, 150)
     assert path.read_text() == HEADING + rows[0].line() + rows[1].line()
+
+
+def test_metrics_that_no_run_measures_are_told_with_their_lines(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    good = Row(100, 0.5, 0.1, training_loss=float("nan"), training_error=87.5)
+    rows = [f"{'9' * 400},1,0.05,1,1,1,1,1,1\n", "-5,1,1,1,1,1,1,1,1\n", good.line()]
+    rows += ["5,1,1,1,nan,1,1e999,1,x\n", "5000000000,1,1,1,1,1,1,1,1\n", ",1,1,1,1,1,1,1,1\n"]
+    path.write_text(HEADING + "".join(rows))
+    with pytest.raises(SpecError) as told:
+        read_metrics(path)
+    bounds = "`iteration` must be an integer from 0 to 1,000,000,000, not"
+    assert [
+        f"{fault.place.line}:{fault.place.column}: {fault.message}"
+        for fault in told.value.diagnostics
+    ] == [
+        f"2:1: {bounds} `{'9' * 39}…`",
+        f"3:1: {bounds} `-5`",
+        "5:9: `training_error` must be a number from 0 to 100, not `nan`",
+        "5:15: `test_error` must be a number from 0 to 100, not `1e999`",
+        "5:23: `seconds` must be a number, not `x`",
+        f"6:1: {bounds} `5000000000`",
+        f"7:1: {bounds} nothing",
+    ]
+    cut(path, 100)
+    assert path.read_text() == HEADING + good.line()
+
+
+def test_curves_of_a_run_that_has_just_begun(tmp_path: Path) -> None:
+    (tmp_path / "spec.yaml").write_text("name: tiny\nhead: [linear]\n")
+    (tmp_path / "metrics.csv").write_text(HEADING + Row(0, 0, 0.1, test_error=90.0).line())
+    assert b"90.00 %" in draw_curves([Run(tmp_path)])
 
 
 def test_files_that_are_no_metrics(tmp_path: Path) -> None:

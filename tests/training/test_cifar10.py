@@ -137,6 +137,24 @@ def test_what_is_no_binary_cifar10(cifar: Path, tmp_path: Path) -> None:
     assert Cifar10(source(cifar.parent)).training_images == 100  # as the archive unpacks
 
 
+@pytest.mark.parametrize(
+    "name", ["train.bin", "fine_label_names.txt", "cifar-100-binary.tar.gz", "cifar-100-python/x"]
+)
+@pytest.mark.parametrize("classes", [10, 100])
+def test_cifar100_is_called_that_whatever_the_network(
+    name: str, classes: int, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    with pytest.raises(DataError, match="holds CIFAR-100, not CIFAR-10") as caught:
+        Cifar10(replace(source(tmp_path), classes=classes))
+    assert caught.value.hint == (
+        "write its images as files, train/CLASS/... and val/CLASS/..., for a recipe with "
+        "`data: image_folder`"
+    )
+
+
 def test_networks_that_the_images_do_not_fit(cifar: Path) -> None:
     with pytest.raises(DataError, match="takes images of 224x224; CIFAR-10's are 32x32"):
         Cifar10(source(cifar, size=(224, 224)))

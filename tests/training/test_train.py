@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -22,10 +23,12 @@ import archc
 from archc.errors import Interrupted, TrainingError
 from archc.files import OutputError
 from archc.live import build_module
+from archc.temporaries import create, temporary_for
 from archc.training import Progress, Trained, TrainOptions, loop, open_run
 from archc.training.cifar10 import Cifar10
 from archc.training.initialize import initialize_he
 from archc.training.metrics import read_metrics
+from archc.training.run import Run, alone
 
 CPU = TrainOptions(device="cpu", workers=0)
 RESUME = TrainOptions(device="cpu", workers=0, resume=True)
@@ -230,8 +233,12 @@ def test_what_a_killed_process_left_is_swept_and_what_is_damaged_mended(
 ) -> None:
     before = weights(whole)
     (whole / "checkpoints" / "iteration-0000120.json").unlink()
-    (whole / "checkpoints" / ".iteration-0000140.json.a1b2c3d4").touch()
-    (whole / ".run.json.a1b2c3d4").touch()
+    for left in (whole / "checkpoints" / "iteration-0000140.json", whole / "run.json"):
+        create(temporary_for(left), 0o600).close()
+    mine = [whole / ".run.json.swp", whole / "checkpoints" / ".iteration-0000120.json.swp"]
+    mine.append(whole / "checkpoints" / "iteration-best.safetensors")
+    for path in mine:
+        path.write_text("mine")
     (whole / "spec.yaml").write_text("x: [")
     mean = whole / "pixel-mean.safetensors"
     content = mean.read_bytes()
@@ -244,8 +251,82 @@ def test_what_a_killed_process_left_is_swept_and_what_is_damaged_mended(
     assert equal(before, weights(whole))
     assert mean.read_bytes() == content
     assert archc.load(whole / "spec.yaml").params == archc.load(spec).params
-    assert [path.name for path in whole.glob(".*")] == [".lock"]
-    assert len(list((whole / "checkpoints").iterdir())) == 6
+    assert [path.read_text() for path in mine] == ["mine"] * 3
+    assert sorted(path.name for path in whole.glob(".*")) == [".lock", ".run.json.swp"]
+    assert len(list((whole / "checkpoints").iterdir())) == 6 + 2
+
+
+@pytest.mark.parametrize("how", ["torn", "flipped", "other", "a pipe's"])
+def test_weights_that_are_damaged_are_written_anew(
+    spec: Path, recipe: Path, cifar: Path, whole: Path, how: str
+) -> None:
+    path, content = whole / "weights.safetensors", (whole / "weights.safetensors").read_bytes()
+    if how == "a pipe's":
+        path.unlink()
+        path.symlink_to("/dev/null")
+        with pytest.raises(OutputError, match=r"weights.safetensors': it is a device$"):
+            archc.train(spec, str(recipe), cifar, whole, options=RESUME)
+        path.unlink()
+        return
+    earlier = (whole / "checkpoints" / "iteration-0000100.safetensors").read_bytes()
+    flipped = content[:-1] + bytes([content[-1] ^ 1])
+    path.write_bytes({"torn": content[:-9], "flipped": flipped, "other": earlier}[how])
+    watcher = Watcher()
+    archc.train(spec, str(recipe), cifar, whole, options=RESUME, observer=watcher)
+    assert watcher.words == [
+        "weights.safetensors is damaged; it is written anew from the checkpoint"
+    ]
+    assert path.read_bytes() == content
+
+
+def test_a_seed_that_is_not_as_it_was_written(
+    spec: Path, recipe: Path, cifar: Path, whole: Path
+) -> None:
+    record = whole / "run.json"
+    text = record.read_text()
+    record.write_text(text.replace('"seed": 0', '"seed": 1'))
+    with pytest.raises(TrainingError, match=r"run.json' is damaged"):
+        archc.train(spec, str(recipe), cifar, whole, options=RESUME)
+
+
+def test_a_lock_that_is_not_a_file_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "run").mkdir()
+    lock = tmp_path / "run" / ".lock"
+    lock.symlink_to("../mine")
+    with pytest.raises(OutputError, match=r"'\.lock' in it is a link$"), _alone(tmp_path):
+        raise AssertionError
+    assert (tmp_path / "mine").read_text() == "mine"
+    lock.unlink()
+    os.mkfifo(lock)
+    with pytest.raises(OutputError, match=r"it is a pipe$"), _alone(tmp_path):
+        raise AssertionError
+    lock.unlink()
+    lock.write_text("mine")
+    with _alone(tmp_path), pytest.raises(TrainingError, match="is training in"), _alone(tmp_path):
+        raise AssertionError
+    assert lock.read_text() == "mine"
+    lock.write_text("")
+    with _alone(tmp_path):
+        pass
+    assert not (tmp_path / "run").exists()
+
+
+def test_where_nothing_can_be_locked_training_goes_on_with_a_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("archc.locks.fcntl", None)
+    told: list[str] = []
+    with alone(Run(tmp_path / "run"), told.append):
+        pass
+    assert told == [
+        f"note: {str(tmp_path / 'run')!r} cannot be locked (this system has no file locks); "
+        "train once at a time in it"
+    ]
+
+
+def _alone(folder: Path) -> AbstractContextManager[None]:
+    return alone(Run(folder / "run"), pytest.fail)
 
 
 def test_other_images_are_no_images_to_go_on_with(
@@ -380,7 +461,7 @@ def test_two_processes_train_as_one_with_the_doubled_batch(
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    assert done.stderr == f"archc: wrote {tmp_path / 'two' / 'weights.safetensors'}\n"
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     fresh = load_file(fresh_weights(spec))
     for key in one:

@@ -350,7 +350,7 @@ def test_every_structure_passes_on_cuda(structure: str) -> None:
 
 
 TABLE = """\
-cifar10/resnet20: verified on cpu
+cifar10/resnet20 on cpu
     check                result
 ─────────────────────────────────────────────────────────────────────────
 ✓   emitted source       89 lines
@@ -367,6 +367,7 @@ cifar10/resnet20: verified on cpu
 ✓   torch.export         bit for bit
 ✓   torch.compile        bit for bit
 ✓   deploy form          19 norms folded, within EPSILON in float64
+cifar10/resnet20: verified on cpu
 """
 
 
@@ -390,6 +391,47 @@ def test_the_command_prints_a_table_of_ticks(
     assert float(epsilon) < 1e-12
     assert output.out == TABLE.replace("EPSILON", epsilon)
     assert output.err == ""
+
+
+def test_each_check_is_shown_as_soon_as_it_is_done() -> None:
+    """What has been shown when a check begins, read from a pipe."""
+    program = (
+        "import sys\n"
+        "from archc.verify.subject import Subject\n"
+        "def stop(*_): input()\n"
+        "Subject.check_export = stop\n"
+        "from archc.cli import main\n"
+        "main()"
+    )
+    command = ["verify", "cifar10/resnet20", *SMALL, "--with", "depth=1"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, *command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    lines = [process.stdout.readline() for _ in range(14)]
+    assert lines[0] == "cifar10/resnet20 on cpu\n"
+    assert lines[-1].startswith("✓   other inputs ")
+    process.kill()
+    process.communicate()
+
+
+def test_a_program_gets_each_row_as_it_is_found() -> None:
+    rows: list[Row] = []
+    report = verify(network_of("vgg"), options=EAGER, done=rows.append)
+    assert tuple(rows) == report.rows
+    assert [row.check for row in rows] == list(CHECKS)
+
+
+def test_what_a_program_raises_meanwhile_is_not_the_source_s() -> None:
+    def done(_row: Row) -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        verify(network_of("vgg"), source=emit(network_of("vgg")), options=EAGER, done=done)
 
 
 def test_several_specs_make_several_tables() -> None:
@@ -438,6 +480,14 @@ def test_a_file_is_verified_instead_of_what_is_emitted(tmp_path: Path) -> None:
         archc.load("cifar10/resnet20", input=(3, 8, 8)), source=file.read_text(), options=EAGER
     )
     assert report.faults[0] == Fault("layer1.0.add", "no op puts out its value")
+
+
+def test_a_file_whose_name_is_not_utf8_is_verified(tmp_path: Path) -> None:
+    file = tmp_path / os.fsdecode(b"\xff.py")
+    file.write_text(archc.emit("cifar10/resnet20"), encoding="utf-8")
+    result = run("cifar10/resnet20", *SMALL, "--source", str(file))
+    assert result.return_value == 0, result.output
+    assert "\N{REPLACEMENT CHARACTER}.py: verified as cifar10/resnet20" in result.output
 
 
 NO_CLASS = (
@@ -569,7 +619,7 @@ def test_a_fault_is_told_below_the_table(monkeypatch: pytest.MonkeyPatch) -> Non
     plant(monkeypatch, "out += shortcut", "out -= shortcut")
     result = run("cifar10/resnet20", *SMALL, "--with", "depth=1")
     assert result.return_value == 1
-    assert result.output.startswith("cifar10/resnet20: differs from its graph on cpu\n")
+    assert result.output.startswith("cifar10/resnet20 on cpu\n")
     assert result.output.endswith(
         "✓   multiply-adds        765,568\n"
         "✗   training             differs\n"
@@ -582,6 +632,7 @@ def test_a_fault_is_told_below_the_table(monkeypatch: pytest.MonkeyPatch) -> Non
         "–   deploy form          not run\n"
         "✗ training: layer1.0.add: no op puts out its value\n"
         "✗ inference: layer1.0.add: no op puts out its value\n"
+        "cifar10/resnet20: differs from its graph on cpu\n"
     )
 
 

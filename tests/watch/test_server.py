@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 import socket
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -198,6 +200,24 @@ def test_it_stops_cleanly_while_pages_are_open(path: Path, number: int) -> None:
     with watching(path) as watcher:
         watcher.state()
         assert watcher.stop(number) == (0, "archc: stopped\n")
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux sets others' limits")
+def test_it_goes_on_when_it_has_run_out_of_file_descriptors(path: Path) -> None:
+    with watching(path) as watcher, ExitStack() as stack:
+        assert watcher.state()["faults"] == []
+        limits = resource.prlimit(watcher.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(watcher.process.pid, resource.RLIMIT_NOFILE, (16, limits[1]))
+        for _ in range(20):
+            stack.enter_context(socket.create_connection(("127.0.0.1", watcher.port)))
+        time.sleep(1)  # in which asyncio tries thousands of times
+        stack.close()
+        watcher.get("/watch.css")
+        save(path, SPEC.replace("Tiny", "Small"))
+        while watcher.state()["title"] != "Small":
+            pass
+        told = "archc: too many files are open: the page waits until some are closed\n"
+        assert watcher.stop() == (0, f"{told}archc: stopped\n")
 
 
 def test_a_port_in_use_is_told(path: Path) -> None:

@@ -15,13 +15,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from archc.weights import WeightsError, read_checkpoint
-from archc.weights.checkpoint import SAVE_HINT
+from archc.weights.checkpoint import NUMPY_HINT, SAVE_HINT
 from archc.weights.files import to_safetensors
 
 STATE = {
@@ -117,6 +118,33 @@ def test_of_several_the_one_that_is_called_a_state_dict_is_taken(tmp_path: Path)
     checkpoint = read_checkpoint(put(tmp_path, "run.pth", pickled(content)))
     assert same(checkpoint.tensors)
     assert checkpoint.inside == "state_dict"
+
+
+@pytest.mark.parametrize(
+    ("model", "average"),
+    [
+        ("model_state", "ema_state"),
+        ("params", "params_ema"),
+        ("net_state_dict", "swa_state_dict"),
+        ("parameters", "avg_parameters"),
+        ("classifier", "classifierEMA"),
+        ("weights", "shadow"),
+    ],
+)
+def test_an_average_beside_the_weights_is_left_out(
+    model: str, average: str, tmp_path: Path
+) -> None:
+    others = {key: tensor + 1 for key, tensor in STATE.items()}
+    for content in ({model: STATE, average: others}, {average: others, model: STATE}):
+        checkpoint = read_checkpoint(put(tmp_path, "run.pth", pickled(content)))
+        assert same(checkpoint.tensors)
+        assert (checkpoint.inside, checkpoint.beside) == (model, (average,))
+
+
+def test_an_average_alone_is_read(tmp_path: Path) -> None:
+    checkpoint = read_checkpoint(put(tmp_path, "run.pth", pickled({"params_ema": STATE})))
+    assert same(checkpoint.tensors)
+    assert checkpoint.inside == "params_ema"
 
 
 def test_parameters_and_views_are_read_as_plain_tensors(tmp_path: Path) -> None:
@@ -303,6 +331,138 @@ try:
 except WeightsError as error:
     print(error)
 """
+
+
+# What would take too long
+
+
+def archive(pickle: bytes, **parts: bytes) -> bytes:
+    """A packed archive as torch lays it out."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as opened:
+        opened.writestr("archive/data.pkl", pickle)
+        for name, content in parts.items():
+            opened.writestr(f"archive/data/{name}", content)
+    return file.getvalue()
+
+
+def header(text: str) -> bytes:
+    return len(text).to_bytes(8, "little") + text.encode() + bytes(4)
+
+
+def overlapping() -> bytes:
+    """An archive that lists its last part a hundred times."""
+    content = archive(b"\x80\x02}.", x=random.Random(0).randbytes(2**16))
+    start, end = content.index(b"PK\x01\x02"), content.index(b"PK\x05\x06")
+    listed = content[start:end] + content[content.rindex(b"PK\x01\x02") : end] * 100
+    count, size = (102).to_bytes(2, "little") * 2, len(listed).to_bytes(4, "little")
+    return content[:start] + listed + content[end : end + 8] + count + size + content[end + 16 :]
+
+
+_NESTED_KEY = b"".join(b"q%ch%c\x86" % (i, i) for i in range(60))
+_ONE_HASH = b"".join(
+    b"\x8a\x0a" + (i * (2**61 - 1)).to_bytes(10, "little") + b"N" for i in range(3000)
+)
+
+_DEEP = "holds a pickle nested more than 500 levels deep"
+_LONG = "holds a pickle of more than 16,777,216 bytes"
+_SLOW = "holds a pickle that would take very long to load"
+_SETS = b"c__builtin__\nset\nh\0R" * 200
+_LONG_HEADER = header('{"__metadata__": {"a": "' + "a" * 2**22 + '"}}')
+
+HOSTILE: dict[str, tuple[bytes, str]] = {
+    "bomb.pth": (archive(b"\x80\x02}.", x=bytes(2**27)), "would unpack to 134,217,732 bytes from "),
+    "parts.pth": (
+        archive(b"\x80\x02}.", **{str(i): b"" for i in range(50_001)}),
+        "has more than 50,000 parts",
+    ),
+    "marks.pth": (archive(b"\x80\x02" + b"(" * 600), _DEEP),
+    "legacy.pth": (b"\x80\x02" + b"(" * 600, _DEEP),
+    "tuples.pth": (archive(b"\x80\x02)" + b"\x85" * 600), _DEEP),
+    "opcodes.pth": (
+        archive(b"\x80\x02" + b"N" * 1_000_000),
+        "holds a pickle of more than 1,000,000 opcodes",
+    ),
+    "lists.pth": (archive(b"\x80\x02" + b"]" * 100_001), "holds more than 100,000 objects"),
+    "text.pth": (archive(b"\x80\x02X\xff\xff\xff\xffa."), _LONG),
+    "long.pth": (archive(b"\x80\x02" + b"N" * 2**24), _LONG),
+    "key.pth": (archive(b"\x80\x02})" + _NESTED_KEY + b"Ns."), _SLOW),
+    "hash.pth": (archive(b"\x80\x02}(" + _ONE_HASH + b"u."), _SLOW),
+    "copies.pth": (
+        archive(b"\x80\x02](" + b"K\x01" * 10_000 + b"e\x85q\0" + _SETS + b"."),
+        _SLOW,
+    ),
+    "header.safetensors": (_LONG_HEADER, "has a header of 4,194,331 bytes"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_would_take_long_is_refused_before_it_does(name: str, tmp_path: Path) -> None:
+    content, expected = HOSTILE[name]
+    message, hint = refusal(put(tmp_path, name, content))
+    assert message.startswith(f"{name}: error: {expected}")
+    assert message.endswith(", which no checkpoint needs")
+    assert hint == SAVE_HINT
+
+
+def test_a_call_that_takes_as_much_memory_as_it_is_told_is_refused(tmp_path: Path) -> None:
+    content = archive(b"\x80\x02c__builtin__\nbytearray\n\x8a\x05\0\xe4\x0b\x54\x02\x85R.")
+    assert refusal(put(tmp_path, "bytes.pth", content)) == (
+        "bytes.pth: error: holds more than tensors: loading it would call `bytearray`; "
+        "nothing was executed",
+        SAVE_HINT,
+    )
+
+
+def test_parts_that_overlap_are_damaged(tmp_path: Path) -> None:
+    assert refusal(put(tmp_path, "net.pth", overlapping()))[0] == f"net.pth: error: {WHOLE}"
+
+
+def test_a_list_of_parts_that_can_be_found_in_two_ways_is_damaged(tmp_path: Path) -> None:
+    content = pickled(STATE)
+    for ending in (b"a", content[content.rindex(b"PK\x05\x06") :]):
+        broken = content[:-2] + len(ending).to_bytes(2, "little") + ending
+        assert refusal(put(tmp_path, "net.pth", broken))[0] == f"net.pth: error: {WHOLE}"
+
+
+def test_a_key_that_no_network_has_is_refused(tmp_path: Path) -> None:
+    message = "has a key of 103 characters and 52 parts, which no network needs"
+    for name, write in WRITERS.items():
+        content = write({"a." * 51 + "a": torch.ones(1)})
+        assert refusal(put(tmp_path, name, content))[0] == f"{name}: error: {message}"
+
+
+def test_the_checkpoint_of_a_very_deep_network_is_read(tmp_path: Path) -> None:
+    """4,000 tensors, with what an optimizer keeps, numbers of every kind, and what they share."""
+    state = {f"layer{i}.weight": torch.ones(1) for i in range(4000)}
+    momentum: dict[int, dict[str, object]] = {
+        i: {"momentum_buffer": one, "step": i} for i, one in enumerate(state.values())
+    }
+    content = {
+        "model": state,
+        "optimizer": {"state": momentum, "param_groups": [{"params": list(range(4000))}]},
+        "seed": 2**63,
+        "history": [0.5] * 20_000,
+        ("a", 1): {1.5, None},
+        "size": torch.Size([1, 2]),
+        "raw": b"\xff\0",
+    }
+    for write in (pickled, legacy):
+        assert same(read_checkpoint(put(tmp_path, "deep.pth", write(content))).tensors, state)
+
+
+def test_numpy_files_are_called_that(tmp_path: Path) -> None:
+    arrays: dict[str, Any] = {key: tensor.float().numpy() for key, tensor in STATE.items()}
+    packed, plain, single = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    np.savez_compressed(packed, **arrays)
+    np.savez(plain, **arrays)
+    np.save(single, arrays["fc.bias"])
+    for content, what in ((packed, "archive"), (plain, "archive"), (single, "array")):
+        for name in ("net.npz", "net.pth", "net.safetensors"):
+            assert refusal(put(tmp_path, name, content.getvalue())) == (
+                f"{name}: error: is a NumPy {what}, not a PyTorch checkpoint",
+                NUMPY_HINT,
+            )
 
 
 class RunsCode:

@@ -92,6 +92,9 @@ def test_what_torch_and_its_wrappers_save_fits() -> None:
         assert set(found.keys) == set(module.state_dict())
 
 
+@pytest.mark.filterwarnings(
+    "ignore::archc.WeightsWarning"
+)  # the plain network has the same tensors
 def test_a_checkpoint_from_before_batches_were_counted_fits() -> None:
     old = {key: shape for key, shape in RESNET20.state.items() if TRACKED not in key}
     assert len(old) == 116 - 19

@@ -7,18 +7,21 @@ its place, ``dot`` writes that down, ``render`` has Graphviz draw it, ``svg`` fi
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from archc.backends.figure.blocks import distinct_blocks, lay_out_blocks
 from archc.backends.figure.columns import column, folded_column
 from archc.backends.figure.dot import THEMES, Theme, to_dot
-from archc.backends.figure.font import FontError, font_data
+from archc.backends.figure.font import FontError, font_data, lacking
 from archc.backends.figure.layout import lay_out
 from archc.backends.figure.render import run_graphviz
 from archc.backends.figure.scene import Scene
 from archc.backends.figure.svg import finish
+from archc.errors import ArchcWarning
 from archc.graph import Network
+from archc.text import code_points
 
 __all__ = ["FORMATS", "MOST_LAYERS", "THEMES", "DrawOptions", "FigureError", "Theme", "draw"]
 
@@ -63,7 +66,8 @@ def draw(
     """Draw networks side by side, in this order, as a file of the format: one of `FORMATS`.
 
     The same networks give the same bytes. Raises `FigureError` where there is no network, no such
-    format or theme, and where the figure is larger than the format carries.
+    format or theme, and where the figure is larger than the format carries. Warns with
+    `ArchcWarning` of characters that the font lacks, in PNG and PDF.
     """
     if format not in FORMATS:
         raise FigureError(f"cannot draw as {format!r}: use one of {', '.join(FORMATS)}")
@@ -82,8 +86,25 @@ def draw(
     dot = to_dot(scene, options.dpi if format == "png" else None, THEMES[options.theme])
     if format == "dot":
         return dot.encode()
+    if format in ("png", "pdf"):
+        _warn_of_lacking(scene, format)
+    title, description = scene.title, scene.description
+    del scene  # a third of the memory, in a figure of 10,000 blocks
     drawn = run_graphviz(dot, format)
-    return finish(drawn, scene.title, scene.description) if format == "svg" else drawn
+    return finish(drawn, title, description) if format == "svg" else drawn
+
+
+def _warn_of_lacking(scene: Scene, format: str) -> None:
+    """Warn of characters that come out as boxes; an SVG is shown in its viewer's fonts."""
+    marks = [curve.mark.text for curve in scene.curves if curve.mark]
+    texts = [text.text for text in scene.texts] + [box.label for box in scene.boxes] + marks
+    if characters := lacking("".join(texts)):
+        warnings.warn(
+            f"the figure font has no glyphs for {code_points(characters)}: the {format.upper()} "
+            "shows boxes instead; draw it as SVG to use the viewer's fonts",
+            ArchcWarning,
+            stacklevel=3,
+        )
 
 
 def _column_scene(networks: Sequence[Network], fold: bool) -> Scene:

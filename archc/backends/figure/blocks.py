@@ -17,7 +17,7 @@ from archc.backends.figure.curves import around, lanes, line
 from archc.backends.figure.font import text_width
 from archc.backends.figure.layout import element_id
 from archc.backends.figure.scene import Curve, Point, Rect, Scene, Text
-from archc.backends.figure.text import one_line, shorten
+from archc.backends.figure.text import one_line, shorten, wrap
 from archc.graph import Network, Node
 from archc.graph.ops import Add, Conv2d, Input, ReLU, ZeroPadShortcut
 
@@ -94,10 +94,10 @@ def _structure(network: Network, members: list[Node], before: str) -> object:
 
 
 def _place(run: list[list[Node]]) -> str:
-    """``stage 1, blocks 1-2; stage 2, blocks 1-7``, shortened where there are many."""
+    """``stage 1, blocks 0-2; stage 2, block 0``: blocks count from 0, as in ids (``layer1.0``)."""
     words = []
     for stage, members in groupby(run, lambda members: members[0].stage):
-        numbers = [1 + (one[0].block or 0) for one in members]
+        numbers = [one[0].block or 0 for one in members]
         first, last = numbers[0], numbers[-1]
         blocks = f"block {first}" if first == last else f"blocks {first}-{last}"
         words.append(f"stage {stage}, {blocks}")
@@ -155,10 +155,13 @@ def lay_out_blocks(blocks: Sequence[Block]) -> Scene:
 
 def _titles(block: Block) -> list[tuple[str, float]]:
     """The lines above a block with their sizes of type: its network's title, where it stands."""
-    lines = [(block.title, TITLE), *((one, PLACE) for one in block.place.split("; "))]
-    if len(lines) > 5:
-        lines = [*lines[:4], (f"and {len(lines) - 4} more stages", PLACE)]
-    return [(shorten(text, size, MOST_TITLE), size) for text, size in lines]
+    places = block.place.split("; ")
+    if len(places) > 4:
+        places = [*places[:3], f"and {len(places) - 3} more stages"]
+    return [
+        *((text, TITLE) for text in wrap(block.title, TITLE, MOST_TITLE)),
+        *((shorten(text, PLACE, MOST_TITLE), PLACE) for text in places),
+    ]
 
 
 class _Drawing:
@@ -191,7 +194,7 @@ class _Drawing:
         y = self.corner.y
         for number, (text, size) in enumerate(self.titles):
             y += size * 0.7
-            role = "title" if number == 0 else "total"
+            role = "title" if size == TITLE else "total"
             at = Point(self.x, y)
             self.texts.append(Text(f"{self.prefix}-title-{number}", role, text, at, size))
             y += size * 0.7

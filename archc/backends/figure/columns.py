@@ -121,14 +121,13 @@ def _totals(network: Network) -> tuple[str, ...]:
 
 
 def _repeats(boxes: Sequence[Box], folded: Folded) -> Iterator[Repeat]:
+    blocks: dict[object, list[int]] = {}
+    for place, box in enumerate(boxes):
+        node = folded.network.nodes[box.id]
+        blocks.setdefault((node.stage, node.block), []).append(place)
     for (stage, block), last in folded.runs.items():
-        places = [
-            place
-            for place, box in enumerate(boxes)
-            if (node := folded.network.nodes[box.id]).stage == stage and node.block == block
-        ]
-        if places:
-            told = f"stage {stage}: blocks {block + 1} to {last + 1} are equal"
+        if places := blocks.get((stage, block)):
+            told = f"stage {stage}: blocks {block} to {last} are equal"
             yield Repeat(places[0], places[-1], last - block + 1, told)
 
 

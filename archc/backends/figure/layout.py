@@ -20,7 +20,7 @@ from archc.backends.figure.columns import Column, Shortcut, Size
 from archc.backends.figure.curves import around, lanes, line, meetings
 from archc.backends.figure.font import text_width
 from archc.backends.figure.scene import Curve, Point, Rect, Scene, Text
-from archc.backends.figure.text import shorten
+from archc.backends.figure.text import shorten, wrap
 
 TITLE, TOTALS, LABEL, GUTTER, MARK, LEGEND = 14.5, 10.0, 11.0, 10.5, 8.5, 10.0
 """Sizes of type."""
@@ -40,7 +40,7 @@ GUTTER_GAP, COLUMN_GAP = 18.0, 30.0
 OVERHANG = 11.0
 """How far a title may stand out on either side of its column's boxes."""
 MOST_TITLE = 180.0
-"""Up to this width of a title boxes grow wider for it; a longer one is cut."""
+"""Up to this width of a title boxes grow wider for it; a longer one is wrapped."""
 REACH, LANE = 17.0, 8.0
 """How far a shortcut goes beyond the boxes; how much farther for each that it goes around."""
 HEAD = 3.5
@@ -86,11 +86,17 @@ class Grid:
     gutter: float
     box_width: float
     shades: dict[int, int]
+    title_lines: int
+
+    @property
+    def top(self) -> float:
+        """The y below titles, totals and the row of the image."""
+        return _bands_top(self.title_lines)
 
     @property
     def bottom(self) -> float:
         """The y below the last band."""
-        return self.bands[-1].top + self.bands[-1].height if self.bands else _bands_top()
+        return self.bands[-1].top + self.bands[-1].height if self.bands else self.top
 
 
 class Stop(NamedTuple):
@@ -138,9 +144,13 @@ def lay_out(columns: Sequence[Column], described: Sequence[Column] | None = None
 # The grid
 
 
-def _bands_top() -> float:
-    """The y below titles, totals and the row of the image."""
-    return MARGIN + TITLE_LINE + 2 * TOTALS_LINE + PITCH + BAND_GAP
+def _bands_top(title_lines: int) -> float:
+    return MARGIN + title_lines * TITLE_LINE + 2 * TOTALS_LINE + PITCH + BAND_GAP
+
+
+def _room(box_width: float) -> float:
+    """How wide the texts above a column may be."""
+    return box_width + 2 * OVERHANG
 
 
 def _grid(columns: Sequence[Column]) -> Grid:
@@ -153,22 +163,25 @@ def _grid(columns: Sequence[Column]) -> Grid:
             places.append(places[-1])
         for band, count in Counter(places).items():
             rows[band] = max(rows[band], count)
-    heights = [count * PITCH + BAND_GAP for count in rows]
-    tops = list(accumulate(heights, initial=_bands_top()))[:-1]
-    made = tuple([Band(*band) for band in zip(order, tops, rows, strict=True)])
     labels = [text_width(box.label, LABEL) for column in columns for box in column.boxes]
-    gutter = max([text_width(band.label, GUTTER) for band in made], default=0.0)
     titles = [min(text_width(column.title, TITLE), MOST_TITLE) for column in columns]
+    box_width = max(
+        LEAST_BOX_WIDTH,
+        max(labels, default=0.0) + 2 * BOX_PADDING,
+        max(titles) - 2 * OVERHANG,
+    )
+    title_lines = max(len(wrap(column.title, TITLE, _room(box_width))) for column in columns)
+    heights = [count * PITCH + BAND_GAP for count in rows]
+    tops = list(accumulate(heights, initial=_bands_top(title_lines)))[:-1]
+    made = tuple([Band(*band) for band in zip(order, tops, rows, strict=True)])
+    gutter = max([text_width(band.label, GUTTER) for band in made], default=0.0)
     widths = sorted({box.width for column in columns for box in column.boxes if box.width})
     return Grid(
         bands=made,
         gutter=gutter + GUTTER_GAP,
-        box_width=max(
-            LEAST_BOX_WIDTH,
-            max(labels, default=0.0) + 2 * BOX_PADDING,
-            max(titles) - 2 * OVERHANG,
-        ),
+        box_width=box_width,
         shades={width: shade for shade, width in enumerate(widths)},
+        title_lines=title_lines,
     )
 
 
@@ -209,16 +222,20 @@ def _stop(text: Text) -> Stop:
 
 def _head(column: Column, prefix: str, x: float, grid: Grid) -> Iterator[Text]:
     """The texts above a column's boxes; the last is the image."""
-    room = grid.box_width + 2 * OVERHANG
-    y = MARGIN + TITLE_LINE / 2
-    title = shorten(column.title, TITLE, room)
-    yield Text(f"{prefix}-title", "title", title, Point(x, y), TITLE)
-    y += (TITLE_LINE + TOTALS_LINE) / 2
+    room = _room(grid.box_width)
+    titles = wrap(column.title, TITLE, room)
+    # Titles of fewer lines than others stand lower, so that all totals are at one height.
+    y = MARGIN + (grid.title_lines - len(titles) + 0.5) * TITLE_LINE
+    for number, title in enumerate(titles, start=1):
+        name = f"{prefix}-title" if number == 1 else f"{prefix}-title-{number}"
+        yield Text(name, "title", title, Point(x, y), TITLE)
+        y += TITLE_LINE
+    y += (TOTALS_LINE - TITLE_LINE) / 2
     for number, total in enumerate(column.totals, start=1):
         line = shorten(total, TOTALS, room)
         yield Text(f"{prefix}-total-{number}", "total", line, Point(x, y), TOTALS)
         y += TOTALS_LINE
-    yield Text(f"{prefix}-input", "image", "image", Point(x, _bands_top() - PITCH / 2), LABEL)
+    yield Text(f"{prefix}-input", "image", "image", Point(x, grid.top - PITCH / 2), LABEL)
 
 
 def _foot(column: Column, prefix: str, x: float, above: float) -> Iterator[Text]:

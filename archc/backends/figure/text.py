@@ -32,6 +32,31 @@ def one_line(text: str) -> str:
     return " ".join("".join(kept).split())
 
 
+def wrap(text: str, size: float, width: float) -> list[str]:
+    """The text in one line, or where it is wider than ``width`` at ``size`` in two.
+
+    It is broken at a space, or where none is in reach inside a word, so that the wider line is as
+    narrow as can be. What two lines cannot hold is cut, as `shorten` does.
+
+    >>> wrap("50-layer residual network with a long title", 10, 120)
+    ['50-layer residual', 'network with a long title']
+    """
+    if text_width(text, size) <= width:
+        return [text]
+    places = [place for place, char in enumerate(text) if place and char == " "]
+    fitting = [place for place in places if text_width(text[:place], size) <= width]
+    if not fitting:
+        inside = range(1, len(text))
+        fitting = [place for place in inside if text_width(text[:place], size) <= width] or [1]
+    whole = [place for place in fitting if text_width(text[place:].strip(), size) <= width]
+    sides = {
+        place: max(text_width(text[:place], size), text_width(text[place:].strip(), size))
+        for place in whole
+    }
+    place = min(whole, key=lambda one: sides[one]) if whole else fitting[-1]
+    return [text[:place], shorten(text[place:].strip(), size, width)]
+
+
 def shorten(text: str, size: float, width: float) -> str:
     """The text, or as much of it as fits into ``width`` at ``size`` with an ellipsis behind it."""
     if text_width(text, size) <= width:

@@ -37,6 +37,19 @@ def text_width(text: str, size: float) -> float:
     return size * sum([widths.get(ord(char), _UNKNOWN) for char in text])
 
 
+def lacking(text: str) -> list[str]:
+    """The characters of a text that the font has no glyph for, each once, in order.
+
+    Variation selectors, which are never seen themselves, are not among them.
+    """
+    glyphs = _advances()
+    return [c for c in dict.fromkeys(text) if ord(c) not in glyphs and not _is_unseen(c)]
+
+
+def _is_unseen(char: str) -> bool:
+    return "\ufe00" <= char <= "\ufe0f" or "\U000e0100" <= char <= "\U000e01ef"
+
+
 class FontError(Exception):
     """The font that archc ships is not there, or is not what it was."""
 

@@ -1,0 +1,215 @@
+"""Shapes that do not fit: every such fault of a spec, in the author's words.
+
+Compiling ends at the first one. Here the spec is gone through once more, and what follows a fault
+is checked with as much as is still known of its input. What is unknown is tried with two values:
+what both agree on holds for every value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeAlias
+
+from archc.graph import Fragment, Shape, ShapeError
+from archc.graph.ops import MAX_CHANNELS, MAX_PIXELS, describe
+from archc.spec.diagnostics import Findings, Note, Place, SpecError
+from archc.spec.models import Attribute, PlacedLayer, PlacedStage, Spec
+from archc.spec.stages import numbered
+
+Known: TypeAlias = tuple[int | None, ...]
+"""A shape of which some numbers may be unknown."""
+_Lower: TypeAlias = Callable[[Shape], Fragment]
+
+_CHANNELS = (1, 2)
+_SIZES = (10_000, 30_000)
+"""Stand-ins for what is unknown: so large that hardly any window is too large for them."""
+
+
+def shape_faults(spec: Spec) -> SpecError:
+    """All faults of shape that a spec has; it has one at least."""
+    faults = _Faults()
+    survey = _Survey(spec, faults)
+    for layer in spec.stem:
+        survey.layer(layer)
+    for number, stage in enumerate(spec.stages, 1):
+        survey.stage(stage, number)
+    for layer in spec.head:
+        survey.layer(layer)
+    findings = Findings()
+    try:
+        faults.tell(findings, spec)
+        findings.check()
+    except SpecError as error:
+        return error
+    raise AssertionError("a spec whose shapes do not fit has faults")
+
+
+def faults_of_any_shape(
+    layers: Sequence[PlacedLayer], stages: Sequence[tuple[int, PlacedStage]], findings: Findings
+) -> None:
+    """Note what is wrong with layers and numbered stages whatever their input."""
+    faults = _Faults()
+    for layer in layers:
+        if (error := layer.model.fault()) is not None:
+            faults.of_layer(layer, error)
+    for number, stage in stages:
+        if (error := stage.model.fault()) is not None:
+            faults.of_stage(stage, number, error)
+    faults.tell(findings, None)
+
+
+@dataclass
+class _Survey:
+    """Goes through a spec with what is known of the shape so far."""
+
+    spec: Spec
+    faults: _Faults
+    known: Known = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.known = self.spec.header.input
+
+    def layer(self, layer: PlacedLayer) -> None:
+        """Check a layer, and go on behind it."""
+        lower = partial(layer.model.lower, around=self.spec.surroundings)
+        for error in self._pass(lower):
+            self.faults.of_layer(layer, error)
+
+    def stage(self, stage: PlacedStage, number: int) -> None:
+        """Check a stage's blocks, of which one fault is told, and its end; go on behind it."""
+        model, found = stage.model, list[ShapeError]()
+        for index in range(model.depth):
+            before, stride = self.known, 1 if index else model.stride
+            found += self._pass(partial(model.lower, stride=stride, style=self.spec.style))
+            if index and self.known == before:
+                break  # all that follow are equal
+        found = found[:1]
+        found += self._pass(lambda x: model.finish(x) or Fragment(x, ()))
+        for error in found:
+            self.faults.of_stage(stage, number, error)
+
+    def _pass(self, lower: _Lower) -> list[ShapeError]:
+        """What is wrong with a piece here; afterwards ``known`` is what it puts out."""
+        found: dict[str, ShapeError] = {}
+        for known in _weaker(self.known):
+            error, out = _attempt(lower, known)
+            if error is not None:
+                found.setdefault(_without_numbers(error, _stand_ins(known)[0]).message, error)
+            if out is not None:
+                break
+        self.known = (None, None, None) if out is None else out
+        return list(found.values())
+
+
+def _weaker(known: Known) -> Iterator[Known]:
+    """A shape, and what remains of it if what makes a piece fail is taken away."""
+    yield known
+    if len(known) == 3:
+        yield known[0], None, None
+    yield None, None, None
+
+
+def _attempt(lower: _Lower, known: Known) -> tuple[ShapeError | None, Known | None]:
+    """What is wrong whatever the unknown numbers are, and what is known of the output."""
+    errors: list[ShapeError | None] = []
+    outputs: list[Shape | None] = []
+    for x in _stand_ins(known):
+        try:
+            errors.append(None)
+            outputs.append(lower(x).output_shape)
+        except ShapeError as error:
+            errors[-1] = _without_numbers(error, x) if None in known else error
+            outputs.append(error.otherwise)
+    first, last = errors[0], errors[-1]
+    same = first and last and (first.message, first.hint) == (last.message, last.hint)
+    return first if same else None, _agreed(outputs[0], outputs[-1])
+
+
+def _stand_ins(known: Known) -> list[Shape]:
+    """The shape itself, or two that it may be."""
+    if None not in known:
+        return [tuple([number for number in known if number is not None])]
+    kinds = [_CHANNELS, _SIZES, _SIZES] if len(known) == 3 else [_SIZES]
+    pairs = [(n, n) if n is not None else two for n, two in zip(known, kinds, strict=True)]
+    return [tuple([pair[i] for pair in pairs]) for i in (0, 1)]
+
+
+def _without_numbers(error: ShapeError, x: Shape) -> ShapeError:
+    """The same without the numbers of a shape, which only stands in for another one."""
+    message = error.message.replace(describe(x), describe(x).partition(" of ")[0])
+    return ShapeError(message, attribute=error.attribute, hint=error.hint)
+
+
+def _agreed(one: Shape | None, other: Shape | None) -> Known | None:
+    """What two outputs have in common, as far as a network may have it."""
+    if one is None or other is None or len(one) != len(other):
+        return None
+    limits = [MAX_CHANNELS, MAX_PIXELS, MAX_PIXELS] if len(one) == 3 else [None]
+    return tuple(
+        [
+            a if a == b and (most is None or a <= most) else None
+            for a, b, most in zip(one, other, limits, strict=True)
+        ]
+    )
+
+
+class _Faults:
+    """Collects faults, those of stages that have one cause together."""
+
+    def __init__(self) -> None:
+        self.layers: list[tuple[PlacedLayer, ShapeError]] = []
+        self.stages: dict[object, list[tuple[int, PlacedStage, ShapeError]]] = {}
+
+    def of_layer(self, layer: PlacedLayer, error: ShapeError) -> None:
+        """A layer cannot take what reaches it."""
+        self.layers.append((layer, error))
+
+    def of_stage(self, stage: PlacedStage, number: int, error: ShapeError) -> None:
+        """A stage cannot; what is written once for several stages is one cause."""
+        blamed = stage.attributes.get(error.attribute or "")
+        cause = (stage.place, error.message) if blamed is None else _cause(blamed, error)
+        self.stages.setdefault(cause, []).append((number, stage, error))
+
+    def tell(self, findings: Findings, spec: Spec | None) -> None:
+        """Note the faults; ``spec`` has the places of the image's size."""
+        for layer, error in self.layers:
+            where = layer.places.get(error.attribute or "", layer.place)
+            message = f"`{layer.word}`: {error.message}"
+            findings.error(where, message, error.hint, _input_note(spec, where))
+        for alike in self.stages.values():
+            _tell_stages(alike, spec, findings)
+
+
+def _cause(blamed: Attribute, error: ShapeError) -> object:
+    return blamed.value.place, error.message
+
+
+def _tell_stages(
+    alike: Sequence[tuple[int, PlacedStage, ShapeError]], spec: Spec | None, findings: Findings
+) -> None:
+    """Point at the attribute at fault where the stage itself or a `with` gives it."""
+    number, stage, error = alike[0]
+    where, notes = stage.place, []
+    blamed = stage.attributes.get(error.attribute or "")
+    if blamed is not None and (blamed.via != "defaults" or len(alike) > 1):
+        where = blamed.value.place
+        if blamed.via == "with":
+            notes.append(Note(stage.place, f"stage {number} is written here"))
+    for name, attribute in stage.attributes.items():
+        if attribute.via == "with" and attribute is not blamed and name != "depth":
+            notes.append(Note(attribute.value.place, f"stage {number} gets its `{name}` here"))
+    who = numbered([one[0] for one in alike])
+    notes += _input_note(spec, where)
+    findings.error(where, f"{who}: {error.message}", error.hint, notes)
+
+
+def _input_note(spec: Spec | None, place: Place) -> list[Note]:
+    """Where the image's size is given, if that is not the text at fault."""
+    if spec is None:
+        return []
+    entry = spec.entries.get("input")
+    if entry is None or entry.key.source is place.source:
+        return list(spec.notes)
+    return [Note(entry.key, "the image's size is given here"), *spec.notes]
