@@ -166,7 +166,7 @@ def sweep(
     from archc.sweeps import Plan, parse_axes
 
     if isinstance(vary, str):
-        raise TypeError("`vary` is a list of NAME=VALUES")
+        raise TypeError("`vary` must be a list of NAME=VALUES")
     overrides, size = _overrides(with_), _size(input)
     source = open_spec(os.fsdecode(spec))
     axes = parse_axes(vary, Plan(source, (), overrides, size).spec)
@@ -230,7 +230,7 @@ def fold(spec: SpecLike, weights: WeightsLike) -> dict[str, torch.Tensor]:
     require_torch("folding weights")
     checkpoint = _checkpoint(weights)
     if checkpoint is None:
-        raise TypeError("`weights` is a file or a state dict, not None")
+        raise TypeError("`weights` must be a file or a state dict, not None")
     folded = deploy_weights(_network(spec), checkpoint)
     return {key: tensor.clone() for key, tensor in folded.items()}  # of its own, whatever was read
 
@@ -380,7 +380,7 @@ def _network(spec: SpecLike) -> Network:
 
 def _overrides(with_: Mapping[str, object] | Sequence[str]) -> list[Override]:
     if isinstance(with_, str):
-        raise TypeError("`with_` is a mapping, or a list of NAME=VALUE")
+        raise TypeError("`with_` must be a mapping or a list of NAME=VALUE")
     return list(with_.items()) if isinstance(with_, Mapping) else list(with_)
 
 

@@ -71,11 +71,11 @@ class Target:
             files, before = dict(read["files"]), dict(read.get(_BEFORE, {}))
             known = [*files.values(), *(old for old in before.values() if old is not None)]
             if not all(isinstance(one, str) for one in known):
-                raise ValueError("a digest is no text")
+                raise ValueError("a digest is not text")
             return cls(folder, _settled(folder, files, before))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise ConflictError(
-                [f"{str(path)!r} is not a manifest of archc's"], "choose another folder"
+                [f"{str(path)!r} is not an archc manifest"], "choose another folder"
             ) from None
 
     def conflict(self, name: str, content: bytes) -> str | None:
@@ -85,7 +85,7 @@ class Target:
         if present in (None, content) or self.owns(name):
             return None
         if name in self.digests:
-            return f"{str(path)!r} was changed by hand since archc wrote it"
+            return f"{str(path)!r} was changed after archc wrote it"
         return f"{str(path)!r} was not written by archc build"
 
     def owns(self, name: str) -> bool:
@@ -181,7 +181,7 @@ def build(
     that archc drew before and is not asked for now is removed. Builds into one folder take turns;
     ``say`` is told where this one has to wait, or cannot know of others. Raises `SpecError` for a
     spec that does not compile, `ConflictError` for a file changed by hand or not archc's unless
-    ``force``, and, whatever ``force`` says, for files whose names differ by case alone;
+    ``force``, and, whatever ``force`` says, for files whose names differ only in case;
     `OutputError` where a file cannot be written, or is one that the command has read.
     """
     # What cannot be built into this folder is refused before anything is compiled.
@@ -193,7 +193,7 @@ def build(
         refused = [target.conflict(name, content) for name, content in contents.items()]
         if any(refused) and not force:
             reasons = [words for words in refused if words]
-            raise ConflictError(reasons, "`--force` overwrites; nothing has been written")
+            raise ConflictError(reasons, "`--force` overwrites; nothing was written")
         stems = {name.removesuffix(".py") for name in contents if name.endswith(".py")}
         gone = {f"{stem}.svg" for stem in stems} & target.digests.keys() - contents.keys()
         written = target.put(contents, gone)
@@ -218,7 +218,7 @@ def _make(
         if twice:
             path = str(folder / twice[0])
             raise ConflictError(
-                [f"two specs would be written to {path!r}"], "give one of them another name"
+                [f"two specs would both be written to {path!r}"], "rename one of them"
             )
         contents |= made
         owners.append((network, list(made)))
@@ -243,7 +243,10 @@ def _turn(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
             _wait(descriptor, folder, say)
         except (OSError, LockUnavailableError) as error:
             why = reason(error)
-            say(f"note: {str(folder)!r} cannot be locked ({why}); build one at a time into it")
+            say(
+                f"note: {str(folder)!r} cannot be locked ({why}); run only one build into it at a "
+                "time"
+            )
         yield
     finally:
         if descriptor is not None:
@@ -281,7 +284,7 @@ def _names(name: str, group: str, *, figures: bool) -> list[str]:
 def _named_apart(target: Target, specs: Sequence[Spec], *, figures: bool) -> Target:
     """The folder, if what the specs would be written to is nobody else's; compiles nothing.
 
-    Names that differ by case alone are one name: a folder travels, also to systems where they are
+    Names that differ only in case are one name: a folder travels, also to systems where they are
     one file. What the manifest knows by such a name, and is gone, is forgotten.
     """
     names = [n for spec in specs for n in _names(spec.header.name, spec.group, figures=figures)]
@@ -291,7 +294,7 @@ def _named_apart(target: Target, specs: Sequence[Spec], *, figures: bool) -> Tar
     for stem, words in _clashes(target, names):
         clashes.setdefault(stem, words)
     if clashes:
-        raise ConflictError(list(clashes.values()), "give the spec another name")
+        raise ConflictError(list(clashes.values()), "rename the spec")
     new = {name.casefold() for name in names}
     kept = {
         n: known for n, known in target.digests.items() if n in names or n.casefold() not in new
@@ -309,11 +312,11 @@ def _clashes(target: Target, names: Sequence[str]) -> Iterator[tuple[str, str]]:
         path, key = str(folder / name), name.casefold()
         other = taken.setdefault(key, name)
         if key == MANIFEST:
-            yield name, f"{path!r} is the manifest's, and a spec would take it"
+            yield name, f"{path!r} is reserved for the manifest"
         elif other != name:
-            built = ", which archc built before," if other in before else ""
-            clash = f"{path!r} and {str(folder / other)!r}{built} differ by case alone"
-            yield name.rpartition(".")[0], f"{clash}, so that some systems take them for one file"
+            built = ", which archc built earlier," if other in before else ""
+            clash = f"{path!r} and {str(folder / other)!r}{built} differ only in case"
+            yield name.rpartition(".")[0], f"{clash}, and on some systems they are the same file"
 
 
 def counts_json(network: Network) -> str:

@@ -40,17 +40,19 @@ def find_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise DeviceError(f"there is no kind of device `{name}`: cpu and cuda are") from None
+        raise DeviceError(f"unknown device `{name}`: use cpu or cuda") from None
     if device.type == "cpu":
         return device
     if device.type != "cuda":
-        raise DeviceError(f"archc runs on cpu and cuda, not on `{name}`")
+        raise DeviceError(f"archc supports cpu and cuda, not `{name}`")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if not count:
-        reason = "this torch is a build for the CPU" if torch.version.cuda is None else "none found"
-        raise DeviceError(f"there is no CUDA device: {reason}")
+        reason = (
+            "this build of torch is for CPUs only" if torch.version.cuda is None else "none found"
+        )
+        raise DeviceError(f"no CUDA device is available: {reason}")
     if (device.index or 0) >= count:
-        raise DeviceError(f"there is no device `{name}`: CUDA has {count}, from cuda:0 on")
+        raise DeviceError(f"there is no device `{name}`: CUDA has {count}, starting with cuda:0")
     return device
 
 
@@ -64,7 +66,7 @@ def on_device(name: str) -> Iterator[torch.device]:
     except Exception as error:
         if not lacks_memory(error):
             raise
-        raise DeviceError(f"there is not enough memory to run it on `{name}`") from error
+        raise DeviceError(f"not enough memory on `{name}`") from error
 
 
 def describe_device(device: torch.device) -> str:

@@ -39,7 +39,7 @@ def export(
     if format not in EXPORT_FORMATS:
         raise ValueError(f"`format` must be one of {', '.join(EXPORT_FORMATS)}, not {format!r}")
     if batch is not None and (type(batch) is not int or batch < 1):
-        raise ValueError(f"`batch` must be a whole number, 1 or more, not {batch!r}")
+        raise ValueError(f"`batch` must be an integer of at least 1, not {batch!r}")
     require_torch("exporting")
     if format == "onnx":
         require("onnx", "an ONNX file", "onnx")

@@ -22,7 +22,7 @@ class OutputError(Exception):
 def write(path: Path, content: bytes) -> None:
     """Put the content at the path, its folder being made; what was there stays until it is done.
 
-    What is no regular file (a terminal, /dev/stdout, a pipe) is written to as it is. Raises
+    What is not a regular file (a terminal, /dev/stdout, a pipe) is written to as it is. Raises
     `OutputError`, leaving nothing behind.
     """
     try:
@@ -133,7 +133,7 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
-        raise OSError(None, "a file stands where its folder should be") from error
+        raise OSError(None, "a file is in the place of its folder") from error
 
 
 def mode_of(path: Path) -> int:

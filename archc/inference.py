@@ -32,7 +32,7 @@ def compiled(module: nn.Module) -> Callable[[Tensor], Tensor]:
     """
     if not isinstance(module, nn.Module):
         kind = type(module).__name__
-        raise TypeError(f"a torch module is compiled, as archc.module makes, not {kind}")
+        raise TypeError(f"expected a torch module, such as archc.module returns, not {kind}")
     _check_mode(module)
     modal = [module, *filter(_has_modes, module.modules())]
     run: Callable[[Tensor], Tensor] = torch.compile(module, backend=backend, dynamic=False)
@@ -41,7 +41,7 @@ def compiled(module: nn.Module) -> Callable[[Tensor], Tensor]:
     @torch.no_grad()
     def call(images: Tensor) -> Tensor:
         if not isinstance(images, Tensor):
-            raise TypeError(f"images are a tensor, not {type(images).__name__}")
+            raise TypeError(f"the images must be a tensor, not {type(images).__name__}")
         if images.is_cuda:
             torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         kind = (*_circumstances(images), *(one.training for one in modal))
@@ -66,8 +66,8 @@ def _check_mode(module: nn.Module) -> None:
     traced = isinstance(module, fx.GraphModule)
     for name, part in module.named_modules():
         if part.training and (not traced or _has_modes(part)):
-            which = f"its part `{name}`" if name else "the module"
-            raise ValueError(f"{which} is in training mode: `module.eval()` it first")
+            which = f"its submodule `{name}`" if name else "the module"
+            raise ValueError(f"{which} is in training mode: call `module.eval()` first")
 
 
 def _has_modes(part: nn.Module) -> bool:

@@ -79,8 +79,8 @@ def _refuse(seen: _Seen, output: str) -> None:
     from archc.files import OutputError  # what it imports, `archc --help` can do without
 
     if read == repr(output):
-        raise OutputError(Path(output), "the command reads this file")
-    raise OutputError(Path(output), f"it is the same file as {read}, which the command reads")
+        raise OutputError(Path(output), "this command also reads it")
+    raise OutputError(Path(output), f"it is the same file as {read}, which this command reads")
 
 
 def _identity(path: str | os.PathLike[str] | int) -> _Identity | None:

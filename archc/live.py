@@ -64,12 +64,10 @@ def instance(name: str, source: str, file: str | None = None) -> torch.nn.Module
             and value.__module__ == module.__name__
         ]
     if not exported:
-        raise TypeError(
-            'no torch.nn.Module is defined, and no `__all__ = ["Net"]` names the network'
-        )
+        raise TypeError('the file defines no torch.nn.Module, and no `__all__ = ["Net"]` names one')
     built = getattr(module, exported[-1])()
     if not isinstance(built, nn.Module):
-        raise TypeError(f"what `{exported[-1]}()` returns is no torch.nn.Module")
+        raise TypeError(f"what `{exported[-1]}()` returns is not a torch.nn.Module")
     return built
 
 

@@ -34,7 +34,7 @@ def lock(descriptor: int) -> None:
 
 def _flock(descriptor: int, *, shared: bool, wait: bool) -> bool:
     if fcntl is None:
-        raise LockUnavailableError("this system has no file locks")
+        raise LockUnavailableError("this system does not support file locks")
     kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     try:
         fcntl.flock(descriptor, kind if wait else kind | fcntl.LOCK_NB)

@@ -20,7 +20,7 @@ others only take the module apart and put it together again."""
 DTYPES = ("float32", "bfloat16", "float16")
 """The types that a module is timed in, by torch's names."""
 
-NO_COMPILER = "there is no C++ compiler, which inductor needs"
+NO_COMPILER = "inductor needs a C++ compiler, and none was found"
 
 _NO_MEMORY = (
     "allocate memory",
@@ -63,7 +63,7 @@ def why_not(error: Exception) -> str:
     if "InvalidCxxCompiler" in f"{type(error).__name__} {error}":
         return NO_COMPILER
     if "Constraints violated (batch)" in str(error):
-        return "what it computes holds for one batch size only"
+        return "its result depends on the batch size"
     return words
 
 

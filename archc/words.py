@@ -24,9 +24,13 @@ def folded(network: Network) -> str:
     """
     found = foldings(network)
     if not found.count and not found.kept:
-        return "there is no batch norm to fold"
+        return "the network has no batch norm to fold"
     one = len(found.kept) == 1
-    stay = "1 stands elsewhere and stays" if one else f"{len(found.kept)} stand elsewhere and stay"
+    stay = (
+        "1 does not follow a convolution and stays"
+        if one
+        else f"{len(found.kept)} do not follow a convolution and stay"
+    )
     kept = f"{stay}: {', '.join(found.kept)}"
     if not found.count:
         return f"no batch norm directly follows a convolution; {kept}"

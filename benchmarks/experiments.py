@@ -1,8 +1,8 @@
-"""The paper's experiment on CIFAR-10: plain and residual networks through the whole recipe.
+"""The paper's experiment on CIFAR-10: plain and residual networks through the full recipe.
 
     python benchmarks/experiments.py --data DIR
 
-It needs nobody beside it and goes on where it was interrupted. On a GPU networks are compiled and
+It runs without supervision and continues where it was interrupted. On a GPU networks are compiled and
 multiply bfloat16. Curves and errors are written into docs/.
 """
 
@@ -81,7 +81,7 @@ def _section(runs: list[Run], note: str, figure: str) -> str:
         )
     heading = ["network", "training error", "test error", "the paper's", "iterations", "time"]
     return (
-        "## CIFAR-10, the whole recipe\n\n"
+        "## CIFAR-10, the full recipe\n\n"
         f"`benchmarks/experiments.py` on {describe_device(place)}; {machine()}. {note}".rstrip()
         + "\n\n"
         f"{table(heading, rows)}\n\n![Training and test error]({figure})"

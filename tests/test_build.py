@@ -91,7 +91,7 @@ def test_a_build_that_fails_leaves_all_as_it_was(tmp_path: Path) -> None:
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     (tmp_path / "imagenet").write_text("in the way")
     specs = [load_spec("cifar10/plain20"), load_spec("imagenet/plain34")]
-    with pytest.raises(OutputError, match="a file stands where its folder should be"):
+    with pytest.raises(OutputError, match="a file is in the place of its folder"):
         build(specs, tmp_path, figures=False)
     (tmp_path / "imagenet").unlink()
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
@@ -146,13 +146,13 @@ def test_names_that_differ_by_case_alone_are_one_name(tmp_path: Path, force: boo
         build([lower, upper], tmp_path / "out", force=force)
     out = str(tmp_path / "out")
     assert caught.value.reasons == (
-        f"'{out}/NET.py' and '{out}/net.py' differ by case alone, so that some systems take them "
+        f"'{out}/NET.py' and '{out}/net.py' differ only in case, so that some systems take them "
         "for one file",
     )
     assert not (tmp_path / "out").exists()
     build([lower], tmp_path / "out")
     before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
-    with pytest.raises(ConflictError, match="which archc built before, differ by case alone"):
+    with pytest.raises(ConflictError, match="which archc built before, differ only in case"):
         build([upper], tmp_path / "out", figures=False, force=force)
     assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
 
@@ -317,9 +317,9 @@ def test_where_nothing_can_be_locked_a_build_goes_on_with_a_note(
         monkeypatch.setattr("archc.locks.fcntl", None)
     told: list[str] = []
     build([load_spec("cifar10/resnet20")], tmp_path, figures=False, say=told.append)
-    why = os.strerror(number).lower() if number else "this system has no file locks"
+    why = os.strerror(number).lower() if number else "this system does not support file locks"
     assert told == [
-        f"note: {str(tmp_path)!r} cannot be locked ({why}); build one at a time into it"
+        f"note: {str(tmp_path)!r} cannot be locked ({why}); run only one build into it at a time"
     ]
     assert (tmp_path / "cifar10/resnet20.py").exists()
 

@@ -338,7 +338,7 @@ def test_a_part_in_training_mode_is_refused_later_too(monkeypatch: pytest.Monkey
     run, images = archc.compiled(module), torch.randn(2, *network.input_shape)
     run(images)
     module.get_submodule("bn1").train()
-    with pytest.raises(ValueError, match=r"^its part `bn1` is in training mode: "):
+    with pytest.raises(ValueError, match=r"^its submodule `bn1` is in training mode: "):
         run(images)
 
 
@@ -360,17 +360,17 @@ def test_a_module_in_training_mode_is_refused() -> None:
     module.eval()
     run = archc.compiled(module)
     module.get_submodule("bn1").train()
-    with pytest.raises(ValueError, match=r"^its part `bn1` is in training mode: "):
+    with pytest.raises(ValueError, match=r"^its submodule `bn1` is in training mode: "):
         run(torch.randn(1, 3, 32, 32))
 
 
 def test_what_is_no_module_or_no_tensor_is_refused() -> None:
     with pytest.raises(
-        TypeError, match=r"^a torch module is compiled, as archc\.module makes, not str$"
+        TypeError, match=r"^expected a torch module, such as archc\.module returns, not str$"
     ):
         archc.compiled("cifar10/resnet20")  # type: ignore[arg-type]
     run = archc.compiled(archc.module("cifar10/resnet20").eval())
-    with pytest.raises(TypeError, match=r"^images are a tensor, not list$"):
+    with pytest.raises(TypeError, match=r"^the images must be a tensor, not list$"):
         run([1.0])  # type: ignore[arg-type]
 
 

@@ -31,7 +31,8 @@ TICS = {
     "not for everybody": r"\b(everybody|nobody)\b",
     "cannot be had": r"\bcannot be had\b",
     "go on": r"\bgo(es)? on\b",
-    "a second, an element": r"\b(operations|bytes|images|values|bits) an? (second|element|pixel|channel)\b",
+    "a second, an element": r"\b(operations|bytes|images|values|bits) an? "
+    "(second|element|pixel|channel)\b",
 }
 """Phrases by what style guides would call them; a native speaker would not say them here."""
 
@@ -61,9 +62,10 @@ def messages(path: Path) -> Iterator[tuple[int, str]]:
         if isinstance(statement, ast.Expr)
     }
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if id(node) not in docstrings and " " in node.value.strip():
-                yield node.lineno, node.value
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
+            continue
+        if id(node) not in docstrings and " " in node.value.strip():
+            yield node.lineno, node.value
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "archc").rglob("*.py")), ids=str)

@@ -175,7 +175,7 @@ class _Roles:
             if (from_part, from_block) == (part, block):
                 names.append(name)
             elif self.ends[from_part, from_block] == source:
-                names.append("what comes before")
+                names.append("the preceding output")
             else:
                 names.append(f"{name} of {from_part}")
         return names

@@ -73,7 +73,7 @@ class Convention:
     formulas: Mapping[type[Op], Formula]
 
     def flops(self, call: Call) -> int | None:
-        """What an op counts; None where the counter says nothing about such an op."""
+        """What an op counts; None where the counter has no rule for such an op."""
         formula = self.formulas.get(type(call.op))
         return None if formula is None else formula(call)
 
@@ -142,7 +142,7 @@ def explain(network: Network) -> Explanation:
 
 
 def flops_by_id(network: Network, convention: Convention) -> dict[str, int]:
-    """What each node counts; nothing where the convention says nothing about it."""
+    """What each node counts; nothing where the convention has no rule for it."""
     found = {}
     for call, ids in _calls(network):
         found.update(dict.fromkeys(ids, convention.flops(call) or 0))
@@ -258,7 +258,7 @@ CONVENTIONS: dict[str, Convention] = {
             "fvcore",
             "fvcore 0.1.5.post20221221",
             "flops",
-            "norms 2 an element, adaptive pooling 1 an element",
+            "norms 2 per element, adaptive pooling 1 per element",
             dict.fromkeys((Conv2d, Linear), _multiply_adds)
             | {BatchNorm2d: _elements(2), AdaptiveAvgPool2d: _elements(1)}
             | dict.fromkeys((ReLU, MaxPool2d, AvgPool2d), _nothing),
@@ -267,7 +267,8 @@ CONVENTIONS: dict[str, Convention] = {
             "ptflops",
             "ptflops 0.7.5, PyTorch backend",
             "MACs",
-            "biases; norms 2 an element; relus and poolings 2, as module and as function",
+            "biases; norms 2 per element; ReLUs and poolings counted twice, as module and as "
+            "function",
             dict.fromkeys((Conv2d, Linear), _multiply_adds_and_bias)
             | dict.fromkeys((BatchNorm2d, ReLU, *_POOLS), _elements(2)),
         ),
@@ -275,7 +276,7 @@ CONVENTIONS: dict[str, Convention] = {
             "thop",
             "thop 0.1.1.post2209072238",
             "MACs",
-            "norms 4 an element; average pooling the sums of its windows",
+            "norms 4 per element; average pooling the sums of its windows",
             dict.fromkeys((Conv2d, Linear), _multiply_adds)
             | {BatchNorm2d: _elements(4), AvgPool2d: _outputs, AdaptiveAvgPool2d: _window_sums}
             | dict.fromkeys((ReLU, MaxPool2d), _nothing),
@@ -284,7 +285,7 @@ CONVENTIONS: dict[str, Convention] = {
             "torchinfo",
             "torchinfo 1.8.0",
             "mult-adds",
-            "biases; norms their parameters, whatever the size of the map",
+            "biases; norms their number of parameters, regardless of the map",
             {Conv2d: _params_at_positions, Linear: _params, BatchNorm2d: _params}
             | dict.fromkeys((ReLU, *_POOLS), _nothing),
         ),
@@ -292,7 +293,7 @@ CONVENTIONS: dict[str, Convention] = {
             "calflops",
             "calflops 0.3.2",
             "FLOPs",
-            "a multiply-add is two; biases of convolutions; norms 2 an element, relus, poolings 1",
+            "a multiply-add is two; biases of convolutions; norms 2 per element; ReLUs, poolings 1",
             {Conv2d: _operations_and_bias, Linear: _operations, BatchNorm2d: _elements(2)}
             | dict.fromkeys((ReLU, *_POOLS), _elements(1)),
         ),

@@ -55,7 +55,7 @@ class BenchOptions:
             raise ValueError(f"`dtype` must be one of {', '.join(DTYPES)}, not {self.dtype!r}")
         batches = list(self.batches) if isinstance(self.batches, Sequence) else []
         if not batches or any(type(one) is not int or one < 1 for one in batches):
-            words = f"`batches` must be whole numbers, 1 or more each, not {self.batches!r}"
+            words = f"`batches` must be integers of at least 1, not {self.batches!r}"
             raise ValueError(words)
         if not 0 < self.seconds < math.inf:
             raise ValueError(f"`seconds` must be positive, not {self.seconds}")
@@ -118,7 +118,7 @@ def bench(networks: Sequence[Network], options: BenchOptions) -> Iterator[BenchR
     cannot be compiled.
     """
     if options.deploy and options.train:
-        raise ValueError("the deploy form has no norms: it is not for training")
+        raise ValueError("the deploy form has no norms and cannot be trained")
     if options.train:
         for network in networks:
             _check_trainable(network, min(options.batches))
@@ -165,11 +165,11 @@ def _row(network: Network, batch: int, options: BenchOptions, rates: Rates | Non
 def _check_trainable(network: Network, batch: int) -> None:
     """Raise `RunError` for what torch cannot train."""
     if not network.params:
-        raise RunError(f"{network.name} has nothing to learn: it is not for training")
+        raise RunError(f"{network.name} has no parameters to train")
     for node in network.nodes.values():
         if isinstance(node.op, BatchNorm2d) and batch * math.prod(node.output_shape[1:]) == 1:
             raise RunError(
-                f"{network.name}: {node.id} would normalise over a single value while training: "
+                f"{network.name}: {node.id} would normalise over a single value in training mode: "
                 "use a larger batch or larger images"
             )
 
@@ -229,7 +229,7 @@ def _try_compiled(step: Step) -> None:
     try:
         step()
     except Exception as error:
-        raise RunError(f"torch.compile fails: {why_not(error)}") from None
+        raise RunError(f"torch.compile failed: {why_not(error)}") from None
 
 
 def prepared(network: Network, options: BenchOptions, device: torch.device) -> nn.Module:

@@ -68,7 +68,7 @@ class StageAttributes(Record):
     """What every stage has, whatever its block type."""
 
     block: str = Field(description="The block type that the stage repeats.")
-    depth: int = Field(ge=1, le=MAX_BLOCKS, description="How many blocks the stage has.")
+    depth: int = Field(ge=1, le=MAX_BLOCKS, description="Number of blocks in the stage.")
     width: int = Field(
         ge=1,
         le=MAX_CHANNELS,

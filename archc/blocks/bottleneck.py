@@ -28,7 +28,10 @@ class BottleneckStage(ResidualStage):
         ),
     )
     expansion: int = Field(
-        default=4, ge=1, le=MAX_CHANNELS, description="The block puts out width * expansion."
+        default=4,
+        ge=1,
+        le=MAX_CHANNELS,
+        description="The block has width * expansion output channels.",
     )
     groups: int = Field(
         default=1, ge=1, le=MAX_CHANNELS, description="Groups of the 3x3 convolution (ResNeXt)."
@@ -47,8 +50,8 @@ class BottleneckStage(ResidualStage):
         inner, outer = self._inner, self.width * self.expansion
         if not inner:
             return ShapeError(
-                f"width {self.width} with base_width {self.base_width} leaves the 3x3 "
-                "convolution no channels",
+                f"width {self.width} with base_width {self.base_width} leaves no channels for the "
+                "3x3 convolution",
                 attribute="base_width",
                 hint="width * base_width must be at least 64",
             )

@@ -15,14 +15,15 @@ from archc.graph.ops import MAX_PIXELS, BatchNorm2d, Conv2d, MaxPool2d, ReLU
 class ConvStage(Stage):
     """Single convolutions in a row, with a max pooling behind the last where one is wanted."""
 
-    kernel: int = Field(default=3, ge=1, le=MAX_PIXELS, description="Side of the square kernel.")
+    kernel: int = Field(default=3, ge=1, le=MAX_PIXELS, description="Size of the square kernel.")
     bias: bool | None = Field(
         default=None,
-        description="Whether convolutions have a bias; by default exactly where there is no norm.",
+        description="Whether convolutions have a bias; by default only without a norm.",
     )
     pool: Annotated[int, Field(ge=1, le=MAX_PIXELS)] | Literal["none"] = Field(
         default="none",
-        description="A max pooling of this size and stride, unpadded, at the end of the stage.",
+        description="Max pooling of this size and stride, without padding, at the end of the "
+        "stage.",
     )
 
     counted = True

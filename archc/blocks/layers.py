@@ -73,7 +73,7 @@ class ConvLayer(Layer):
     example = "conv: {width: 64, kernel: 3}"
 
     width: int = Field(ge=1, le=MAX_CHANNELS, description="Output channels.")
-    kernel: int = Field(ge=1, le=MAX_PIXELS, description="Side of the square kernel.")
+    kernel: int = Field(ge=1, le=MAX_PIXELS, description="Size of the square kernel.")
     stride: int = Field(default=1, ge=1, le=MAX_PIXELS, description="Stride.")
     padding: int | None = Field(
         default=None,
@@ -83,13 +83,13 @@ class ConvLayer(Layer):
     )
     groups: int = Field(default=1, ge=1, le=MAX_CHANNELS, description="Groups of channels.")
     bias: bool | None = Field(
-        default=None, description="Whether it has a bias; by default exactly where it has no norm."
+        default=None, description="Whether it has a bias; by default only without a norm."
     )
     norm: Literal["batch_norm", "none"] | None = Field(
-        default=None, description="What normalises its output; by default as in the network."
+        default=None, description="The norm after the convolution; by default the network's."
     )
     activation: Literal["relu", "none"] = Field(
-        default="relu", description="What follows the norm."
+        default="relu", description="The activation after the norm."
     )
 
     def grow(self, piece: FragmentBuilder, around: Surroundings) -> None:
@@ -112,7 +112,7 @@ class ConvLayer(Layer):
 
 
 class _PoolLayer(Layer):
-    kernel: int = Field(ge=1, le=MAX_PIXELS, description="Side of the square window.")
+    kernel: int = Field(ge=1, le=MAX_PIXELS, description="Size of the square window.")
     stride: int | None = Field(
         default=None, ge=1, le=MAX_PIXELS, description="Stride; by default the kernel."
     )
@@ -184,7 +184,7 @@ class AdaptiveAvgPoolLayer(Layer):
     scalar = "size"
     example = "adaptive_avg_pool: 7"
 
-    size: int = Field(ge=1, le=MAX_PIXELS, description="Side of the output.")
+    size: int = Field(ge=1, le=MAX_PIXELS, description="Size of the output.")
 
     def grow(self, piece: FragmentBuilder, around: Surroundings) -> None:
         """An adaptive pooling to size x size."""
@@ -245,7 +245,7 @@ class DropoutLayer(Layer):
     scalar = "p"
     example = "dropout: 0.5"
 
-    p: float = Field(default=0.5, ge=0, le=1, description="The probability of being zeroed.")
+    p: float = Field(default=0.5, ge=0, le=1, description="Probability that an element is zeroed.")
 
     def grow(self, piece: FragmentBuilder, around: Surroundings) -> None:
         """A dropout."""

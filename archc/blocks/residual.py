@@ -17,9 +17,9 @@ class ResidualStage(Stage):
 
     shortcut: Literal["A", "B", "C", "none"] = Field(
         description=(
-            "What goes around the convolutions (He et al. 2015, section 3.3). "
-            "A: identity, zero channels appended where the shape changes; "
-            "B: identity, a 1x1 projection where the shape changes; "
+            "The shortcut around the convolutions (He et al. 2015, section 3.3). "
+            "A: identity, with zero channels appended if the shape changes; "
+            "B: identity, or a 1x1 projection if the shape changes; "
             "C: projections everywhere; none: a plain network."
         )
     )

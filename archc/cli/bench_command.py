@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 
 BEYOND = (
-    "more than the limit means that bytes came from a cache, or that other work ran while the "
-    "rates were measured"
+    "more than 100 % of the limit means that data came from a cache, or that other work slowed "
+    "down the measurement of the rates"
 )
 
 
@@ -59,27 +59,27 @@ class _Seconds(click.FloatRange):
     multiple=True,
     default=(8,),
     show_default="8",
-    help="Images at once; given several times, a row each.",
+    help="Batch size; repeat it for several rows.",
 )
 @click.option(
     "--dtype",
     type=click.Choice(DTYPES),
     default="float32",
     show_default=True,
-    help="With --train, of autocast.",
+    help="The dtype; with --train, that of autocast.",
 )
 @deploy
-@click.option("--compile", "compile_", is_flag=True, help="With torch.compile.")
-@click.option("--train", is_flag=True, help="A training step instead of a forward.")
-@click.option("--channels-last", is_flag=True, help="Images and weights in channels_last.")
+@click.option("--compile", "compile_", is_flag=True, help="Compile the module.")
+@click.option("--train", is_flag=True, help="Time a training step instead of a forward.")
+@click.option("--channels-last", is_flag=True, help="Use channels_last for images and weights.")
 @click.option(
     "--seconds",
     type=_Seconds(min=0.1, max=600),
     default=3.0,
     show_default=True,
-    help="About how long each row is timed; ten runs at least.",
+    help="Approximate time per row; at least ten runs.",
 )
-@table_format("csv and json have seconds and bytes.")
+@table_format("csv and json use seconds and bytes.")
 @output
 def command(
     specs: tuple[str, ...],
@@ -96,7 +96,7 @@ def command(
     format_: str | None,
     output: Path | None,
 ) -> None:
-    """Time the module beside the hardware's limit.
+    """Time the module against the limit of the hardware.
 
     The limit is the larger of multiply-adds over the matrix rate and bytes over the bandwidth,
     both measured on the device in the same run. Weights are random.

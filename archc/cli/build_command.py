@@ -24,10 +24,14 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     default="generated",
     show_default=True,
-    help="Where NAME.py, .json and .svg go.",
+    help="The folder for NAME.py, .json and .svg.",
 )
-@click.option("--figures/--no-figures", default=True, help="Whether to draw.  [default: draw]")
-@click.option("--force", is_flag=True, help="Overwrite files that archc did not write as they are.")
+@click.option(
+    "--figures/--no-figures", default=True, help="Write figures, or not.  [default: figures]"
+)
+@click.option(
+    "--force", is_flag=True, help="Overwrite files that were changed or not written by archc."
+)
 @quiet
 def command(
     specs: tuple[str, ...],

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     type=click.Choice(["text", "json", "github"]),
     default="text",
     show_default=True,
-    help="How mistakes are told; github makes annotations of them.",
+    help="How to print diagnostics; github prints annotations.",
 )
 def command(
     specs: tuple[str, ...], with_: tuple[str, ...], input_: str | None, format_: str

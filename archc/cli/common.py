@@ -128,7 +128,7 @@ def spec_options(command: Command) -> Command:
         "--input",
         "input_",
         metavar="C,H,W",
-        help="The image's channels, height and width, instead of the spec's.",
+        help="Override the image's channels, height and width.",
     )(command)
     return click.option(
         "--with",
@@ -152,7 +152,7 @@ def output_alone(command: Command) -> Command:
         "--output",
         metavar="FILE",
         type=OutputFile(allow_dash=True),
-        help="Write to FILE, whole or not at all, instead of standard output.",
+        help="Write to FILE instead of standard output.",
     )(command)
 
 
@@ -164,7 +164,7 @@ def quiet(command: Command) -> Command:
         is_flag=True,
         expose_value=False,
         callback=keep_quiet,
-        help="Do not say on stderr what was written.",
+        help="Do not report on stderr what was written.",
     )(command)
 
 
@@ -208,7 +208,7 @@ def weights(command: Command) -> Command:
         "--weights",
         metavar="FILE",
         type=click.Path(readable=False),
-        help="A checkpoint: .safetensors, or .pth as torch.save writes state dicts.",
+        help="A checkpoint: .safetensors, or a state dict saved to a .pth by torch.save.",
     )(command)
 
 
@@ -217,7 +217,7 @@ def deploy(command: Command) -> Command:
     return click.option(
         "--deploy",
         is_flag=True,
-        help="The deploy form: batch norms folded into the convolutions before them.",
+        help="Use the deploy form: batch norms folded into the convolutions before them.",
     )(command)
 
 
@@ -229,7 +229,7 @@ def device(command: Command) -> Command:
         type=_Device(),
         default="cpu",
         show_default=True,
-        help="Where to run it; cuda:1 is the second GPU.",
+        help="The device to run on; cuda:1 is the second GPU.",
     )(command)
 
 
@@ -251,7 +251,7 @@ def device_or_auto(command: Command) -> Command:
         type=click.Choice(["auto", "cpu", "cuda"]),
         default="auto",
         show_default=True,
-        help="auto is cuda where there is one.",
+        help="auto is cuda if available.",
     )(command)
 
 
@@ -266,7 +266,7 @@ def workers(command: Command) -> Command:
         "--workers",
         metavar="N",
         type=click.IntRange(min=0),
-        help="How many processes decode image files.",
+        help="Number of processes that decode image files.",
     )(command)
 
 
@@ -279,7 +279,7 @@ def tell_foldings(network: Network, checkpoint: Checkpoint | None = None) -> Non
     if checkpoint is not None:
         from archc.weights import is_folded
 
-        words = "the weights were folded already" if is_folded(network, checkpoint) else words
+        words = "the weights are already folded" if is_folded(network, checkpoint) else words
     say(f"archc: {words}", err=True)
 
 

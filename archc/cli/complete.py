@@ -41,7 +41,7 @@ def _of_spec(ctx: click.Context) -> list[str]:
     found: dict[str, None] = {}
     for name in given:
         if not name or name == "-" or (os.path.exists(name) and not os.path.isfile(name)):
-            continue  # what is no regular file would have to be waited for
+            continue  # what is not a regular file would have to be waited for
         with suppress(SpecError, OSError):
             stages = load_spec(name, (), None).stages
             found |= dict.fromkeys(key for one in stages for key in type(one.model).model_fields)

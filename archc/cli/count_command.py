@@ -23,39 +23,40 @@ _TAKES = {
 
 @click.command("count")
 @specs
-@table_format("csv and json also have stage and block as numbers.")
+@table_format("csv and json also have the stage and block numbers.")
 @click.option(
     "--by",
     type=click.Choice(LEVELS),
-    help="What the rows are. [default: stage for one spec, network for several]",
+    help="Rows of the table. [default: stage for one spec, network for several]",
 )
 @click.option(
     "--convention",
     type=click.Choice(list(CONVENTIONS)),
-    help="Whose FLOPs: the paper's, or what a tool prints for the same network. "
-    "[default: multiply-adds]",
+    help="Whose FLOPs to count: the paper's, or those that a tool prints. [default: multiply-adds]",
 )
-@click.option("--explain", is_flag=True, help="All conventions: what each adds, by op kind.")
-@click.option("--memory", is_flag=True, help="Parameters, activations, gradients in bytes.")
-@click.option("--receptive-field", is_flag=True, help="What each layer's outputs see.")
+@click.option("--explain", is_flag=True, help="All conventions, and what each adds by kind of op.")
+@click.option("--memory", is_flag=True, help="Bytes of parameters, activations and gradients.")
+@click.option("--receptive-field", is_flag=True, help="The receptive field of each layer.")
 @click.option(
     "--roofline",
     metavar="DEVICE",
     shell_complete=DEVICES,
-    help="The least time of each layer on a device: h200-bf16, a100-tf32, ...",
+    help="A lower bound on each layer's time on a device: h200-bf16, a100-tf32, ...",
 )
 @click.option(
     "--devices",
     metavar="FILE",
     type=click.Path(),
-    help="A YAML table of more devices for --roofline.",
+    help="A YAML table with more devices for --roofline.",
 )
 @click.option(
     "--batch",
     type=click.IntRange(1, 2**20),
-    help="Images at once, for --memory and --roofline. [default: 1]",
+    help="Batch size for --memory and --roofline. [default: 1]",
 )
-@click.option("--dtype", type=click.Choice(list(DTYPES)), help="For --memory. [default: float32]")
+@click.option(
+    "--dtype", type=click.Choice(list(DTYPES)), help="The dtype for --memory. [default: float32]"
+)
 @output
 def command(
     specs: tuple[str, ...],
@@ -124,14 +125,14 @@ def _one_of(asked: Mapping[str, bool]) -> str | None:
     """The view that is asked for; a command line that asks for two is wrong."""
     views = [name for name, is_asked in asked.items() if is_asked]
     if len(views) > 1:
-        raise click.UsageError(f"{views[0]} and {views[1]} are two commands: give one at a time")
+        raise click.UsageError(f"{views[0]} and {views[1]} cannot be used together")
     return views[0] if views else None
 
 
 def _check_options(view: str | None, given: Mapping[str, object]) -> None:
     """Refuse options that a view would not heed."""
     if view == "--memory" and given["--by"] not in (None, "network", "layer"):
-        raise click.UsageError("--memory goes by network or by layer")
+        raise click.UsageError("--memory supports only --by network and --by layer")
     for name, value in given.items():
         if value is None or view in _TAKES[name]:
             continue

@@ -17,7 +17,7 @@ from archc.cli.common import OutputFile, put_out, quiet
     metavar="FILE",
     type=OutputFile(),
     required=True,
-    help="FILE.svg, FILE.png or FILE.pdf; written whole or not at all.",
+    help="FILE.svg, FILE.png or FILE.pdf.",
 )
 @quiet
 @click.option("--split", is_flag=True, help="Training error on the left, test error on the right.")

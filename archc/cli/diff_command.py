@@ -31,13 +31,13 @@ SAME, DIFFERENT, TROUBLE = 0, 1, 2
 @click.argument("a", metavar="A", type=SPEC)
 @click.argument("b", metavar="B", type=SPEC)
 @spec_options
-@table_format("csv has a row for every op that differs.")
+@table_format("csv has one row for each op that differs.")
 @click.option(
     "-q",
     "--quiet",
     is_flag=True,
     callback=keep_quiet,
-    help="Print nothing, the exit code says it; with -o, write FILE and say nothing.",
+    help="Print nothing and only set the exit code; with -o, write FILE without a message.",
 )
 @output_alone
 def command(

@@ -18,12 +18,12 @@ from archc.cli.common import OutputFile, load_networks, put_out, quiet, specs
     metavar="FILE",
     type=OutputFile(allow_dash=True),
     required=True,
-    help="FILE.svg, .png, .pdf or .dot; - with --format is standard output.",
+    help="FILE.svg, .png, .pdf or .dot; use - with --format for standard output.",
 )
 @quiet
 @click.option("--format", "format_", type=click.Choice(FORMATS), help="[default: by extension]")
-@click.option("--fold", is_flag=True, help="Draw equal blocks in a row once, with their number.")
-@click.option("--blocks", is_flag=True, help="Draw the distinct blocks large, as Figure 5 does.")
+@click.option("--fold", is_flag=True, help="Draw a run of equal blocks once, with its length.")
+@click.option("--blocks", is_flag=True, help="Draw the distinct blocks in detail, as in Figure 5.")
 @click.option("--theme", type=click.Choice(list(THEMES)), default="light", show_default=True)
 @click.option(
     "--dpi",
@@ -53,15 +53,15 @@ def command(
       archc draw imagenet/resnet34 imagenet/resnet50 --blocks -o figure5.svg
     """
     if format_ is None and str(output) == "-":
-        raise click.UsageError("--format says what goes to standard output: svg, png, pdf or dot")
+        raise click.UsageError("standard output needs --format svg, png, pdf or dot")
     format_ = format_ or output.suffix.lower().lstrip(".")
     if format_ not in FORMATS:
         raise click.BadParameter(
-            f"{str(output)!r} does not end in .svg, .png, .pdf or .dot; --format says which it is",
+            f"{str(output)!r} does not end in .svg, .png, .pdf or .dot; use --format",
             param_hint="'-o'",
         )
     if dpi is not None and format_ != "png":
-        raise click.UsageError("--dpi is for PNG: the other formats have no pixels")
+        raise click.UsageError("--dpi is only for PNG")
     if fold and blocks:
         raise click.UsageError("--fold cannot be used with --blocks, which draws each block once")
     networks = load_networks(specs, with_, input_)

@@ -50,4 +50,4 @@ def explain(error: Exception) -> Iterator[str]:
         yield f"archc: error: cannot read or write{which}: {reason(error)}"
     else:
         yield f"archc: error: internal error: {type(error).__name__}: {error}"
-        yield "hint: this is a fault of archc; ARCHC_DEBUG=1 shows where"
+        yield "hint: this is a bug in archc; set ARCHC_DEBUG=1 for a traceback"

@@ -29,17 +29,20 @@ if TYPE_CHECKING:
 @spec_options
 @weights
 @data
-@recipe("What is made of pixels, for a SPEC. [default: cifar10 or imagenet, as DIR is]")
+@recipe(
+    "The recipe that prepares pixels, for a SPEC. [default: cifar10 or imagenet, depending on DIR]"
+)
 @click.option(
     "--crops",
     type=click.Choice(["1", "10"]),
-    help="The centre of each image, or corners and centre, mirrored too. [default: the recipe's]",
+    help="1: the centre; 10: centre and corners, each also mirrored. [default: the recipe's]",
 )
 @device_or_auto
 @click.option(
     "--as-trained",
     is_flag=True,
-    help="On the images that training tested on, where the recipe holds some out or limits them.",
+    help="Test on the images that training used for its tests, if the recipe holds out or limits "
+    "images.",
 )
 @workers
 @click.option(
@@ -60,8 +63,7 @@ def command(
 ) -> None:
     """Measure the test error of a run, or of a spec with weights.
 
-    A RUN is the folder that `archc train` made; it is tested with its own recipe, on the whole
-    test set.
+    A RUN is a folder from `archc train`; it is tested with its own recipe on the full test set.
 
     \b
     Examples:
@@ -79,7 +81,9 @@ def command(
         open_spec(subject)
         raise click.UsageError("a SPEC needs --weights FILE; a RUN has its own")
     if is_run and (with_ or input_ or recipe):
-        raise click.UsageError("a RUN has its own spec and recipe: no --with, --input or --recipe")
+        raise click.UsageError(
+            "--with, --input and --recipe cannot be used with a RUN: it has its own spec and recipe"
+        )
     chosen = _subject(subject, is_run, with_, input_, weights, data, recipe)
     from archc.training import evaluate, workers_for
 
@@ -123,5 +127,5 @@ def _tell(name: str, found: Score, crops: int, format_: str) -> None:
     views = "the centre of each" if crops == 1 else "10 crops of each"
     say(
         f"{name}: {found.error:.2f} % of {found.images:,} images wrong, "
-        f"{found.top5_error:.2f} % not among the first five ({views}), loss {found.loss:.4f}"
+        f"{found.top5_error:.2f} % top-5 error ({views}), loss {found.loss:.4f}"
     )

@@ -29,7 +29,7 @@ from archc.cli.terminal import say
     metavar="FILE",
     type=OutputFile(),
     required=True,
-    help="FILE.onnx, or FILE.pt2 for torch.export.load; written whole or not at all.",
+    help="FILE.onnx, or FILE.pt2 for torch.export.load.",
 )
 @quiet
 @weights
@@ -76,7 +76,7 @@ def command(
         network, "onnx" if format_ == "onnx" else "pt2", checkpoint, deploy=deploy, batch=batch
     )
     if checkpoint is None:
-        say("archc: the weights are freshly initialised; --weights gives others", err=True)
+        say("archc: the weights are random; use --weights for trained ones", err=True)
     else:
         tell_weights(network, checkpoint, deploy=deploy)
     if deploy:

@@ -26,7 +26,7 @@ from archc.cli.common import (
     metavar="FILE.safetensors",
     type=OutputFile(),
     required=True,
-    help="Where the folded weights go, whole or not at all.",
+    help="The file for the folded weights.",
 )
 @quiet
 def command(

@@ -41,7 +41,7 @@ def command(
             extension = output.suffix.lower().lstrip(".") or "none"
         if extension not in ("", "json", "graphml"):
             raise click.BadParameter(
-                f"{str(output)!r} ends neither in .json nor in .graphml; --format says which",
+                f"{str(output)!r} does not end in .json or .graphml; use --format",
                 param_hint="'-o'",
             )
         format_ = extension or "json"

@@ -25,7 +25,7 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
     type=click.Choice(["table", "json", "names"]),
     default="table",
     show_default=True,
-    help="names alone, one a line, suit scripts.",
+    help="names prints one name per line, for scripts.",
 )
 def command(groups: tuple[str, ...], format_: str) -> None:
     """List the shipped networks with depth, parameters and multiply-adds.

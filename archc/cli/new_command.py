@@ -12,7 +12,9 @@ from archc.cli.common import SPEC, OutputFile, is_stream, put_out, quiet
 
 @click.command("new")
 @click.argument("name", metavar="NAME")
-@click.option("--from", "parent", metavar="SPEC", type=SPEC, required=True, help="What to extend.")
+@click.option(
+    "--from", "parent", metavar="SPEC", type=SPEC, required=True, help="The spec to extend."
+)
 @click.option(
     "-o",
     "--output",
@@ -39,10 +41,10 @@ def command(name: str, parent: str, output: Path | None, force: bool) -> None:
     from archc.spec.variant import name_and_path, variant
 
     if parent == "-":
-        raise click.BadParameter("nothing can extend standard input", param_hint="'--from'")
+        raise click.BadParameter("a file cannot extend standard input", param_hint="'--from'")
     name, usual = name_and_path(name)
     path = output or usual
     text = variant(name, parent, path)
     if str(path) != "-" and path.exists() and not (force or is_stream(path)):
-        raise ConflictError([f"{str(path)!r} is there already"], "`--force` overwrites it")
+        raise ConflictError([f"{str(path)!r} already exists"], "`--force` overwrites it")
     put_out(text, path, hint=f"edit it, then `archc count {shlex.quote(str(path))}`")

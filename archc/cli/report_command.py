@@ -17,13 +17,13 @@ from archc.cli.common import OutputFile, load_networks, put_out, quiet, specs
     metavar="FILE.html",
     type=OutputFile(allow_dash=True),
     required=True,
-    help="The file, written whole or not at all; - is standard output.",
+    help="The file to write; - is standard output.",
 )
 @quiet
 @click.option(
     "--fold/--no-fold",
     default=None,
-    help="Draw equal blocks in a row once. [default: where a network has more than 60 layers]",
+    help="Draw a run of equal blocks once. [default: if a network has more than 60 layers]",
 )
 def command(
     specs: tuple[str, ...],
@@ -34,7 +34,7 @@ def command(
 ) -> None:
     """Write a report: figure, tables and source in one HTML file that needs nothing else.
 
-    Several specs stand side by side in the figure and are compared with the first.
+    Several specs are drawn side by side and compared with the first.
 
     \b
     Examples:

@@ -30,9 +30,9 @@ _BASH_NO_BLANK = """\
 """
 _ZSH_PLAIN = "        compadd -U -V unsorted -a completions\n"
 _ZSH_NO_BLANK = """\
-        local -a begun=(${(M)completions:#*=}) whole=(${completions:#*=})
+        local -a begun=(${(M)completions:#*=}) finished=(${completions:#*=})
         compadd -U -V unsorted -S '' -a begun
-        compadd -U -V unsorted -a whole
+        compadd -U -V unsorted -a finished
 """
 
 

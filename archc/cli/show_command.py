@@ -13,7 +13,7 @@ from archc.cli.common import output, put_out, spec, tell_notes
 @spec
 @output
 def command(spec: str, with_: tuple[str, ...], input_: str | None, output: Path | None) -> None:
-    """Print the resolved spec, each value with its origin.
+    """Print the resolved spec with the origin of each value.
 
     What a spec extends, its defaults and `with` are laid in; the result is a spec itself.
 

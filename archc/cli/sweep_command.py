@@ -72,29 +72,33 @@ _REASONS = 5
     help="layers, params or multiply_adds; -params is most first. [default: multiply_adds]",
 )
 @click.option(
-    "--top", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many to show."
+    "--top",
+    type=click.IntRange(1, 1000),
+    default=10,
+    show_default=True,
+    help="Number of variants to show.",
 )
 @click.option(
     "--limit",
     type=click.IntRange(1),
     default=LIMIT,
     show_default=True,
-    help="The most variants to go through.",
+    help="The maximum number of variants.",
 )
 @click.option(
     "-o",
     "--output",
     metavar="FILE.csv|FILE.json",
     type=OutputFile(),
-    help="Every variant within the bounds, as they come, or in the order of --sort.",
+    help="Write every variant within the bounds, in the order of --sort if given.",
 )
 @quiet
-@table_format("How the best few are shown; csv has the columns of FILE.csv.", default="table")
+@table_format("The format of the table; csv has the columns of FILE.csv.", default="table")
 @click.option(
     "--plot",
     metavar="FILE.svg|png|pdf",
     type=OutputFile(),
-    help="Parameters against multiply-adds, the Pareto front marked.",
+    help="Plot parameters against multiply-adds and mark the Pareto front.",
 )
 @click.option(
     "--write",
@@ -102,7 +106,7 @@ _REASONS = 5
     type=click.Path(path_type=Path),
     help="Write the best few as specs that extend SPEC.",
 )
-@click.option("--force", is_flag=True, help="Let --write overwrite specs.")
+@click.option("--force", is_flag=True, help="Overwrite existing specs with --write.")
 def command(
     spec: str,
     with_: tuple[str, ...],
@@ -173,7 +177,7 @@ def _plan(
         ways = " x ".join(f"{axis.values.count:,} of {axis.name}" for axis in axes)
         raise SweepError(
             f"this is a sweep of {plan.count:,} variants ({ways}), more than {limit:,}",
-            "narrow it, or allow more with `--limit`",
+            "narrow it, or raise `--limit`",
         )
     return plan
 
@@ -223,7 +227,7 @@ def _check_targets(plan: Plan, spec: str, plot: Path | None, write: Path | None)
         reference(spec, write / "variant.yaml")
     for folder in (write, None if plot is None else plot.parent):
         if folder is not None and folder.exists() and not folder.is_dir():
-            raise OutputError(folder, "it is no folder")
+            raise OutputError(folder, "it is not a folder")
     if plot is not None:
         from archc.plots import require_matplotlib
 
@@ -371,10 +375,10 @@ def _write(plan: Plan, outcome: Outcome, spec: str, folder: Path, force: bool) -
         note_output(path)
     taken = [p for p, raw in contents.items() if p.is_file() and p.read_bytes() != raw]
     if taken and not force:
-        reasons = [f"{str(path)!r} is there already, and is another" for path in taken]
+        reasons = [f"{str(path)!r} already exists and differs" for path in taken]
         raise ConflictError(reasons, "`--force` overwrites it")
     write_all(contents)
     first = next(iter(contents))
     tell_written(
-        first, more=len(contents) - 1, hint=f"`archc count {shlex.quote(str(first))}` counts it"
+        first, more=len(contents) - 1, hint=f"`archc count {shlex.quote(str(first))}` to count it"
     )

@@ -33,14 +33,14 @@ WEIGHTS = "weights.safetensors"
 
 @click.command("train")
 @spec
-@recipe("How to train: cifar10, imagenet, or the path of a recipe.", required=True)
+@recipe("The recipe: cifar10, imagenet, torchvision, or a path.", required=True)
 @click.option(
     "--set",
     "settings",
     metavar="KEY=VALUE",
     multiple=True,
     shell_complete=SETTINGS,
-    help="Change the recipe: iterations=2000, learning_rate.at=[1000,1500].",
+    help="Override a key of the recipe: iterations=2000, learning_rate.at=[1000,1500].",
 )
 @data
 @click.option(
@@ -56,7 +56,7 @@ WEIGHTS = "weights.safetensors"
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="How many on each machine.",
+    help="Devices per machine.",
 )
 @click.option(
     "--nodes",
@@ -64,7 +64,7 @@ WEIGHTS = "weights.safetensors"
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="How many machines.",
+    help="Number of machines.",
 )
 @device_or_auto
 @click.option(
@@ -72,16 +72,16 @@ WEIGHTS = "weights.safetensors"
     type=click.Choice(list(PRECISIONS)),
     default="float32",
     show_default=True,
-    help="What is multiplied; weights are float32 in any case.",
+    help="Precision of matrix products; weights are always float32.",
 )
 @click.option("--compile", "compile_", is_flag=True, help="torch.compile, with CUDA graphs.")
 @click.option(
     "--seed",
     metavar="N",
     type=click.IntRange(min=0),
-    help="What weights, order and crops are drawn from. [default: 0]",
+    help="Seed of the weights, the order of images and the crops. [default: 0]",
 )
-@click.option("--resume", is_flag=True, help="Go on with the run, if it has begun.")
+@click.option("--resume", is_flag=True, help="Continue the run if it exists.")
 @workers
 def command(
     spec: str,
@@ -93,9 +93,9 @@ def command(
     out: Path | None,
     **options: Any,
 ) -> int:
-    """Train a network by a recipe; Ctrl-C saves and leaves, --resume goes on.
+    """Train a network by a recipe; Ctrl-C saves and stops, --resume continues.
 
-    The run is a folder: spec, module, recipe, metrics.csv, checkpoints, curves.svg and at the end
+    A run is a folder: spec, module, recipe, metrics.csv, checkpoints, curves.svg and at the end
     weights.safetensors. Several devices share each batch; on several machines, torchrun
     starts it.
 
@@ -128,7 +128,7 @@ def command(
             name = signal.Signals(error.signal).name
             say(
                 f"archc: {name}: saved at iteration {error.iteration:,} in "
-                f"{folder}; --resume goes on",
+                f"{folder}; continue with --resume",
                 err=True,
             )
             return 128 + error.signal

@@ -44,7 +44,7 @@ _MARKS_IN_ASCII: dict[bool | None, str] = {True: "ok", False: "no", None: "-"}
     "--source",
     metavar="FILE.py",
     type=click.Path(readable=False),
-    help="Check this file, which is run, instead of what archc emits.",
+    help="Verify this file instead of the emitted module; it is executed.",
 )
 @click.option(
     "--batch",
@@ -52,14 +52,14 @@ _MARKS_IN_ASCII: dict[bool | None, str] = {True: "ok", False: "no", None: "-"}
     type=click.IntRange(2, MAX_BATCH),
     default=2,
     show_default=True,
-    help="On how many images.",
+    help="Number of images.",
 )
 @click.option(
     "--backend",
     type=click.Choice(BACKENDS),
     default="inductor",
     show_default=True,
-    help="What torch.compile compiles with; inductor needs a C++ compiler.",
+    help="The compiler of torch.compile; inductor needs a C++ compiler.",
 )
 @click.option(
     "--format", "format_", type=click.Choice(["table", "json"]), default="table", show_default=True
@@ -91,7 +91,7 @@ def command(
     """
     for name, value in (("--weights", weights), ("--source", source)):
         if value is not None and len(specs) > 1:
-            raise click.UsageError(f"{name} goes with a single SPEC")
+            raise click.UsageError(f"{name} takes a single SPEC")
     from archc.spec.files import open_text
 
     networks = load_networks(specs, with_, input_)

@@ -15,12 +15,12 @@ from archc.cli.terminal import say
     type=click.IntRange(0, 65535),
     default=8321,
     show_default=True,
-    help="Where the page is; 0 takes any port that is free.",
+    help="The port of the page; 0 takes any free port.",
 )
 @click.option(
     "--fold/--no-fold",
     default=None,
-    help="Draw equal blocks in a row once. [default: where a network has more than 60 layers]",
+    help="Draw a run of equal blocks once. [default: if a network has more than 60 layers]",
 )
 def command(
     spec: str, with_: tuple[str, ...], input_: str | None, port: int, fold: bool | None

@@ -25,7 +25,7 @@ def lint(network: Network) -> Network:
     inferred: dict[tuple[int, tuple[Shape, ...]], Shape] = {}
     for key, node in network.nodes.items():
         if key != node.id:
-            raise LintError(f"node {node.id!r} stands under the id {key!r}")
+            raise LintError(f"node {node.id!r} is listed under the id {key!r}")
         _check_wiring(node, seen)
         _check_shape(network, node, inferred)
         for source in node.inputs:
@@ -41,7 +41,7 @@ def lint(network: Network) -> Network:
 def _check_wiring(node: Node, seen: set[str]) -> None:
     if isinstance(node.op, Input):
         if seen or node.inputs:
-            what = "does not come first" if seen else "reads something"
+            what = "is not the first node" if seen else "has inputs"
             raise LintError(f"the input {node.id!r} {what}")
         return
     if not node.inputs:
@@ -53,7 +53,7 @@ def _check_wiring(node: Node, seen: set[str]) -> None:
         raise LintError(f"{node.id!r} reads a node twice")
     for source in node.inputs:
         if source not in seen:
-            raise LintError(f"{node.id!r} reads {source!r}, which does not stand before it")
+            raise LintError(f"{node.id!r} reads {source!r}, which does not come before it")
 
 
 def _check_shape(

@@ -259,7 +259,7 @@ class FragmentBuilder:
         fault that leaves the op's output known is raised by `build` only.
         """
         if name in self._shapes:
-            raise ValueError(f"there is a step {name!r} already")
+            raise ValueError(f"there is already a step {name!r}")
         inputs = inputs or (self.last,)
         try:
             shape = op.infer(*(self._shapes[source] for source in inputs))
@@ -269,7 +269,7 @@ class FragmentBuilder:
             self.refuse(error)
             shape = error.otherwise
         if op.params > MAX_PARAMS:
-            what = f"{op.params:,} parameters in one layer are more than the {MAX_PARAMS:,} allowed"
+            what = f"{op.params:,} parameters in one layer exceed the limit of {MAX_PARAMS:,}"
             self.refuse(ShapeError(what))
         self._steps.append(Step(name, op, inputs, shape))
         self._shapes[name] = shape
@@ -332,7 +332,7 @@ class NetworkBuilder:
         for step in fragment.steps:
             node_id = ids[step.name] = place(step)
             if node_id in self.nodes:
-                raise ValueError(f"there is a node {node_id!r} already")
+                raise ValueError(f"there is already a node {node_id!r}")
             inputs = tuple([ids[source] for source in step.inputs])
             self.nodes[node_id] = Node(
                 node_id,

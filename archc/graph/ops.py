@@ -120,7 +120,9 @@ class Conv2d(Op):
         (x,) = inputs
         _require_map(x, "a convolution")
         if x[0] != self.in_channels:
-            raise ShapeError(f"a convolution of {self.in_channels} channels meets {x[0]} channels")
+            raise ShapeError(
+                f"the convolution expects {self.in_channels} input channels but gets {x[0]}"
+            )
         out = (self.out_channels, *_slide(x, self.kernel_size, self.stride, self.padding))
         for name, channels in (("input", self.in_channels), ("output", self.out_channels)):
             if channels % self.groups:
@@ -132,7 +134,7 @@ class Conv2d(Op):
                 )
         if self.out_channels > MAX_CHANNELS:
             raise ShapeError(
-                f"{self.out_channels:,} channels are more than the {MAX_CHANNELS:,} allowed",
+                f"{self.out_channels:,} channels exceed the limit of {MAX_CHANNELS:,}",
                 attribute="width",
                 otherwise=out,
             )
@@ -173,7 +175,7 @@ class BatchNorm2d(Op):
         (x,) = inputs
         _require_map(x, "batch normalisation")
         if x[0] != self.num_features:
-            raise ShapeError(f"a norm of {self.num_features} channels meets {x[0]} channels")
+            raise ShapeError(f"the norm expects {self.num_features} channels but gets {x[0]}")
         return x
 
     @property
@@ -213,7 +215,7 @@ class _Pool2d(Op):
         if self.padding <= self.kernel_size // 2:
             return None
         return ShapeError(
-            f"a pooling of {self.kernel_size}x{self.kernel_size} is padded by at most "
+            f"a {self.kernel_size}x{self.kernel_size} pooling can be padded by at most "
             f"{self.kernel_size // 2}, half its kernel, not by {self.padding}",
             attribute="padding",
             otherwise=otherwise,
@@ -260,13 +262,13 @@ class ZeroPadShortcut(Op):
         (x,) = inputs
         _require_map(x, "a shortcut")
         if x[0] != self.in_channels:
-            raise ShapeError(f"a shortcut of {self.in_channels} channels meets {x[0]} channels")
+            raise ShapeError(f"the shortcut expects {self.in_channels} channels but gets {x[0]}")
         out = (self.out_channels, *_slide(x, 1, self.stride, 0))
         if self.out_channels < self.in_channels:
             raise ShapeError(
-                f"option A cannot shrink {self.in_channels} channels to {self.out_channels}",
+                f"option A cannot reduce {self.in_channels} channels to {self.out_channels}",
                 attribute="shortcut",
-                hint="option A only appends channels: use B, which projects",
+                hint="option A only appends channels; use B, which projects",
                 otherwise=out,
             )
         return out
@@ -307,9 +309,11 @@ class Linear(Op):
     def infer(self, *inputs: Shape) -> Shape:
         (x,) = inputs
         if len(x) != 1:
-            raise ShapeError(f"a linear layer takes a vector, not a {describe(x)}")
+            raise ShapeError(f"a linear layer needs a vector, not a {describe(x)}")
         if x[0] != self.in_features:
-            raise ShapeError(f"a linear layer of {self.in_features} features meets {x[0]}")
+            raise ShapeError(
+                f"the linear layer expects {self.in_features} features but gets {x[0]}"
+            )
         return (self.out_features,)
 
     @property
@@ -343,7 +347,7 @@ class Softmax(Op):
         (x,) = inputs
         if len(x) != 1:
             raise ShapeError(
-                f"a vector is needed, not a {describe(x)}",
+                f"softmax needs a vector, not a {describe(x)}",
                 hint="put `flatten` or `linear` before it",
             )
         return x
@@ -373,8 +377,8 @@ OPS: dict[str, type[Op]] = {
 def _require_map(x: Shape, who: str) -> None:
     if len(x) != 3:
         raise ShapeError(
-            f"{who} takes a feature map, not a {describe(x)}",
-            hint="nothing turns a vector back into a feature map: put it before the vector is made",
+            f"{who} needs a feature map, not a {describe(x)}",
+            hint="a vector cannot be turned back into a feature map: move this before the flatten",
         )
 
 
@@ -388,14 +392,14 @@ def _slide(x: Shape, kernel: int, stride: int, padding: int) -> tuple[int, int]:
     if min(out) < 1:
         size = f"{height}x{width}" + (f" padded by {padding}" if padding else "")
         raise ShapeError(
-            f"a window of {kernel}x{kernel} does not fit into a feature map of {size}",
+            f"a {kernel}x{kernel} window does not fit into a {size} feature map",
             attribute="kernel",
             hint="use a smaller window, fewer strides before it, or a larger input",
         )
     if max(out) > MAX_PIXELS:
         raise ShapeError(
-            f"a feature map of {out[0]:,}x{out[1]:,} is larger than the {MAX_PIXELS:,} pixels "
-            "allowed on a side",
+            f"a {out[0]:,}x{out[1]:,} feature map exceeds the limit of {MAX_PIXELS:,} pixels "
+            "per side",
             attribute="padding",
         )
     return out

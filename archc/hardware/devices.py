@@ -28,7 +28,7 @@ class _Row(Record):
 
     title: str = Field(
         pattern=_PRINTABLE,
-        description="What people call the device.",
+        description="The device's name for people.",
         json_schema_extra=_WORDS,
     )
     dtype: Literal["float32", "bfloat16", "float16", "float64"] = Field(
@@ -37,15 +37,15 @@ class _Row(Record):
     tflops: float = Field(
         ge=_LEAST,
         le=_MOST,
-        description="10^12 operations a second, a multiply-add being two.",
+        description="10^12 operations per second; a multiply-add is two.",
         json_schema_extra=_RATE,
     )
     gb_per_s: float = Field(
-        ge=_LEAST, le=_MOST, description="10^9 bytes a second.", json_schema_extra=_RATE
+        ge=_LEAST, le=_MOST, description="10^9 bytes per second.", json_schema_extra=_RATE
     )
     source: str = Field(
         pattern=_PRINTABLE,
-        description="Where the figures come from.",
+        description="The source of the figures.",
         json_schema_extra=_WORDS,
     )
 
@@ -65,7 +65,7 @@ def find_device(name: str, path: str | None = None) -> Device:
         alike = [one for one in devices if name and one.lower().startswith(name.lower())]
         if not alike and (near := nearest(name, devices)):
             alike = [near]
-        hint = f"choose among {listing(devices, 'and')}"
+        hint = f"choose from {listing(devices, 'and')}"
         if alike:
             hint = f"did you mean {listing(f'`{one}`' for one in alike)}?"
         fail(Source("--roofline", name).start(), f"there is no device {quote(name)}", hint)

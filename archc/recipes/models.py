@@ -54,7 +54,7 @@ class Header(Record):
     recipe: Name = Field(
         description="The recipe's name: ASCII letters, digits, _ . -, beginning with a letter."
     )
-    description: Text = Field(default="", description="A sentence on the recipe.")
+    description: Text = Field(default="", description="One sentence about the recipe.")
     data: Kind = Field(
         description="What the data directory holds: CIFAR-10 in its binary layout, or train/ "
         "and val/ with a folder of images for each class."
@@ -63,36 +63,33 @@ class Header(Record):
         default=None,
         ge=0,
         le=49_999,
-        description="How many images, the last of the training set, are kept from training and "
-        "tested on instead of the test set.",
+        description="Number of images at the end of the training set to test on instead of the "
+        "test set.",
     )
     limit: int | None = Field(
         default=None,
         ge=1,
-        description="Take only so many images of the training set and of the test set: a trial.",
+        description="Use only this many images of the training set and of the test set: for a "
+        "trial.",
     )
-    iterations: int = Field(
-        ge=1, le=MAX_ITERATIONS, description="How many steps the optimizer takes."
-    )
-    batch: int = Field(
-        ge=1, le=MAX_BATCH, description="Images in an iteration, on all devices together."
-    )
+    iterations: int = Field(ge=1, le=MAX_ITERATIONS, description="Number of optimizer steps.")
+    batch: int = Field(ge=1, le=MAX_BATCH, description="Images per iteration, over all devices.")
     initialization: Literal["he", "module"] = Field(
         default="he",
         description="he: weights normal with variance 2 / fan-in, biases zero (He et al. 2015); "
-        "module: as the emitted module's constructor leaves them.",
+        "module: as in the emitted module's constructor.",
     )
     evaluate_every: int = Field(
         default=1000,
         ge=1,
         le=MAX_ITERATIONS,
-        description="After how many iterations the test error is measured, again and again.",
+        description="Iterations between tests.",
     )
     checkpoint_every: int = Field(
         default=1000,
         ge=1,
         le=MAX_ITERATIONS,
-        description="After how many iterations a checkpoint is written, again and again.",
+        description="Iterations between checkpoints.",
     )
 
 
@@ -107,56 +104,56 @@ class Optimizer(Record):
         json_schema_extra={"errorMessage": "a number from 0 to below 1"},
     )
     weight_decay: float = Field(
-        default=1e-4, ge=0, le=1, description="Weight decay, of all parameters."
+        default=1e-4, ge=0, le=1, description="Weight decay of all parameters."
     )
-    nesterov: bool = Field(default=False, description="Whether the momentum is Nesterov's.")
+    nesterov: bool = Field(default=False, description="Whether to use Nesterov momentum.")
 
 
 class LearningRate(Record):
     """The learning rate: divided at given iterations, or when the test error plateaus."""
 
-    initial: _Rate = Field(description="The learning rate to begin with.")
+    initial: _Rate = Field(description="Initial learning rate.")
     divide_by: float = Field(
         default=10,
         gt=1,
         le=1e6,
-        description="What it is divided by.",
+        description="Factor by which it is divided.",
         json_schema_extra={"errorMessage": "a number above 1, at most 1,000,000"},
     )
     at: Annotated[tuple[_Iteration, ...], Strict(False)] | None = Field(
         default=None,
-        description="After how many iterations it is divided.",
+        description="Iterations after which it is divided.",
         json_schema_extra={"errorMessage": "a list of iterations, ascending"},
     )
     patience: int | None = Field(
         default=None,
         ge=1,
         le=10_000,
-        description="It is divided when the test error has not fallen in that many evaluations.",
+        description="Divide it when the test error has not fallen for this many tests.",
     )
     threshold: float = Field(
         default=0.1,
         ge=0,
         le=100,
-        description="By how many percentage points the test error has to fall to have fallen.",
+        description="Smallest decrease of the test error that counts, in percentage points.",
     )
 
 
 class WarmUp(Record):
     """A smaller learning rate at first, until the training error has fallen."""
 
-    learning_rate: _Rate = Field(description="The learning rate meanwhile.")
+    learning_rate: _Rate = Field(description="Learning rate during the warm-up.")
     until_error: float = Field(
         default=80,
         gt=0,
         lt=100,
-        description="Until the training error of 100 iterations is below that many percent.",
+        description="Training error of 100 iterations, in percent, below which the warm-up ends.",
         json_schema_extra={"errorMessage": "a number of percent above 0 and below 100"},
     )
     from_layers: int = Field(
         default=1,
         ge=1,
-        description="Only networks of that many layers or more are warmed up.",
+        description="Smallest number of layers of a network that is warmed up.",
     )
 
 
@@ -168,15 +165,15 @@ class Pixels(Record):
         | Annotated[tuple[_Level, _Level, _Level], Strict(False)]
     ) = Field(
         default="per_pixel",
-        description="What is subtracted: the training images' mean, for every pixel or for every "
-        "channel, or given numbers.",
+        description="What to subtract: the training images' mean per pixel or per channel, or "
+        "given numbers.",
         json_schema_extra={
             "errorMessage": f"per_pixel, per_channel, or {_COLOURS} from 0 to 1",
         },
     )
     std: Annotated[tuple[_Spread, _Spread, _Spread], Strict(False)] | None = Field(
         default=None,
-        description="What is divided by afterwards; without it, nothing is.",
+        description="What to divide by afterwards; by default nothing.",
         json_schema_extra={"errorMessage": f"{_COLOURS} above 0, at most 1"},
     )
 
@@ -188,19 +185,19 @@ class Augmentation(Record):
         default=None,
         ge=0,
         le=32,
-        description="How many pixels of zeros are put around the image before it is cropped.",
+        description="Pixels of zero padding around the image before cropping.",
     )
     resize: Annotated[_Sides | None, OnlyFor("image_folder")] = Field(
         default=None,
-        description="Between which sizes the shorter side is drawn before the image is cropped.",
+        description="Range of the random shorter side before cropping.",
         json_schema_extra={
             "errorMessage": f"[shortest, longest]: two sizes from 1 to {MAX_SIDE:,}, ascending"
         },
     )
-    flip: bool = Field(default=True, description="Whether every second image is mirrored.")
+    flip: bool = Field(default=True, description="Whether to mirror images at random.")
     colour: Annotated[Literal["pca", "none"] | None, OnlyFor("image_folder")] = Field(
         default=None,
-        description="pca: colours shifted along the principal components of ImageNet's "
+        description="pca: shift colours along the principal components of ImageNet's colours "
         "(Krizhevsky et al. 2012).",
     )
 
@@ -212,12 +209,12 @@ class Testing(Record):
         default=None,
         ge=1,
         le=MAX_SIDE,
-        description="What the shorter side is resized to before the image is cropped.",
+        description="Length of the shorter side before cropping.",
     )
     crops: Literal[1, 10] = Field(
         default=1,
-        description="What `archc evaluate` looks at: 1, the centre, or 10: the corners and the "
-        "centre, mirrored too.",
+        description="Crops for `archc evaluate`: 1 for the centre; 10 for corners and centre, each "
+        "also mirrored.",
     )
 
 

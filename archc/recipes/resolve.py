@@ -86,7 +86,7 @@ def _entries(
         meant = unknown(key, own.pop(key).key, "a recipe has no key", KEYS, findings)
         own |= {name: Entry(place, Value(INVALID, place)) for name in meant - own.keys()}
     if "recipe" not in own:
-        findings.error(place, "the recipe needs `recipe`, its name", "for example `recipe: mine`")
+        findings.error(place, "the recipe needs a name, `recipe`", "for example `recipe: mine`")
         own["recipe"] = Entry(place, Value(INVALID, place))
     if "extends" not in own:
         return own
@@ -111,7 +111,7 @@ def _set(entries: dict[str, Entry], setting: str, findings: Findings) -> None:
     # YAML with blanks before it, so that places count along the setting as it is shown.
     source = Source("--set", " " * (len(path) + 1) + value, kind="setting", shown=text)
     if not equals or not path.strip() or not value.strip():
-        message = f"`--set` takes KEY=VALUE, not {quote(text)}"
+        message = f"`--set` needs KEY=VALUE, not {quote(text)}"
         findings.error(source.start(), message, "for example iterations=2000")
         return
     try:
@@ -206,11 +206,11 @@ def _check_kind(entries: Mapping[str, Entry], findings: Findings) -> None:
 def _check_rate(entry: Entry, rate: LearningRate, findings: Findings) -> None:
     rows: Any = entry.value.data
     if rate.at is not None and rate.patience is not None:
-        message = "`at` and `patience` exclude each other: divided at given iterations, or when "
         findings.error(
             rows["patience"].key,
-            message + "the test error plateaus",
-            "--set learning_rate.at=null takes `at` away" if _is_set(rows) else None,
+            "`at` and `patience` cannot be used together: the rate is divided either at given "
+            "iterations or when the test error stops falling",
+            "--set learning_rate.at=null removes `at`" if _is_set(rows) else None,
             [Note(rows["at"].key, "`at` is given here")],
         )
     if rate.at is not None and list(rate.at) != sorted(set(rate.at)):

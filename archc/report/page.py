@@ -90,7 +90,7 @@ def report(networks: Sequence[Network], specs: Sequence[str], *, fold: bool | No
     `MOST_LAYERS` layers. The same networks give the same text. Raises ValueError for no network.
     """
     if not networks:
-        raise ValueError("there is no network to report on")
+        raise ValueError("no network to report on")
     if fold is None:
         fold = any(network.layers > MOST_LAYERS for network in networks)
     columns = [(folded_column if fold else column)(network) for network in networks]

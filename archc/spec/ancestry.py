@@ -57,12 +57,12 @@ def open_ancestor(
         findings.add(error)
         return None
     if identity(parent) in map(identity, chain):
-        way = "" if identity(parent) == identity(chain[-1]) else ", by way of this line"
+        way = "" if identity(parent) == identity(chain[-1]) else ", through this line"
         findings.error(place, f"{quote(value.data)} extends itself{way}")
     elif len(chain) > MAX_ANCESTORS:
         findings.error(place, f"a {kind} may have at most {MAX_ANCESTORS} ancestors")
     elif sum(len(one.text) for one in (*chain, parent)) > MAX_BYTES:
-        findings.error(place, f"a {kind} and its ancestors may have {MAX_BYTES:,} bytes in all")
+        findings.error(place, f"a {kind} and its ancestors may have {MAX_BYTES:,} bytes in total")
     else:
         return parent
     return None

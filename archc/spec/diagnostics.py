@@ -219,7 +219,7 @@ class Findings:
         if (place, message) in self.found:
             return
         if len(self.found) == MAX_DIAGNOSTICS:
-            more = f"there are more mistakes, from here on; archc stops after {MAX_DIAGNOSTICS}"
+            more = f"there are more mistakes from here on; archc stops after {MAX_DIAGNOSTICS}"
             raise SpecError([*self._sorted(), Diagnostic(place, more, is_end=True)])
         self.found[place, message] = Diagnostic(place, message, hint, tuple(notes))
 

@@ -54,7 +54,7 @@ _BEGINNINGS = (
 )
 """How checkpoints begin, what stands early in them, and whose they are."""
 _WEIGHTS_HINT = (
-    "name the spec of its network; the weights (.safetensors or .pth) are given as "
+    "give the spec of its network, and the weights (.safetensors or .pth) as "
     "`--weights FILE`, for example to `archc verify`"
 )
 
@@ -200,9 +200,9 @@ def _read(source: Source, place: Place, spec: str) -> bytes:
     except OSError as error:
         fail(place, f"{quote(spec)} cannot be read: {_reason(error)}")
     except ValueError:
-        fail(place, f"{quote(spec)} cannot be read: no file can have this name")
+        fail(place, f"{quote(spec)} is not a valid file name")
     if is_pipe and not raw:
-        fail(place, f"{quote(spec)} is a pipe that nobody writes to")
+        fail(place, f"{quote(spec)} is a pipe without a writer")
     return raw
 
 
@@ -341,13 +341,13 @@ def _is_inside(source: Source) -> bool:
 
 def _fill(source: Source, raw: bytes) -> None:
     """Decode a text into its source; refuse what cannot be a spec, or what else it should be."""
-    binary = (f"this is a binary file, not a {source.kind}", f"a {source.kind} is text in UTF-8")
+    binary = (f"this is a binary file, not a {source.kind}", f"a {source.kind} is UTF-8 text")
     if checkpoint := _checkpoint(raw, source.path or ""):
         what = f"this is a checkpoint ({checkpoint}), not a {source.kind}"
         fail(source.start(), what, _WEIGHTS_HINT if source.kind == "spec" else None)
     if len(raw) > MAX_BYTES:
         most = f"at most {MAX_BYTES:,} bytes"
-        fail(source.start(), f"a {source.kind} may have {most}; this has more")
+        fail(source.start(), f"a {source.kind} may have {most}; this one has more")
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         fail(source.start(), "this is UTF-16, not UTF-8", "save it as UTF-8")
     try:
@@ -361,7 +361,7 @@ def _fill(source: Source, raw: bytes) -> None:
     refused = REFUSED.search(source.text)
     if refused and refused[0] == "\0":
         fail(source.place_after(source.text[: refused.start()]), *binary)
-    check_characters(source, "delete it: editors may not show it")
+    check_characters(source, "delete it; it may be invisible in your editor")
 
 
 def _checkpoint(raw: bytes, path: str) -> str | None:

@@ -57,10 +57,10 @@ def _entries(
     elif tainted(value):
         return None
     elif is_nothing(value):
-        instead = f"write `{word}` alone" + (f", or {example}" if model.scalar else "")
-        findings.error(value.place, f"`{word}` has no value behind its `:`", instead)
+        instead = f"write just `{word}`" + (f", or {example}" if model.scalar else "")
+        findings.error(value.place, f"`{word}` has no value after its `:`", instead)
     elif not model.model_fields:
-        findings.error(value.place, f"`{word}` takes no value", f"write `{word}` alone")
+        findings.error(value.place, f"`{word}` takes no value", f"write just `{word}`")
     elif isinstance(value.data, dict) == bool(model.scalar):
         form = "a plain value" if model.scalar else "a mapping"
         findings.error(value.place, f"`{word}` takes {form}, not {describe(value)}", example)
@@ -82,7 +82,7 @@ def _complain_of_form(value: Value, findings: Findings) -> None:
         words = list(value.data)
         what = f"{len(words)} keys, {listing(map(quote, words[:4]), 'and')}"
         if words[0] in LAYERS and value.data[words[0]].value.data is None:
-            hint = f"indent what belongs to `{words[0]}` further than it"
+            hint = f"indent what belongs to `{words[0]}` further"
         elif all(word in LAYERS for word in words):
             hint = "begin each layer with its own `- `"
         elif "block" in words or "depth" in words:

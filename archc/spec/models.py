@@ -16,7 +16,7 @@ from archc.graph.ops import MAX_CHANNELS, MAX_PIXELS
 from archc.spec.diagnostics import Note, Place
 from archc.spec.reader import Entry, Value
 
-NAME = "1 to 64 ASCII letters, digits, `_`, `.` and `-`, a letter first"
+NAME = "1 to 64 ASCII letters, digits, `_`, `.` and `-`, beginning with a letter"
 _INPUT = (
     f"[channels, height, width]: channels from 1 to {MAX_CHANNELS:,}, "
     f"height and width from 1 to {MAX_PIXELS:,}"
@@ -46,22 +46,22 @@ class Header(Record):
         description="The network's name: ASCII letters, digits, _ . -, beginning with a letter."
     )
     title: Text = Field(
-        default="", description="What figures call the network; by default its name."
+        default="", description="The network's title in figures; by default its name."
     )
-    description: Text = Field(default="", description="A sentence on the network.")
+    description: Text = Field(default="", description="One sentence about the network.")
     input: Annotated[tuple[_Channels, _Height, _Width], Strict(False)] = Field(
         default=(3, 224, 224),
         description="Channels, height and width of the image.",
         json_schema_extra={"errorMessage": _INPUT},
     )
-    classes: int = Field(default=1000, ge=1, description="What a bare `linear` puts out.")
+    classes: int = Field(default=1000, ge=1, description="Output features of a bare `linear`.")
     norm: Literal["batch_norm", "none"] = Field(
-        default="batch_norm", description="What normalises the convolutions' output."
+        default="batch_norm", description="The norm after each convolution."
     )
     pre_activation: bool = Field(
         default=False,
         description=(
-            "Whether norm and relu stand before the convolutions of a block (He et al. 2016); "
+            "Whether norm and ReLU come before the convolutions of a block (He et al. 2016); "
             "for networks without conv stages."
         ),
     )

@@ -104,7 +104,7 @@ def _values(source: Source, text: str, column: int, findings: Findings) -> Value
     start = Place(source, 1, column)
     if bracket := re.search(r"[][{}]", text):
         place = Place(source, 1, column + bracket.start())
-        findings.error(place, "values are written with commas between them, without brackets")
+        findings.error(place, "write values separated by commas, without brackets")
         return Value(INVALID, start)
     items = []
     for piece in text.split(","):

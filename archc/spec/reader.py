@@ -23,7 +23,7 @@ MAX_LEVELS = 64
 MAX_DIGITS = 18
 MAX_VALUES = 50_000
 
-SHARING = "say shared attributes once under `defaults`, or in a spec that others extend"
+SHARING = "put shared attributes under `defaults`, or in a spec that others extend"
 
 
 class Invalid:
@@ -172,7 +172,7 @@ class _Reader:
             for event in yaml.parse(self.source.text, Loader=_loader()):
                 self.values += isinstance(event, yaml.NodeEvent)
                 if _SURROGATE.search(getattr(event, "value", "")):  # libyaml refuses them itself
-                    fail(self._place(event), "an escape in this text names no character")
+                    fail(self._place(event), "an escape in this text is not a character")
                 if self.values > MAX_VALUES:
                     most = f"at most {MAX_VALUES:,} keys and values"
                     fail(self._place(event), f"a {self.kind} has {most}; this is one more")
@@ -210,7 +210,7 @@ class _Reader:
         if tag is not None:
             short = tag.replace("tag:yaml.org,2002:", "!!")
             what = f"the tag {quote(short)} is not part of a {self.kind}'s YAML"
-            self.findings.error(place, what, "write the value alone")
+            self.findings.error(place, what, "write just the value")
         return kind == "alias" or tag is not None
 
     def _skip(self, event: yaml.Event, events: Iterator[yaml.Event], level: int) -> None:

@@ -139,7 +139,7 @@ def _checked_keys(data: Mapping[str, Entry], place: Place, findings: Findings) -
     for key, entry in data.items():
         form = _FORMS.get(key)
         if key not in KEYS and key in stage_attributes():
-            hint = f"`{key}` is said of stages: write it in `stages`, `defaults` or `with`"
+            hint = f"`{key}` is an attribute of stages: write it in `stages`, `defaults` or `with`"
             findings.error(entry.key, f"a spec has no key `{key}`", hint)
         elif key not in KEYS:
             meant |= unknown(key, entry.key, "a spec has no key", KEYS, findings)

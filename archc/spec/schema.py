@@ -34,7 +34,7 @@ def json_schema() -> Schema:
             },
             **header,
             "stem": {**layers, "description": "The layers before the first stage."},
-            "defaults": mapping_of(attributes, "Stage attributes that every stage starts from."),
+            "defaults": mapping_of(attributes, "Attributes that every stage starts from."),
             "stages": {
                 "type": "array",
                 "description": "Runs of equal blocks, in order.",
@@ -43,8 +43,8 @@ def json_schema() -> Schema:
             "head": {**layers, "description": "The layers after the last stage."},
             "with": mapping_of(
                 {name: _per_stage(field) for name, field in attributes.items()},
-                "Stage attributes laid over the stages: one value for all of them, or a list "
-                "with one per stage, where null leaves a stage alone.",
+                "Stage attributes that override those of the stages: one value for all of them, "
+                "or a list with one per stage, where null leaves a stage unchanged.",
             ),
         },
         "definitions": {

@@ -159,7 +159,7 @@ class _Stages:
         if meant := closest(word, self.types):
             return meant
         if word.lower().startswith("plain"):
-            return "plain networks have `basic` blocks with `shortcut: none`"
+            return "plain networks use `basic` blocks with `shortcut: none`"
         return (
             "ResNet-18 and ResNet-34 have `basic` blocks, ResNet-50 and deeper ones `bottleneck`, "
             "VGGs `conv`"
@@ -209,7 +209,8 @@ class _Stages:
                     self.findings.error(
                         entry.value.place,
                         f"`{name}` has {has}",
-                        "give one value for all, or one per stage (null leaves a stage alone)",
+                        "give one value for all stages, or one per stage (null leaves a stage "
+                        "unchanged)",
                     )
 
     def _check_use_of_defaults(self, blocks: Sequence[str | None]) -> None:
@@ -248,7 +249,7 @@ class _Stages:
                 hint = f"give it {choices}, here or under `defaults`"
             else:
                 hint = ", ".join([accepted(self.missing[name][0][1], [name]) for name in names])
-                hint += "; `defaults` can give it to all stages" * (len(stages) > 1)
+                hint += "; under `defaults` it applies to all stages" * (len(stages) > 1)
             verb = "needs" if len(stages) == 1 else "need"
             self.findings.error(place, f"{numbered(stages)} {verb} {backticked(names)}", hint)
 
@@ -262,8 +263,8 @@ class _Stages:
                 rows = [f"stage {number} (`{block}`)" for number, block in stages[:_SHOWN]]
                 rows += [f"{len(stages) - _SHOWN:,} more"] if len(stages) > _SHOWN else []
                 who = listing(rows, "and")
-                hint += "; null leaves a stage alone"
-            self.findings.error(place, f"`{name}` means nothing to {who}", hint)
+                hint += "; null leaves a stage unchanged"
+            self.findings.error(place, f"{who} have no attribute `{name}`", hint)
 
     def _belongs(self, name: str) -> str:
         owners = [f"`{block}`" for block, t in self.types.items() if name in t.model_fields]
@@ -273,10 +274,10 @@ class _Stages:
 def _elsewhere(name: str, entry: Entry) -> str:
     """Where a key of the whole spec is written instead."""
     if entry.key.source.path is not None or not entry.key.source.name.startswith("--"):
-        return f"`{name}` is said of the whole network, at the top of a spec"
+        return f"`{name}` is a key of the network: write it at the top of the spec"
     if name == "input":
         return "use `--input 3,224,224`"
-    return f"`--with` is for attributes of stages; say `{name}` in a spec that extends this one"
+    return f"`--with` sets only stage attributes; set `{name}` in a spec that extends this one"
 
 
 def _count(number: int, noun: str) -> str:

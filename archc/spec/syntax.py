@@ -11,11 +11,11 @@ import yaml
 from archc.spec.diagnostics import Diagnostic, Note, Place, Source
 from archc.text import quote
 
-DIRECTIVES = "the one line with `%` that a spec may have is `%YAML 1.2`"
+DIRECTIVES = "the only line with `%` allowed is `%YAML 1.2`"
 
 _SPACED = "a key is written `key: value`, with a space after the `:`"
-_ALIKE = "indent the keys of one mapping alike"
-_QUOTES = "put the whole text between quotes"
+_ALIKE = "indent all keys of a mapping equally"
+_QUOTES = "put all of the text in quotes"
 
 _COLON = re.compile(r":(\s|$)")
 _LIST_ENTRY = re.compile(r"\s*-(\s|$)")
@@ -82,13 +82,13 @@ def _start(message: str, hint: str | None = None) -> Callable[[_Stumble], Diagno
 def _second_colon(stumble: _Stumble) -> Diagnostic:
     """A `:` where no key can be: in a text, after a line without one, or indented too far."""
     if _COLON.search(stumble.before):
-        hint = "put text that holds `: ` between quotes"
+        hint = "put text that contains `: ` in quotes"
         return Diagnostic(stumble.here, "a second `:` is not expected here", hint)
     above = stumble.above()
     if above is not None and not _LIST_ENTRY.match(_line(above)):
         if not _COLON.search(_line(above)):
-            return Diagnostic(above, "this line has no `: ` behind its key", _SPACED)
-        message = "this key does not fit: the line above has its value already"
+            return Diagnostic(above, "this line has no `: ` after its key", _SPACED)
+        message = "this key is misplaced: the line above already has a value"
         return Diagnostic(_indented(stumble.here), message, _ALIKE)
     return Diagnostic(stumble.here, "a `:` is not expected here", f"{_QUOTES}, if it is one")
 
@@ -99,15 +99,15 @@ def _unexpected(around: str) -> Callable[[_Stumble], Diagnostic]:
     def rule(stumble: _Stumble) -> Diagnostic:
         rest = _line(stumble.here)[stumble.here.column - 1 :]
         if stumble.character in tuple("]}"):
-            message = f"nothing before this {quote(stumble.character)} opens what it closes"
+            message = f"this {quote(stumble.character)} closes nothing that was opened"
             return Diagnostic(stumble.here, message)
         if stumble.before.strip():
-            message = "this does not belong behind the value before it"
-            return Diagnostic(stumble.here, message, f"{_QUOTES}, and close every quote")
+            message = "this cannot follow the value before it"
+            return Diagnostic(stumble.here, message, f"{_QUOTES}, and close all quotes")
         if _COLON.match(rest):
             return Diagnostic(stumble.here, "a key is missing before this `:`")
-        hint = "indent the entries of one list alike" if _LIST_ENTRY.match(rest) else _ALIKE
-        return Diagnostic(stumble.here, f"this does not fit the {around} around it", hint)
+        hint = "indent all entries of a list equally" if _LIST_ENTRY.match(rest) else _ALIKE
+        return Diagnostic(stumble.here, f"this does not match the {around} around it", hint)
 
     return rule
 
@@ -118,7 +118,7 @@ def _unclosed(what: str, end: str) -> Callable[[_Stumble], Diagnostic]:
     def rule(stumble: _Stumble) -> Diagnostic:
         here, start = stumble.here, stumble.start or stumble.here
         if stumble.at_end:
-            return Diagnostic(start, f"this {what} is never closed with `{end}`")
+            return Diagnostic(start, f"this {what} is not closed with `{end}`")
         if re.fullmatch(r"\s*[\w.-]+", stumble.before):
             here = _indented(here)  # the next key of the mapping around it
         note = Note(start, f"the {what} begins here")
@@ -130,7 +130,7 @@ def _unclosed(what: str, end: str) -> Callable[[_Stumble], Diagnostic]:
 def _outside(stumble: _Stumble) -> Diagnostic:
     above = stumble.above()
     if above is not None and _line(above).startswith("..."):
-        return Diagnostic(stumble.here, "the `...` above has ended the spec")
+        return Diagnostic(stumble.here, "the `...` above ended the spec")
     return Diagnostic(stumble.here, "this does not belong to the mapping above it", _ALIKE)
 
 
@@ -143,9 +143,9 @@ def _missing_value(stumble: _Stumble) -> Diagnostic:
 
 def _bad_character(stumble: _Stumble) -> Diagnostic:
     if stumble.character == "\t" and stumble.before.strip():
-        return Diagnostic(stumble.here, "a tab cannot separate: use a space")
+        return Diagnostic(stumble.here, "use a space here, not a tab")
     if stumble.character == "\t":
-        return Diagnostic(stumble.here, "a tab cannot indent: use spaces")
+        return Diagnostic(stumble.here, "indent with spaces, not tabs")
     name = "a backquote" if stumble.character == "`" else quote(stumble.character)
     return Diagnostic(stumble.here, f"a value cannot begin with {name}", _QUOTES)
 
@@ -166,14 +166,14 @@ _IN_PYTHON = [
 """What PyYAML's parser in Python says, where it has other words than libyaml for the same."""
 
 _RULES: list[tuple[str, Callable[[_Stumble], Diagnostic]]] = [
-    ("found a tab character", _here("a tab cannot indent: use spaces")),
+    ("found a tab character", _here("indent with spaces, not tabs")),
     ("cannot start any token", _bad_character),
-    ("could not find expected ':'", _start("this line has no `: ` behind its key", _SPACED)),
+    ("could not find expected ':'", _start("this line has no `: ` after its key", _SPACED)),
     ("mapping values are not allowed", _second_colon),
     ("mapping keys are not allowed", _here("a `? ` is not expected here", _QUOTES)),
     (
         "block sequence entries are not allowed",
-        _here("a list cannot begin here", "begin it on a line of its own, or write it as [a, b]"),
+        _here("a list cannot begin here", "start it on its own line, or write it as [a, b]"),
     ),
     (_EXPECTED_KEY, _unexpected("keys")),
     (_EXPECTED_ENTRY, _unexpected("list")),
@@ -181,21 +181,21 @@ _RULES: list[tuple[str, Callable[[_Stumble], Diagnostic]]] = [
     ("did not find expected ',' or '}'", _unclosed("mapping", "}")),
     ("did not find expected node content", _missing_value),
     ("did not find expected <document start>", _outside),
-    ("found unexpected ':'", _here("a space is missing behind this `:`", _SPACED)),
-    ("found unexpected end of stream", _start("this quote is never closed")),
-    ("found unexpected document indicator", _start("this quote is never closed")),
+    ("found unexpected ':'", _here("a space is missing after this `:`", _SPACED)),
+    ("found unexpected end of stream", _start("this quote is not closed")),
+    ("found unexpected document indicator", _start("this quote is not closed")),
     (
         "found unknown escape character",
         _here(
-            "there is no such escape in a double-quoted text",
+            "this is not a valid escape in double quotes",
             "write a backslash as `\\\\`, or use single quotes",
         ),
     ),
     ("expected hexdecimal number", _here("this escape needs hexadecimal digits")),
-    ("invalid Unicode character escape", _here("this escape names no character")),
+    ("invalid Unicode character escape", _here("this escape is not a character")),
     (
         "while scanning a block scalar",
-        _here("nothing stands behind `|` or `>` but `-`, `+` and a digit"),
+        _here("only `-`, `+` and a digit can follow `|` or `>`"),
     ),
     ("directive", _here(DIRECTIVES)),
     ("YAML document", _here(DIRECTIVES)),

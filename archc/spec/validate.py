@@ -105,7 +105,7 @@ def unknown(
     elif meant := nearest(name, words):
         hint = f"did you mean `{meant}`?"
     else:
-        hint = f"choose among {listing(words, 'and')}" if words else None
+        hint = f"choose from {listing(words, 'and')}" if words else None
     findings.error(place, f"{what} {quote(name)}", hint)
     return {meant} if meant else set()
 
@@ -175,15 +175,15 @@ def _number_advice(value: Value, schema: Mapping[str, Any]) -> str | None:
         unquoted = value.text is None and data in [str(one) for one in numbers]
         return f"write {data} without quotes" if unquoted else None
     if isinstance(data, tuple) and len(data) == 2 and data[0].text == data[1].text:
-        return f"one number stands for both sides: write {data[0].text}" if data[0].text else None
+        return f"give one number for both sides: write {data[0].text}" if data[0].text else None
     if not isinstance(data, str):
         return None
     if value.text is None and re.fullmatch(r"[-+]?[0-9.]+", data):
         return f"write {data} without quotes"
     if square := re.fullmatch(r"([1-9][0-9]*) ?x ?\1", data):
-        return f"one number stands for both sides: write {square[1]}"
+        return f"give one number for both sides: write {square[1]}"
     if re.fullmatch(r"[-+]?(0[xob]?[0-9A-Fa-f_]+|[0-9][0-9_,']*)", data):
-        return "integers are decimal, without leading zeros or separators"
+        return "write integers in decimal, without leading zeros or separators"
     return None
 
 
@@ -216,7 +216,7 @@ def _text_advice(value: Value, schema: Mapping[str, Any]) -> str | None:
     if not value.text or isinstance(value.data, str):
         return None
     fits = re.search(str(schema.get("pattern", "")), value.text)
-    return f'write it between quotes: "{value.text}"' if fits else None
+    return f'put it in quotes: "{value.text}"' if fits else None
 
 
 def _list_advice(value: Value, schema: Mapping[str, Any]) -> str | None:
@@ -246,7 +246,7 @@ def _complain(
         return
     hint = advice(value, schema)
     if isinstance(value.data, tuple) and issubclass(model, StageAttributes):
-        hint = "only `with` takes a list, of one value per stage"
+        hint = "only `with` takes a list of one value per stage"
     findings.error(
         value.place, f"{what} must be {expectation(schema)}, not {describe(value)}", hint
     )

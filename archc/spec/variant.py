@@ -49,7 +49,8 @@ def variant(name: str, parent: str, path: Path) -> str:
     notes = [
         "# the spec to start from: a path relative to this file, or a shipped name (archc list)",
         "# letters, digits, _ . - ; figures show the title, if you give one",
-        "# stage attributes, one value for all stages or one per stage; null leaves one alone",
+        "# stage attributes, one value for all stages or one per stage; null leaves a stage "
+        "unchanged",
     ]
     width = max(map(len, lines))
     rows = [f"{line:<{width}}  {note}" for line, note in zip(lines, notes, strict=False)]
@@ -90,7 +91,7 @@ def reference(parent: str, path: Path) -> str:
         relative.encode()
     except UnicodeEncodeError:
         source = Source(quote_name(parent), path=parent)
-        fail(source.start(), "no spec can extend this file: its name is not UTF-8", "rename it")
+        fail(source.start(), "a spec cannot extend this file: its name is not UTF-8", "rename it")
     return _word(relative) if relative.replace("/", "").isalnum() else quoted(relative)
 
 

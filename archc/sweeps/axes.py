@@ -91,7 +91,7 @@ def parse_axes(texts: Iterable[str], spec: Spec) -> tuple[Axis, ...]:
             if axis.attribute == other.attribute and (
                 None in (axis.stage, other.stage) or axis.stage == other.stage
             ):
-                message = f"`{axis.name}` is varied already, by `--vary {other.place.source.text}`"
+                message = f"`{axis.name}` is already varied by `--vary {other.place.source.text}`"
                 findings.error(axis.place, message)
         axes.append(axis)
     findings.check()
@@ -142,15 +142,15 @@ def _segments(source: Source, text: str, column: int, findings: Findings) -> Ite
         elif span := _RANGE.fullmatch(item):
             yield from _range(span, item, place, findings)
         elif ".." in item:
-            message = f"{quote(item)} is no range"
+            message = f"{quote(item)} is not a range"
             findings.error(place, message, "a range is FIRST..LAST or FIRST..LAST:STEP")
         elif re.fullmatch(rf"x{_NUMBER}", item):
             yield _Words((Factor(Fraction(item[1:])),))
         else:
             data = scalar(item, place, findings).data
             if data is None:
-                message = f"{quote(item)} leaves a stage alone: it is no value"
-                findings.error(place, message, "x1 stands for the spec's own number")
+                message = f"{quote(item)} leaves a stage unchanged and is not a value"
+                findings.error(place, message, "x1 is the spec's own value")
             elif isinstance(data, (str, int, float)):
                 yield _Words((data,))
 
@@ -159,16 +159,18 @@ def _range(span: re.Match[str], item: str, place: Place, findings: Findings) -> 
     first, last = Fraction(span["first"]), Fraction(span["last"])
     step = Fraction(span["step"] or 1)
     if step == 0:
-        findings.error(place, f"the range {quote(item)} has a step of 0", "a step is above 0")
+        findings.error(
+            place, f"the range {quote(item)} has a step of 0", "the step must be above 0"
+        )
     elif last < first:
         times = span["times"]
         hint = f"write {times}{span['last']}..{times}{span['first']}"
-        findings.error(place, f"the range {quote(item)} is empty: it runs backwards", hint)
+        findings.error(place, f"the range {quote(item)} is empty: it ends before it begins", hint)
     elif span["times"]:
         yield _Steps(first, step, int((last - first) / step) + 1, Factor)
     elif first.denominator * last.denominator * step.denominator != 1:
-        hint = f"multiples of what the spec says are written x{span['first']}..x{span['last']}"
-        findings.error(place, f"the range {quote(item)} is not of whole numbers", hint)
+        hint = f"write multiples of the spec's value as x{span['first']}..x{span['last']}"
+        findings.error(place, f"the range {quote(item)} is not a range of integers", hint)
     else:
         yield _Steps(first, step, int((last - first) / step) + 1, int)
 

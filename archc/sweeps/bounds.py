@@ -70,14 +70,14 @@ def _parse(option: str, texts: Iterable[str], findings: Findings) -> dict[str, F
         form_ = r"([0-9]{1,18}(?:\.[0-9]{1,18})?(?:[eE][0-9]{1,2})?) ?([kKMGBTP]?)"
         number = re.fullmatch(form_, amount)
         if name not in METRICS:
-            message = f"`{option}` knows {listing(METRICS, 'and')}, not {quote(name)}"
+            message = f"`{option}` takes {listing(METRICS)}, not {quote(name)}"
             findings.error(Place(source, 1, form.start(1) + 1), message, _meant(name))
         elif number is None:
             place = Place(source, 1, form.start(2) + 1)
-            message = f"{quote(amount)} is no number" if amount else "a number is missing"
+            message = f"{quote(amount)} is not a number" if amount else "a number is missing"
             findings.error(place, message, "for example 4G, 2.5M or 4000000000")
         elif name in bounds:
-            findings.error(source.start(), f"`{option}` bounds `{name}` twice")
+            findings.error(source.start(), f"`{option}` limits `{name}` twice")
         else:
             bounds[name] = Fraction(number[1]) * 10 ** _SUFFIXES[number[2]]
     return bounds

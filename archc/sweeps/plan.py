@@ -232,7 +232,7 @@ class Plan:
             if isinstance(choice, Factor):
                 before = getattr(own, name, None)
                 if not isinstance(before, int) or isinstance(before, bool):
-                    return f"`{name}` of stage {index + 1} is no number to multiply"
+                    return f"`{name}` of stage {index + 1} is not a number and cannot be multiplied"
                 changed[name] = choice.of(before)
         values = {name: getattr(own, name) for name in type(own).model_fields}
         try:
@@ -338,7 +338,7 @@ def _complaint(spec: Spec, index: int, changed: Mapping[str, object]) -> str:
     for name in changed:
         if name not in model.model_fields:
             block = spec.stages[index].model.block
-            return f"stage {index + 1}: `{name}` means nothing to `{block}` stages"
+            return f"stage {index + 1}: `{block}` stages have no attribute `{name}`"
     findings = Findings()
     entries = {name: locate_with(name, data)[1] for name, data in changed.items()}
     own = spec.stages[index].attributes

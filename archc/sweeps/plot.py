@@ -71,7 +71,7 @@ def plot(points: Points, format: str) -> bytes:
             linewidth=1.2 if len(marked) < 60 else 0.7,
             marker="o",
             markersize=4.5 if len(marked) < 60 else 1.5,
-            label="Pareto front: most parameters for their multiply-adds",
+            label="Pareto front: the most parameters for their multiply-adds",
         )
         if points.base is not None:
             params, multiply_adds = points.base

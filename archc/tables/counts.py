@@ -82,8 +82,8 @@ def all_parts(specs: Sequence[str], counts: Sequence[Count]) -> Table:
 def silences(specs: Sequence[str], counts: Iterable[Count]) -> list[str]:
     """What counters say nothing about, a line each."""
     return [
-        f"{spec}: {one.tool} says nothing about "
-        f"{_ops(one.not_counted)}: not in its {CONVENTIONS[one.convention].unit}"
+        f"{spec}: {one.tool} has no rule for "
+        f"{_ops(one.not_counted)}, which its total leaves out: {CONVENTIONS[one.convention].unit}"
         for spec, one in zip(specs, counts, strict=True)
         if one.not_counted
     ]
@@ -105,7 +105,7 @@ def explained(one: Explanation) -> Table:
         rows.append((c.convention, *(more or None for more in adds.values()), c.flops))
     title = (
         f"{one.name}: {exactly(one.multiply_adds)} multiply-adds (one {shape(one.input)} image), "
-        "and what others add"
+        "and what other tools add"
     )
     return Table(columns, tuple(rows), title)
 
@@ -123,7 +123,7 @@ def notes(found: Sequence[Explanation]) -> list[str]:
         for one in found:
             if missing := one.conventions[index].not_counted:
                 where = f" of {one.name}" if len(found) > 1 else ""
-                lines.append(f"{'':<{width}}  says nothing about {_ops(missing)}{where}")
+                lines.append(f"{'':<{width}}  has no rule for {_ops(missing)}{where}")
     return lines
 
 

@@ -25,7 +25,7 @@ def totals(one: Comparison, a: str, b: str) -> Table:
         Column("difference", "difference", _more),
         Column("b / a", "ratio", lambda ratio: f"{ratio:.3f}"),
     )
-    renamed = f", {counted(one.renamed, 'op')} named otherwise" if one.renamed else ""
+    renamed = f", {counted(one.renamed, 'op')} renamed" if one.renamed else ""
     title = f"{a} and {b}: " + ("the same graph" if one.same else f"different{renamed}")
     return Table(columns, rows, title)
 
@@ -95,8 +95,8 @@ def _totals(a: Totals, b: Totals) -> Iterator[tuple[str, int, int]]:
         ("params", "parameters"),
         ("multiply_adds", "multiply-adds"),
         ("weights", "weights, bytes"),
-        ("inference", "inference: most activations, bytes"),
-        ("training", "training: activations kept, bytes"),
+        ("inference", "inference: peak activations, bytes"),
+        ("training", "training: activations saved, bytes"),
     ):
         yield what, getattr(a, name), getattr(b, name)
 

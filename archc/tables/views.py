@@ -26,8 +26,8 @@ def memory_by_layer(one: Memory) -> Table:
     columns = (
         *_LAYER,
         Column("output bytes", "output", exactly),
-        Column("alive in inference", "alive", exactly),
-        Column("kept for training", "kept", exactly),
+        Column("live at inference", "alive", exactly),
+        Column("saved for training", "kept", exactly),
     )
     return Table(columns, rows, _memory_title(one))
 
@@ -63,12 +63,12 @@ def _needs(one: Memory) -> list[tuple[str, int]]:
     return [
         *((f"parameters, {dtype}", size) for dtype, size in one.params.items()),
         *((f"buffers, {dtype}", size) for dtype, size in one.buffers.items()),
-        (f"inference: images and activations, most at {one.inference_at}", one.inference),
-        ("training: images and activations kept", one.training),
+        (f"inference: peak of images and activations, at {one.inference_at}", one.inference),
+        ("training: images and activations saved", one.training),
         ("training: gradients of parameters", one.gradients),
         *((f"optimizer: {name}", size) for name, size in one.optimizer.items()),
-        ("inference in all", held + one.inference),
-        *((f"training in all, {name}", step + size) for name, size in one.optimizer.items()),
+        ("inference, total", held + one.inference),
+        *((f"training, total, {name}", step + size) for name, size in one.optimizer.items()),
     ]
 
 
@@ -144,7 +144,7 @@ def roofline(one: Roofline) -> Table:
     title = (
         f"{one.name} on {one.device.title} ({one.device.operations / 1e12:g} TFLOPS, "
         f"{one.device.bandwidth / 1e9:g} GB/s): at least {_microseconds(one.seconds)} µs for "
-        f"{_images(one.batch, one.input)}, {percent(one.compute_bound)} of it bound by compute"
+        f"{_images(one.batch, one.input)}, {percent(one.compute_bound)} of it compute-bound"
     )
     return Table((*_LAYER, *_BOUND, Column("of all", "share", percent)), rows, title)
 

@@ -77,12 +77,12 @@ def newest(folder: Path, tell: Callable[[str], None]) -> Saved | None:
             damaged.append(f"the checkpoint of iteration {iteration:,} is damaged ({error})")
             continue
         for words in damaged:
-            tell(f"{words}; going on from iteration {iteration:,}")
+            tell(f"{words}; continuing from iteration {iteration:,}")
         return saved
     if damaged:
         raise TrainingError(
-            f"{str(folder)!r} has no whole checkpoint: " + "; ".join(damaged),
-            "a run that begins anew needs another folder",
+            f"{str(folder)!r} has no intact checkpoint: " + "; ".join(damaged),
+            "start a new run in another folder",
         )
     return None
 
@@ -116,23 +116,23 @@ def _read(path: Path) -> Saved:
         told = json.loads(path.read_text())
         check = told.pop("check")
         if check != _digest(told):
-            raise _Damaged(f"{path.name} is not as it was written")
+            raise _Damaged(f"{path.name} was changed after it was written")
         tensors = [_tensors(path.parent / name, sha) for name, sha in told["sha256"].items()]
         return Saved(told["iteration"], tensors[0], tensors[1], told["state"])
     except OSError as error:
         raise _Damaged(f"{path.name}: {reason(error)}") from None
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
-        raise _Damaged(f"{path.name} is not as it was written") from None
+        raise _Damaged(f"{path.name} was changed after it was written") from None
 
 
 def _tensors(path: Path, sha256: str) -> Mapping[str, Tensor]:
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise _Damaged(f"{path.name} is not as it was written")
+        raise _Damaged(f"{path.name} was changed after it was written")
     try:
         return read_checkpoint(path).tensors
     except WeightsError:
-        raise _Damaged(f"{path.name} is not as it was written") from None
+        raise _Damaged(f"{path.name} was changed after it was written") from None
 
 
 def _digest(told: Mapping[str, Any]) -> str:

@@ -19,10 +19,10 @@ _RECORD = 1 + 3 * SIDE * SIDE
 _TRAINING = [f"data_batch_{number}.bin" for number in range(1, 6)]
 _TEST = ["test_batch.bin"]
 _ELSEWHERE = {
-    "cifar-10-batches-py": "it holds the Python version, which is pickled",
-    "data_batch_1": "it holds the Python version, which is pickled",
+    "cifar-10-batches-py": "it holds the Python version, which consists of pickles",
+    "data_batch_1": "it holds the Python version, which consists of pickles",
     "cifar-10-binary.tar.gz": "unpack cifar-10-binary.tar.gz first",
-    "batches.meta.mat": "it holds the Matlab version",
+    "batches.meta.mat": "it holds the MATLAB version",
 }
 _CIFAR100 = (
     "train.bin",
@@ -42,8 +42,8 @@ class Cifar10:
         recipe, folder = source.recipe, _folder(source.directory)
         if source.classes != CLASSES:
             raise DataError(
-                f"the network tells {source.classes:,} classes apart; CIFAR-10 has {CLASSES}",
-                "write `classes: 10` in its spec, and a bare `linear` at the end of its head",
+                f"the network has {source.classes:,} classes; CIFAR-10 has {CLASSES}",
+                "set `classes: 10` in the spec and end its head with a bare `linear`",
             )
         self._source = source
         self._pad = recipe.augmentation.pad or 0
@@ -88,8 +88,9 @@ class Cifar10:
         """Views of this process's test images, and labels."""
         if crops > 1 and self._free == (0, 0):
             raise DataError(
-                "ten crops of an image that is as large as the network's input are the same",
-                "the recipe's `augmentation: {pad: 4}` is what they are cropped from",
+                "the ten crops are all equal for images as large as the network's input",
+                "set `augmentation: {pad: 4}` in the recipe, so that they are cropped from padded "
+                "images",
             )
         views = corners(self._free, crops)
         share, device = self._source.share, self._labels.device
@@ -145,8 +146,8 @@ def _folder(directory: Path) -> Path:
         found = next((why for name, why in _ELSEWHERE.items() if (directory / name).exists()), None)
         because = f"; {found}" if found else ""
         raise DataError(
-            f"{str(directory)!r} does not hold CIFAR-10's binary version{because}",
-            "that is data_batch_1.bin to data_batch_5.bin and test_batch.bin",
+            f"{str(directory)!r} does not hold the binary version of CIFAR-10{because}",
+            "it consists of data_batch_1.bin to data_batch_5.bin and test_batch.bin",
         )
     return directory
 
@@ -157,7 +158,7 @@ def _free(size: tuple[int, int], pad: int) -> tuple[int, int]:
     if min(height, width) < 0:
         raise DataError(
             f"the network takes images of {size[0]}x{size[1]}; CIFAR-10's are {SIDE}x{SIDE}",
-            "write `input: [3, 32, 32]` in its spec, or give --input 3,32,32",
+            "set `input: [3, 32, 32]` in the spec, or use --input 3,32,32",
         )
     return height, width
 
@@ -174,14 +175,14 @@ def _read_file(path: Path) -> tuple[Tensor, Tensor]:
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
-        raise DataError(f"there is no {str(path)!r}", "CIFAR-10 has 6 files of images") from None
+        raise DataError(f"there is no {str(path)!r}", "CIFAR-10 has six image files") from None
     except OSError as error:
         raise DataError(f"{str(path)!r} cannot be read: {reason(error)}") from None
     if len(raw) != _RECORD * RECORDS:
         short = "short" if len(raw) < _RECORD * RECORDS else "too long"
         raise DataError(
             f"{str(path)!r} is {short}: it has {len(raw):,} bytes, not {_RECORD * RECORDS:,}",
-            "download CIFAR-10's binary version again",
+            "download the binary version of CIFAR-10 again",
         )
     records = torch.frombuffer(bytearray(raw), dtype=torch.uint8).view(RECORDS, _RECORD)
     labels = records[:, 0].long()
@@ -200,7 +201,7 @@ def _mean(images: Tensor, of: str | tuple[float, ...]) -> Tensor:
     if isinstance(of, tuple):
         return torch.tensor(of)
     if not len(images):
-        raise DataError("no training image is left: `held_out` keeps all of them")
+        raise DataError("`held_out` leaves no image to train on")
     total = torch.zeros(SIDE, SIDE, 3, dtype=torch.float64)
     for part in torch.split(images, 10_000):
         total += part.sum(0, dtype=torch.float64)

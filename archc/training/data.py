@@ -77,7 +77,7 @@ def open_data(source: ImageSource, mean: Tensor | None = None) -> Data:
     Raises `DataError` for what is missing or not whole.
     """
     if not source.directory.is_dir():
-        what = "is no folder" if source.directory.exists() else "there is no such folder"
+        what = "is not a folder" if source.directory.exists() else "there is no such folder"
         raise DataError(f"--data {str(source.directory)!r}: {what}")
     if source.recipe.header.data == "cifar10":
         from archc.training.cifar10 import Cifar10
@@ -101,7 +101,7 @@ def size_and_classes(network: Network) -> tuple[tuple[int, int], int]:
     if len(shape) != 1:
         put_out = "x".join(map(str, shape))
         raise DataError(
-            f"{network.name} puts out {put_out} numbers for an image, not one for each class",
+            f"{network.name} has {put_out} outputs per image instead of one per class",
             "end its head with `global_avg_pool` and `linear`",
         )
     return (height, width), shape[0]

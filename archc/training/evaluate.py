@@ -35,7 +35,8 @@ def subject_of_run(folder: Path, weights: Path | None = None) -> Subject:
     chosen, mean = weights or run.trained_weights(), run.read_mean()
     if mean is None:
         raise TrainingError(
-            f"{str(run.pixel_mean)!r} is damaged or missing", "archc train --resume takes it anew"
+            f"{str(run.pixel_mean)!r} is damaged or missing",
+            "`archc train --resume` computes it again",
         )
     return Subject(run.network(), chosen, run.recipe(), mean)
 

@@ -205,8 +205,8 @@ def _of_living_workers(loader: DataLoader[Any]) -> Iterator[Any]:
         if "DataLoader worker" not in str(error):
             raise
         raise DataError(
-            "a process that decodes images was ended, perhaps for want of memory",
-            "fewer --workers need less; --resume goes on",
+            "a process that decodes images died, perhaps for lack of memory",
+            "use fewer --workers, and --resume to continue",
             of_one_process=True,
         ) from None
 
@@ -230,10 +230,12 @@ def _open(path: str) -> Any:
                 if image.mode.startswith("I;16"):
                     return image.convert("I").point(lambda level: level * (1 / 256)).convert("RGB")
                 if image.mode in ("I", "F"):
-                    return _Broken(path, "it has 32 bits a pixel, of which no number is white")
+                    return _Broken(
+                        path, "it has 32 bits per channel, which have no fixed white level"
+                    )
                 return image.convert("RGB")
     except OSError as error:
-        return _Broken(path, "this is no image" if "identify" in str(error) else reason(error))
+        return _Broken(path, "this is not an image" if "identify" in str(error) else reason(error))
     except (ValueError, SyntaxError, Image.DecompressionBombError) as error:
         return _Broken(path, str(error))
 
@@ -274,7 +276,7 @@ def _classes(folder: Path, count: int | None = None) -> list[str]:
         found = sorted(entry.name for entry in inside if entry.is_dir())
     except FileNotFoundError:
         raise DataError(
-            f"there is no folder {str(folder)!r}",
+            f"there is not a folder {str(folder)!r}",
             "a directory of images has train/CLASS/... and val/CLASS/...",
         ) from None
     except OSError as error:
@@ -283,16 +285,18 @@ def _classes(folder: Path, count: int | None = None) -> list[str]:
         raise DataError(f"{str(folder)!r} has no class folders")
     if count is not None and len(found) != count:
         raise DataError(
-            f"the network tells {count:,} classes apart; {str(folder)!r} has {len(found):,}",
-            "write how many there are as `classes` in its spec",
+            f"the network has {count:,} classes; {str(folder)!r} has {len(found):,}",
+            "set `classes` in the spec to the number of folders",
         )
     return found
 
 
 def _check_same(training: list[str], tested: list[str], val: Path) -> None:
     for name in sorted(set(training) ^ set(tested)):
-        where = f"is not in {str(val)!r}" if name in training else f"is in {str(val)!r} alone"
-        raise DataError(f"the class folder {name!r} {where}", "both have the same class folders")
+        where = f"is not in {str(val)!r}" if name in training else f"is only in {str(val)!r}"
+        raise DataError(
+            f"the class folder {name!r} {where}", "both must have the same class folders"
+        )
 
 
 def _files(folder: Path, classes: list[str], limit: int | None) -> _Files:
@@ -331,7 +335,7 @@ def _check_sizes(recipe: Recipe, size: tuple[int, int], tested: int) -> None:
     smallest = min((recipe.augmentation.resize or _default_sides(size))[0], tested)
     if smallest < max(size):
         raise DataError(
-            f"the recipe resizes images to {smallest} pixels, which the network's input of "
-            f"{size[0]}x{size[1]} does not fit into",
-            "`resize` in the recipe's `augmentation` and `testing` says to how many",
+            f"the recipe resizes images to {smallest} pixels, smaller than the network's input of "
+            f"{size[0]}x{size[1]}",
+            "set `resize` under `augmentation` and `testing` in the recipe",
         )

@@ -196,8 +196,8 @@ class Loop:
     def run(self) -> None:
         """Train to the recipe's end, saving on the way; raises `Interrupted` having saved.
 
-        Raises `TrainingError` where the loss is no number any more, `OutputError` where something
-        cannot be written; checkpoints stay as they are.
+        Raises `TrainingError` if the loss is no longer finite, `OutputError` if something cannot be
+        written; checkpoints stay as they are.
         """
         try:
             self._test_if_due()
@@ -256,7 +256,7 @@ class Loop:
         self._observe(self._last)
 
     def _averages(self, sums: Tensor, images: int) -> tuple[float, float]:
-        """The mean loss and the error in percent; raises `TrainingError` if it is no number."""
+        """The mean loss and the error in percent; raises `TrainingError` if it is not a number."""
         loss, wrong = sums.tolist()
         if not math.isfinite(loss):
             self._fail_for_numbers("the loss is not finite")
@@ -269,7 +269,7 @@ class Loop:
         saved = f"the checkpoint of iteration {kept:,} is kept" if kept else "nothing was saved yet"
         raise TrainingError(
             f"{what} at iteration {self.iteration:,}, with a learning rate of {self._rate():g}",
-            f"a smaller learning rate, or a warm-up, may help; {saved}",
+            f"try a smaller learning rate or a warm-up; {saved}",
         )
 
     def _test_if_due(self) -> None:

@@ -95,8 +95,8 @@ def _rows(path: Path) -> list[tuple[Row | None, Collection[Diagnostic]]]:
         raise TrainingError(f"{str(path)!r} cannot be read: {reason(error)}") from None
     source = Source(quote_name(str(path)), text, str(path), kind="file of metrics")
     if text and source.lines[0] + "\n" != HEADING:
-        what = f"{str(path)!r} is no file of metrics: its first line is another"
-        raise TrainingError(what, "move it away; training goes on without it")
+        what = f"{str(path)!r} is not a metrics file: its first line differs"
+        raise TrainingError(what, "move it away; training continues without it")
     lines = [(number, line.split(",")) for number, line in enumerate(source.lines[1:-1], 2)]
     return [
         _row(cells, Place(source, number, 1))

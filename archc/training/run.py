@@ -132,7 +132,7 @@ class Run:
         """
         found = self.weights if self.weights.is_file() else newest_weights(self.checkpoints)
         if found is None:
-            raise TrainingError(f"{str(self.folder)!r} has no whole checkpoint yet")
+            raise TrainingError(f"{str(self.folder)!r} has no intact checkpoint yet")
         return found
 
     def network(self) -> Network:
@@ -149,8 +149,8 @@ def open_run(folder: Path) -> Run:
     run = Run(folder)
     note_input(run.record)
     if not run.is_begun():
-        why = "has no run.json" if folder.is_dir() else "is no folder"
-        raise TrainingError(f"{str(folder)!r} is no run: it {why}")
+        why = "has no run.json" if folder.is_dir() else "is not a folder"
+        raise TrainingError(f"{str(folder)!r} is not a run folder: it {why}")
     return run
 
 
@@ -176,15 +176,15 @@ def check_same(run: Run, spec: Spec, recipe: Recipe, seed: int | None) -> int:
     record = _read(run)
     if record.spec_sha256 != spec.digest:
         raise TrainingError(
-            f"{str(run.folder)!r} holds a run of another spec, `{record.spec}`", _ELSEWHERE
+            f"{str(run.folder)!r} holds a run of a different spec, `{record.spec}`", _ELSEWHERE
         )
     if record.recipe_sha256 != recipe.digest:
         raise TrainingError(
-            f"{str(run.folder)!r} holds a run of another recipe: {_difference(run, recipe)}",
+            f"{str(run.folder)!r} holds a run of a different recipe: {_difference(run, recipe)}",
             _ELSEWHERE,
         )
     if seed is not None and seed != record.seed:
-        raise TrainingError(f"{str(run.folder)!r} was begun with the seed {record.seed}")
+        raise TrainingError(f"{str(run.folder)!r} was started with seed {record.seed}")
     return record.seed
 
 
@@ -212,7 +212,7 @@ def go_on(
     files, record = _files(run, spec, recipe, mean), _read(run)
     if hashlib.sha256(files[run.pixel_mean]).hexdigest() != record.pixel_mean_sha256:
         raise TrainingError(
-            f"{str(run.folder)!r} was begun with other images: their mean is another"
+            f"{str(run.folder)!r} was started with different images: their mean differs"
         )
     if run.metrics.is_file():
         cut(run.metrics, iteration)
@@ -246,14 +246,14 @@ def check_new(run: Run) -> None:
     except OSError as error:
         raise OutputError(run.folder, reason(error)) from None
     if run.is_begun():
-        raise TrainingError(f"{str(run.folder)!r} holds a run already", "--resume goes on with it")
+        raise TrainingError(f"{str(run.folder)!r} already holds a run", "--resume continues it")
     for name in _FILES:
         note_output(run.folder / name)
     foreign = [name for name in found if name not in _FILES and not name.startswith(".")]
     if run.checkpoints.name in foreign:
         raise TrainingError(
             f"{str(run.folder)!r} holds a run whose run.json is missing",
-            "its weights are in checkpoints/; a new run needs another folder, --out",
+            "its weights are in checkpoints/; use --out for a new run",
         )
     if foreign:
         what = f"{str(run.folder)!r} is not empty: it holds {foreign[0]!r}"
@@ -277,10 +277,14 @@ def alone(run: Run, say: Callable[[str], None]) -> Iterator[None]:
             is_free = try_lock(descriptor)
         except LockUnavailableError as error:
             is_free = True
-            say(f"note: {str(run.folder)!r} cannot be locked ({error}); train once at a time in it")
+            say(
+                f"note: {str(run.folder)!r} cannot be locked ({error}); run only one training in "
+                "it at a time"
+            )
         if not is_free:
             raise TrainingError(
-                f"another process is training in {str(run.folder)!r}", "wait for it, or end it"
+                f"another process is already training in {str(run.folder)!r}",
+                "wait for it or stop it",
             )
         try:
             yield
@@ -308,7 +312,7 @@ def _open_lock(path: Path) -> int:
 
 def _read(run: Run) -> _Record:
     damaged = TrainingError(
-        f"{str(run.record)!r} is damaged", "the weights in checkpoints/ do not need it"
+        f"{str(run.record)!r} is damaged", "the weights in checkpoints/ can be used without it"
     )
     try:
         record = _Record.model_validate_json(run.record.read_bytes())

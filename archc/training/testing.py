@@ -65,7 +65,7 @@ def _sums(logits: Tensor, labels: Tensor) -> Tensor:
     """
     chances = logits.log_softmax(-1).logsumexp(1) - log(logits.shape[1])
     own = chances.gather(1, labels[:, None])
-    # Of equal chances the first class counts, as for argmax; what is no number is wrong.
+    # Of equal chances the first class counts, as for argmax; what is not a number is wrong.
     first = chances.argsort(dim=-1, descending=True, stable=True)[:, :5]
     hits = (first == labels[:, None]) & own.isfinite()
     loss = 0.0 - own.double().sum()  # not -0

@@ -187,13 +187,13 @@ def _check_launch(options: TrainOptions) -> None:
         machines = int(started) // int(here) if here.isdigit() and int(here) else 1
         nodes = f" --nodes {machines}" if machines > 1 else ""
         raise TrainingError(
-            f"{started} processes have been started together, for {world} devices",
+            f"{started} processes were started for {world} devices",
             f"give --devices {here}{nodes}",
         )
     known = ("WORLD_SIZE", "MASTER_ADDR", "SLURM_NTASKS")
     if options.nodes > 1 and not any(name in os.environ for name in known):
         raise TrainingError(
-            f"for {options.nodes} machines, each has to be told of the others",
+            f"for {options.nodes} machines, start the processes with torchrun",
             f"torchrun --nnodes {options.nodes} --nproc_per_node {options.devices} "
             "--rdzv_backend c10d --rdzv_endpoint HOST:PORT -m archc train ...",
         )
@@ -203,8 +203,8 @@ def _check_batch(recipe: Recipe, options: TrainOptions) -> None:
     world, batch = options.devices * options.nodes, recipe.header.batch
     if batch % world:
         raise TrainingError(
-            f"a batch of {batch:,} images cannot be shared by {world} devices alike",
-            "the recipe's `batch` is for all devices together",
+            f"a batch of {batch:,} images cannot be split evenly over {world} devices",
+            "`batch` in the recipe counts the images on all devices",
         )
 
 
@@ -222,7 +222,7 @@ def _fabric(options: TrainOptions) -> Iterator[Fabric]:
     if kind == "cuda":
         find_device(f"cuda:{options.devices - 1}")
     if options.precision not in PRECISIONS:
-        raise TrainingError(f"there is no precision `{options.precision}`")
+        raise TrainingError(f"unknown precision `{options.precision}`")
     several = options.devices * options.nodes > 1
     cudnn: Any = torch.backends.cudnn
     before = torch.get_float32_matmul_precision(), cudnn.allow_tf32, cudnn.benchmark
@@ -259,8 +259,8 @@ def _quiet_unless_first(fabric: Fabric) -> Iterator[None]:
         if fabric.world_size == 1 or not any(word in str(error).lower() for word in broken):
             raise
         raise TrainingError(
-            "another of the processes that train together has ended",
-            "if it said why, mend that; --resume goes on",
+            "another training process has died",
+            "fix what it reported, then continue with --resume",
         ) from None
     except (TrainingError, OutputError, DeviceError) as error:
         if fabric.global_rank and not getattr(error, "of_one_process", False):
@@ -286,7 +286,7 @@ def _signals(say: Callable[[str], None]) -> Iterator[Asked]:
                 return  # a terminal that is closed sends two
             raise KeyboardInterrupt
         asked.signal = number
-        say("stopping, once this iteration is saved; a second Ctrl-C does not wait")
+        say("stopping after this iteration is saved; press Ctrl-C again to stop now")
 
     numbers = [signal.SIGINT, signal.SIGTERM]
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
@@ -312,7 +312,7 @@ def _plan(order: _Order, fabric: Fabric, observer: Observer) -> _Plan:
         seed = runs.check_same(run, order.spec, order.recipe, options.seed)
         saved, mean = newest(run.checkpoints, observer.said), run.read_mean()
         if mean is None:
-            observer.said(f"{run.pixel_mean.name} is damaged or missing; it is taken anew")
+            observer.said(f"{run.pixel_mean.name} is damaged or missing and will be computed again")
         runs.tidy(run)
         has_weights = (
             saved is not None
@@ -342,7 +342,7 @@ def _has_weights(run: Run, saved: Saved, observer: Observer) -> bool:
         for key, tensor in saved.weights.items()
     ):
         return True
-    observer.said(f"{run.weights.name} is damaged; it is written anew from the checkpoint")
+    observer.said(f"{run.weights.name} is damaged and is rewritten from the checkpoint")
     return False
 
 
@@ -370,8 +370,9 @@ def _run(loop: Loop) -> None:
         if "more than 1 value per channel" not in str(error):
             raise
         raise TrainingError(
-            "a batch norm needs more than one value a channel: the batch of a device is too small",
-            "a larger `batch`, or fewer devices",
+            "a batch norm needs more than one value per channel: the batch on each device is too "
+            "small",
+            "use a larger `batch` or fewer devices",
         ) from None
 
 

@@ -62,7 +62,7 @@ class Options:
     def __post_init__(self) -> None:
         """Raises ValueError for less than two images, and for another backend."""
         if type(self.batch) is not int or self.batch < 2:
-            raise ValueError(f"`batch` must be a whole number, 2 or more, not {self.batch!r}")
+            raise ValueError(f"`batch` must be an integer of at least 2, not {self.batch!r}")
         if self.backend not in BACKENDS:
             words = f"`backend` must be one of {', '.join(BACKENDS)}, not {self.backend!r}"
             raise ValueError(words)
@@ -156,7 +156,7 @@ def _rows(
     try:
         on_meta = copy.deepcopy(module).to("meta")
     except Exception as error:
-        yield text.fails(error, otherwise="what it makes cannot be copied: ")
+        yield text.fails(error, otherwise="its module cannot be copied: ")
         return
     yield Row.of(CHECKS[0], text.summary(module), check_modes(module))
     yield check_parameters(network, module)
@@ -187,7 +187,7 @@ def _images(batch: int, input_shape: Shape) -> Tensor:
 
 
 def _changes(settings: Sequence[str]) -> str:
-    return f"it changes torch's {listing(settings, 'and')}"
+    return f"it changes torch's global {listing(settings, 'and')}"
 
 
 @dataclass(frozen=True)

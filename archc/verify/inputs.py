@@ -87,7 +87,7 @@ def _with_gradients(
     for key, parameter in module.named_parameters():
         if not parameter.requires_grad:
             layer, _, name = key.rpartition(".")
-            yield Fault(layer, f"`{name}` takes no gradient in eval mode")
+            yield Fault(layer, f"`{name}` has no gradient in eval mode")
 
 
 @torch.no_grad()
@@ -111,7 +111,7 @@ def _in_bfloat16(module: nn.Module, images: Tensor) -> Iterator[Fault]:
             yield Fault(trail.end, fault_of(error))
             return
     if output.dtype != torch.bfloat16:
-        yield Fault("", f"puts out {output.dtype}".replace("torch.", ""))
+        yield Fault("", f"returns {output.dtype}".replace("torch.", ""))
 
 
 @torch.no_grad()

@@ -44,15 +44,15 @@ def _set_autocast(enabled: tuple[bool, ...]) -> None:
 
 
 _SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
-    "default type": (torch.get_default_dtype, torch.set_default_dtype),
+    "default dtype": (torch.get_default_dtype, torch.set_default_dtype),
     "number of threads": (torch.get_num_threads, torch.set_num_threads),
-    "precision of matrix products": (_precisions, _set_precisions),
+    "matmul precision": (_precisions, _set_precisions),
     "autocast": (lambda: tuple(map(torch.is_autocast_enabled, AUTOCAST)), _set_autocast),
-    "search for anomalies": (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),
+    "anomaly detection": (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),
     "determinism": (torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode),
     "use of oneDNN": (torch._C._get_mkldnn_enabled, torch._C._set_mkldnn_enabled),
     "use of cuDNN": (torch._C._get_cudnn_enabled, torch._C._set_cudnn_enabled),
-    "trials of cuDNN": (torch._C._get_cudnn_benchmark, torch._C._set_cudnn_benchmark),
+    "cuDNN benchmark mode": (torch._C._get_cudnn_benchmark, torch._C._set_cudnn_benchmark),
 }
 """How each is read, and how set."""
 

@@ -98,7 +98,7 @@ def check_state(network: Network, module: nn.Module) -> Row:
     found = {key: tuple(one.shape) for key, one in state.items() if isinstance(one, Tensor)}
     faults = list(_compare_state(network.state, found)) or list(_compare_types(state))
     faults += [
-        Fault(key.rpartition(".")[0], f"`{key.rpartition('.')[2]}` is no tensor")
+        Fault(key.rpartition(".")[0], f"`{key.rpartition('.')[2]}` is not a tensor")
         for key in state
         if key not in found
     ]
@@ -118,7 +118,7 @@ def _compare_state(expected: Mapping[str, Shape], found: Mapping[str, Shape]) ->
 
 
 def _compare_types(state: Mapping[str, object]) -> Iterator[Fault]:
-    """Tensors that are not of torch's default type; counters are of their own."""
+    """Tensors that are not of torch's default dtype; counters are of their own."""
     for key, tensor in state.items():
         layer, _, name = key.rpartition(".")
         if isinstance(tensor, Tensor) and name != OPTIONAL:
@@ -143,9 +143,9 @@ def check_initial_values(network: Network, module: nn.Module, twin: nn.Module) -
             tensor, other = (one[f"{node.id}.{name}"] for one in (state, others))
             words = _starts_otherwise(node.op, name, tensor)
             if not words and tensor.data_ptr() == other.data_ptr():
-                words = "as the same tensor in every instance"
+                words = "as one tensor shared by every instance"
             if not words and _is_drawn(node.op, name) and torch.equal(tensor, other):
-                words = "with the same numbers in every instance"
+                words = "with the same values in every instance"
             if words:
                 faults.append(Fault(node.id, f"`{name}` starts {words}"))
     return Row.of("initial values", counted(len(state), "tensor"), faults)
@@ -185,7 +185,7 @@ def _drawn_otherwise(tensor: Tensor, deviation: float, kurtosis: float) -> str:
     errors that a distribution's kurtosis gives."""
     values = tensor.detach().double().flatten()
     if len(values) > 1 and (values == values[0]).all():
-        return f"with nothing but {float(values[0]):.2g}"
+        return f"with only {float(values[0]):.2g}"
     error = deviation / math.sqrt(len(values))
     mean, found = float(values.mean()), float(values.square().mean().sqrt())
     if not abs(mean) <= SIGMAS * error:
@@ -221,9 +221,9 @@ def _compare_shapes(network: Network, seen: Observation) -> Iterator[Fault]:
         if follows or found is not None:
             wrong.add(node.id)
         if found is not None and not follows:
-            yield Fault(node.id, f"puts out {shape(found)}, not {shape(node.output_shape)}")
+            yield Fault(node.id, f"has output {shape(found)}, not {shape(node.output_shape)}")
         elif found is None and seen.error is None and has_to_be_a_module(node):
-            yield Fault(node.id, "there is no such module, or it is not called")
+            yield Fault(node.id, "the module is missing or is never called")
 
 
 def has_to_be_a_module(node: Node) -> bool:

@@ -119,7 +119,7 @@ class Subject:
         buffers = dict(self.module.named_buffers())
         faults = changed(self.module, state)
         if not buffers and not faults:
-            return Row.of("running statistics", "there are none")
+            return Row.of("running statistics", "the network has none")
         return _bit_for_bit("running statistics", counted(len(buffers), "buffer"), faults)
 
     def _gradients(self, output: Tensor, expected: Tensor, state: State, images: Tensor) -> Row:
@@ -136,7 +136,9 @@ class Subject:
         number, faults = compare_gradients(network, module, state, GRADIENTS)
         if not faults and (words := gradients_differ(images.grad, of_images, GRADIENTS)):
             faults.append(Fault("", f"the images' gradient {words}"))
-        return Row.of("gradients", number if network.params else "nothing is learned", faults)
+        return Row.of(
+            "gradients", number if network.params else "the network has no parameters", faults
+        )
 
     @torch.no_grad()
     def check_inference(self) -> Row:
@@ -234,7 +236,7 @@ class Subject:
         """The deploy form with folded weights, in float64."""
         found = foldings(self.network)
         if not found.count:
-            return Row.of("deploy form", "no norm to fold")
+            return Row.of("deploy form", "the network has no norm to fold")
         folded = instance(self.network.name, emit(deploy_form(self.network)))
         folded = folded.double().to(self.images.device).eval()
         folded.load_state_dict(fold_weights(self.network, in_double(self.state())))

@@ -35,7 +35,7 @@ LEAST = 1e-30
 """What differences are divided by where all values are 0, as behind a last relu."""
 
 CUT = "no gradient flows through it"
-MISSING = "no op puts out its value"
+MISSING = "nothing in the module computes its value"
 
 
 def follow(
@@ -62,12 +62,12 @@ def follow(
         watch.handed_on(network.logits)
     faults = watch.culprits(at_the_end=True)
     if not faults and difference:
-        faults = [Fault("", f"returns another value than {network.logits}: {difference}")]
+        faults = [Fault("", f"does not return the value of {network.logits}: {difference}")]
     if not faults and not torch.equal(own, images):
         faults = [Fault("", "overwrites the images it is given")]
     if torch.is_grad_enabled() is not gradients:
         torch.set_grad_enabled(gradients)
-        faults.append(Fault("", "turns gradients off, or on, for good"))
+        faults.append(Fault("", "turns gradients on or off permanently"))
     return output, faults
 
 
@@ -85,14 +85,14 @@ def check_predict(
         yield Fault(network.output, f"`predict` fails: {fault_of(error)}")
         return
     if difference := differs(found, expected[network.output].detach()):
-        yield Fault(network.output, f"`predict` returns another value: {difference}")
+        yield Fault(network.output, f"`predict` returns a different value: {difference}")
     if not torch.equal(own, images):
         yield Fault(network.output, "`predict` overwrites the images it is given")
     if module.training is not mode:
-        yield Fault(network.output, "`predict` leaves the module in another mode")
+        yield Fault(network.output, "`predict` changes the module's mode")
     if torch.is_grad_enabled() is not gradients:
         torch.set_grad_enabled(gradients)
-        yield Fault(network.output, "`predict` turns gradients off, or on, for good")
+        yield Fault(network.output, "`predict` turns gradients on or off permanently")
 
 
 def differs(found: object, expected: Tensor) -> str:
@@ -121,7 +121,7 @@ def changed(module: nn.Module, state: Values) -> Collection[Fault]:
     for key, found in [*module.named_parameters(), *module.named_buffers()]:
         layer, _, name = key.rpartition(".")
         expected = state.get(key)
-        difference = "the graph has none" if key in kept else ""
+        difference = "the graph has no such value" if key in kept else ""
         if expected is not None:
             difference = differs(found.detach(), expected.detach())
         if difference:
@@ -281,7 +281,7 @@ class _Watch(TorchFunctionMode):
                 (source,) = node.inputs
                 found = next(iter([*args, *named.values()]), None)
                 if difference := differs(found, self.expected[source]):
-                    self.wrong[path] = f"reads another value than {source}: {difference}"
+                    self.wrong[path] = f"does not read the value of {source}: {difference}"
                 else:
                     self.handed_on(source)
             if isinstance(node.op, Dropout):
@@ -294,7 +294,7 @@ class _Watch(TorchFunctionMode):
             if not self._serves_another(path):
                 difference = differs(output, self.expected[path])
                 if difference and path not in self.wrong:
-                    self.wrong[path] = f"puts out another value: {difference}"
+                    self.wrong[path] = f"has a different output: {difference}"
                 self.called[path] += 1
                 if not difference:
                     self.handed_on(path)

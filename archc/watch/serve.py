@@ -94,9 +94,9 @@ def listening(port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
-            raise WatchError(f"port {port} is in use: --port 0 takes one that is free") from None
+            raise WatchError(f"port {port} is in use; --port 0 takes a free one") from None
         if error.errno == errno.EACCES:
-            raise WatchError(f"port {port} is not for everybody: take one above 1023") from None
+            raise WatchError(f"port {port} needs root privileges; use one above 1023") from None
         raise WatchError(f"port {port} cannot be used: {error.strerror}") from None
     return listener
 
@@ -321,5 +321,9 @@ class Guard:
         known = headers.get("host", "").lower() in self.hosts and (
             origin is None or origin in self.origins
         )
-        app = self.app if known else PlainTextResponse("this page is for its own machine", 403)
+        app = (
+            self.app
+            if known
+            else PlainTextResponse("this page is only for the machine it runs on", 403)
+        )
         await app(scope, receive, with_headers)  # type: ignore[arg-type]

@@ -27,7 +27,7 @@ class Shortage:
             return False
         now = time.monotonic()
         if now - self._last >= QUIET:
-            self._tell("too many files are open: the page waits until some are closed")
+            self._tell("too many open files: the page waits until some are closed")
         self._last = now
         return True
 

@@ -83,9 +83,9 @@ def _check_end(stream: BinaryIO, archive: zipfile.ZipFile, size: int) -> None:
     locator, last = stream.read(20), stream.read(22)
     records = 76 if locator.startswith(b"PK\x06\x07") else 0  # zip64's
     if archive.comment or not last.startswith(b"PK\x05\x06"):
-        raise DamagedArchiveError("something follows the list of parts")
+        raise DamagedArchiveError("there is data after the list of parts")
     if records and int.from_bytes(locator[8:16], "little") != size - 22 - records:
-        raise DamagedArchiveError("the list of parts is not where it is said to be")
+        raise DamagedArchiveError("the list of parts is not where the archive says")
 
 
 def check_parts(archive: zipfile.ZipFile) -> None:
@@ -123,4 +123,4 @@ def _check_pickles(archive: zipfile.ZipFile) -> None:
         with archive.open(known) as stream:
             scan = Scan(stream.read())
         if scan.follow() and any(b"data/" + key not in names for key in scan.storages):
-            raise DamagedArchiveError("a tensor's numbers are missing")
+            raise DamagedArchiveError("the data of a tensor is missing")

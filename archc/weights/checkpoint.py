@@ -54,9 +54,9 @@ class Checkpoint:
     about: Mapping[str, str] = field(default_factory=dict)
 
 
-DAMAGED = "is no whole PyTorch checkpoint: truncated or damaged"
-TOO_LARGE = "needs more memory than there is: too large, or damaged"
-SAVE_HINT = "save the state dict alone: torch.save(model.state_dict(), FILE), or as safetensors"
+DAMAGED = "is a truncated or damaged PyTorch checkpoint"
+TOO_LARGE = "needs more memory than is available: it is too large or damaged"
+SAVE_HINT = "save only the state dict: torch.save(model.state_dict(), FILE), or use safetensors"
 
 MAX_HEADER = 2**22
 """The longest header of a safetensors file: that of 20,000 tensors has 2 MB."""
@@ -102,7 +102,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         if stat.S_ISDIR(mode):
             raise WeightsError(file, "is a folder, not a checkpoint")
         if not stat.S_ISREG(mode):
-            raise WeightsError(file, "is no regular file", "write it to one first")
+            raise WeightsError(file, "is not a regular file", "write it to one first")
         with open(file, "rb") as stream:
             head = stream.read(128)
     except (OSError, ValueError) as error:
@@ -135,12 +135,12 @@ def _read_safetensors(file: str) -> Checkpoint:
     require_safetensors()
     from safetensors import SafetensorError, safe_open
 
-    damaged = "is no whole safetensors file: truncated or damaged"
+    damaged = "is a truncated or damaged safetensors file"
     try:
         with open(file, "rb") as stream:
             size = int.from_bytes(stream.read(8), "little")
             if MAX_HEADER < size < os.fstat(stream.fileno()).st_size:
-                what = f"has a header of {size:,} bytes, which no checkpoint needs"
+                what = f"has a header of {size:,} bytes, far more than a checkpoint needs"
                 raise WeightsError(file, what, SAVE_HINT)
         with safe_open(file, framework="pt") as opened:
             keys = opened.keys()
@@ -190,7 +190,7 @@ def _check_cost(file: str, check: Callable[[str, BinaryIO], None]) -> None:
         what = f"holds more than tensors: loading it would call `{error}`; nothing was executed"
         raise WeightsError(file, what, SAVE_HINT) from error
     except (ArchiveLimitError, PickleLimitError) as error:
-        raise WeightsError(file, f"{error}, which no checkpoint needs", SAVE_HINT) from error
+        raise WeightsError(file, f"{error}, far more than a checkpoint needs", SAVE_HINT) from error
     except Exception as error:  # zipfile raises half a dozen types
         raise WeightsError(file, TOO_LARGE if lacks_memory(error) else DAMAGED) from error
 
@@ -275,7 +275,7 @@ def _why_none(loaded: Mapping[Any, object]) -> str:
                 kind = f"a Python `{type(value).__name__}`"
                 return f"holds no state dict: `{quote_name(str(key))}` is {kind}, not a tensor"
             if any(tensors) and not isinstance(key, str):
-                return f"holds no state dict: the key `{quote_name(str(key))}` is no text"
+                return f"holds no state dict: the key `{quote_name(str(key))}` is not text"
     return "holds no state dict"
 
 
@@ -294,7 +294,7 @@ def _check_keys(file: str, keys: Collection[str]) -> None:
     for key in keys:
         if len(key) > MAX_KEY or key.count(".") > MAX_KEY_PARTS:
             what = f"has a key of {len(key):,} characters and {key.count('.') + 1:,} parts"
-            raise WeightsError(file, f"{what}, which no network needs")
+            raise WeightsError(file, f"{what}, more than any network needs")
 
 
 def _tensors(file: str, state: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -304,5 +304,5 @@ def _tensors(file: str, state: Mapping[str, Any]) -> dict[str, Tensor]:
     for key, tensor in state.items():
         other = tensor.is_nested or tensor.is_quantized or tensor.is_meta
         if other or tensor.layout != torch.strided:
-            raise WeightsError(file, f"`{quote_name(key)}` is no dense tensor of plain numbers")
+            raise WeightsError(file, f"`{quote_name(key)}` is not a dense tensor of plain numbers")
     return {key: tensor.detach() for key, tensor in state.items()}

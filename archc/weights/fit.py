@@ -59,7 +59,7 @@ class Fit:
             words = [f"{first} {tensors} {fault}", *(f"{count} {what}" for count, what in others)]
         if self.prefixes:
             prefixes = listing([f"`{quote_name(prefix)}`" for prefix in self.prefixes], "and")
-            words.append(f"{prefixes} left out of their names")
+            words.append(f"{prefixes} removed from their names")
         return ", ".join(words)
 
     def by_block(self) -> dict[str, list[str]]:

@@ -64,5 +64,7 @@ def _fold(
     for name, tensor in (("weight", weight), ("bias", bias)):
         if not (tensor.abs() <= torch.finfo(dtype).max).all():
             kind = str(dtype).removeprefix("torch.")
-            raise FoldError(f"`{conv}.{name}`, folded, has values that are no finite {kind}")
+            raise FoldError(
+                f"`{conv}.{name}`, when folded, has values that are not finite in {kind}"
+            )
     return {"weight": weight.to(dtype), "bias": bias.to(dtype)}

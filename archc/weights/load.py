@@ -107,7 +107,7 @@ def deploy_weights(network: Network, checkpoint: Checkpoint) -> dict[str, Tensor
 def weights_to_load(
     network: Network, checkpoint: Checkpoint, *, deploy: bool = False
 ) -> dict[str, Tensor]:
-    """The weights of a network, or of its deploy form, for a module of torch's default type.
+    """The weights of a network, or of its deploy form, for a module of torch's default dtype.
 
     Raises what `weights_of` and `deploy_weights` do, and `WeightsError` for numbers beyond that
     type, which would become infinite.
@@ -120,7 +120,7 @@ def weights_to_load(
         if not tensor.is_floating_point() or tensor.dtype == dtype:
             continue
         if not tensor.to(dtype).isfinite().all():
-            what = f"`{key}` holds values that are too large for {dtype}".replace("torch.", "")
+            what = f"`{key}` has values that are too large for {dtype}".replace("torch.", "")
             raise WeightsError(checkpoint.file, what)
     return weights
 
@@ -146,7 +146,7 @@ def _labelled(block: str, faults: list[str]) -> Iterator[tuple[str, str]]:
 def _hint(network: Network, checkpoint: Checkpoint) -> str | None:
     """What the checkpoint does fit, if archc knows."""
     if _fits(deploy_form(network), checkpoint):
-        return "it fits the network's deploy form: `--deploy`, where a command has it"
+        return "it fits the network's deploy form: use `--deploy` if the command has it"
     from archc.compile import compile_spec
     from archc.spec import load_spec
     from archc.spec.files import shipped_names

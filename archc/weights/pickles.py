@@ -139,7 +139,7 @@ class Scan:
             elif value is _LONG:
                 longs += 1
             if self._cost > MAX_COST:
-                raise PickleLimitError("holds a pickle that would take very long to load")
+                raise PickleLimitError("holds a pickle that would take too long to load")
         self._cost += longs**2
         return longs
 

@@ -1051,7 +1051,7 @@ def test_a_font_that_is_missing_or_damaged_is_told(
         monkeypatch.undo()
         font.font_data.cache_clear()
     state = "missing" if content is None else "damaged"
-    assert str(caught.value) == f"archc's own font {str(path)!r} is {state}: install archc anew"
+    assert str(caught.value) == f"archc's own font {str(path)!r} is {state}; reinstall archc"
 
 
 def test_no_pixels_at_all_are_refused() -> None:

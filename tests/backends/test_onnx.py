@@ -366,7 +366,7 @@ def _raise_runtime_error(_: torch.Tensor) -> None:
 
 @pytest.mark.parametrize("batch", [0, True, 2.5, "3"])
 def test_a_wrong_batch_is_refused(batch: Any) -> None:
-    message = f"`batch` must be a whole number, 1 or more, not {batch!r}"
+    message = f"`batch` must be an integer of at least 1, not {batch!r}"
     with pytest.raises(ValueError, match=re.escape(message)):
         archc.export("cifar10/resnet20", batch=batch)
 
@@ -402,7 +402,7 @@ def test_an_exported_program_may_have_a_fixed_batch_size() -> None:
 
 @pytest.mark.parametrize("around", ["float64", "bfloat16", "meta"])
 def test_files_are_of_float32_whatever_is_usual(around: str) -> None:
-    """Whatever torch's default type and device are."""
+    """Whatever torch's default dtype and device are."""
     network = network_of("option A")
     usual = torch.get_default_dtype()
     try:

@@ -200,7 +200,7 @@ def test_options_that_cannot_be_measured_are_refused(options: dict[str, Any]) ->
 def test_what_cannot_be_trained_is_told() -> None:
     train = BenchOptions(train=True, batches=(1,))
     for data, message in (
-        ({"head": ["flatten"]}, "x has nothing to learn: it is not for training"),
+        ({"head": ["flatten"]}, "x has no parameters to train"),
         (
             {"stem": [{"conv": {"width": 4, "kernel": 3, "stride": 4}}]},
             "x: bn1 would normalise over a single value while training: "
@@ -232,14 +232,14 @@ def test_a_missing_compiler_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(torch, "compile", lambda *_, **__: fails)
     with pytest.raises(
-        RunError, match=r"^torch\.compile fails: there is no C\+\+ compiler, which "
+        RunError, match=r"^torch\.compile failed: there is no C\+\+ compiler, which "
     ):
         rows(replace(QUICK, compile=True))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_device_that_is_not_there_is_told() -> None:
-    with pytest.raises(DeviceError, match="there is no CUDA device: "):
+    with pytest.raises(DeviceError, match="no CUDA device is available: "):
         bench([network_of("vgg")], BenchOptions(device="cuda"))
     with pytest.raises(DeviceError, match="there is no kind of device `gpu`: cpu and cuda are"):
         bench([network_of("vgg")], BenchOptions(device="gpu"))
@@ -291,7 +291,7 @@ def test_rows_that_were_measured_are_not_lost(
     specs = ("cifar10/resnet20", "--input", "3,8,8", "--batch", "1", "--batch", "2", "--batch", "4")
     options = ("--seconds", "0.1", "--format", format_, "-o", str(file))
     result = CliRunner().invoke(cli, ["bench", *specs, *options], standalone_mode=False)
-    message = "resnet20, batch 4: there is not enough memory to run it on `cpu`"
+    message = "resnet20, batch 4: not enough memory on `cpu`"
     assert str(result.exception) == message
     assert not file.exists()
     if format_ == "json":

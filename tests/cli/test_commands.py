@@ -159,7 +159,7 @@ def test_standard_input_is_read_once(command: str, spec: Path) -> None:
 def test_new_extends_no_standard_input_and_may_print(tmp_path: Path) -> None:
     result = archc("new", "net", "--from", "-", cwd=tmp_path, stdin="name: x\n")
     assert result.returncode == 2
-    assert "nothing can extend standard input" in result.stderr
+    assert "a file cannot extend standard input" in result.stderr
     result = archc("new", "net", "--from", "imagenet/resnet50", "-o", "-", cwd=tmp_path)
     assert result.stdout.splitlines()[1].startswith("extends: imagenet/resnet50 ")
     assert result.stderr == ""
@@ -242,13 +242,13 @@ def test_new_writes_a_variant_that_compiles_and_overwrites_nothing(tmp_path: Pat
     assert [line.split(":")[0] for line in lines] == ["extends", "name", "with"]
     assert result.stdout == ""
     assert result.stderr == (
-        "archc: wrote resnet65.yaml\nhint: edit it, then `archc count resnet65.yaml`\n"
+        "archc: wrote resnet65.yaml\nhint: edit it, then run `archc count resnet65.yaml`\n"
     )
     assert archc("check", "resnet65.yaml", cwd=tmp_path).returncode == 0
     result = archc("new", "resnet65", "--from", "imagenet/resnet50", cwd=tmp_path)
     assert result.returncode == 1
     assert result.stderr == (
-        "archc: error: 'resnet65.yaml' is there already\nhint: `--force` overwrites it\n"
+        "archc: error: 'resnet65.yaml' already exists\nhint: `--force` overwrites it\n"
     )
     assert archc("new", "9net", "--from", "imagenet/resnet50", cwd=tmp_path).returncode == 1
 

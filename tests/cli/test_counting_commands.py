@@ -91,7 +91,8 @@ def test_a_convention_names_its_tool_and_what_it_does_not_count(tmp_path: Path) 
     )
     result = archc("count", "odd.yaml", "--convention", "pycls", cwd=tmp_path)
     assert result.stderr == (
-        "archc: odd.yaml: pycls 5719de6 says nothing about 1 avg_pool2d op: not in its flops\n"
+        "archc: odd.yaml: pycls 5719de6 has no rule for 1 avg_pool2d op, which its total leaves "
+        "out: flops\n"
     )
     assert result.returncode == 0
     (record,) = record_of(
@@ -220,7 +221,7 @@ def test_a_sweep_shows_the_best_within_the_bounds(tmp_path: Path) -> None:
         "archc: wrote rows.csv\n"
         "archc: wrote plot.svg\n"
         f"archc: wrote {first} and 1 more\n"
-        f"hint: `archc count {first}` counts it\n"
+        f"hint: `archc count {first}` to count it\n"
     )
     assert len((tmp_path / "rows.csv").read_text().splitlines()) == 6
     assert (tmp_path / "plot.svg").read_text().startswith("<?xml")
@@ -257,12 +258,12 @@ def test_written_json_is_as_its_schema_says(tmp_path: Path) -> None:
             1,
             "archc: error: this is a sweep of 1,000,000,000,000 variants (10,000 of depth x 10,000 "
             "of width x 10,000 of stride), more than 1,000,000\n"
-            "hint: narrow it, or allow more with `--limit`\n",
+            "hint: narrow it, or raise `--limit`\n",
         ),
         (
             ("--vary", "depth=8..2"),
             1,
-            "--vary:1:7: error: the range `8..2` is empty: it runs backwards\n  depth=8..2\n"
+            "--vary:1:7: error: the range `8..2` is empty: it ends before it begins\n  depth=8..2\n"
             "        ^\nhint: write 2..8\n",
         ),
         (
@@ -274,7 +275,7 @@ def test_written_json_is_as_its_schema_says(tmp_path: Path) -> None:
         (
             ("--vary", "depth=2", "--min", "params=many"),
             1,
-            "--min:1:8: error: `many` is no number\n  params=many\n         ^\n"
+            "--min:1:8: error: `many` is not a number\n  params=many\n         ^\n"
             "hint: for example 4G, 2.5M or 4000000000\n",
         ),
         (
@@ -413,7 +414,7 @@ def test_specs_are_not_overwritten_unless_asked(tmp_path: Path) -> None:
     result = archc(*command, cwd=tmp_path)
     assert result.returncode == 1
     assert result.stderr.splitlines()[1:] == [
-        "archc: error: 'd/resnet20-depth_2.yaml' is there already, and is another",
+        "archc: error: 'd/resnet20-depth_2.yaml' already exists and differs",
         "hint: `--force` overwrites it",
     ]
     assert path.read_text() == "mine"

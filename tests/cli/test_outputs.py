@@ -149,7 +149,7 @@ def test_other_spellings_of_a_path_are_the_same_file(home: Path, output: str) ->
     for spec in ("tiny.yaml", str(home / "tiny.yaml")):
         assert "cannot write " in told(run("show", spec, "-o", output))
     assert Path("tiny.yaml").read_text() == TINY
-    words = "archc: error: cannot write 'tiny.yaml': the command reads this file"
+    words = "archc: error: cannot write 'tiny.yaml': this command also reads it"
     assert told(run("show", "tiny.yaml", "-o", "tiny.yaml")) == words
 
 
@@ -172,7 +172,7 @@ def test_a_run_takes_no_spec_that_is_no_run_s_own(home: Path) -> None:
     Path("mine/spec.yaml").write_text(TINY)
     with guarded_inputs():
         note_input("mine/spec.yaml")
-        with pytest.raises(OutputError, match="the command reads this file"):
+        with pytest.raises(OutputError, match="this command also reads it"):
             check_new(Run(Path("mine")))
 
 
@@ -305,7 +305,7 @@ def test_a_quiet_diff_writes_its_file(home: Path) -> None:
 def test_new_takes_a_name_or_a_path(home: Path, argument: str, name: str, file: str) -> None:
     assert run("new", argument, "--from", "tiny.yaml").stderr.splitlines() == [
         f"archc: wrote {file}",
-        f"hint: edit it, then `archc count {file}`",
+        f"hint: edit it, then run `archc count {file}`",
     ]
     assert f"\nname: {name} " in Path(file).read_text()
     assert run("check", file).return_value == 0

@@ -281,7 +281,7 @@ def test_diagnostics_are_coloured_where_it_is_forced(broken: Path, command: list
 def test_other_errors_are_coloured(broken: Path) -> None:
     text = stderr_of(broken, "new", "x", "--from", "imagenet/vgg19", FORCE_COLOR="1")
     assert text == (
-        "\x1b[31m\x1b[1marchc: error:\x1b[0m 'x.yaml' is there already\n"
+        "\x1b[31m\x1b[1marchc: error:\x1b[0m 'x.yaml' already exists\n"
         "\x1b[36m\x1b[1mhint:\x1b[0m `--force` overwrites it\n"
     )
 

@@ -79,7 +79,7 @@ def test_curves_of_what_is_no_run(home: Path) -> None:
     done = archc("curves", "images", "-o", "c.svg", cwd=home)
     assert (done.returncode, done.stderr) == (
         1,
-        "archc: error: 'images' is no run: it has no run.json\n",
+        "archc: error: 'images' is not a run folder: run.json is missing\n",
     )
     assert archc("curves", "runs/tiny-cifar10", "-o", "c.gif", cwd=home).returncode == 2
 
@@ -89,7 +89,7 @@ def test_a_run_is_not_overwritten(home: Path) -> None:
     done = archc("train", "tiny.yaml", *options, cwd=home)
     assert (done.returncode, done.stderr) == (
         1,
-        "archc: error: 'runs/tiny-cifar10' holds a run already\nhint: --resume goes on with it\n",
+        "archc: error: 'runs/tiny-cifar10' already holds a run\nhint: --resume continues it\n",
     )
     done = archc("train", "tiny.yaml", *options, "--resume", cwd=home)
     assert done.stdout.startswith("runs/tiny-cifar10: 100 iterations, test error")
@@ -105,17 +105,17 @@ def test_a_run_is_not_overwritten(home: Path) -> None:
         (
             ("imagenet/resnet18", "--recipe", "cifar10", "--data", "images"),
             "archc: error: the network tells 1,000 classes apart; CIFAR-10 has 10\n"
-            "hint: write `classes: 10` in its spec, and a bare `linear` at the end of its head\n",
+            "hint: set `classes: 10` in the spec and end its head with a bare `linear`\n",
         ),
         (
             ("tiny.yaml", "--recipe", "imagenet", "--data", "images"),
-            "archc: error: there is no folder 'images/train'\n"
+            "archc: error: there is not a folder 'images/train'\n"
             "hint: a directory of images has train/CLASS/... and val/CLASS/...\n",
         ),
         (
             ("tiny.yaml", "--recipe", "cifar10", "--data", "images", "--devices", "3"),
             "archc: error: a batch of 128 images cannot be shared by 3 devices alike\n"
-            "hint: the recipe's `batch` is for all devices together\n",
+            "hint: `batch` in the recipe counts the images on all devices\n",
         ),
         (
             ("tiny.yaml", "--recipe", "cifar10", "--data", "images", "--input", "1,32,32"),

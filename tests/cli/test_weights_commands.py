@@ -91,7 +91,7 @@ def test_weights_that_were_folded_already_are_told(folder: Path) -> None:
     run(folder, "fold", "tiny.yaml", "tiny.pth", "-o", "once.safetensors")
     result = run(folder, "fold", "tiny.yaml", "once.safetensors", "-o", "twice.safetensors")
     fits = "archc: once.safetensors: all 14 tensors fit\n"
-    told = f"{fits}archc: the weights were folded already\n"
+    told = f"{fits}archc: the weights are already folded\n"
     assert result.stderr == f"{told}archc: wrote twice.safetensors\n"
     command = ["--weights", "once.safetensors", "--deploy", "-o", "tiny.onnx", "-q"]
     assert run(folder, "export", "tiny.yaml", *command).stderr == told
@@ -113,7 +113,7 @@ def test_weights_beyond_float32_are_folded_but_not_loaded(folder: Path) -> None:
     state["fc.bias"][0] = 1e39
     save_file(state, folder / "huge.safetensors")
     message = (
-        "archc: error: huge.safetensors: `fc.bias` holds values that are too large for float32\n"
+        "archc: error: huge.safetensors: `fc.bias` has values that are too large for float32\n"
     )
     for command in (
         ["export", "tiny.yaml", "--weights", "huge.safetensors", "-o", "tiny.onnx"],
@@ -149,12 +149,12 @@ def test_fold_says_which_norms_stay_and_that_there_are_none(folder: Path) -> Non
     (folder / "pre.yaml").write_text(text)
     assert run(folder, "emit", "pre.yaml", "--deploy", "-o", "pre.py").stderr == (
         "archc: 2 batch norms are folded into convolutions; "
-        "3 stand elsewhere and stay: layer1.0.bn1, layer2.0.bn1, bn\n"
+        "3 do not follow a convolution and stay: layer1.0.bn1, layer2.0.bn1, bn\n"
         "archc: wrote pre.py\n"
     )
     (folder / "none.yaml").write_text(SPEC + "norm: none\n")
     result = run(folder, "emit", "none.yaml", "--deploy", "-o", "none.py")
-    told = "archc: there is no batch norm to fold\narchc: wrote none.py\n"
+    told = "archc: the network has no batch norm to fold\narchc: wrote none.py\n"
     assert (result.returncode, result.stderr) == (0, told)
 
 
@@ -174,7 +174,7 @@ def test_export_writes_an_onnx_file_of_trained_weights(folder: Path) -> None:
 
 def test_export_writes_a_program_of_fresh_weights_and_says_so(folder: Path) -> None:
     result = run(folder, "export", "tiny.yaml", "--batch", "2", "-o", "tiny.PT2")
-    fresh = "archc: the weights are freshly initialised; --weights gives others\n"
+    fresh = "archc: the weights are random; use --weights for trained ones\n"
     told = f"{fresh}archc: wrote tiny.PT2\n"
     assert (result.returncode, result.stdout, result.stderr) == (0, "", told)
     program = torch.export.load(folder / "tiny.PT2")
@@ -266,7 +266,7 @@ def test_a_wrong_command_line_exits_with_2(folder: Path) -> None:
         (["fold", "tiny.yaml", "-o", "x.safetensors"], "Missing argument 'WEIGHTS'."),
         (
             ["verify", "tiny.yaml", "tiny.yaml", "--weights", "tiny.pth"],
-            "--weights goes with a single SPEC",
+            "--weights takes a single SPEC",
         ),
     ):
         synopsis = {"fold": "SPEC WEIGHTS", "export": "SPEC", "verify": "SPEC..."}[arguments[0]]
@@ -283,7 +283,7 @@ COMMANDS = {
 def test_a_truncated_checkpoint_exits_with_1(folder: Path) -> None:
     whole = (folder / "tiny.pth").read_bytes()
     (folder / "net.pth").write_bytes(whole[: len(whole) // 2])
-    message = "archc: error: net.pth: is no whole PyTorch checkpoint: truncated or damaged\n"
+    message = "archc: error: net.pth: is a truncated or damaged PyTorch checkpoint\n"
     assert_refused(folder, COMMANDS["export"], message)
 
 
@@ -317,7 +317,7 @@ def test_a_checkpoint_of_another_network_is_told_by_block(folder: Path, command:
         folder,
         COMMANDS[command],
         "archc: error: net.pth: does not fit tiny.yaml: 2 tensors missing, 1 unexpected, "
-        "`module.` left out of their names\n"
+        "`module.` removed from their names\n"
         "  layer2.0  missing: downsample.0.weight\n"
         "  fc        missing: weight\n"
         "  head      unexpected: weight\n",
@@ -329,7 +329,7 @@ def test_an_output_that_cannot_be_written_is_told(folder: Path) -> None:
     assert_refused(
         folder,
         ["fold", "tiny.yaml", "tiny.pth", "-o", "tiny.pth/x.safetensors"],
-        f"{FITS}{FOLDED}{taken}a file stands where its folder should be\n",
+        f"{FITS}{FOLDED}{taken}a file is in the place of its folder\n",
     )
     (folder / "folder.py").mkdir()
     assert_refused(

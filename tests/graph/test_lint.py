@@ -44,20 +44,20 @@ def test_there_is_a_node() -> None:
 def test_nodes_stand_under_their_ids() -> None:
     nodes = {node.id: node for node in SOUND}
     nodes["e"] = nodes.pop("d")
-    with pytest.raises(LintError, match="node 'd' stands under the id 'e'"):
+    with pytest.raises(LintError, match="node 'd' is listed under the id 'e'"):
         lint(Network("test", nodes))
 
 
 def test_the_input_comes_first() -> None:
     extra = Node("late", Input(), (), MAP)
-    with pytest.raises(LintError, match="the input 'late' does not come first"):
+    with pytest.raises(LintError, match="the input 'late' is not the first node"):
         lint(network((*SOUND, extra)))
-    with pytest.raises(LintError, match="'a' reads 'input', which does not stand before it"):
+    with pytest.raises(LintError, match="'a' reads 'input', which does not come before it"):
         lint(network(SOUND[1:]))
 
 
 def test_the_input_reads_nothing() -> None:
-    with pytest.raises(LintError, match="the input 'input' reads something"):
+    with pytest.raises(LintError, match="the input 'input' has inputs"):
         lint(changed("input", inputs=("d",)))
 
 
@@ -67,11 +67,11 @@ def test_other_nodes_read_something() -> None:
 
 
 def test_nodes_read_what_stands_before_them() -> None:
-    with pytest.raises(LintError, match="'a' reads 'b', which does not stand before it"):
+    with pytest.raises(LintError, match="'a' reads 'b', which does not come before it"):
         lint(changed("a", inputs=("b",)))
-    with pytest.raises(LintError, match="'a' reads 'x', which does not stand before it"):
+    with pytest.raises(LintError, match="'a' reads 'x', which does not come before it"):
         lint(changed("a", inputs=("x",)))
-    with pytest.raises(LintError, match="'a' reads 'a', which does not stand before it"):
+    with pytest.raises(LintError, match="'a' reads 'a', which does not come before it"):
         lint(changed("a", inputs=("a",)))
 
 

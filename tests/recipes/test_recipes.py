@@ -110,7 +110,7 @@ def test_null_takes_away_what_a_parent_says(tmp_path: Path) -> None:
     with pytest.raises(SpecError) as told:
         load_recipe("cifar10", settings[:1])
     assert "note: `at` is given here" in str(told.value)
-    assert "hint: --set learning_rate.at=null takes `at` away" in str(told.value)
+    assert "hint: --set learning_rate.at=null removes `at`" in str(told.value)
 
 
 def test_settings_reach_into_sections() -> None:
@@ -161,7 +161,7 @@ hint: for example `augmentation: {pad: 4, flip: true}`
 r.yaml:8:1: error: a recipe has no key `stages`
   stages: []
   ^
-hint: choose among extends, recipe, description, data, held_out, limit, iterations, batch, \
+hint: choose from extends, recipe, description, data, held_out, limit, iterations, batch, \
 initialization, evaluate_every, checkpoint_every, learning_rate, optimizer, warm_up, pixels, \
 augmentation and testing""",
     ),
@@ -190,8 +190,8 @@ testing: {resize: 256}
 r.yaml:3:35: error: the iterations of `at` must ascend
   learning_rate: {initial: 0.1, at: [5, 5], patience: 3}
                                     ^
-r.yaml:3:43: error: `at` and `patience` exclude each other: divided at given iterations, or when \
-the test error plateaus
+r.yaml:3:43: error: `at` and `patience` cannot be used together: the rate is divided \
+either at given iterations or when the test error stops falling
   learning_rate: {initial: 0.1, at: [5, 5], patience: 3}
                                             ^
 r.yaml:3:31: note: `at` is given here
@@ -337,7 +337,7 @@ def test_what_is_said_of_a_broken_recipe(
     [
         (
             "batch",
-            "--set:1:1: error: `--set` takes KEY=VALUE, not `batch`\n  batch\n  ^\n"
+            "--set:1:1: error: `--set` needs KEY=VALUE, not `batch`\n  batch\n  ^\n"
             "hint: for example iterations=2000",
         ),
         (

@@ -91,7 +91,7 @@ def test_deep_networks_are_folded_unless_told_otherwise() -> None:
 
 
 def test_no_network_is_refused() -> None:
-    with pytest.raises(ValueError, match="there is no network to report on"):
+    with pytest.raises(ValueError, match="no network to report on"):
         report([], [])
 
 

@@ -201,4 +201,4 @@ def test_a_last_diagnostic_says_where_archc_stopped() -> None:
     *told, last = caught.value.diagnostics
     assert len(told) == MAX_DIAGNOSTICS
     assert last.place == Place(source, MAX_DIAGNOSTICS + 1, 1)
-    assert last.message == "there are more mistakes, from here on; archc stops after 50"
+    assert last.message == "there are more mistakes from here on; archc stops after 50"

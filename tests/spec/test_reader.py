@@ -158,7 +158,7 @@ def test_pyyaml_without_libyaml_reads_the_same(text: str, monkeypatch: pytest.Mo
 
 def test_pyyaml_without_libyaml_refuses_half_a_character(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(yaml, "CSafeLoader")
-    with pytest.raises(SpecError, match=r"x:1:4: error: an escape in this text names no character"):
+    with pytest.raises(SpecError, match=r"x:1:4: error: an escape in this text is not a character"):
         value('a: "\\ud800"')
 
 

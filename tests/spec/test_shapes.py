@@ -99,11 +99,11 @@ def test_a_deep_stage_is_gone_through_once(tmp_path: Path, monkeypatch: pytest.M
     spec = load_spec(str(path))
     monkeypatch.setattr(archc.blocks.block_types()["basic"], "lower", lower)
     (fault,) = shape_faults(spec).diagnostics
-    assert fault.message.startswith("`max_pool`: a pooling of 2x2 is padded by at most 1")
+    assert fault.message.startswith("`max_pool`: a 2x2 pooling can be padded by at most 1")
     assert len(lowered) == 2
 
 
 def test_there_are_at_most_fifty_faults(tmp_path: Path) -> None:
     found = faults({"stem": [{"max_pool": {"kernel": 1, "padding": 1}}] * 60}, tmp_path)
     assert len(found) == 51
-    assert found[-1].message == "there are more mistakes, from here on; archc stops after 50"
+    assert found[-1].message == "there are more mistakes from here on; archc stops after 50"

@@ -190,11 +190,11 @@ MISTAKES = {
         "hint: for example depth=2..8:2, depth[3]=4,6,23 or width=x0.5..x2:0.25"
     ),
     "depth=8..2": (
-        "--vary:1:7: error: the range `8..2` is empty: it runs backwards\n  depth=8..2\n        ^\n"
-        "hint: write 2..8"
+        "--vary:1:7: error: the range `8..2` is empty: it ends before it begins\n  depth=8..2\n   "
+        "     ^\nhint: write 2..8"
     ),
     "width=x2..x0.5": (
-        "--vary:1:7: error: the range `x2..x0.5` is empty: it runs backwards\n"
+        "--vary:1:7: error: the range `x2..x0.5` is empty: it ends before it begins\n"
         "  width=x2..x0.5\n        ^\nhint: write x0.5..x2"
     ),
     "depth=2,,3": (
@@ -207,14 +207,14 @@ MISTAKES = {
     ),
     "depth=2..8:0": (
         "--vary:1:7: error: the range `2..8:0` has a step of 0\n  depth=2..8:0\n        ^\n"
-        "hint: a step is above 0"
+        "hint: the step must be above 0"
     ),
     "width=0.5..2": (
-        "--vary:1:7: error: the range `0.5..2` is not of whole numbers\n  width=0.5..2\n        ^\n"
-        "hint: multiples of what the spec says are written x0.5..x2"
+        "--vary:1:7: error: the range `0.5..2` is not a range of integers\n  width=0.5..2\n       "
+        " ^\nhint: write multiples of the spec's value as x0.5..x2"
     ),
     "depth=2..x": (
-        "--vary:1:7: error: `2..x` is no range\n  depth=2..x\n        ^\n"
+        "--vary:1:7: error: `2..x` is not a range\n  depth=2..x\n        ^\n"
         "hint: a range is FIRST..LAST or FIRST..LAST:STEP"
     ),
     "depth=1..9999999999999999999": (
@@ -222,11 +222,11 @@ MISTAKES = {
         "  depth=1..9999999999999999999\n        ^"
     ),
     "width=null": (
-        "--vary:1:7: error: `null` leaves a stage alone: it is no value\n  width=null\n        ^\n"
-        "hint: x1 stands for the spec's own number"
+        "--vary:1:7: error: `null` leaves a stage unchanged and is not a value\n  width=null\n    "
+        "    ^\nhint: x1 is the spec's own value"
     ),
     "depth=1..x2": (
-        "--vary:1:7: error: `1..x2` is no range\n  depth=1..x2\n        ^\n"
+        "--vary:1:7: error: `1..x2` is not a range\n  depth=1..x2\n        ^\n"
         "hint: a range is FIRST..LAST or FIRST..LAST:STEP"
     ),
     "depth[]=1": (
@@ -247,5 +247,5 @@ def test_an_attribute_is_varied_once() -> None:
     with pytest.raises(SpecError) as caught:
         archc.sweep("cifar10/resnet20", ["depth[2]=1", "depth=2,3"])
     assert str(caught.value).startswith(
-        "--vary:1:1: error: `depth` is varied already, by `--vary depth[2]=1`"
+        "--vary:1:1: error: `depth` is already varied by `--vary depth[2]=1`"
     )

@@ -132,7 +132,7 @@ def test_files_that_are_missing_short_or_damaged(cifar: Path, tmp_path: Path) ->
 
 def test_what_is_no_binary_cifar10(cifar: Path, tmp_path: Path) -> None:
     (tmp_path / "data_batch_1").touch()
-    with pytest.raises(DataError, match="it holds the Python version, which is pickled"):
+    with pytest.raises(DataError, match="it holds the Python version, which consists of pickles"):
         Cifar10(source(tmp_path))
     assert Cifar10(source(cifar.parent)).training_images == 100  # as the archive unpacks
 

@@ -94,7 +94,7 @@ def test_the_mean_is_that_of_all_training_images(folder: Path) -> None:
 
 
 def test_folders_that_are_not_whole(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"there is no folder '.*train'"):
+    with pytest.raises(DataError, match=r"there is not a folder '.*train'"):
         ImageFolder(source(tmp_path))
     directory = make_folder(tmp_path / "images")
     with pytest.raises(DataError, match=r"tells 1,000 classes apart; .*train' has 3"):
@@ -117,7 +117,7 @@ def test_an_image_that_cannot_be_decoded(tmp_path: Path, workers: int) -> None:
     bad = directory / "train" / "class2" / "1.png"
     data = ImageFolder(replace(source(directory), workers=workers))
     bad.write_bytes(b"not a picture")
-    with pytest.raises(DataError, match=r"class2/1.png' cannot be decoded: this is no image"):
+    with pytest.raises(DataError, match=r"class2/1.png' cannot be decoded: this is not an image"):
         list(data.batches(0, 1))
 
 
@@ -125,7 +125,7 @@ def test_testing_alone_needs_no_training_images(folder: Path, tmp_path: Path) ->
     (tmp_path / "val").symlink_to(folder / "val")
     alone = replace(source(tmp_path), trains=False)
     assert len(next(ImageFolder(alone, torch.zeros(3)).test_batches(1))[1]) == 12
-    with pytest.raises(DataError, match=r"there is no folder '.*train'"):
+    with pytest.raises(DataError, match=r"there is not a folder '.*train'"):
         ImageFolder(alone)
 
 

@@ -247,7 +247,9 @@ def test_what_a_killed_process_left_is_swept_and_what_is_damaged_mended(
         archc.evaluate(whole, cifar)
     watcher = Watcher()
     archc.train(spec, str(recipe), cifar, whole, options=RESUME, observer=watcher)
-    assert watcher.words == ["pixel-mean.safetensors is damaged or missing; it is taken anew"]
+    assert watcher.words == [
+        "pixel-mean.safetensors is damaged or missing and will be computed again"
+    ]
     assert equal(before, weights(whole))
     assert mean.read_bytes() == content
     assert archc.load(whole / "spec.yaml").params == archc.load(spec).params
@@ -273,9 +275,7 @@ def test_weights_that_are_damaged_are_written_anew(
     path.write_bytes({"torn": content[:-9], "flipped": flipped, "other": earlier}[how])
     watcher = Watcher()
     archc.train(spec, str(recipe), cifar, whole, options=RESUME, observer=watcher)
-    assert watcher.words == [
-        "weights.safetensors is damaged; it is written anew from the checkpoint"
-    ]
+    assert watcher.words == ["weights.safetensors is damaged and is rewritten from the checkpoint"]
     assert path.read_bytes() == content
 
 
@@ -320,8 +320,8 @@ def test_where_nothing_can_be_locked_training_goes_on_with_a_note(
     with alone(Run(tmp_path / "run"), told.append):
         pass
     assert told == [
-        f"note: {str(tmp_path / 'run')!r} cannot be locked (this system has no file locks); "
-        "train once at a time in it"
+        f"note: {str(tmp_path / 'run')!r} cannot be locked "
+        "(this system does not support file locks); run only one training in it at a time"
     ]
 
 
@@ -345,7 +345,7 @@ def test_a_damaged_record(spec: Path, recipe: Path, cifar: Path, whole: Path, te
     (whole / "run.json").write_text(text)
     with pytest.raises(TrainingError, match=r"run.json' is damaged") as told:
         archc.train(spec, str(recipe), cifar, whole, options=RESUME)
-    assert told.value.hint == "the weights in checkpoints/ do not need it"
+    assert told.value.hint == "the weights in checkpoints/ can be used without it"
 
 
 def test_processes_that_have_not_been_started(
@@ -358,9 +358,7 @@ def test_processes_that_have_not_been_started(
     assert str(told.value.hint).startswith("torchrun --nnodes 2 --nproc_per_node 1")
     monkeypatch.setenv("WORLD_SIZE", "4")
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
-    with pytest.raises(
-        TrainingError, match="4 processes have been started together, for 1"
-    ) as told:
+    with pytest.raises(TrainingError, match="4 processes were started for 1") as told:
         archc.train(spec, str(recipe), cifar, tmp_path / "run", options=CPU)
     assert told.value.hint == "give --devices 2 --nodes 2"
 
@@ -373,7 +371,7 @@ def test_folders_that_hold_something_else(
 
     with pytest.raises(TrainingError, match="holds a run already") as told:
         train(whole, CPU)
-    assert told.value.hint == "--resume goes on with it"
+    assert told.value.hint == "--resume continues it"
     with pytest.raises(TrainingError, match="of another recipe: `iterations` is not what it was"):
         train(whole, RESUME, "iterations=130")
     with pytest.raises(TrainingError, match="was begun with the seed 0"):
@@ -527,5 +525,5 @@ def test_runs_can_be_opened(whole: Path, tmp_path: Path) -> None:
     run = open_run(whole)
     assert run.recipe().name == "trial"
     assert run.title == "tiny"
-    with pytest.raises(TrainingError, match=r"is no run: it has no run.json"):
+    with pytest.raises(TrainingError, match=r"is not a run folder: run.json is missing"):
         open_run(tmp_path)

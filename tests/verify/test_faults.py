@@ -378,7 +378,7 @@ OPTION_A = {
     "no exception of Python's own": plant(
         "emitted source", "", (LAYER1, 'raise type("Stop", (BaseException,), {})("no layers")')
     ),
-    "another default type": plant(
+    "another default dtype": plant(
         "emitted source", "", (LAYER1, f"torch.set_default_dtype(torch.float64); {LAYER1}")
     ),
     "another precision": plant(
@@ -389,7 +389,7 @@ OPTION_A = {
         "",
         ("x = self.layer1(x)", "torch.set_deterministic_debug_mode(1); x = self.layer1(x)"),
     ),
-    "trials of cuDNN": plant(
+    "cuDNN benchmark mode": plant(
         "emitted source",
         "",
         ("class Net(", "torch.backends.cudnn.benchmark = True\n\n\nclass Net("),
@@ -943,7 +943,7 @@ def test_what_follows_from_a_fault_is_not_told() -> None:
     assert rows["output shapes"].faults == (Fault("features.0", "puts out 3x9x7, not 3x8x6"),)
     assert rows["multiply-adds"].faults == (Fault("", f"has {more} multiply-adds, not {right:,}"),)
     shapes = "it is 2x3x9x7, not 2x3x8x6"
-    fault = Fault("features.0", f"puts out another value: {shapes}")
+    fault = Fault("features.0", f"has a different output: {shapes}")
     assert rows["training"].faults == rows["inference"].faults == (fault,)
 
 
@@ -1111,7 +1111,7 @@ def test_what_a_file_sets_is_told_each_time_and_restored() -> None:
     for _ in range(2):
         report = verified("option A", ("class Net(", f"{SETS}class Net("))
         (fault,) = report.faults
-        expected = "it changes torch's default type and precision of matrix products"
+        expected = "it changes torch's global default dtype and matmul precision"
         assert fault == Fault("", expected)
         assert (torch.get_default_dtype(), torch.get_float32_matmul_precision()) == usual
 

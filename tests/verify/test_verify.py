@@ -67,7 +67,7 @@ def test_every_structure_passes(structure: str) -> None:
 @pytest.mark.parametrize("structure", ["bottlenecks", "vgg with norm", "mixed"])
 def test_deploy_forms_pass(structure: str) -> None:
     report = assert_passes(deploy_form(network_of(structure)))
-    assert numbers(report)["deploy form"] == "no norm to fold"
+    assert numbers(report)["deploy form"] == "the network has no norm to fold"
 
 
 SHIPPED = [
@@ -125,7 +125,7 @@ def test_without_a_compiler_inductor_is_told_from_a_fault(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(torch, "compile", compiled)
     report = verify(network_of("vgg"))
-    words = "there is no C++ compiler, which inductor needs; the backend `aot_eager` needs none"
+    words = "inductor needs a C++ compiler, and none was found; the backend `aot_eager` needs none"
     assert report.faults == (Fault("", words),)
     assert [row.check for row in report.rows if not row.passed] == ["torch.compile"]
 
@@ -179,7 +179,7 @@ def test_a_block_type_from_elsewhere_is_verified_like_any(twins: Path) -> None:
     faulty = source.replace(summands, "self.left(x) - self.right(x)")
     report = verify(network, source=faulty, options=EAGER)
     training = next(row for row in report.rows if row.check == "training")
-    assert training.faults == (Fault("layer1.0.add", "no op puts out its value"),)
+    assert training.faults == (Fault("layer1.0.add", "nothing in the module computes its value"),)
 
 
 # Values that overflow
@@ -307,9 +307,9 @@ def test_verification_says_the_same_each_time() -> None:
 
 
 def test_options_that_cannot_be_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"^`batch` must be a whole number, 2 or more, not 1$"):
+    with pytest.raises(ValueError, match=r"^`batch` must be an integer of at least 2, not 1$"):
         Options(batch=1)
-    with pytest.raises(ValueError, match=r"^`batch` must be a whole number, 2 or more, not 2.5$"):
+    with pytest.raises(ValueError, match=r"^`batch` must be an integer of at least 2, not 2.5$"):
         Options(batch=2.5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"^`backend` must be one of inductor, aot_eager, eager, "):
         verify(network_of("vgg"), options=Options(backend="tensorrt"))
@@ -321,17 +321,17 @@ def test_options_that_cannot_be_are_refused() -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_device_that_is_not_there_is_told() -> None:
-    reason = "none found" if torch.version.cuda else "this torch is a build for the CPU"
+    reason = "none found" if torch.version.cuda else "this build of torch is for CPUs only"
     with pytest.raises(DeviceError) as caught:
         verify(network_of("vgg"), options=Options("cuda"))
-    assert str(caught.value) == f"there is no CUDA device: {reason}"
+    assert str(caught.value) == f"no CUDA device is available: {reason}"
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
         ("tpu", "there is no kind of device `tpu`: cpu and cuda are"),
-        ("meta", "archc runs on cpu and cuda, not on `meta`"),
+        ("meta", "archc supports cpu and cuda, not `meta`"),
     ],
 )
 def test_a_device_of_another_kind_is_told(name: str, message: str) -> None:
@@ -454,8 +454,8 @@ def test_the_command_prints_json() -> None:
 def test_the_deploy_form_is_verified_on_demand(tmp_path: Path) -> None:
     result = run("cifar10/plain20", *SMALL, "--with", "depth=1", "--deploy")
     assert result.return_value == 0
-    assert "✓   deploy form          no norm to fold\n" in result.output
-    assert "✓   running statistics   there are none\n" in result.output
+    assert "✓   deploy form          the network has no norm to fold\n" in result.output
+    assert "✓   running statistics   the network has none\n" in result.output
 
 
 @pytest.mark.parametrize("option", ["--weights", "--source"])
@@ -463,7 +463,7 @@ def test_some_options_go_with_a_single_spec(option: str) -> None:
     result = run("cifar10/resnet20", "cifar10/resnet32", option, "net")
     assert isinstance(result.exception, click.UsageError)
     assert result.exception.exit_code == 2
-    assert result.exception.message == f"{option} goes with a single SPEC"
+    assert result.exception.message == f"{option} takes a single SPEC"
 
 
 def test_a_file_is_verified_instead_of_what_is_emitted(tmp_path: Path) -> None:
@@ -475,11 +475,11 @@ def test_a_file_is_verified_instead_of_what_is_emitted(tmp_path: Path) -> None:
     file.write_text(emitted.replace("out += shortcut", "out = shortcut - out"), encoding="utf-8")
     result = run("cifar10/resnet20", *SMALL, "--source", str(file))
     assert result.return_value == 1
-    assert "✗ training: layer1.0.add: no op puts out its value\n" in result.output
+    assert "✗ training: layer1.0.add: nothing in the module computes its value\n" in result.output
     report = archc.api.verify(
         archc.load("cifar10/resnet20", input=(3, 8, 8)), source=file.read_text(), options=EAGER
     )
-    assert report.faults[0] == Fault("layer1.0.add", "no op puts out its value")
+    assert report.faults[0] == Fault("layer1.0.add", "nothing in the module computes its value")
 
 
 def test_a_file_whose_name_is_not_utf8_is_verified(tmp_path: Path) -> None:
@@ -490,9 +490,7 @@ def test_a_file_whose_name_is_not_utf8_is_verified(tmp_path: Path) -> None:
     assert "\N{REPLACEMENT CHARACTER}.py: verified as cifar10/resnet20" in result.output
 
 
-NO_CLASS = (
-    'TypeError: no torch.nn.Module is defined, and no `__all__ = ["Net"]` names the network\n'
-)
+NO_CLASS = 'TypeError: the file defines no torch.nn.Module, and no `__all__ = ["Net"]` names one\n'
 
 
 @pytest.mark.parametrize(
@@ -503,7 +501,7 @@ NO_CLASS = (
         ("__all__ = ['Net']", "AttributeError: module 'archc_emitted_"),
         (
             "__all__ = ['dict']\ndict = dict",
-            "TypeError: what `dict()` returns is no torch.nn.Module",
+            "TypeError: what `dict()` returns is not a torch.nn.Module",
         ),
         ("\nraise SystemExit(3)", "SystemExit: 3 (line 2)"),
         ("x = ", "SyntaxError: invalid syntax (net.py, line 1)"),
@@ -512,7 +510,7 @@ NO_CLASS = (
             "    def __init__(self):\n"
             "        super().__init__()\n"
             "        self.lock = threading.Lock()",
-            "what it makes cannot be copied: TypeError: cannot pickle '_thread.lock' object\n",
+            "its module cannot be copied: TypeError: cannot pickle '_thread.lock' object\n",
         ),
         ("import torch\ntorch.nn.Conv2D", "AttributeError: module 'torch.nn' has no attribute"),
     ],
@@ -566,7 +564,7 @@ def test_the_callers_settings_stay_as_they_are() -> None:
         assert verify(network, options=EAGER).passed
         assert not torch.is_grad_enabled()
     report = verify(network, source=source, options=EAGER)
-    words = "one image, with gradients: `predict` turns gradients off, or on, for good"
+    words = "one image, with gradients: `predict` turns gradients on or off permanently"
     assert report.faults == (Fault("softmax", words),)
     assert torch.is_grad_enabled()
 
@@ -630,8 +628,8 @@ def test_a_fault_is_told_below_the_table(monkeypatch: pytest.MonkeyPatch) -> Non
         "–   torch.export         not run\n"
         "–   torch.compile        not run\n"
         "–   deploy form          not run\n"
-        "✗ training: layer1.0.add: no op puts out its value\n"
-        "✗ inference: layer1.0.add: no op puts out its value\n"
+        "✗ training: layer1.0.add: nothing in the module computes its value\n"
+        "✗ inference: layer1.0.add: nothing in the module computes its value\n"
         "cifar10/resnet20: differs from its graph on cpu\n"
     )
 
@@ -681,7 +679,7 @@ def test_one_spec_that_fails_makes_the_command_fail(monkeypatch: pytest.MonkeyPa
 
 # Memory
 
-NOT_ENOUGH = r"^there is not enough memory to run it on `cpu`$"
+NOT_ENOUGH = r"^not enough memory on `cpu`$"
 NO_MEMORY: dict[str, Exception] = {
     "of a GPU": torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
     "of the machine": RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),

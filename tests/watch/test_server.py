@@ -216,7 +216,7 @@ def test_it_goes_on_when_it_has_run_out_of_file_descriptors(path: Path) -> None:
         save(path, SPEC.replace("Tiny", "Small"))
         while watcher.state()["title"] != "Small":
             pass
-        told = "archc: too many files are open: the page waits until some are closed\n"
+        told = "archc: too many open files: the page waits until some are closed\n"
         assert watcher.stop() == (0, f"{told}archc: stopped\n")
 
 
@@ -227,9 +227,7 @@ def test_a_port_in_use_is_told(path: Path) -> None:
         port = other.getsockname()[1]
         result = run("watch", path.name, "--port", str(port), cwd=path.parent)
     assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr == (
-        f"archc: error: port {port} is in use: --port 0 takes one that is free\n"
-    )
+    assert result.stderr == (f"archc: error: port {port} is in use; --port 0 takes a free one\n")
 
 
 def test_what_cannot_be_watched_is_told(path: Path) -> None:

@@ -35,7 +35,7 @@ SGD: dict[str, Any] = {
     "state": {0: {"momentum_buffer": torch.ones(2)}},
     "param_groups": [{"lr": 1}],
 }
-WHOLE = "is no whole PyTorch checkpoint: truncated or damaged"
+WHOLE = "is a truncated or damaged PyTorch checkpoint"
 
 
 def pickled(content: object, **options: Any) -> bytes:
@@ -219,10 +219,10 @@ REFUSED: dict[str, tuple[bytes, str, str | None]] = {
         "run `git lfs pull`",
     ),
     "empty.safetensors": (b"", "is empty", None),
-    "text.safetensors": (b"hello\n", "is no whole safetensors file: truncated or damaged", None),
+    "text.safetensors": (b"hello\n", "is a truncated or damaged safetensors file", None),
     "misnamed.safetensors": (
         b"PK\x03\x04 and no more",
-        "is no whole PyTorch checkpoint: truncated or damaged",
+        "is a truncated or damaged PyTorch checkpoint",
         None,
     ),
     "tensor.pth": (pickled(torch.ones(2)), "holds a tensor, not a state dict", SAVE_HINT),
@@ -246,7 +246,7 @@ REFUSED: dict[str, tuple[bytes, str, str | None]] = {
     ),
     "numbered.pth": (
         pickled({0: torch.ones(1), 1: torch.ones(1)}),
-        "holds no state dict: the key `0` is no text",
+        "holds no state dict: the key `0` is not text",
         SAVE_HINT,
     ),
     "optimizer.pth": (pickled(SGD), "holds no state dict", SAVE_HINT),
@@ -257,17 +257,17 @@ REFUSED: dict[str, tuple[bytes, str, str | None]] = {
     ),
     "sparse.pth": (
         pickled({"fc.weight": torch.eye(3).to_sparse()}),
-        "`fc.weight` is no dense tensor of plain numbers",
+        "`fc.weight` is not a dense tensor of plain numbers",
         None,
     ),
     "meta.pth": (
         pickled({"model": {"fc.weight": torch.ones(3, device="meta")}}),
-        "`fc.weight` is no dense tensor of plain numbers",
+        "`fc.weight` is not a dense tensor of plain numbers",
         None,
     ),
     "terminal.pth": (
         pickled({"\x1b[2J\nfc.weight": torch.eye(3).to_sparse()}),
-        "`\ufffd[2J\ufffdfc.weight` is no dense tensor of plain numbers",
+        "`\ufffd[2J\ufffdfc.weight` is not a dense tensor of plain numbers",
         None,
     ),
     "module.pth": (
@@ -278,12 +278,12 @@ REFUSED: dict[str, tuple[bytes, str, str | None]] = {
     ),
     "protocol4.pth": (
         pickled(STATE, pickle_protocol=4),
-        "is damaged, or no pickle of protocol 2, which torch.save writes; nothing was executed",
+        "is damaged, or is not a protocol 2 pickle as torch.save writes; nothing was executed",
         SAVE_HINT,
     ),
     "plain_pickle.pth": (
         pickle.dumps(STATE["fc.bias"].float().numpy()),
-        "is damaged, or no pickle of protocol 2, which torch.save writes; nothing was executed",
+        "is damaged, or is not a protocol 2 pickle as torch.save writes; nothing was executed",
         SAVE_HINT,
     ),
 }
@@ -304,7 +304,7 @@ def test_what_a_pth_file_is_called_makes_no_difference(tmp_path: Path) -> None:
 def test_what_is_no_regular_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
     """Nobody writes to this pipe: who reads it waits for ever."""
     os.mkfifo(tmp_path / "pipe")
-    message = "pipe: error: is no regular file"
+    message = "pipe: error: is not a regular file"
     assert refusal(tmp_path / "pipe") == (message, "write it to one first")
 
 
@@ -316,7 +316,7 @@ def test_a_lack_of_memory_is_told_from_damage(name: str, tmp_path: Path) -> None
     result = subprocess.run(
         [sys.executable, "-c", LITTLE_MEMORY, str(path)], capture_output=True, text=True, check=True
     )
-    message = f"{path}: error: needs more memory than there is: too large, or damaged"
+    message = f"{path}: error: needs more memory than is available: it is too large or damaged"
     assert result.stdout == f"{message}\n", result.stderr
 
 
@@ -366,7 +366,7 @@ _ONE_HASH = b"".join(
 
 _DEEP = "holds a pickle nested more than 500 levels deep"
 _LONG = "holds a pickle of more than 16,777,216 bytes"
-_SLOW = "holds a pickle that would take very long to load"
+_SLOW = "holds a pickle that would take too long to load"
 _SETS = b"c__builtin__\nset\nh\0R" * 200
 _LONG_HEADER = header('{"__metadata__": {"a": "' + "a" * 2**22 + '"}}')
 
@@ -401,7 +401,7 @@ def test_what_would_take_long_is_refused_before_it_does(name: str, tmp_path: Pat
     content, expected = HOSTILE[name]
     message, hint = refusal(put(tmp_path, name, content))
     assert message.startswith(f"{name}: error: {expected}")
-    assert message.endswith(", which no checkpoint needs")
+    assert message.endswith(", far more than a checkpoint needs")
     assert hint == SAVE_HINT
 
 
@@ -426,7 +426,7 @@ def test_a_list_of_parts_that_can_be_found_in_two_ways_is_damaged(tmp_path: Path
 
 
 def test_a_key_that_no_network_has_is_refused(tmp_path: Path) -> None:
-    message = "has a key of 103 characters and 52 parts, which no network needs"
+    message = "has a key of 103 characters and 52 parts, more than any network needs"
     for name, write in WRITERS.items():
         content = write({"a." * 51 + "a": torch.ones(1)})
         assert refusal(put(tmp_path, name, content))[0] == f"{name}: error: {message}"
@@ -512,7 +512,7 @@ def test_a_pickle_that_runs_code_in_a_protocol_of_its_own_is_not_run(tmp_path: P
 def test_nested_tensors_are_no_weights(tmp_path: Path) -> None:
     nested = torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])
     message, _ = refusal(put(tmp_path, "nested.pth", pickled({"fc.weight": nested})))
-    assert message == "nested.pth: error: `fc.weight` is no dense tensor of plain numbers"
+    assert message == "nested.pth: error: `fc.weight` is not a dense tensor of plain numbers"
 
 
 def test_a_part_that_is_called_a_folder_is_damaged(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_wrappers_in_the_names_are_recognised_and_named(wrapping: str) -> None:
 def test_the_summary_of_a_fit_names_the_wrappers() -> None:
     assert fit(RESNET20, RESNET20.state).summary() == "all 116 tensors fit"
     assert fit(RESNET20, renamed("model._orig_mod.{}".format)).summary() == (
-        "all 116 tensors fit, `_orig_mod.` and `model.` left out of their names"
+        "all 116 tensors fit, `_orig_mod.` and `model.` removed from their names"
     )
 
 
@@ -224,14 +224,14 @@ def test_what_was_folded_already_is_known_by_its_keys() -> None:
         "net.pth: error: does not fit cifar10/resnet20: 76 tensors missing, 19 unexpected\n"
         "  conv1     unexpected: bias\n  bn1       missing: all 4 tensors\n"
     )
-    assert hint == "it fits the network's deploy form: `--deploy`, where a command has it"
+    assert hint == "it fits the network's deploy form: use `--deploy` if the command has it"
 
 
 def test_a_wrapped_checkpoint_of_another_spec_is_known_too() -> None:
     state = archc.load("imagenet/resnet18").state
     shapes = {f"module.{key}": shape for key, shape in state.items()}
     message, hint = misfit(RESNET20, shapes)
-    assert message.splitlines()[0].endswith(" of another shape, `module.` left out of their names")
+    assert message.splitlines()[0].endswith(" of another shape, `module.` removed from their names")
     assert "module." not in message.partition("\n")[2]
     assert hint == "it fits `imagenet/plain18` and `imagenet/resnet18`"
 

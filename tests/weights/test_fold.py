@@ -230,7 +230,7 @@ def test_weights_that_overflow_are_refused(dtype: torch.dtype, name: str) -> Non
     state["layer1.1.bn2.weight"][0] = 1e6
     assert complaint(network, state) == (
         "net.pth: error: cannot be folded: "
-        f"`layer1.1.conv2.weight`, folded, has values that are no finite {name}"
+        f"`layer1.1.conv2.weight`, when folded, has values that are not finite in {name}"
     )
 
 
@@ -245,7 +245,7 @@ def test_statistics_that_are_no_numbers_are_refused(value: float) -> None:
 
 
 def test_weights_are_needed() -> None:
-    with pytest.raises(TypeError, match=r"^`weights` is a file or a state dict, not None$"):
+    with pytest.raises(TypeError, match=r"^`weights` must be a file or a state dict, not None$"):
         archc.fold(network_of("basic, option B"), None)  # type: ignore[arg-type]
 
 
@@ -281,7 +281,8 @@ def test_what_is_folded_is_not_folded_again() -> None:
     with pytest.raises(MisfitError, match="76 tensors missing") as caught:
         archc.module("cifar10/resnet20", weights=dict_of_form("cifar10/resnet20"))
     assert (
-        caught.value.hint == "it fits the network's deploy form: `--deploy`, where a command has it"
+        caught.value.hint
+        == "it fits the network's deploy form: use `--deploy` if the command has it"
     )
 
 

@@ -76,7 +76,7 @@ class Group:
             holds = isinstance(child, Group) or child.is_module
             if not (in_place and holds and sources == (last,)):
                 raise StructureError(
-                    f"the numbered modules of {self.path or 'the network'!r} are no chain"
+                    f"the numbered modules of {self.path or 'the network'!r} are not a chain"
                 )
             last = child.name
         return True
@@ -103,7 +103,7 @@ def _place(root: Group, node: Node) -> tuple[Group, ...]:
     """Hang a node into the tree; return the groups around it, outermost first, without the root."""
     *parents, name = node.id.split(".")
     if not all(map(_is_attribute, (*parents, name))):
-        raise StructureError(f"{node.id!r} is no path of attributes")
+        raise StructureError(f"{node.id!r} is not a path of attributes")
     group, around = root, []
     for parent in parents:
         path = f"{group.path}.{parent}" if group.path else parent

@@ -63,7 +63,7 @@ def font_data() -> bytes:
         data = b""
     if hashlib.sha256(data).hexdigest() != DIGEST:
         state = "damaged" if data else "missing"
-        raise FontError(f"archc's own font {str(FILE)!r} is {state}: install archc anew")
+        raise FontError(f"archc's own font {str(FILE)!r} is {state}; reinstall archc")
     return data
 
 
