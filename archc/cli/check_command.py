@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from archc.cli.common import read_stdin_once, specs
+from archc.cli.common import many_objects, read_stdin_once, specs
 
 if TYPE_CHECKING:
     from archc.spec import Diagnostic
@@ -42,7 +42,8 @@ def command(
     faults: list[Diagnostic] = []
     for name in specs:
         try:
-            what = _checked(name, with_, input_)
+            with many_objects():
+                what = _checked(name, with_, input_)
         except SpecError as error:
             faults += error.diagnostics
         else:
