@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeAlias
 
 from archc.blocks import Style
 from archc.graph import (
@@ -51,16 +52,21 @@ def _nodes(spec: Spec) -> Mapping[str, Node]:
     """The nodes of the network; raises `ShapeError`."""
     names = _Names.of(spec)
     network = NetworkBuilder(spec.header.input)
+    lowered: _Lowered = {}
     for layer in spec.stem:
         _add_layer(network, layer, spec, names.stem)
     for number, stage in enumerate(spec.stages, 1):
-        _add_stage(network, stage, number, spec, names)
+        _add_stage(network, stage, number, spec, names, lowered)
     if spec.style.pre_activation and spec.stages:
         origin = _origin(spec.entries["pre_activation"].key)
         network.append(final_activation(network.shape, spec.style), names.head, origin=origin)
     for layer in spec.head:
         _add_layer(network, layer, spec, names.head)
     return network.nodes
+
+
+_Lowered: TypeAlias = dict[tuple[object, Shape, int], Fragment]
+"""Fragments by the stage, the input's shape and the stride that they were lowered for."""
 
 
 def _add_layer(
@@ -71,17 +77,24 @@ def _add_layer(
 
 
 def _add_stage(
-    network: NetworkBuilder, stage: PlacedStage, number: int, spec: Spec, names: _Names
+    network: NetworkBuilder,
+    stage: PlacedStage,
+    number: int,
+    spec: Spec,
+    names: _Names,
+    lowered: _Lowered,
 ) -> None:
-    lowered: dict[tuple[Shape, int], Fragment] = {}
     put = partial(
         network.append, stage=number, stage_width=stage.model.width, origin=_origin(stage.place)
     )
+    model = (type(stage.model), stage.model.model_dump_json(exclude={"depth"}))
     for index in range(stage.model.depth):
-        # Equal blocks are lowered once: a block depends on its input's shape and its stride.
-        key = (network.shape, stage.model.stride if index == 0 else 1)
+        # Equal blocks are lowered once, those of equal stages too: a block depends on its stage,
+        # its input's shape and its stride.
+        x, stride = network.shape, stage.model.stride if index == 0 else 1
+        key = (model, x, stride)
         if key not in lowered:
-            lowered[key] = stage.model.lower(*key, spec.style)
+            lowered[key] = stage.model.lower(x, stride, spec.style)
         put(lowered[key], names.in_block(number, index), block=index)
     end = stage.model.finish(network.shape)
     if end is not None:

@@ -12,7 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from archc.analysis.plain import as_plain
 from archc.graph import Network, Shape
@@ -78,18 +78,33 @@ class Convention:
         return None if formula is None else formula(call)
 
 
+class Costs(NamedTuple):
+    """What an op counts: ``flops`` are the convention's, 0 where it has no formula."""
+
+    params: int
+    multiply_adds: int
+    flops: int
+
+
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """A network in a convention: its total, and how many ops of which kinds are not in it."""
+    """A network in a convention: its total, how many ops of which kinds are not in it, and what
+    each op counts, by id."""
 
     total: int
     not_counted: dict[str, int]
+    by_id: dict[str, Costs]
 
 
 def tally(network: Network, convention: Convention) -> Tally:
     """The total that a convention's tool prints for a network's module, for one image."""
-    by_kind, not_counted = _by_kind(_calls(network), convention)
-    return Tally(sum(by_kind.values()), not_counted)
+    calls = _calls(network)
+    by_kind, not_counted = _by_kind(calls, convention)
+    by_id: dict[str, Costs] = {}
+    for call, ids in calls:
+        costs = Costs(call.op.params, call.multiply_adds, convention.flops(call) or 0)
+        by_id.update(dict.fromkeys(ids, costs))
+    return Tally(sum(by_kind.values()), not_counted, by_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +154,6 @@ def explain(network: Network) -> Explanation:
             )
         )
     return Explanation(network.name, network.input_shape, network.multiply_adds, tuple(explained))
-
-
-def flops_by_id(network: Network, convention: Convention) -> dict[str, int]:
-    """What each node counts; nothing where the convention has no rule for it."""
-    found = {}
-    for call, ids in _calls(network):
-        found.update(dict.fromkeys(ids, convention.flops(call) or 0))
-    return found
 
 
 _Calls: TypeAlias = list[tuple[Call, list[str]]]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Literal, TypeAlias
 
-from archc.analysis.conventions import CONVENTIONS, DEFAULT, flops_by_id, tally
+from archc.analysis.conventions import CONVENTIONS, DEFAULT, Costs, tally
 from archc.analysis.plain import as_plain
 from archc.graph import Network, Node, Shape
 
@@ -70,10 +70,9 @@ def count(network: Network, by: Level = "stage", convention: str = DEFAULT) -> C
             f"`convention` must be one of {', '.join(CONVENTIONS)}, not {convention!r}"
         )
     chosen = CONVENTIONS[convention]
-    flops = flops_by_id(network, chosen)
-    main = frozenset(network.main_path)
-    parts = _parts(network, by, flops)
     total = tally(network, chosen)
+    layers = frozenset(id for id in network.main_path if network.nodes[id].is_layer)
+    parts = _parts(network, by, total.by_id)
     return Count(
         name=network.name,
         input=network.input_shape,
@@ -84,18 +83,18 @@ def count(network: Network, by: Level = "stage", convention: str = DEFAULT) -> C
         convention=convention,
         tool=chosen.tool,
         not_counted=total.not_counted,
-        rows=tuple(_row(name, list(nodes), main, flops, by) for name, nodes in parts),
+        rows=tuple(_row(name, list(nodes), layers, total.by_id, by) for name, nodes in parts),
     )
 
 
 def _parts(
-    network: Network, by: Level, flops: Mapping[str, int]
+    network: Network, by: Level, costs: Mapping[str, Costs]
 ) -> Iterable[tuple[str, Iterable[Node]]]:
     nodes = list(network.nodes.values())
     if by == "network":
         return [(network.name, nodes)]
     if by == "layer":
-        return [(node.id, [node]) for node in nodes if node.params or flops[node.id]]
+        return [(node.id, [node]) for node in nodes if node.params or costs[node.id].flops]
     stages = [i for i, node in enumerate(nodes) if node.stage is not None]
 
     def part(item: tuple[int, Node]) -> str:
@@ -115,19 +114,25 @@ def _parts(
 def _row(
     name: str,
     nodes: list[Node],
-    main: frozenset[str],
-    flops: Mapping[str, int],
+    layers: frozenset[str],
+    costs: Mapping[str, Costs],
     by: Level,
 ) -> Row:
     last = nodes[-1]
+    params = multiply_adds = flops = 0
+    for node in nodes:  # in one go: networks have 100,000
+        cost = costs[node.id]
+        params += cost.params
+        multiply_adds += cost.multiply_adds
+        flops += cost.flops
     return Row(
         name=name,
         op=last.op.kind if by == "layer" else None,
         stage=None if by == "network" else last.stage,
         block=None if by in ("network", "stage") else last.block,
         output_shape=last.output_shape,
-        layers=sum(node.id in main and node.is_layer for node in nodes),
-        params=sum(node.params for node in nodes),
-        multiply_adds=sum(node.multiply_adds for node in nodes),
-        flops=sum(flops[node.id] for node in nodes),
+        layers=sum([node.id in layers for node in nodes]),
+        params=params,
+        multiply_adds=multiply_adds,
+        flops=flops,
     )

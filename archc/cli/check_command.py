@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from archc.cli.common import put_out, read_stdin_once, specs, tell_notes
+from archc.cli.common import many_objects, put_out, read_stdin_once, specs, tell_notes
 from archc.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ def command(
     faults: list[Diagnostic] = list(found.faults)
     for name in found.specs:
         try:
-            what = _checked(name, with_, input_)
+            with many_objects():
+                what = _checked(name, with_, input_)
         except SpecError as error:
             faults += error.diagnostics
         else:

@@ -159,14 +159,12 @@ class Network:
     def main_path(self) -> tuple[str, ...]:
         """The ids from input to output on the way with the most layers."""
         path = [self.output]
-        while self.nodes[path[-1]].inputs:
-            path.append(self.main_input(self.nodes[path[-1]]))
+        while inputs := self.nodes[path[-1]].inputs:
+            path.append(inputs[0] if len(inputs) == 1 else self.main_input(self.nodes[path[-1]]))
         return tuple(reversed(path))
 
     def main_input(self, node: Node) -> str:
         """Of a node's inputs the one with the most layers above it, the first of equals."""
-        if len(node.inputs) == 1:
-            return node.inputs[0]
         return max(node.inputs, key=self.depths.__getitem__)
 
     def _repr_html_(self) -> str | None:
