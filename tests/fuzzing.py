@@ -250,10 +250,10 @@ def _read_curves(text: str, folder: Path) -> None:
 
 
 def _read_command(text: str, folder: Path) -> None:
-    """A command line, an option to a line."""
+    """A command line, an option to a line; no system hands over a NUL in one."""
     _write(folder, "spec.yaml", SPEC)
     _write(folder, "devices.yaml", DEVICES)
-    first, *more = text.replace("{folder}", str(folder)).split("\n")
+    first, *more = text.replace("{folder}", str(folder)).replace("\0", "").split("\n")
     arguments = [first, str(folder / "spec.yaml"), *(word for word in more if word)]
     with redirect_stdout(_stream()), redirect_stderr(_stream()):
         cli.main(arguments, prog_name="archc", standalone_mode=False)

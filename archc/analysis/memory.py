@@ -249,10 +249,21 @@ class _Values:
         return found
 
     def _line_done(self, index: int) -> int:
-        """The op that ends the line in which an op stands."""
-        while index + 1 < len(self.nodes) and self.nodes[index].id not in self.line_ends:
+        """The op that ends the line of an op, in the ``forward`` of the op's own module.
+
+        Lines of modules that are called on the way are within it.
+        """
+        module = self.nodes[index].id.rpartition(".")[0]
+        start = len(module) + 1 if module else 0
+        while index + 1 < len(self.nodes) and not self._ends_line(index, start):
             index += 1
         return index
+
+    def _ends_line(self, index: int, start: int) -> bool:
+        """Whether an op ends a line of the module whose children's names begin at ``start``."""
+        id = self.nodes[index].id
+        dot = id.find(".", start)
+        return id in self.line_ends if dot < 0 else self.ends[id[:dot]] == index
 
     def _returns(self, value: str, reader: str) -> int:
         """When the outermost module returns that reads a value as its argument."""

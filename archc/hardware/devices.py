@@ -15,7 +15,7 @@ from archc.spec.diagnostics import Findings, Source, fail, nearest
 from archc.spec.files import open_text
 from archc.spec.reader import Entry
 from archc.spec.validate import describe, tainted, unknown_keys, validate
-from archc.text import listing, quote
+from archc.text import listing, quote, quote_name
 
 _LEAST, _MOST = 1e-6, 1e9
 _RATE: dict[str, JsonValue] = {"errorMessage": "a number from 0.000001 to 1,000,000,000"}
@@ -65,9 +65,9 @@ def find_device(name: str, path: str | None = None) -> Device:
         alike = [one for one in devices if name and one.lower().startswith(name.lower())]
         if not alike and (near := nearest(name, devices)):
             alike = [near]
-        hint = f"choose from {listing(devices, 'and')}"
+        hint = f"choose from {listing(map(quote_name, devices), 'and')}"
         if alike:
-            hint = f"did you mean {listing(f'`{one}`' for one in alike)}?"
+            hint = f"did you mean {listing(f'`{quote_name(one)}`' for one in alike)}?"
         fail(Source("--roofline", name).start(), f"there is no device {quote(name)}", hint)
     return devices[name]
 

@@ -118,7 +118,9 @@ def _parse(text: str, spec: Spec, findings: Findings) -> Axis | None:
         where = Place(source, 1, form.start(2))
         findings.error(where, "the number of a stage is missing here", f"for example {name}[1]=...")
         return None
-    if stage is not None and not (stage.isdecimal() and 1 <= int(stage) <= count):
+    # Python refuses to convert thousands of digits.
+    number = int(stage) if stage is not None and re.fullmatch("[0-9]{1,18}", stage) else 0
+    if stage is not None and not 1 <= number <= count:
         where = Place(source, 1, form.start(2) + 1)
         has = f"{spec.header.name} has stages 1 to {count}"
         findings.error(where, f"there is no stage {quote(stage)}", has)
@@ -127,7 +129,7 @@ def _parse(text: str, spec: Spec, findings: Findings) -> Axis | None:
     segments = list(_segments(source, form[3], form.start(3) + 1, findings))
     if len(findings.found) > before:
         return None
-    return Axis(name, int(stage) if stage else None, _Joined(tuple(segments)), place)
+    return Axis(name, number if stage else None, _Joined(tuple(segments)), place)
 
 
 def _segments(source: Source, text: str, column: int, findings: Findings) -> Iterator[Values]:

@@ -124,3 +124,15 @@ def test_titles_reach_terminals_as_one_line(tmp_path: Path) -> None:
     path.write_text(MINE.replace("My GPU", '"a\\e[31m\\nb"'))
     with pytest.raises(SpecError, match="`title` must be text on one line"):
         find_device("mine", str(path))
+
+
+def test_names_of_devices_disturb_no_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "devices.yaml"
+    row = "{title: T, dtype: float32, tflops: 1, gb_per_s: 1, source: s}"
+    path.write_text(f'"mine\\e": {row}\n"\\0": {row}\n')
+    for name in ("mine", "unlike"):
+        with pytest.raises(SpecError) as told:
+            find_device(name, str(path))
+        (fault,) = told.value.diagnostics
+        assert fault.hint is not None
+        assert fault.hint.isprintable()

@@ -205,6 +205,14 @@ MISTAKES = {
         "--vary:1:7: error: there is no stage `4`\n  depth[4]=2\n        ^\n"
         "hint: resnet20 has stages 1 to 3"
     ),
+    f"depth[{'1' * 5000}]=2": (
+        f"--vary:1:7: error: there is no stage `{'1' * 39}…`\n  depth[{'1' * 94}…\n        ^\n"
+        "hint: resnet20 has stages 1 to 3"
+    ),
+    "depth[\u0661]=2": (
+        "--vary:1:7: error: there is no stage `\u0661`\n  depth[\u0661]=2\n        ^\n"
+        "hint: resnet20 has stages 1 to 3"
+    ),
     "depth=2..8:0": (
         "--vary:1:7: error: the range `2..8:0` has a step of 0\n  depth=2..8:0\n        ^\n"
         "hint: the step must be above 0"
