@@ -25,6 +25,9 @@ ROOT = Path(__file__).parents[1]
 
 FIGURES = {
     "figure3.svg": lambda: draw("imagenet/vgg19", "imagenet/plain34", "imagenet/resnet34"),
+    "figure3-folded.svg": lambda: draw(
+        "imagenet/vgg19", "imagenet/plain34", "imagenet/resnet34", fold=True
+    ),
     "figure5.svg": lambda: draw("imagenet/resnet34", "imagenet/resnet50", blocks=True),
     "resnet152-folded.svg": lambda: draw("imagenet/resnet152", fold=True),
 }
@@ -63,7 +66,7 @@ def test_a_file_changed_by_hand_stays_unless_forced(tmp_path: Path) -> None:
     build(specs[:1], tmp_path, figures=False)
     path = tmp_path / "cifar10/resnet20.py"
     path.write_text("# mine\n")
-    with pytest.raises(ConflictError, match="was changed by hand"):
+    with pytest.raises(ConflictError, match="was changed after archc wrote it"):
         build(specs, tmp_path, figures=False)
     assert path.read_text() == "# mine\n"
     assert not (tmp_path / "cifar10/plain20.py").exists()
@@ -82,7 +85,7 @@ def test_a_file_that_is_not_archcs_stays_unless_forced(tmp_path: Path) -> None:
 
 def test_a_foreign_manifest_is_refused(tmp_path: Path) -> None:
     (tmp_path / MANIFEST).write_text('{"files": 3}')
-    with pytest.raises(ConflictError, match="not a manifest"):
+    with pytest.raises(ConflictError, match="is not an archc manifest"):
         build([load_spec("cifar10/resnet20")], tmp_path, figures=False)
 
 
@@ -126,7 +129,7 @@ def test_a_failed_write_keeps_a_figure_that_was_to_go(
 
 def test_a_spec_called_like_the_manifest_is_refused(tmp_path: Path) -> None:
     (tmp_path / "net.yaml").write_text("name: manifest\nhead: [linear]\n")
-    with pytest.raises(ConflictError, match="is the manifest's"):
+    with pytest.raises(ConflictError, match="is reserved for the manifest"):
         build([load_spec(str(tmp_path / "net.yaml"))], tmp_path / "out", figures=False)
     assert not (tmp_path / "out").exists()
 
@@ -146,8 +149,8 @@ def test_names_that_differ_by_case_alone_are_one_name(tmp_path: Path, force: boo
         build([lower, upper], tmp_path / "out", force=force)
     out = str(tmp_path / "out")
     assert caught.value.reasons == (
-        f"'{out}/NET.py' and '{out}/net.py' differ only in case, so that some systems take them "
-        "for one file",
+        f"'{out}/NET.py' and '{out}/net.py' differ only in case, and on some systems they "
+        "are the same file",
     )
     assert not (tmp_path / "out").exists()
     build([lower], tmp_path / "out")
@@ -169,7 +172,7 @@ def test_a_name_is_free_again_once_its_files_are_gone(tmp_path: Path) -> None:
 
 def test_a_spec_called_like_the_manifest_in_capitals_is_refused(tmp_path: Path) -> None:
     specs = specs_called(tmp_path, "MANIFEST")
-    with pytest.raises(ConflictError, match="is the manifest's"):
+    with pytest.raises(ConflictError, match="is reserved for the manifest"):
         build(specs, tmp_path / "out", figures=False, force=True)
 
 
@@ -192,7 +195,7 @@ def test_two_specs_of_one_name_are_refused(tmp_path: Path) -> None:
             f"name: net\nstages: [{{block: basic, shortcut: A, depth: 1, width: {width}}}]\n"
         )
     specs = [load_spec(str(tmp_path / folder / "net.yaml")) for folder in "ab"]
-    with pytest.raises(ConflictError, match="two specs would be written"):
+    with pytest.raises(ConflictError, match="two specs would both be written"):
         build(specs, tmp_path / "out", figures=False)
     assert not (tmp_path / "out").exists()
 
@@ -271,7 +274,7 @@ def test_what_is_changed_by_hand_after_a_kill_is_not_archcs(tmp_path: Path) -> N
     build([load_spec("cifar10/resnet20", SMALL)], tmp_path, figures=False)
     assert killed_after(1, [load_spec("cifar10/resnet20", LARGE)], tmp_path, figures=False)
     (tmp_path / "cifar10/resnet20.py").write_text("# mine\n")
-    with pytest.raises(ConflictError, match=r"resnet20.py' was changed by hand"):
+    with pytest.raises(ConflictError, match=r"resnet20.py' was changed after archc wrote it"):
         build([load_spec("cifar10/resnet20", LARGE)], tmp_path, figures=False)
 
 

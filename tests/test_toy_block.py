@@ -164,7 +164,7 @@ def test_the_type_is_known_while_it_is_registered() -> None:
         ("none}", "nine}", "nine", "`side` must be conv or none, not `nine`", "`none`?"),
         ("squeeze: 4", "squeeze: 65", "65", "must be an integer from 1 to 64, not `65`", None),
         ("squeeze: 2", "squeeze: 3", "3, side", "squeeze 3 does not divide width 16", None),
-        ("width: 8}", "width: 8, shortcut: A}", "shortcut", "means nothing to", "`bottleneck`"),
+        ("width: 8}", "width: 8, shortcut: A}", "shortcut", "have no attribute", "`bottleneck`"),
         ("block: fork", "block: frok", "frok", "`block` must be", "did you mean `fork`?"),
     ],
 )

@@ -215,7 +215,7 @@ class _Pool2d(Op):
         if self.padding <= self.kernel_size // 2:
             return None
         return ShapeError(
-            f"a {self.kernel_size}x{self.kernel_size} pooling can be padded by at most "
+            f"a pooling of {self.kernel_size}x{self.kernel_size} can be padded by at most "
             f"{self.kernel_size // 2}, half its kernel, not by {self.padding}",
             attribute="padding",
             otherwise=otherwise,
@@ -392,13 +392,13 @@ def _slide(x: Shape, kernel: int, stride: int, padding: int) -> tuple[int, int]:
     if min(out) < 1:
         size = f"{height}x{width}" + (f" padded by {padding}" if padding else "")
         raise ShapeError(
-            f"a {kernel}x{kernel} window does not fit into a {size} feature map",
+            f"a window of {kernel}x{kernel} does not fit into a feature map of {size}",
             attribute="kernel",
             hint="use a smaller window, fewer strides before it, or a larger input",
         )
     if max(out) > MAX_PIXELS:
         raise ShapeError(
-            f"a {out[0]:,}x{out[1]:,} feature map exceeds the limit of {MAX_PIXELS:,} pixels "
+            f"a feature map of {out[0]:,}x{out[1]:,} exceeds the limit of {MAX_PIXELS:,} pixels "
             "per side",
             attribute="padding",
         )

@@ -9,7 +9,7 @@ import stat
 import tarfile
 import warnings
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -44,7 +44,7 @@ class Checkpoint:
 
     ``inside`` is the key under which the file held it, where it held more than the state dict;
     ``beside`` are the keys of state dicts that it held, too. ``about`` is a safetensors file's
-    metadata.
+    metadata. ``is_in_memory`` is whether a program gave the state dict itself.
     """
 
     file: str
@@ -52,6 +52,7 @@ class Checkpoint:
     inside: str | None = None
     beside: tuple[str, ...] = ()
     about: Mapping[str, str] = field(default_factory=dict)
+    is_in_memory: bool = False
 
 
 DAMAGED = "is a truncated or damaged PyTorch checkpoint"
@@ -128,7 +129,7 @@ def checkpoint_of(state: Mapping[str, Tensor]) -> Checkpoint:
 
     Raises `WeightsError` for what is none.
     """
-    return _state_dict("the state dict", state)
+    return replace(_state_dict("the state dict", state), is_in_memory=True)
 
 
 def _read_safetensors(file: str) -> Checkpoint:

@@ -43,8 +43,11 @@ def check_origin(network: Network, checkpoint: Checkpoint) -> None:
     """Check that weights which fit a network, or a deploy form, are not those of another one.
 
     Raises `WeightsError` where the file says that it is of a spec that computes something else.
-    Where the file does not say, warns with `WeightsWarning` if a shipped spec does.
+    Where the file does not say, warns with `WeightsWarning` if a shipped spec does. A state dict in
+    memory is taken as it is: the program that has it knows where it comes from.
     """
+    if checkpoint.is_in_memory:
+        return
     about = checkpoint.about
     if network.digest and about.get(_DIGEST) == network.digest:
         return

@@ -290,9 +290,9 @@ def _chain(ids: Sequence[str]) -> Network:
         (["a.0", "a.relu"], "the numbered modules of 'a' are not a chain"),
         (["a.x", "b", "a.y"], "the module 'a' reads both 'input' and 'b'"),
         (["a-b"], "'a-b' is not a path of attributes"),
-        (["a..b"], "is no path of attributes"),
+        (["a..b"], "is not a path of attributes"),
         (["in"], "'in' is not a path of attributes"),
-        (["class.conv"], "is no path of attributes"),
+        (["class.conv"], "is not a path of attributes"),
         (["a", "a.b"], "'a' is both an op and a module around others"),
     ],
 )

@@ -103,13 +103,13 @@ def test_a_convention_names_its_tool_and_what_it_does_not_count(tmp_path: Path) 
     )
     assert (record["tool"], record["not_counted"]) == ("pycls 5719de6", {"avg_pool2d": 1})
     explained = archc("count", "odd.yaml", "--explain", cwd=tmp_path).stdout
-    assert explained.endswith("says nothing about 1 avg_pool2d op\n")
+    assert explained.endswith("has no rule for 1 avg_pool2d op\n")
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--explain", "--memory"), "--explain and --memory are two commands"),
+        (("--explain", "--memory"), "--explain and --memory cannot be used together"),
         (("--batch", "3"), "--batch is for --memory and --roofline"),
         (("--explain", "--batch", "3"), "--batch cannot be used with --explain"),
         (
@@ -333,7 +333,7 @@ def test_reasons_that_differ_in_numbers_alone_are_one() -> None:
     result = archc("sweep", "imagenet/resnet34", "--vary", "width[1]=1..9", "--vary", "width[2]=64")
     assert result.stderr == (
         "archc: 9 variants, 9 cannot be built\n"
-        "  9: stage 1: option A cannot shrink 64 channels to 1 "
+        "  9: stage 1: option A cannot reduce 64 channels to 1 "
         "(first with width[1]=1 width[2]=64)\n"
     )
 

@@ -104,7 +104,7 @@ def test_a_run_is_not_overwritten(home: Path) -> None:
         ),
         (
             ("imagenet/resnet18", "--recipe", "cifar10", "--data", "images"),
-            "archc: error: the network tells 1,000 classes apart; CIFAR-10 has 10\n"
+            "archc: error: the network has 1,000 classes; CIFAR-10 has 10\n"
             "hint: set `classes: 10` in the spec and end its head with a bare `linear`\n",
         ),
         (
@@ -114,7 +114,7 @@ def test_a_run_is_not_overwritten(home: Path) -> None:
         ),
         (
             ("tiny.yaml", "--recipe", "cifar10", "--data", "images", "--devices", "3"),
-            "archc: error: a batch of 128 images cannot be shared by 3 devices alike\n"
+            "archc: error: a batch of 128 images cannot be split evenly over 3 devices\n"
             "hint: `batch` in the recipe counts the images on all devices\n",
         ),
         (

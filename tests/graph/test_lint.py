@@ -95,8 +95,12 @@ def test_sums_read_several_nodes_and_other_ops_one() -> None:
 @pytest.mark.parametrize(
     ("node_id", "changes", "message"),
     [
-        ("a", {"op": Conv2d(5, 4, 3, padding=1)}, "'a': a convolution of 5 channels meets 4"),
-        ("b", {"op": BatchNorm2d(5)}, "'b': a norm of 5 channels meets 4"),
+        (
+            "a",
+            {"op": Conv2d(5, 4, 3, padding=1)},
+            "'a': the convolution expects 5 input channels but gets 4",
+        ),
+        ("b", {"op": BatchNorm2d(5)}, "'b': the norm expects 5 channels but gets 4"),
         ("d", {"op": MaxPool2d(9, 1)}, "'d': a window of 9x9 does not fit"),
     ],
 )

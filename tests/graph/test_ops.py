@@ -183,12 +183,12 @@ MAPS_ONLY: tuple[Op, ...] = (
 
 @pytest.mark.parametrize("op", MAPS_ONLY, ids=lambda op: op.kind)
 def test_ops_on_feature_maps_refuse_a_vector(op: Op) -> None:
-    with pytest.raises(ShapeError, match="takes a feature map, not a vector of 3"):
+    with pytest.raises(ShapeError, match="needs a feature map, not a vector of 3"):
         op.infer((3,))
 
 
 def test_a_linear_layer_refuses_a_feature_map() -> None:
-    with pytest.raises(ShapeError, match="takes a vector, not a feature map of 3x1x1"):
+    with pytest.raises(ShapeError, match="needs a vector, not a feature map of 3x1x1"):
         Linear(3, 4).infer((3, 1, 1))
 
 

@@ -99,7 +99,7 @@ def test_a_deep_stage_is_gone_through_once(tmp_path: Path, monkeypatch: pytest.M
     spec = load_spec(str(path))
     monkeypatch.setattr(archc.blocks.block_types()["basic"], "lower", lower)
     (fault,) = shape_faults(spec).diagnostics
-    assert fault.message.startswith("`max_pool`: a 2x2 pooling can be padded by at most 1")
+    assert fault.message.startswith("`max_pool`: a pooling of 2x2 can be padded by at most 1")
     assert len(lowered) == 2
 
 

@@ -114,7 +114,7 @@ def test_a_variant_that_cannot_be_built_says_why_and_the_rest_goes_on() -> None:
     reasons = [one.reason for one in found if isinstance(one, Unbuildable)]
     assert reasons == [
         "stage 1: `depth` must be an integer from 1 to 10,000, not `0`",
-        "stage 2: option A cannot shrink 64 channels to 32",
+        "stage 2: option A cannot reduce 64 channels to 32",
         "stage 1: `depth` must be an integer from 1 to 10,000, not `0`",
     ]
 

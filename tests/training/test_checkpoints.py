@@ -79,7 +79,7 @@ def test_where_none_is_whole_nothing_is_begun_anew(tmp_path: Path) -> None:
     record = tmp_path / "iteration-0000010.json"
     told = json.loads(record.read_text())
     record.write_text(json.dumps({**told, "iteration": 11}))
-    with pytest.raises(TrainingError, match="has no whole checkpoint: the checkpoint of iter"):
+    with pytest.raises(TrainingError, match="has no intact checkpoint: the checkpoint of iter"):
         newest(tmp_path, pytest.fail)
     assert newest_weights(tmp_path) is None
 
@@ -137,5 +137,5 @@ def test_files_that_are_no_metrics(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="nothing has been measured yet"):
         read_metrics(path)
     path.write_text("a,b\n1,2\n")
-    with pytest.raises(TrainingError, match="is no file of metrics"):
+    with pytest.raises(TrainingError, match="is not a metrics file"):
         read_metrics(path)

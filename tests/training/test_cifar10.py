@@ -158,7 +158,7 @@ def test_cifar100_is_called_that_whatever_the_network(
 def test_networks_that_the_images_do_not_fit(cifar: Path) -> None:
     with pytest.raises(DataError, match="takes images of 224x224; CIFAR-10's are 32x32"):
         Cifar10(source(cifar, size=(224, 224)))
-    with pytest.raises(DataError, match="tells 1,000 classes apart; CIFAR-10 has 10"):
+    with pytest.raises(DataError, match="has 1,000 classes; CIFAR-10 has 10"):
         Cifar10(replace(source(cifar), classes=1000))
     with pytest.raises(DataError, match="ten crops"):
         next(Cifar10(source(cifar, "augmentation.pad=0")).test_batches(10))

@@ -336,7 +336,7 @@ def test_other_images_are_no_images_to_go_on_with(
     shutil.copy(cifar / "test_batch.bin", other / "data_batch_1.bin")
     for path in ("weights.safetensors", "pixel-mean.safetensors"):
         (whole / path).unlink()
-    with pytest.raises(TrainingError, match="was begun with other images"):
+    with pytest.raises(TrainingError, match="was started with different images"):
         archc.train(spec, str(recipe), other, whole, options=RESUME)
 
 
@@ -369,12 +369,12 @@ def test_folders_that_hold_something_else(
     def train(out: Path, options: TrainOptions, *settings: str) -> Trained:
         return archc.train(spec, str(recipe), cifar, out, settings=settings, options=options)
 
-    with pytest.raises(TrainingError, match="holds a run already") as told:
+    with pytest.raises(TrainingError, match="already holds a run") as told:
         train(whole, CPU)
     assert told.value.hint == "--resume continues it"
     with pytest.raises(TrainingError, match="of another recipe: `iterations` is not what it was"):
         train(whole, RESUME, "iterations=130")
-    with pytest.raises(TrainingError, match="was begun with the seed 0"):
+    with pytest.raises(TrainingError, match="was started with seed 0"):
         train(whole, TrainOptions(device="cpu", resume=True, seed=3))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").touch()

@@ -330,7 +330,7 @@ def test_a_device_that_is_not_there_is_told() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("tpu", "there is no kind of device `tpu`: cpu and cuda are"),
+        ("tpu", "unknown device `tpu`: use cpu or cuda"),
         ("meta", "archc supports cpu and cuda, not `meta`"),
     ],
 )

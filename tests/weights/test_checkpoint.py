@@ -543,7 +543,7 @@ def test_a_truncated_file_is_refused_wherever_it_ends(name: str, tmp_path: Path)
     for end in range(8, len(content), step):
         message, _ = refusal(put(tmp_path, name, content[:end]))
         if name != "legacy.pth" or end > 600:
-            assert message == f"{name}: error: is no whole {kind}: truncated or damaged"
+            assert message == f"{name}: error: is a truncated or damaged {kind}"
         messages.add(message)
     assert all(message.startswith(f"{name}: error: ") for message in messages)
 

@@ -156,9 +156,11 @@ def test_a_file_that_says_nothing_useful_gets_the_note(text: str) -> None:
 
 def test_python_warns_at_the_line_that_loads(tmp_path: Path) -> None:
     weights = archc.module("cifar10/plain20").state_dict()
+    torch.save(weights, tmp_path / "net.pth")
     for use in (archc.module, archc.fold):
+        use("cifar10/plain20", weights=weights)  # whoever has it in memory knows where it is from
         with pytest.warns(WeightsWarning, match="also fits `cifar10/resnet20`") as caught:
-            use("cifar10/plain20", weights=weights)
+            use("cifar10/plain20", weights=tmp_path / "net.pth")
         assert [one.filename for one in caught] == [__file__]
     spec = load_spec("cifar10/plain20")
     (tmp_path / "net.safetensors").write_bytes(to_safetensors(weights, describe_origin(spec)))
