@@ -49,6 +49,7 @@ schema: .venv/installed
 
 bench: .venv/developing
 	$(BIN)/python benchmarks/compiler.py
+	$(BIN)/python benchmarks/bounds.py
 	$(BIN)/python benchmarks/counting.py
 	$(BIN)/python benchmarks/figures.py
 	$(BIN)/python benchmarks/modules.py

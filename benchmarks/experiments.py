@@ -2,8 +2,8 @@
 
     python benchmarks/experiments.py --data DIR
 
-It runs without supervision and continues where it was interrupted. On a GPU networks are compiled and
-multiply bfloat16. Curves and errors are written into docs/.
+It runs without supervision and continues where it was interrupted. On a GPU networks are compiled
+and multiply bfloat16. Curves and errors are written into docs/.
 """
 
 from __future__ import annotations

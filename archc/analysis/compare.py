@@ -272,7 +272,7 @@ def _one_sided(change: Literal["added", "removed"], node: Node, role: _Role) -> 
 def _differences(a: Node, b: Node, first: _Roles, second: _Roles) -> Iterator[str]:
     if a.op.kind != b.op.kind:
         yield f"{a.op.kind} → {b.op.kind}"
-    else:
+    elif a.op != b.op:
         before, after = a.op.numbers, b.op.numbers
         for name in before:
             if before[name] != after[name]:
