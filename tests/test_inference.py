@@ -354,7 +354,7 @@ def test_an_exported_program_is_compiled() -> None:
 def test_a_module_in_training_mode_is_refused() -> None:
     module = archc.module("cifar10/resnet20")
     with pytest.raises(
-        ValueError, match=r"^the module is in training mode: `module\.eval\(\)` it "
+        ValueError, match=r"^the module is in training mode: call `module\.eval\(\)` "
     ):
         archc.compiled(module)
     module.eval()

@@ -276,7 +276,7 @@ def _classes(folder: Path, count: int | None = None) -> list[str]:
         found = sorted(entry.name for entry in inside if entry.is_dir())
     except FileNotFoundError:
         raise DataError(
-            f"there is not a folder {str(folder)!r}",
+            f"there is no folder {str(folder)!r}",
             "a directory of images has train/CLASS/... and val/CLASS/...",
         ) from None
     except OSError as error:

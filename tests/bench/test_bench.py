@@ -177,7 +177,7 @@ def test_of_two_measurements_the_better_rates_count() -> None:
 
 
 def test_a_deploy_form_is_not_trained() -> None:
-    with pytest.raises(ValueError, match="it is not for training"):
+    with pytest.raises(ValueError, match="cannot be trained"):
         bench([network_of("vgg")], BenchOptions(deploy=True, train=True))
 
 
@@ -203,7 +203,7 @@ def test_what_cannot_be_trained_is_told() -> None:
         ({"head": ["flatten"]}, "x has no parameters to train"),
         (
             {"stem": [{"conv": {"width": 4, "kernel": 3, "stride": 4}}]},
-            "x: bn1 would normalise over a single value while training: "
+            "x: bn1 would normalise over a single value in training mode: "
             "use a larger batch or larger images",
         ),
     ):
@@ -315,8 +315,8 @@ def test_a_row_beyond_the_limit_is_explained(
     quick = ("bench", "cifar10/resnet20", "--input", "3,8,8", "--seconds", "0.1")
     result = CliRunner().invoke(cli, quick, standalone_mode=False)
     words = (
-        "archc: more than the limit means that bytes came from a cache, or that other work ran "
-        "while the rates were measured\n"
+        "archc: more than 100 % of the limit means that data came from a cache, or that other work "
+        "slowed down the measurement of the rates\n"
     )
     assert result.stderr == words * told
 

@@ -109,7 +109,7 @@ def test_a_run_is_not_overwritten(home: Path) -> None:
         ),
         (
             ("tiny.yaml", "--recipe", "imagenet", "--data", "images"),
-            "archc: error: there is not a folder 'images/train'\n"
+            "archc: error: there is no folder 'images/train'\n"
             "hint: a directory of images has train/CLASS/... and val/CLASS/...\n",
         ),
         (

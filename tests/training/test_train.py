@@ -303,7 +303,7 @@ def test_a_lock_that_is_not_a_file_is_left_alone(tmp_path: Path) -> None:
         raise AssertionError
     lock.unlink()
     lock.write_text("mine")
-    with _alone(tmp_path), pytest.raises(TrainingError, match="is training in"), _alone(tmp_path):
+    with _alone(tmp_path), pytest.raises(TrainingError, match="is already training in"), _alone(tmp_path):
         raise AssertionError
     assert lock.read_text() == "mine"
     lock.write_text("")
@@ -353,7 +353,7 @@ def test_processes_that_have_not_been_started(
 ) -> None:
     monkeypatch.delenv("MASTER_ADDR", raising=False)
     options = TrainOptions(device="cpu", nodes=2)
-    with pytest.raises(TrainingError, match="each has to be told of the others") as told:
+    with pytest.raises(TrainingError, match="start the processes with torchrun") as told:
         archc.train(spec, str(recipe), cifar, tmp_path / "run", options=options)
     assert str(told.value.hint).startswith("torchrun --nnodes 2 --nproc_per_node 1")
     monkeypatch.setenv("WORLD_SIZE", "4")
@@ -372,7 +372,7 @@ def test_folders_that_hold_something_else(
     with pytest.raises(TrainingError, match="already holds a run") as told:
         train(whole, CPU)
     assert told.value.hint == "--resume continues it"
-    with pytest.raises(TrainingError, match="of another recipe: `iterations` is not what it was"):
+    with pytest.raises(TrainingError, match="of a different recipe: `iterations` is not what it was"):
         train(whole, RESUME, "iterations=130")
     with pytest.raises(TrainingError, match="was started with seed 0"):
         train(whole, TrainOptions(device="cpu", resume=True, seed=3))
@@ -517,7 +517,7 @@ def test_a_batch_norm_wants_more_than_one_value(cifar: Path, recipe: Path, tmp_p
         "name: net\ninput: [3, 32, 32]\nclasses: 10\nstem: [global_avg_pool, batch_norm]\n"
         "head: [linear]\n"
     )
-    with pytest.raises(TrainingError, match="a batch norm needs more than one value a channel"):
+    with pytest.raises(TrainingError, match="a batch norm needs more than one value per channel"):
         archc.train(spec, str(recipe), cifar, tmp_path / "a", settings=["batch=1"], options=CPU)
 
 
