@@ -26,7 +26,7 @@ TICS = {
     "anew": r"\banew\b",
     "behind": r"\bbehind\b",
     "is said": r"\b(is|are) said\b",
-    "none of archc's": r"\bof archc's\b",
+    "none of archc's": r"\bof archc's\b(?! own)",
     "what became of": r"\bwhat (became|came) of\b",
     "not for everybody": r"\b(everybody|nobody)\b",
     "cannot be had": r"\bcannot be had\b",
