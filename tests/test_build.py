@@ -155,7 +155,7 @@ def test_names_that_differ_by_case_alone_are_one_name(tmp_path: Path, force: boo
     assert not (tmp_path / "out").exists()
     build([lower], tmp_path / "out")
     before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
-    with pytest.raises(ConflictError, match="which archc built before, differ only in case"):
+    with pytest.raises(ConflictError, match="which archc built earlier, differ only in case"):
         build([upper], tmp_path / "out", figures=False, force=force)
     assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
 
