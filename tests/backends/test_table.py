@@ -62,7 +62,7 @@ def test_a_terminal_gets_the_same_rows_under_a_bold_heading(
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     print_table(Table((Column("name", ""), Column("n", "")), (("a", 1),), "title"))
     assert capsys.readouterr().out == (
-        "\x1b[1mtitle\x1b[0m\n\n \x1b[1mname   n\x1b[0m\n ────────\n a      1\n\n"
+        "\x1b[1mtitle\x1b[0m\n\n\x1b[1m name   n\x1b[0m\n ────────\n a      1\n\n"
     )
 
 
