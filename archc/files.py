@@ -16,7 +16,8 @@ class OutputError(Exception):
     """A file cannot be written; the message says which and why."""
 
     def __init__(self, path: Path, reason: str):
-        super().__init__(f"cannot write {str(path)!r}: {reason}")
+        where = "to standard output" if str(path) == "-" else repr(str(path))
+        super().__init__(f"cannot write {where}: {reason}")
 
 
 def write(path: Path, content: bytes) -> None:

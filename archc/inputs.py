@@ -22,10 +22,11 @@ _Identity = tuple[int, int]
 @dataclass
 class _Seen:
     """The files that were read, by what identifies them, with how they are called; and the paths
-    to be written."""
+    to be written, with what identified the file that was there when it was noted: what a command
+    has written itself it may read back."""
 
     inputs: dict[_Identity, str] = field(default_factory=dict)
-    outputs: dict[str, None] = field(default_factory=dict)
+    outputs: dict[str, _Identity | None] = field(default_factory=dict)
 
 
 _SEEN: ContextVar[_Seen | None] = ContextVar("seen", default=None)
@@ -50,8 +51,8 @@ def note_input(path: str | os.PathLike[str] | int, name: str | None = None) -> N
     if seen is None or identity is None:
         return
     seen.inputs[identity] = name or repr(str(path))
-    for output in seen.outputs:
-        _refuse(seen, output)
+    for output, there in seen.outputs.items():
+        _refuse(seen, output, there)
 
 
 def note_output(path: Path) -> None:
@@ -59,8 +60,8 @@ def note_output(path: Path) -> None:
     by this path or another one."""
     seen = _SEEN.get()
     if seen is not None:
-        seen.outputs[str(path)] = None
-        _refuse(seen, str(path))
+        there = seen.outputs.setdefault(str(path), _identity(path))
+        _refuse(seen, str(path), there)
 
 
 def inputs_in(folder: Path) -> list[str]:
@@ -71,8 +72,7 @@ def inputs_in(folder: Path) -> list[str]:
     return [name for name in os.listdir(folder) if _identity(folder / name) in seen.inputs]
 
 
-def _refuse(seen: _Seen, output: str) -> None:
-    identity = _identity(output)
+def _refuse(seen: _Seen, output: str, identity: _Identity | None) -> None:
     read = seen.inputs.get(identity) if identity else None
     if read is None:
         return

@@ -25,8 +25,9 @@ _METADATA = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Soft
 
 
 def plot_format(path: Path) -> str:
-    """The format that a file's name asks for."""
-    return path.suffix.lower().removeprefix(".")
+    """The format that a file's name asks for; SVG for a stream whose name asks for none."""
+    suffix = path.suffix.lower()
+    return (suffix if suffix in SUFFIXES else SUFFIXES[0]).removeprefix(".")
 
 
 def require_matplotlib() -> None:

@@ -55,7 +55,7 @@ def compile_data(data: Data, *, as_json: bool = True) -> Network:
 def text_of(data: Data, *, as_json: bool = True) -> str:
     """A spec as YAML; JSON is a subset of it."""
     if as_json:
-        return json.dumps(data, ensure_ascii=False)
+        return json.dumps(data, ensure_ascii=False).replace("\ufeff", "\\ufeff")
     apart = json.loads(json.dumps(data))  # nothing in it twice, which YAML would alias
     return yaml.safe_dump(apart, sort_keys=False, allow_unicode=True)
 

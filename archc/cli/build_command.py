@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from archc.cli.common import is_quiet, print_table, quiet, read_specs, specs, with_progress
+from archc.cli.common import (
+    OutputFolder,
+    is_quiet,
+    print_table,
+    quiet,
+    read_specs,
+    specs,
+    with_progress,
+)
 from archc.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -21,7 +29,7 @@ if TYPE_CHECKING:
     "-o",
     "--output",
     metavar="FOLDER",
-    type=click.Path(path_type=Path),
+    type=OutputFolder(),
     default="generated",
     show_default=True,
     help="The folder for NAME.py, .json and .svg.",

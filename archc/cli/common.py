@@ -16,7 +16,7 @@ import click
 
 from archc.cli.complete import ATTRIBUTES
 from archc.cli.terminal import say, say_heading
-from archc.files import OutputError, write
+from archc.files import OutputError, reason, write
 from archc.inputs import note_output
 
 if TYPE_CHECKING:
@@ -58,10 +58,25 @@ class OutputFile(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path; raises click.BadParameter, and `OutputError` if it is read, too."""
+        if value == "":
+            self.fail("the file name is empty", param, ctx)
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
         if not (self.allow_dash and str(path) == "-"):
             note_output(path)
         return path
+
+
+class OutputFolder(click.Path):
+    """The path of a folder to write into."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path; raises click.BadParameter for an empty one, which is no folder's name."""
+        if value == "":
+            self.fail("the folder name is empty", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 class _NamedFile(_ParamType):
@@ -373,9 +388,14 @@ def put_out(content: str | bytes, path: Path | None, hint: str | None = None) ->
     raw = content.encode(errors="surrogateescape") if isinstance(content, str) else content
     if path is None or str(path) == "-":
         if sys.stdout is None:
-            raise OutputError(Path("-"), "standard output is closed")
-        sys.stdout.buffer.write(raw)
-        sys.stdout.buffer.flush()
+            raise OutputError(Path("-"), "it is closed")
+        try:
+            sys.stdout.buffer.write(raw)
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            raise  # whoever reads it has seen enough
+        except OSError as error:
+            raise OutputError(Path("-"), reason(error)) from error
     else:
         note_output(path)
         write(path, raw)

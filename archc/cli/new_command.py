@@ -47,4 +47,4 @@ def command(name: str, parent: str, output: Path | None, force: bool) -> None:
     text = variant(name, parent, path)
     if str(path) != "-" and path.exists() and not (force or is_stream(path)):
         raise ConflictError([f"{str(path)!r} already exists"], "`--force` overwrites it")
-    put_out(text, path, hint=f"edit it, then `archc count {shlex.quote(str(path))}`")
+    put_out(text, path, hint=f"edit it, then run `archc count {shlex.quote(str(path))}`")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from archc.cli.common import OutputFile, load_networks, put_out, quiet, specs
+from archc.cli.common import OutputFile, is_stream, load_networks, put_out, quiet, specs
 
 
 @click.command("report")
@@ -41,7 +41,8 @@ def command(
       archc report imagenet/resnet34 -o resnet34.html
       archc report imagenet/plain34 imagenet/resnet34 -o residual.html
     """
-    if output.suffix.lower() not in (".html", ".htm") and str(output) != "-":
+    has_name = output.suffix.lower() in (".html", ".htm") or str(output) == "-"
+    if not has_name and not is_stream(output):
         raise click.BadParameter(f"{str(output)!r} does not end in .html", param_hint="'-o'")
     networks = load_networks(specs, with_, input_)
     from archc.report import report

@@ -14,6 +14,8 @@ import click
 
 from archc.cli.common import (
     OutputFile,
+    OutputFolder,
+    is_stream,
     print_table,
     progress_bar,
     put_out,
@@ -103,7 +105,7 @@ _REASONS = 5
 @click.option(
     "--write",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=OutputFolder(),
     help="Write the best few as specs that extend SPEC.",
 )
 @click.option("--force", is_flag=True, help="Overwrite existing specs with --write.")
@@ -208,7 +210,9 @@ def _check_names(output: Path | None, plot: Path | None) -> None:
         ("'-o'", output, rows.SUFFIXES),
         ("'--plot'", plot, SUFFIXES),
     ):
-        if path is not None and path.suffix.lower() not in suffixes:
+        if path is None or is_stream(path):  # a stream without an ending gets the first of them
+            continue
+        if path.suffix.lower() not in suffixes:
             ends = f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
             message = f"{str(path)!r} does not end in {ends}"
             raise click.BadParameter(message, param_hint=option)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archc.cli.common import (
+    OutputFolder,
     data,
     device_or_auto,
     quiet,
@@ -46,7 +47,7 @@ WEIGHTS = "weights.safetensors"
 @click.option(
     "--out",
     metavar="RUN",
-    type=click.Path(path_type=Path),
+    type=OutputFolder(),
     help="The folder of the run. [default: runs/SPEC-RECIPE]",
 )
 @quiet

@@ -90,6 +90,7 @@ class _Draft:
     overlays: list[Mapping[str, Entry]] = field(default_factory=list)
     own_defaults: frozenset[str] = frozenset()
     whole: bool = True
+    has_unknown_keys: bool = False
 
     def rows(self, key: str) -> tuple[Value, ...]:
         """The items of a list; none where it is not given, or no list."""
@@ -123,6 +124,7 @@ def _draft(source: Source, findings: Findings, descendants: tuple[Source, ...]) 
         value = entries.pop("extends").value
         parent = open_ancestor(value, chain, open_parent, "imagenet/resnet50", findings)
         draft = (parent and _draft(parent, findings, chain)) or _Draft(place, whole=False)
+    draft.has_unknown_keys |= any(key not in KEYS for key in data)
     _lay_over(draft, entries, place)
     return draft
 
@@ -150,7 +152,7 @@ def _checked_keys(data: Mapping[str, Entry], place: Place, findings: Findings) -
             entries[key] = Entry(entry.key, Value(INVALID, entry.value.place))
     for key in meant - entries.keys():
         entries[key] = Entry(place, Value(INVALID, place))
-    if "name" not in entries:
+    if "name" not in entries and (entries or not data):  # otherwise none of its keys is a spec's
         findings.error(place, "the spec needs `name`", f"`name` is {NAME}")
     header = {key: entry for key, entry in entries.items() if key in _HEADER}
     validate(Header, header, place, "the spec", findings, excused=["name"])
@@ -224,7 +226,7 @@ def _finish(draft: _Draft, label: str, group: str, findings: Findings) -> Spec |
         [place_layer(item, findings) for item in draft.rows(key)] for key in ("stem", "head")
     )
     stages = place_stages(draft.written(), findings) if draft.whole else []
-    if draft.is_empty:
+    if draft.is_empty and not draft.has_unknown_keys:  # which may have been meant as its layers
         findings.error(
             draft.lists["stages"].place if "stages" in draft.lists else draft.place,
             "the network is empty: give it `stages`, or layers in `stem` or `head`",

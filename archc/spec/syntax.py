@@ -138,7 +138,29 @@ def _missing_value(stumble: _Stumble) -> Diagnostic:
     if stumble.character:
         message = f"a value is missing before this {quote(stumble.character)}"
         return Diagnostic(stumble.here, message)
+    opening = _open_bracket(stumble) if stumble.at_end else None
+    if opening is not None:
+        place, what, end = opening
+        return Diagnostic(place, f"this {what} is not closed with `{end}`")
     return Diagnostic(stumble.here, "a value is missing here")
+
+
+_TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"\\]|\\.)*"|(?:^|(?<=\s))#[^\n]*|[][{}]""")
+
+
+def _open_bracket(stumble: _Stumble) -> tuple[Place, str, str] | None:
+    """The innermost list or mapping that is open at the end of a text: where, what, its end."""
+    lines = _lines(stumble.here)
+    opened: list[tuple[Place, str, str]] = []
+    for number, line in enumerate(lines, 1):
+        for token in _TOKEN.finditer(line):
+            if token[0] in "[{":
+                what, end = ("list", "]") if token[0] == "[" else ("mapping", "}")
+                place = Place(stumble.here.source, number, token.start() + 1)
+                opened.append((place, what, end))
+            elif token[0] in "]}" and opened:
+                opened.pop()
+    return opened[-1] if opened else None
 
 
 def _bad_character(stumble: _Stumble) -> Diagnostic:

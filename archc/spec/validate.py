@@ -238,9 +238,13 @@ def _complain(
     schema = _properties(model)[name]
     what = f"`{rename or name}`"
     items = next((o["prefixItems"] for o in _options(schema) if "prefixItems" in o), ())
+    each = next((o["items"] for o in _options(schema) if isinstance(o.get("items"), dict)), None)
     if item is not None and isinstance(value.data, tuple) and len(value.data) == len(items):
         value, schema = value.data[item], items[item]
         what = f"the {schema['description']} of {what}"
+    elif item is not None and isinstance(value.data, tuple) and each is not None:
+        value, schema = value.data[item], each
+        what = f"each item of {what}"
     if is_nothing(value):
         findings.error(value.place, f"{what} has no value", f"it must be {expectation(schema)}")
         return

@@ -48,7 +48,7 @@ def variant(name: str, parent: str, path: Path) -> str:
         lines.append(f"with: {{depth: {json.dumps(depths)}}}")
     notes = [
         "# the spec to start from: a path relative to this file, or a shipped name (archc list)",
-        "# letters, digits, _ . - ; figures show the title, if you give one",
+        "# ASCII letters, digits, _ . - ; figures show the title, if you give one",
         "# stage attributes, one value for all stages or one per stage; null leaves a stage "
         "unchanged",
     ]

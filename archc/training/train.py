@@ -8,7 +8,7 @@ import signal
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,6 +26,7 @@ from archc.files import OutputError, write, write_all
 from archc.graph import Network
 from archc.recipes import Recipe
 from archc.spec import Spec
+from archc.text import in_words
 from archc.training import curves
 from archc.training import run as runs
 from archc.training.checkpoints import Saved, newest
@@ -139,7 +140,7 @@ def _train(order: _Order, fabric: Fabric, observer: Observer, asked: Asked) -> T
             _run(loop)
         finally:
             if fabric.is_global_zero:
-                _draw(run)
+                _draw(run, observer.said)
         content = to_safetensors(loop.net.state_dict(), about)
         together(fabric, lambda: write_all({run.weights: content}))
     fabric.barrier()  # none of the processes leaves while another one still needs it
@@ -376,11 +377,13 @@ def _run(loop: Loop) -> None:
         ) from None
 
 
-def _draw(run: Run) -> None:
+def _draw(run: Run, say: Callable[[str], None]) -> None:
     """The curves so far, where there are any and matplotlib is there to draw them."""
     if run.metrics.is_file() and find_spec("matplotlib") is not None:
-        with suppress(Exception):  # a picture must not end a run, nor hide what has ended it
+        try:
             write(run.curves, curves.draw([run]))
+        except Exception as error:  # a picture must not end a run, nor hide what has ended it
+            say(f"the curves cannot be drawn: {in_words(error)}")
 
 
 def workers_for(devices: int = 1) -> int:

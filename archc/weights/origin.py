@@ -18,7 +18,7 @@ from archc.analysis.compare import LayerChange
 from archc.analysis.computation import computes_same
 from archc.errors import WeightsWarning
 from archc.graph import Network, deploy_form
-from archc.graph.ops import Dropout, Softmax
+from archc.graph.ops import Add, Dropout, Softmax, ZeroPadShortcut
 from archc.text import listing, quote, quote_name
 from archc.weights.checkpoint import Checkpoint, WeightsError
 
@@ -144,6 +144,9 @@ def _difference(network: Network, other: Network) -> str:
     `layer2.0.conv1`, and 5 more``."""
     nothing = (Dropout.kind, Softmax.kind)
     changes = [c for c in compare(network, other).changes if c.op not in nothing]
+    shortcuts = {c.change for c in changes if c.op in (Add.kind, ZeroPadShortcut.kind)}
+    if len(shortcuts) == 1 and "changed" not in shortcuts:
+        return "it has shortcuts" if shortcuts == {"added"} else "it has no shortcuts"
     told = [words for words in map(_in_words, changes) if words]
     for change in changes:
         if not told and change.what:

@@ -112,10 +112,10 @@ class Scan:
     def _take(self, size: int) -> bytes:
         """The next bytes. Raises IndexError where there are not as many."""
         end = self.at + size
-        if end > MAX_BYTES:
-            raise PickleLimitError(f"holds a pickle of more than {MAX_BYTES:,} bytes")
         if end > len(self.data):
             raise IndexError
+        if end > MAX_BYTES:
+            raise PickleLimitError(f"holds a pickle of more than {MAX_BYTES:,} bytes")
         found = self.data[self.at : end]
         self.at = end
         return found

@@ -170,7 +170,7 @@ def test_a_closed_standard_output_is_told() -> None:
     script = f"{sys.executable} -m archc count imagenet/resnet34 >&-"
     result = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
     assert result.returncode == 1
-    assert result.stderr == "archc: error: cannot write '-': standard output is closed\n"
+    assert result.stderr == "archc: error: cannot write to standard output: it is closed\n"
 
 
 def test_a_shipped_name_without_its_group_is_answered_with_it(spec: Path) -> None:
@@ -281,7 +281,7 @@ def test_a_file_whose_name_no_yaml_can_hold_is_not_extended(spec: Path, tmp_path
     name = os.fsdecode(b"\xff.yaml")
     spec.rename(tmp_path / name)
     told = (
-        "\N{REPLACEMENT CHARACTER}.yaml:1:1: error: no spec can extend this file: its name is not "
+        "\N{REPLACEMENT CHARACTER}.yaml:1:1: error: a spec cannot extend this file: its name is not "
         "UTF-8\nhint: rename it\n"
     )
     for arguments in (

@@ -71,7 +71,7 @@ def test_a_damaged_one_gives_way_to_the_one_before(tmp_path: Path, part: str, ho
     else:
         assert len(told) == 1
         assert told[0].startswith("the checkpoint of iteration 20 is damaged (iteration-0000020")
-        assert told[0].endswith("going on from iteration 10")
+        assert told[0].endswith("continuing from iteration 10")
 
 
 def test_where_none_is_whole_nothing_is_begun_anew(tmp_path: Path) -> None:

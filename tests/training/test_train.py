@@ -214,7 +214,7 @@ def test_a_damaged_checkpoint_gives_way_and_the_end_is_the_same(
     watcher = Watcher()
     archc.train(spec, str(recipe), cifar, whole, options=RESUME, observer=watcher)
     assert watcher.words[0].startswith("the checkpoint of iteration 120 is damaged")
-    assert watcher.words[0].endswith("going on from iteration 100")
+    assert watcher.words[0].endswith("continuing from iteration 100")
     assert equal(before, weights(whole))
 
 
@@ -303,7 +303,11 @@ def test_a_lock_that_is_not_a_file_is_left_alone(tmp_path: Path) -> None:
         raise AssertionError
     lock.unlink()
     lock.write_text("mine")
-    with _alone(tmp_path), pytest.raises(TrainingError, match="is already training in"), _alone(tmp_path):
+    with (
+        _alone(tmp_path),
+        pytest.raises(TrainingError, match="is already training in"),
+        _alone(tmp_path),
+    ):
         raise AssertionError
     assert lock.read_text() == "mine"
     lock.write_text("")
@@ -372,7 +376,7 @@ def test_folders_that_hold_something_else(
     with pytest.raises(TrainingError, match="already holds a run") as told:
         train(whole, CPU)
     assert told.value.hint == "--resume continues it"
-    with pytest.raises(TrainingError, match="of a different recipe: `iterations` is not what it was"):
+    with pytest.raises(TrainingError, match="different recipe: `iterations` is not what it was"):
         train(whole, RESUME, "iterations=130")
     with pytest.raises(TrainingError, match="was started with seed 0"):
         train(whole, TrainOptions(device="cpu", resume=True, seed=3))
