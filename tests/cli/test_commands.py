@@ -281,8 +281,8 @@ def test_a_file_whose_name_no_yaml_can_hold_is_not_extended(spec: Path, tmp_path
     name = os.fsdecode(b"\xff.yaml")
     spec.rename(tmp_path / name)
     told = (
-        "\N{REPLACEMENT CHARACTER}.yaml:1:1: error: a spec cannot extend this file: its name is not "
-        "UTF-8\nhint: rename it\n"
+        "\N{REPLACEMENT CHARACTER}.yaml:1:1: error: a spec cannot extend this file: its name is "
+        "not UTF-8\nhint: rename it\n"
     )
     for arguments in (
         ("new", "wide", "--from", name),

@@ -138,7 +138,7 @@ def test_an_input_is_not_overwritten(home: Path, case: str, link: object) -> Non
         words = told(result)
     assert words == (
         f"archc: error: cannot write '{output}': it is the same file as '{read}', "
-        "which the command reads"
+        "which this command reads"
     )
     assert contents(home) == before
     assert result.stdout == ""
@@ -160,7 +160,7 @@ def test_standard_input_is_a_file_too(home: Path) -> None:
     assert (result.returncode, result.stderr) == (
         1,
         "archc: error: cannot write 'tiny.yaml': it is the same file as standard input, "
-        "which the command reads\n",
+        "which this command reads\n",
     )
     assert Path("tiny.yaml").read_text() == TINY
 
