@@ -82,7 +82,7 @@ def test_all_conventions_fit_on_one_screen() -> None:
     assert lines[6].split() == [
         *("ptflops", "+1,000", "+22,227,968", "+1,806,336", "+19,217,408", "4,132,436,968")
     ]
-    assert "ptflops        ptflops 0.7.5, PyTorch backend (MACs): biases; norms 2 an" in text
+    assert "ptflops        ptflops 0.7.5, PyTorch backend (MACs): biases; norms 2 per" in text
 
 
 def test_a_convention_names_its_tool_and_what_it_does_not_count(tmp_path: Path) -> None:

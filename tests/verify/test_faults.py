@@ -940,7 +940,7 @@ def test_what_follows_from_a_fault_is_not_told() -> None:
     report = verified("vgg with norm", *VGG_WITH_NORM["rounded up"].edits)
     rows = {row.check: row for row in report.rows}
     more, right = rows["multiply-adds"].number, network_of("vgg with norm").multiply_adds
-    assert rows["output shapes"].faults == (Fault("features.0", "puts out 3x9x7, not 3x8x6"),)
+    assert rows["output shapes"].faults == (Fault("features.0", "has output 3x9x7, not 3x8x6"),)
     assert rows["multiply-adds"].faults == (Fault("", f"has {more} multiply-adds, not {right:,}"),)
     shapes = "it is 2x3x9x7, not 2x3x8x6"
     fault = Fault("features.0", f"has a different output: {shapes}")
