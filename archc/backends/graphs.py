@@ -101,7 +101,7 @@ class _Data:
                 value = ",".join(map(str, value))
             declared = (scope, name, _TYPES[type(value)])
             key = self._ids.setdefault(declared, f"d{len(self._ids)}")
-            text = escape(_ILLEGAL.sub("\N{REPLACEMENT CHARACTER}", str(value)), {"\r": "&#13;"})
+            text = _text(str(value))
             end = f">{text}</data>" if text else " />"
             lines.append(f'{indent}<data key="{key}"{end}\n')
         return "".join(lines)
@@ -112,6 +112,14 @@ class _Data:
             f'  <key id="{id}" for="{scope}" attr.name="{name}" attr.type="{kind}" />\n'
             for (scope, name, kind), id in reversed(self._ids.items())
         ]
+
+
+def _text(text: str) -> str:
+    """A text as XML has it; what is not printable is written by its number."""
+    escaped = escape(_ILLEGAL.sub("\N{REPLACEMENT CHARACTER}", text))
+    if escaped.isprintable():
+        return escaped
+    return "".join(char if char.isprintable() else f"&#{ord(char)};" for char in escaped)
 
 
 def _attribute(text: str) -> str:

@@ -40,7 +40,9 @@ def explain(error: Exception) -> Iterator[str]:
         if error.hint:
             yield f"hint: {error.hint}"
     elif isinstance(error, WeightsError):
-        yield from f"archc: error: {error.file}: {error.message}".split("\n")
+        first, *more = error.message.split("\n")
+        yield f"archc: error: {error.file}: {first}"
+        yield from more
         if error.hint:
             yield f"hint: {error.hint}"
     elif isinstance(error, _PLAIN):

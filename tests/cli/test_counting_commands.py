@@ -269,7 +269,7 @@ def test_written_json_is_as_its_schema_says(tmp_path: Path) -> None:
         (
             ("--vary", "depth=2", "--max", "flops=4G"),
             1,
-            "--max:1:1: error: `--max` knows layers, params and multiply_adds, not `flops`\n"
+            "--max:1:1: error: `--max` takes layers, params or multiply_adds, not `flops`\n"
             "  flops=4G\n  ^\nhint: did you mean `multiply_adds`?\n",
         ),
         (

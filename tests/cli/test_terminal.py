@@ -88,7 +88,7 @@ COMMAND_LINES: list[tuple[int, list[str]]] = [
     (1, ["diff", GOOD, "imagenet/resnet18"]),
     (1, ["diff", GOOD, "imagenet/resnet18", "--format", "markdown"]),
     (0, ["sweep", GOOD, "--vary", "depth=1,2", "-o", f"{HOSTILE}.csv", "--plot", f"{HOSTILE}.svg"]),
-    (0, ["sweep", GOOD, "--vary", "depth=1,2", "--write", f"{HOSTILE}-variants"]),
+    (1, ["sweep", GOOD, "--vary", "depth=1,2", "--write", f"{HOSTILE}-variants"]),  # not UTF-8
     (1, ["sweep", GOOD, "--vary", "depth=1,2", "--plot", f"{GOOD}/x.svg"]),
     (1, ["sweep", GOOD, "--vary", HOSTILE]),
     (0, ["graph", GOOD]),
@@ -97,7 +97,8 @@ COMMAND_LINES: list[tuple[int, list[str]]] = [
     (1, ["emit", GOOD, "-o", f"{HOSTILE}-folder"]),
     (0, ["build", GOOD, "-o", f"{HOSTILE}-built"]),
     (1, ["build", GOOD, "-o", GOOD]),
-    (0, ["new", "mine", "--from", GOOD, "-o", f"{HOSTILE}-new.yaml"]),
+    (1, ["new", "mine", "--from", GOOD, "-o", f"{HOSTILE}-new.yaml"]),  # not UTF-8
+    (0, ["new", "mine", "--from", "imagenet/resnet18", "-o", f"{HOSTILE}-new.yaml"]),
     (1, ["new", "mine", "--from", GOOD, "-o", BROKEN]),
     (1, ["new", HOSTILE, "--from", GOOD]),
     (0, ["draw", GOOD, "-o", "-", "--format", "svg"]),
@@ -107,7 +108,7 @@ COMMAND_LINES: list[tuple[int, list[str]]] = [
     (1, ["fold", GOOD, NOWHERE, "-o", "x.safetensors"]),
     (1, ["fold", GOOD, BROKEN, "-o", "x.safetensors"]),
     (1, ["verify", GOOD, "--source", f"{HOSTILE}.py"]),
-    (1, ["verify", GOOD, "--device", HOSTILE]),
+    (2, ["verify", GOOD, "--device", HOSTILE]),
     (1, ["train", GOOD, "--recipe", HOSTILE, "--data", "."]),
     (1, ["train", GOOD, "--recipe", "cifar10", "--set", HOSTILE, "--data", "."]),
     (1, ["evaluate", f"{HOSTILE}-folder", "--data", "."]),
