@@ -149,8 +149,8 @@ def open_run(folder: Path) -> Run:
     run = Run(folder)
     note_input(run.record)
     if not run.is_begun():
-        why = "has no run.json" if folder.is_dir() else "is not a folder"
-        raise TrainingError(f"{str(folder)!r} is not a run folder: it {why}")
+        why = "run.json is missing" if folder.is_dir() else "it is not a folder"
+        raise TrainingError(f"{str(folder)!r} is not a run folder: {why}")
     return run
 
 
