@@ -169,7 +169,7 @@ def _read_pickled(file: str) -> object:
             raise WeightsError(file, f"{what}; nothing was executed", SAVE_HINT) from error
         if "Unsupported operand" in str(error):
             what = (
-                "is damaged, or no pickle of protocol 2, which torch.save writes; nothing was "
+                "is damaged, or is not a protocol 2 pickle as torch.save writes; nothing was "
                 "executed"
             )
             raise WeightsError(file, what, SAVE_HINT) from error

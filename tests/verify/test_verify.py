@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -832,6 +833,9 @@ def test_a_terminal_that_cannot_show_marks_has_words() -> None:
             check=False,
         )
         os.close(end)
-        lines = shown.read1().decode("ascii").splitlines()
+        text = b""
+        with suppress(OSError):  # which ends what a terminal has shown
+            while part := shown.read1():
+                text += part
     assert (result.returncode, result.stderr) == (0, b"")
-    assert sum(line.startswith("|ok |") for line in lines) == len(CHECKS)
+    assert sum(line.startswith(b"ok ") for line in text.splitlines()) == len(CHECKS)

@@ -384,7 +384,10 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
         "holds a pickle of more than 1,000,000 opcodes",
     ),
     "lists.pth": (archive(b"\x80\x02" + b"]" * 100_001), "holds more than 100,000 objects"),
-    "text.pth": (archive(b"\x80\x02X\xff\xff\xff\xffa."), _LONG),
+    "text.pth": (
+        archive(b"\x80\x02X\xff\xff\xff\xffa."),
+        "is a truncated or damaged PyTorch checkpoint",
+    ),
     "long.pth": (archive(b"\x80\x02" + b"N" * 2**24), _LONG),
     "key.pth": (archive(b"\x80\x02})" + _NESTED_KEY + b"Ns."), _SLOW),
     "hash.pth": (archive(b"\x80\x02}(" + _ONE_HASH + b"u."), _SLOW),
