@@ -384,10 +384,6 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
         "holds a pickle of more than 1,000,000 opcodes",
     ),
     "lists.pth": (archive(b"\x80\x02" + b"]" * 100_001), "holds more than 100,000 objects"),
-    "text.pth": (
-        archive(b"\x80\x02X\xff\xff\xff\xffa."),
-        "is a truncated or damaged PyTorch checkpoint",
-    ),
     "long.pth": (archive(b"\x80\x02" + b"N" * 2**24), _LONG),
     "key.pth": (archive(b"\x80\x02})" + _NESTED_KEY + b"Ns."), _SLOW),
     "hash.pth": (archive(b"\x80\x02}(" + _ONE_HASH + b"u."), _SLOW),
@@ -406,6 +402,12 @@ def test_what_would_take_long_is_refused_before_it_does(name: str, tmp_path: Pat
     assert message.startswith(f"{name}: error: {expected}")
     assert message.endswith(", far more than a checkpoint needs")
     assert hint == SAVE_HINT
+
+
+def test_a_text_of_4_gb_that_is_not_there_is_damage(tmp_path: Path) -> None:
+    content = archive(b"\x80\x02X\xff\xff\xff\xffa.")
+    message, _ = refusal(put(tmp_path, "text.pth", content))
+    assert message == "text.pth: error: is a truncated or damaged PyTorch checkpoint"
 
 
 def test_a_call_that_takes_as_much_memory_as_it_is_told_is_refused(tmp_path: Path) -> None:
