@@ -257,12 +257,13 @@ def many_objects() -> Iterator[None]:
         yield
     finally:
         gc.freeze()
-        gc.set_threshold(_OBJECTS)
+        gc.set_threshold(*_THRESHOLDS)
         gc.enable()
 
 
-_OBJECTS = 50_000
-"""New objects after which Python looks for garbage; otherwise after 700."""
+_THRESHOLDS = (50_000, 100, 100)
+"""Python looks for garbage after so many new objects, and among older ones every hundredth time
+only; by default after 700, and every tenth time."""
 
 
 def _refuse_overwriting(specs: Sequence[str]) -> None:

@@ -36,6 +36,10 @@ _STYLES = ("default", "github-dark")
 """pygments' styles of the source, light and dark."""
 
 
+MAX_HIGHLIGHTED = 5_000
+"""Lines of a source that are coloured; 30,000 take pygments seven seconds and a browser more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """A row of the table of stages, with shares of the whole for its bars."""
@@ -236,7 +240,11 @@ def _layers(number: int, network: Network, shown: Column, memory: Memory) -> Mar
 
 
 def _highlighted(source: str) -> Markup:
+    """The source in colours, or without them where it is too long for anybody to read it all."""
     from markupsafe import Markup
+
+    if source.count("\n") > MAX_HIGHLIGHTED:
+        return Markup.escape(source)
     from pygments import highlight
     from pygments.formatters import HtmlFormatter
     from pygments.lexers import PythonLexer
