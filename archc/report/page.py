@@ -79,6 +79,7 @@ def report(networks: Sequence[Network], specs: Sequence[str], *, fold: bool | No
         raise ValueError("there is no network to report on")
     if fold is None:
         fold = any(network.layers > MOST_LAYERS for network in networks)
+    figure = _figure(networks, fold)  # first, since nothing else takes as much memory
     columns = [(folded_column if fold else column)(network) for network in networks]
     sections = [
         _section(number, network, spec, shown)
@@ -94,7 +95,7 @@ def report(networks: Sequence[Network], specs: Sequence[str], *, fold: bool | No
         .render(
             title=headline(columns),
             sections=sections,
-            figure=_figure(networks, fold),
+            figure=figure,
             folded=fold,
             comparison=_comparison(networks, specs),
             style=style,
