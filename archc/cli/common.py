@@ -364,12 +364,13 @@ def many_objects() -> Iterator[None]:
         yield
     finally:
         gc.freeze()
-        gc.set_threshold(_OBJECTS)
+        gc.set_threshold(*_THRESHOLDS)
         gc.enable()
 
 
-_OBJECTS = 50_000
-"""New objects after which Python searches for garbage; otherwise after 700."""
+_THRESHOLDS = (50_000, 100, 100)
+"""Python searches for garbage after so many new objects, and among older ones only every hundredth
+time; by default after 700, and every tenth time."""
 
 
 def read_stdin_once(names: Sequence[str]) -> None:

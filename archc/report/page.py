@@ -37,6 +37,10 @@ _STYLES = ("default", "github-dark")
 """pygments' styles of the source, light and dark."""
 
 
+MAX_HIGHLIGHTED = 5_000
+"""Lines of a source that are coloured; 30,000 take pygments seven seconds and a browser more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """A row of the table of stages, with shares of the whole for its bars."""
@@ -76,6 +80,7 @@ def report(networks: Sequence[Network], specs: Sequence[str], *, fold: bool | No
         raise ValueError("no network to report on")
     if fold is None:
         fold = any(network.layers > MOST_LAYERS for network in networks)
+    figure = _figure(networks, fold)  # first, since nothing else takes as much memory
     columns = [(folded_column if fold else column)(network) for network in networks]
     sections = [
         _section(number, network, spec, shown)
@@ -91,7 +96,7 @@ def report(networks: Sequence[Network], specs: Sequence[str], *, fold: bool | No
         .render(
             title=headline(columns),
             sections=sections,
-            figure=_figure(networks, fold),
+            figure=figure,
             folded=fold,
             comparison=_comparison(networks, specs),
             style=style,
@@ -237,7 +242,11 @@ def _layers(number: int, network: Network, shown: Column, memory: Memory) -> Mar
 
 
 def _highlighted(source: str) -> Markup:
+    """The source in colours, or without them where it is too long for anybody to read it all."""
     from markupsafe import Markup
+
+    if source.count("\n") > MAX_HIGHLIGHTED:
+        return Markup.escape(source)
     from pygments import highlight
     from pygments.formatters import HtmlFormatter
     from pygments.lexers import PythonLexer

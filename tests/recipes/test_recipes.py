@@ -315,7 +315,9 @@ hint: it must be 1 or 10""",
     "YAML that is none": (
         "recipe: mine\nbatch: [\n",
         """\
-r.yaml:3:1: error: a value is missing here""",
+r.yaml:2:8: error: this list is not closed with `]`
+  batch: [
+         ^""",
     ),
 }
 
@@ -347,8 +349,8 @@ def test_what_is_said_of_a_broken_recipe(
         ),
         (
             "learning_rate.at=[1,",
-            "--set:1:21: error: a value is missing here\n"
-            "  learning_rate.at=[1,\n                      ^",
+            "--set:1:18: error: this list is not closed with `]`\n"
+            "  learning_rate.at=[1,\n                   ^",
         ),
         (
             "pixels.mean=[0.1, 2, 0.3]",

@@ -109,3 +109,13 @@ def test_the_command_s_mistakes(tmp_path: Path) -> None:
     assert result.returncode == 1
     assert "there is no file or shipped spec `nope`" in result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_source_too_long_to_be_read_is_not_coloured(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = archc.load("cifar10/resnet20")
+    coloured = report([network], ["cifar10/resnet20"])
+    monkeypatch.setattr("archc.report.page.MAX_HIGHLIGHTED", 10)
+    plain = report([network], ["cifar10/resnet20"])
+    assert '<span class="k">class</span>' in coloured
+    assert '<span class="k">class</span>' not in plain
+    assert "class ResNet20(nn.Module):" in plain
