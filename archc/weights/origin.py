@@ -60,7 +60,7 @@ def check_origin(network: Network, checkpoint: Checkpoint) -> None:
         raise WeightsError(
             checkpoint.file,
             f"holds weights of {theirs}, not of {ours}: the tensors are the same, but "
-            f"{_difference(network, own)}",
+            f"{_difference(network, own, theirs)}",
             f"use {theirs} with these weights",
         )
     others = [f"{quote(spec)} ({_difference(network, it)})" for spec, it in _lookalikes(network)]
@@ -139,20 +139,20 @@ def _size(network: Network) -> str:
     return ",".join(map(str, network.input_shape))
 
 
-def _difference(network: Network, other: Network) -> str:
-    """What another network does differently, the first of it: ``stride 1 instead of 2 in
-    `layer2.0.conv1`, and 5 more``."""
+def _difference(network: Network, other: Network, name: str = "it") -> str:
+    """What another network, called ``name``, does differently, the first of it: ``stride 1 instead
+    of 2 in `layer2.0.conv1`, and 5 more``."""
     nothing = (Dropout.kind, Softmax.kind)
     changes = [c for c in compare(network, other).changes if c.op not in nothing]
     shortcuts = {c.change for c in changes if c.op in (Add.kind, ZeroPadShortcut.kind)}
     if len(shortcuts) == 1 and "changed" not in shortcuts:
-        return "it has shortcuts" if shortcuts == {"added"} else "it has no shortcuts"
+        return f"{name} has {'' if shortcuts == {'added'} else 'no '}shortcuts"
     told = [words for words in map(_in_words, changes) if words]
     for change in changes:
         if not told and change.what:
             told.append(f"{change.what[0]} in `{change.a}`")
     if not told:
-        return "it computes them in another order"
+        return f"{name} computes them in a different order"
     more = len(told) - 1
     return told[0] + (f", and {more} more such difference{'s' * (more > 1)}" if more else "")
 
