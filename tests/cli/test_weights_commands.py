@@ -300,8 +300,8 @@ def test_a_checkpoint_that_runs_code_is_refused_and_not_run(folder: Path) -> Non
         COMMANDS["fold"],
         "archc: error: net.pth: holds more than tensors: "
         f"loading it would call `{os.system.__module__}.system`; nothing was executed\n"
-        "hint: save the state dict alone: torch.save(model.state_dict(), FILE), "
-        "or as safetensors\n",
+        "hint: save only the state dict: torch.save(model.state_dict(), FILE), "
+        "or use safetensors\n",
     )
     assert not (folder / "executed").exists()
 
