@@ -20,18 +20,17 @@ def lint(network: Network) -> Network:
     """
     if not network.nodes:
         raise LintError("the network has no nodes")
-    unread: dict[str, None] = {}
     seen: set[str] = set()
+    read: set[str] = set()
     inferred: dict[tuple[int, tuple[Shape, ...]], Shape] = {}
     for key, node in network.nodes.items():
         if key != node.id:
             raise LintError(f"node {node.id!r} is listed under the id {key!r}")
         _check_wiring(node, seen)
         _check_shape(network, node, inferred)
-        for source in node.inputs:
-            unread.pop(source, None)
-        unread[node.id] = None
-        seen.add(node.id)
+        read.update(node.inputs)
+        seen.add(key)
+    unread = [id for id in network.nodes if id not in read]
     if len(unread) != 1:
         raise LintError(f"more than one output: {', '.join(unread)}")
     _check_paths(seen)
@@ -44,9 +43,9 @@ def _check_wiring(node: Node, seen: set[str]) -> None:
             what = "is not the first node" if seen else "has inputs"
             raise LintError(f"the input {node.id!r} {what}")
         return
-    if not node.inputs:
-        raise LintError(f"{node.id!r} reads nothing")
     count = len(node.inputs)
+    if not count:
+        raise LintError(f"{node.id!r} reads nothing")
     if (count > 1) != isinstance(node.op, Add):
         raise LintError(f"{node.id!r} reads {count} nodes: a sum reads several, other ops one")
     if count > 1 and len(set(node.inputs)) != count:
@@ -59,9 +58,13 @@ def _check_wiring(node: Node, seen: set[str]) -> None:
 def _check_shape(
     network: Network, node: Node, inferred: dict[tuple[int, tuple[Shape, ...]], Shape]
 ) -> None:
-    if not node.inputs:
+    inputs, nodes = node.inputs, network.nodes
+    if not inputs:
         return
-    shapes = tuple([network.nodes[source].output_shape for source in node.inputs])
+    if len(inputs) == 1:  # as most have; building a list takes longer than all the rest
+        shapes: tuple[Shape, ...] = (nodes[inputs[0]].output_shape,)
+    else:
+        shapes = tuple([nodes[source].output_shape for source in inputs])
     # Equal blocks share their ops: each is asked once for the same shapes. The network holds all
     # its ops, so that no two of them have the same `id` here.
     key = (id(node.op), shapes)

@@ -183,11 +183,11 @@ def test_names_are_given_once() -> None:
     piece = FragmentBuilder((3, 8, 8))
     piece.add("relu", ReLU())
     for name in ("relu", Fragment.INPUT):
-        with pytest.raises(ValueError, match=f"there is a step '{name}' already"):
+        with pytest.raises(ValueError, match=f"there is already a step '{name}'"):
             piece.add(name, ReLU())
     network = NetworkBuilder((3, 8, 8))
     network.append(piece.build(), lambda step: step.name)
-    with pytest.raises(ValueError, match="there is a node 'relu' already"):
+    with pytest.raises(ValueError, match="there is already a node 'relu'"):
         network.append(piece.build(), lambda step: step.name)
 
 
