@@ -92,14 +92,13 @@ _HEADING = ("spec", "command", "wall time", "times the floor", "processor time, 
 def _intro(floor: Cost) -> str:
     return (
         "## At the bounds\n\n"
-        f"`benchmarks/bounds.py` on {machine()}; all figures from one run. A spec may have 10,000 "
-        "blocks, which takes 79 bytes to write: `deep` has them as bottlenecks in one stage "
-        "(100,000 ops), `projections` and `preact` with a projection in each block, `vgg` as "
-        "convolutions, `stages` as 10,000 stages of one block. The floor is "
-        f'`python -c "import yaml, click, pydantic"`: {floor.wall:.2f} s, of which the processor '
-        f"works {floor.processor:.2f} s. Of each command and of the floor the quickest of "
-        f"{RUNS} or more runs counts. The aim is 15 times the floor for `check` and `count` of "
-        "`deep`, 75 times and 400 MB for everything else."
+        f"`benchmarks/bounds.py` on {machine()}. All from one run; the fastest of {RUNS} runs "
+        "counts, for each command and for the floor.\n\n"
+        "A spec may have 10,000 blocks, and 79 bytes are enough to write one. `deep` has 10,000 "
+        "bottlenecks in one stage (100,000 ops); `projections` and `preact` have a projection in "
+        "each block; `vgg` has convolutions; `stages` has 10,000 stages of one block.\n\n"
+        'The floor is `python -c "import yaml, click, pydantic"`: '
+        f"{floor.wall:.2f} s of wall time, {floor.processor:.2f} s of processor time."
     )
 
 
