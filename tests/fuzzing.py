@@ -50,7 +50,7 @@ JUNK = (
 """What takes the place of a piece of a text, or comes to stand beside it."""
 
 _PIECES = re.compile(r"[A-Za-z_]+|[0-9.]+|\s+|.", re.DOTALL)
-_FOREIGN = ("pydantic", "<class", "Traceback", "NoneType", "<archc", "object at 0x")
+_FOREIGN = ("pydantic", "<class '", "Traceback", "NoneType", "<archc", "object at 0x")
 
 SPEC = """\
 name: net

@@ -97,7 +97,8 @@ def test_no_network_is_refused() -> None:
 
 def test_the_command_writes_the_file(tmp_path: Path) -> None:
     result = run("report", "imagenet/resnet18", "-o", "out/r.html", cwd=tmp_path)
-    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert (result.returncode, result.stdout) == (0, "")
+    assert result.stderr == "archc: wrote out/r.html\n"
     assert (tmp_path / "out/r.html").read_text() == page("imagenet/resnet18")
 
 

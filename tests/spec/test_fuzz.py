@@ -46,7 +46,7 @@ head: [global_avg_pool, dropout: 0.5, linear, softmax]
 FOREIGN = (
     "pydantic",
     "yaml.",
-    "<class",
+    "<class '",
     "Traceback",
     "NoneType",
     "dict",

@@ -441,8 +441,8 @@ name: bare
 input: [3, 32, 32]
 classes: 10
 norm: none
-stem: [conv: {width: 4, kernel: 3, stride: 2}]
-stages: [{block: basic, depth: 1, width: 8, shortcut: B, stride: 2}]
+stem: [conv: {width: 16, kernel: 3, stride: 2}]
+stages: [{block: basic, depth: 1, width: 32, shortcut: B, stride: 2}]
 head: [global_avg_pool, linear]
 """
 
