@@ -347,7 +347,7 @@ class Softmax(Op):
         (x,) = inputs
         if len(x) != 1:
             raise ShapeError(
-                f"softmax needs a vector, not a {describe(x)}",
+                f"a vector is needed, not a {describe(x)}",
                 hint="put `flatten` or `linear` before it",
             )
         return x

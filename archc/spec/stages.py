@@ -258,13 +258,13 @@ class _Stages:
             blocks = {block for _, block in stages}
             hint = self._belongs(name)
             if via == "stage" or (len(blocks) == 1 and len(stages) == len(self.written.rows)):
-                who = f"`{blocks.pop()}` stages"
+                who = f"`{blocks.pop()}` stages have"
             else:
                 rows = [f"stage {number} (`{block}`)" for number, block in stages[:_SHOWN]]
                 rows += [f"{len(stages) - _SHOWN:,} more"] if len(stages) > _SHOWN else []
-                who = listing(rows, "and")
+                who = f"{listing(rows, 'and')} {'has' if len(stages) == 1 else 'have'}"
                 hint += "; null leaves a stage unchanged"
-            self.findings.error(place, f"{who} have no attribute `{name}`", hint)
+            self.findings.error(place, f"{who} no attribute `{name}`", hint)
 
     def _belongs(self, name: str) -> str:
         owners = [f"`{block}`" for block, t in self.types.items() if name in t.model_fields]

@@ -141,7 +141,7 @@ def test_ops_that_keep_the_shape(op: Op, module: nn.Module) -> None:
 
 def test_softmax() -> None:
     assert_same(Softmax(), lambda: nn.Softmax(dim=1), (7,))
-    with pytest.raises(ShapeError, match="softmax needs a vector, not a feature map of 3x2x2"):
+    with pytest.raises(ShapeError, match="a vector is needed, not a feature map of 3x2x2"):
         Softmax().infer((3, 2, 2))
 
 
