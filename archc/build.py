@@ -254,7 +254,7 @@ def _turn(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
 
 
 def _wait(descriptor: int, folder: Path, say: Callable[[str], None]) -> None:
-    """Wait for a folder's lock; more than a moment is told."""
+    """Wait for a folder's lock; a wait of more than a second is reported."""
     deadline = time.monotonic() + _PATIENCE
     while not try_lock(descriptor):
         if time.monotonic() > deadline:

@@ -86,14 +86,8 @@ def command(
       archc count imagenet/resnet50 --memory --batch 32 --by layer
       archc count imagenet/resnet50 --roofline h200-bf16 --batch 256
     """
-    view = _one_of(
-        {
-            "--explain": explain,
-            "--memory": memory,
-            "--receptive-field": receptive_field,
-            "--roofline": roofline is not None,
-        }
-    )
+    asked = {"--explain": explain, "--memory": memory, "--receptive-field": receptive_field}
+    view = _one_of({**asked, "--roofline": roofline is not None})
     _check_options(
         view,
         {

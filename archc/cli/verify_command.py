@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -76,7 +77,7 @@ def command(
     backend: str,
     format_: str,
 ) -> int:
-    """Prove the emitted module equal to its graph, op by op.
+    """Verify the emitted module against its graph, op by op.
 
     The graph is run op by op beside the module, with the same weights: freshly initialised, or
     those of a checkpoint, which must fit. Exit code 0 if every check passes, 1 if one does not.
@@ -89,9 +90,7 @@ def command(
       archc verify cifar10/preresnet110 --deploy --format json
       archc verify imagenet/resnet50 --source my_resnet50.py
     """
-    for name, value in (("--weights", weights), ("--source", source)):
-        if value is not None and len(specs) > 1:
-            raise click.UsageError(f"{name} takes a single SPEC")
+    _check_single(specs, {"--weights": weights, "--source": source})
     from archc.spec.files import open_text
 
     networks = load_networks(specs, with_, input_)
@@ -113,25 +112,29 @@ def command(
         checks = _Checks(spec, path, device) if format_ == "table" else None
         if checks and reports:
             say("")
+        run = partial(verify, network, checkpoint, options, source=text, file=path, deploy=deploy)
         with redirect_stdout(sys.stderr):  # whatever a source prints
-            report = verify(
-                network,
-                checkpoint,
-                options,
-                source=text,
-                file=path,
-                deploy=deploy,
-                done=checks.show if checks else None,
-            )
+            report = run(done=checks.show if checks else None)
         if checks:
             checks.end(report)
         reports.append(report)
     if format_ == "json":
-        from archc.backends.jsontext import to_text
-
-        records = [{"spec": s, **r.as_dict()} for s, r in zip(specs, reports, strict=True)]
-        put_out(to_text(records), None)
+        _put_out(specs, reports)
     return 0 if all(report.passed for report in reports) else 1
+
+
+def _check_single(specs: Sequence[str], given: Mapping[str, str | None]) -> None:
+    """Refuse options that are about one network where there are several."""
+    for name, value in given.items():
+        if value is not None and len(specs) > 1:
+            raise click.UsageError(f"{name} takes a single SPEC")
+
+
+def _put_out(specs: Sequence[str], reports: Sequence[Report]) -> None:
+    from archc.backends.jsontext import to_text
+
+    records = [{"spec": s, **r.as_dict()} for s, r in zip(specs, reports, strict=True)]
+    put_out(to_text(records), None)
 
 
 class _Checks:

@@ -78,7 +78,7 @@ class _Survey:
             self.faults.of_layer(layer, error)
 
     def stage(self, stage: PlacedStage, number: int) -> None:
-        """Check a stage's blocks, of which one fault is told, and its end; go on behind it."""
+        """Check a stage's blocks, reporting one fault of them, and its end; continue after it."""
         model, found = stage.model, list[ShapeError]()
         for index in range(model.depth):
             before, stride = self.known, 1 if index else model.stride
