@@ -17,8 +17,6 @@ import pytest
 from archc.analysis import count, explain, memory, receptive_fields
 from archc.analysis.conventions import CONVENTIONS, Call, Convention, tally
 from archc.analysis.receptive import _Axis
-from archc.backends.figure import svg
-from archc.backends.figure.font import FAMILY
 from archc.backends.graphs import to_graphml, to_json
 from archc.backends.jsontext import to_text
 from archc.blocks import block_types
@@ -132,29 +130,6 @@ def test_results_as_plain_data_are_what_dataclasses_make_of_them() -> None:
         receptive_fields(network),
     ):
         assert found.as_dict() == asdict(found)
-
-
-def test_an_svg_is_finished_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
-    things = "".join(
-        f'<!-- c1&#45;{n}&#45;&gt;x -->\n<g id="c1&#45;{n}" class="node conv">\n'
-        f"<title>c1&#45;{n}</title>\n"
-        f'<g id="a_c1&#45;{n}"><a xlink:title="a &lt; &quot;b&quot;&#10;&#233;">\n'
-        f'<text font-family="{FAMILY}">1 &amp; 2&#160;3</text>\n</a>\n</g>\n</g>\n'
-        for n in range(9)
-    )
-    drawn = (
-        '<?xml version="1.0"?>\n<!-- Generated -->\n<svg width="1pt" height="2pt"\n'
-        ' viewBox="0 0 1 2" xmlns="http://www.w3.org/2000/svg" xmlns:xlink="x">\n'
-        f'<g id="figure">\n<title>figure</title>\n{things}'
-        '<path stroke-dasharray="1,5" d="M0"/>\n</g>\n</svg>\n'
-    ).encode()
-    whole = svg.finish(drawn, "t & u", "d")
-    monkeypatch.setattr(svg, "_PIECE", 1)
-    assert svg.finish(drawn, "t & u", "d") == whole
-    one = f'<title>a &lt; "b"\né</title>\n<text font-family="{FAMILY}">1 &amp; 2\xa03</text>\n</g>'
-    assert whole.decode().count(one) == 9
-    assert whole.count(b"<title>") == 9
-    assert b'<path stroke-dasharray="1.6,3" d="M0" />' in whole
 
 
 def test_reading_a_network_leaves_the_search_for_garbage_on() -> None:

@@ -52,14 +52,12 @@ def test_pointing_at_a_box_shows_its_layer_and_marks_its_row(watched: Watched, p
     expect(row).to_have_attribute("data-box", "c1-conv1")
     expect(page.locator("#figure .marked")).to_have_count(1)
     widths = [
-        page.locator(f"{box(page, name)} polygon").evaluate(
-            "one => getComputedStyle(one).strokeWidth"
-        )
+        page.locator(f"{box(page, name)} rect").evaluate("one => getComputedStyle(one).strokeWidth")
         for name in ("c1-conv1", "c2-conv1")
     ]
     assert widths == ["2.4px", "0.7px"]
     strokes = [
-        page.locator(f"{box(page, name)} polygon").evaluate("one => getComputedStyle(one).stroke")
+        page.locator(f"{box(page, name)} rect").evaluate("one => getComputedStyle(one).stroke")
         for name in ("c1-conv1", "c2-conv1")
     ]
     assert strokes[0] != strokes[1]
@@ -121,7 +119,7 @@ def test_colours_follow_the_reader_and_the_button(
     page = watched.open(path)
     for wanted in (scheme, "light" if scheme == "dark" else "dark", scheme):
         theme = THEMES[wanted]
-        fill = page.locator("[id='c2-conv1'] polygon").evaluate("one => getComputedStyle(one).fill")
+        fill = page.locator("[id='c2-conv1'] rect").evaluate("one => getComputedStyle(one).fill")
         paper = page.locator("body").evaluate("one => getComputedStyle(one).backgroundColor")
         assert fill == rgb(theme.fills[0])
         assert paper == rgb(theme.paper)

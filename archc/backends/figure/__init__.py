@@ -1,7 +1,7 @@
 """Figures of networks in the manner of Figure 3 of He et al. 2015, as SVG, PNG, PDF or DOT.
 
 The pipeline: ``columns`` reads off a network what its column shows, ``layout`` gives everything
-its place, ``dot`` writes that down, ``render`` has Graphviz draw it, ``svg`` finishes an SVG.
+its place, ``svg`` and ``dot`` write that down, ``render`` has Graphviz draw DOT as PNG and PDF.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from dataclasses import dataclass
 
 from archc.backends.figure.blocks import distinct_blocks, lay_out_blocks
 from archc.backends.figure.columns import column, folded_column
-from archc.backends.figure.dot import THEMES, Theme, to_dot
+from archc.backends.figure.dot import to_dot
 from archc.backends.figure.font import FontError, font_data, lacking
 from archc.backends.figure.layout import lay_out
 from archc.backends.figure.render import run_graphviz
 from archc.backends.figure.scene import Scene
-from archc.backends.figure.svg import finish
+from archc.backends.figure.svg import to_svg
+from archc.backends.figure.theme import THEMES, Theme
 from archc.errors import ArchcWarning
 from archc.graph import Network
 from archc.text import code_points
@@ -83,15 +84,14 @@ def draw(
         raise FigureError(str(error)) from None
     scene = _block_scene(networks) if options.blocks else _column_scene(networks, options.fold)
     _check_size(scene, format, options)
-    dot = to_dot(scene, options.dpi if format == "png" else None, THEMES[options.theme])
+    theme = THEMES[options.theme]
+    if format == "svg":
+        return to_svg(scene, theme)
+    dot = to_dot(scene, options.dpi if format == "png" else None, theme)
     if format == "dot":
         return dot.encode()
-    if format in ("png", "pdf"):
-        _warn_of_lacking(scene, format)
-    title, description = scene.title, scene.description
-    del scene  # a third of the memory, in a figure of 10,000 blocks
-    drawn = run_graphviz(dot, format)
-    return finish(drawn, title, description) if format == "svg" else drawn
+    _warn_of_lacking(scene, format)
+    return run_graphviz(dot, format)
 
 
 def _warn_of_lacking(scene: Scene, format: str) -> None:

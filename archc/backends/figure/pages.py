@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 
-from archc.backends.figure.dot import THEMES
+from archc.backends.figure.theme import THEMES
 
 _RULES = """
-#figure > polygon { fill: var(--paper); }
-#figure .stripe polygon { fill: var(--stripe); stroke: var(--stripe); }
-#figure .conv polygon, #figure .pool polygon, #figure .fc polygon, #figure .other polygon {
+#figure { fill: var(--ink); }
+#figure > rect { fill: var(--paper); }
+#figure .stripe rect { fill: var(--stripe); }
+#figure :is(.conv, .pool, .fc, .other, .plus) :is(rect, circle) {
   fill: var(--paper);
   stroke: var(--outline);
 }
-#figure text { fill: var(--ink); }
-#figure .edge path { stroke: var(--ink); }
-#figure .edge polygon { stroke: var(--ink); fill: var(--ink); }
+#figure path { stroke: var(--ink); }
+#figure polygon { fill: var(--ink); }
 """
 
 
@@ -39,5 +39,5 @@ def figure_css() -> str:
     variables = " ".join(
         f"--{name}: light-dark({', '.join(pair)});" for name, pair in pairs.items()
     )
-    fills = [f"#figure .shade-{i} polygon {{ fill: var(--shade-{i}); }}" for i in shades]
+    fills = [f"#figure .shade-{i} rect {{ fill: var(--shade-{i}); }}" for i in shades]
     return "\n".join([f":root {{ {variables} }}", _RULES, *fills, ""])

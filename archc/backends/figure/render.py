@@ -1,4 +1,4 @@
-"""DOT into SVG, PNG and PDF, by Graphviz inside this process.
+"""DOT into PNG and PDF, by Graphviz inside this process.
 
 The same DOT gives the same bytes wherever the same Graphviz draws it: no font of the machine has
 a part in it, and what says when and by which program a file was made is taken out.
@@ -39,7 +39,7 @@ _NO_RECORD = b"<< >>"
 
 
 def run_graphviz(dot: str, format: str) -> bytes:
-    """Draw DOT that has all positions as ``svg``, ``png`` or ``pdf``, as Graphviz writes it."""
+    """Draw DOT that has all positions as ``png`` or ``pdf``."""
     with _GRAPHVIZ:
         _load_fonts()
         with _environment(SOURCE_DATE_EPOCH="0"):  # read where Cairo is 1.16 or later

@@ -1,91 +1,134 @@
-"""Graphviz's SVG made ready to be shown: described, with tooltips that browsers show, undated."""
+"""A scene as SVG: a group for each thing, described, with tooltips, in units of a point."""
 
 from __future__ import annotations
 
-import re
-from io import BytesIO
-from xml.sax.saxutils import escape
+from collections.abc import Iterator
+from xml.sax.saxutils import escape, quoteattr
 
-_DOTS = rb'stroke-dasharray="1.6,3"'
-"""Points of ink and of paper in a dotted line; Graphviz's own, 1 and 5, are faint in print."""
+from archc.backends.figure.font import FALLBACKS
+from archc.backends.figure.scene import Curve, Point, Rect, Scene, Text
+from archc.backends.figure.theme import THEMES, Theme
 
-_PIECE = 2**20
-"""Bytes that are changed at once, at least."""
-
-
-def finish(svg: bytes, title: str, description: str) -> bytes:
-    """The SVG with a title and a description for the whole and for each box and shortcut.
-
-    Comments (the Graphviz version among them) and the document type go, as do the titles that
-    Graphviz gives to all things, which are ids and would show up as tooltips.
-    """
-    # By patterns on what Graphviz writes, a tag a line, and not as a tree: of the deepest network
-    # that has 400,000 elements, which took five times as long and 200 MB.
-    begin = svg.index(b"<svg")
-    start = svg.index(b">", begin) + 1
-    done = BytesIO()
-    done.write(_head(svg[begin:start], title, description))
-    while start < len(svg):
-        # Each thing has a comment before it: what is between two comments can be taken alone.
-        end = svg.find(b"<!--", start + _PIECE)
-        end = len(svg) if end < 0 else end
-        done.write(_changed(svg[start:end]))
-        start = end
-    return done.getvalue()
+_SIZE = 11.0
+"""Of the type, unless a text says otherwise."""
+_BASELINE = 0.35
+"""Of the size of the type, from the middle of capital letters down to the line they stand on."""
+_OUTLINE, _LINE, _DOTTED = 0.7, 0.9, 1.2
+"""Widths of strokes."""
+_DOTS = "1.6 3"
+"""Points of ink and of paper in a dotted line."""
+_HEAD = 0.4
+"""Half the width of an arrowhead, as a part of its length."""
 
 
-def _head(root: bytes, title: str, description: str) -> bytes:
-    """The document's beginning, with what describes it; ``root`` has the attributes of its tag."""
-    sizes = re.findall(rb' (?:width|height|viewBox)="[^"]*"', root.replace(b"\n", b" "))
-    told = "".join(
-        f'\n<{tag} id="figure-{tag}">{escape(text)}</{tag}>'
-        for tag, text in (("title", title), ("desc", description))
+def to_svg(scene: Scene, theme: Theme = THEMES["light"]) -> bytes:
+    """The scene as a file that stands on its own; equal scenes give equal bytes."""
+    return "".join(_pieces(scene, theme)).encode()
+
+
+def _pieces(scene: Scene, theme: Theme) -> Iterator[str]:
+    width, height = _number(scene.width), _number(scene.height)
+    yield (
+        "<?xml version='1.0' encoding='utf-8'?>\n"
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}pt" height="{height}pt" '
+        f'viewBox="0 0 {width} {height}" '
+        'role="img" aria-labelledby="figure-title" aria-describedby="figure-desc">\n'
+        f'<title id="figure-title">{escape(scene.title)}</title>\n'
+        f'<desc id="figure-desc">{escape(scene.description)}</desc>\n'
+        f'<g id="figure" class="archc" font-family={quoteattr(",".join(FALLBACKS))} '
+        f'font-size="{_number(_SIZE)}" text-anchor="middle" fill="{theme.ink}" '
+        'xml:space="preserve">\n'
+        f'<rect width="{width}" height="{height}" fill="{theme.paper}"/>\n'
     )
-    return b"<?xml version='1.0' encoding='utf-8'?>\n" + b'<svg xmlns="%s"%s%s>%s' % (
-        b"http://www.w3.org/2000/svg",
-        b"".join(sizes),
-        b' role="img" aria-labelledby="figure-title" aria-describedby="figure-desc"',
-        told.encode(),
-    )
+    for stripe in scene.stripes:
+        yield from _group(stripe.id, stripe.role, "", f'<rect{_corners(stripe)}{theme.stripe}"/>')
+    for box in scene.boxes:
+        yield from _box(box, theme)
+    for text in scene.texts:
+        yield from _group(text.id, text.role, "", _text(text))
+    for curve in scene.curves:
+        yield from _curve(curve, theme)
+    yield "</g>\n</svg>\n"
 
 
-def _changed(body: bytes) -> bytes:
-    for pattern, words in _CHANGES:
-        body = pattern.sub(words, body)
-    for old, new in _COMMON:
-        body = body.replace(old, new)
-    return _REFERENCE.sub(_character, body)
+def _group(id: str, role: str, tooltip: str, *parts: str) -> Iterator[str]:
+    yield f'<g id={quoteattr(id)} class="{role}">\n'
+    if tooltip:
+        yield f"<title>{escape(tooltip)}</title>\n"
+    for part in parts:
+        yield f"{part}\n"
+    yield "</g>\n"
 
 
-def _tooltip(title: re.Match[bytes]) -> bytes:
-    """A tooltip, which Graphviz wraps around things as a link, in place of the id in the title."""
-    return b"" if title[1] is None else b"<title>%s</title>\n" % title[1]
+def _corners(rect: Rect) -> str:
+    left, width, height = rect.right - rect.width, _number(rect.width), _number(rect.height)
+    place = f'x="{_number(left)}" y="{_number(rect.top)}"'
+    return f' {place} width="{width}" height="{height}" fill="'
 
 
-_CHANGES = (
-    (re.compile(rb"<!--.*?-->", re.DOTALL), b""),
-    (
-        re.compile(rb'<title>[^<]*</title>\n(?:<g id="[^"]*"><a xlink:title="([^"]*)">\n)?'),
-        _tooltip,
-    ),
-    (re.compile(rb'stroke-dasharray="[^"]*"'), _DOTS),
-)
-_REFERENCE = re.compile(rb"&(#\d+|quot|apos);")
-_COMMON = (
-    (b"</a>\n</g>\n", b""),
-    (b'"/>', b'" />'),
-    (b'"></text>', b'" />'),
-    (b"&#45;", b"-"),
-    (b"&#10;", b"\n"),
-)
-_KEPT = {"&": b"&amp;", "<": b"&lt;", ">": b"&gt;"}
-_NAMED = {b"quot": b'"', b"apos": b"'"}
+def _box(box: Rect, theme: Theme) -> Iterator[str]:
+    stroke = f'" stroke="{theme.outline}" stroke-width="{_number(_OUTLINE)}"/>'
+    shade = None if box.shade is None else box.shade % len(theme.fills)
+    fill = theme.paper if shade is None else theme.fills[shade]
+    if box.role == "plus":
+        x, y = map(_number, box.centre)
+        shape = f'<circle cx="{x}" cy="{y}" r="{_number(box.width / 2)}" fill="{fill}{stroke}'
+    else:
+        shape = f"<rect{_corners(box)}{fill}{stroke}"
+    label = _words(box.label, box.centre, box.size)
+    role = box.role if shade is None else f"{box.role} shade-{shade}"
+    yield from _group(box.id, role, box.tooltip, shape, *[label] * bool(box.label))
 
 
-def _character(reference: re.Match[bytes]) -> bytes:
-    """The character that a reference stands for, where text may have it as it is."""
-    name = reference[1]
-    if name in _NAMED:
-        return _NAMED[name]
-    character = chr(int(name[1:]))
-    return _KEPT.get(character, character.encode())
+def _text(text: Text) -> str:
+    return _words(text.text, text.at, text.size, ' text-anchor="start"' if text.left else "")
+
+
+def _words(words: str, at: Point, size: float, more: str = "") -> str:
+    if size != _SIZE:
+        more += f' font-size="{_number(size)}"'
+    x, y = _number(at.x), _number(at.y + _BASELINE * size)
+    return f'<text x="{x}" y="{y}"{more}>{escape(words)}</text>'
+
+
+def _curve(curve: Curve, theme: Theme) -> Iterator[str]:
+    width, dots = _LINE, ""
+    if "dotted" in curve.role:
+        width, dots = _DOTTED, f' stroke-dasharray="{_DOTS}"'
+    parts = [
+        f'<path d="{_way(curve.points)}" fill="none" stroke="{theme.ink}" '
+        f'stroke-width="{_number(width)}"{dots}/>'
+    ]
+    if curve.tip:
+        parts.append(_arrowhead(curve.points[-1], curve.tip, theme))
+    if curve.mark:
+        parts.append(_text(curve.mark))
+    yield from _group(curve.id, curve.role, curve.tooltip, *parts)
+
+
+def _way(points: tuple[Point, ...]) -> str:
+    """Bezier pieces, of which those that run straight down or across are written as such."""
+    before, way = points[0], [f"M{_place(points[0])}"]
+    for first, second, end in zip(points[1::3], points[2::3], points[3::3], strict=True):
+        if before.x == first.x == second.x == end.x:
+            way.append(f"V{_number(end.y)}")
+        elif before.y == first.y == second.y == end.y:
+            way.append(f"H{_number(end.x)}")
+        else:
+            way.append(f"C{_place(first)} {_place(second)} {_place(end)}")
+        before = end
+    return "".join(way)
+
+
+def _arrowhead(base: Point, tip: Point, theme: Theme) -> str:
+    x, y = _HEAD * (tip.x - base.x), _HEAD * (tip.y - base.y)
+    corners = (Point(base.x - y, base.y + x), tip, Point(base.x + y, base.y - x))
+    return f'<polygon points="{" ".join(map(_place, corners))}" fill="{theme.ink}"/>'
+
+
+def _place(point: Point) -> str:
+    return f"{_number(point.x)},{_number(point.y)}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".")
