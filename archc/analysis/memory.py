@@ -163,6 +163,8 @@ class _Values:
 
     def __init__(self, network: Network, batch: int, dtype: str):
         self.network, self.batch, self.size = network, batch, DTYPES[dtype]
+        image = batch * self.size
+        self._bytes = {id: image * math.prod(n.output_shape) for id, n in network.nodes.items()}
         ids = list(network.nodes)
         self.nodes: list[Node] = [network.nodes[id] for id in ids[: ids.index(network.logits) + 1]]
         self.learns = _learning(self.nodes)
@@ -176,11 +178,11 @@ class _Values:
 
     def bytes(self, id: str) -> int:
         """The bytes of a value."""
-        return self.batch * math.prod(self.network.nodes[id].output_shape) * self.size
+        return self._bytes[id]
 
     def output(self, node: Node) -> int:
         """The bytes that an op asks for to put its value into."""
-        return self.bytes(node.id) if self.holder[node.id] == node.id else 0
+        return self._bytes[node.id] if self.holder[node.id] == node.id else 0
 
     def alive(self) -> dict[str, int]:
         """The bytes alive while each op runs."""

@@ -63,7 +63,7 @@ def receptive_fields(network: Network) -> Fields:
     rows = []
     for node in network.nodes.values():
         inputs = [axes[source] for source in node.inputs]
-        found = _image(node.output_shape) if not inputs else _of(network, node, inputs)
+        found = _image(node.output_shape) if not inputs else _of(node, inputs)
         axes[node.id] = found
         if inputs:
             rows.append(_field(node, found))
@@ -117,8 +117,8 @@ class _Axis:
     def size(self) -> int:
         """How many pixels an output sees at the most."""
         if isinstance(self.low, range) and isinstance(self.high, range):
-            ends = (0, -1)  # what lies evenly between them is no larger
-            return max(self.high[end] - self.low[end] for end in ends) + 1
+            # What lies evenly between the ends is no larger.
+            return max(self.high[0] - self.low[0], self.high[-1] - self.low[-1]) + 1
         return max(high - low for low, high in zip(self.low, self.high, strict=True)) + 1
 
     def with_(self, other: _Axis) -> _Axis:
@@ -138,42 +138,52 @@ def _evenly(first: int, step: int, count: int) -> range:
 
 def _image(shape: Shape) -> tuple[_Axis, _Axis]:
     height, width = (_Axis(range(size), range(size)) for size in shape[1:])
-    return height, width
+    return height, height if width == height else width
 
 
-def _of(network: Network, node: Node, inputs: list[tuple[_Axis, _Axis]]) -> tuple[_Axis, _Axis]:
-    op, (height, width) = node.op, inputs[0]
+def _of(node: Node, inputs: list[tuple[_Axis, _Axis]]) -> tuple[_Axis, _Axis]:
+    """The axes of an op's outputs; the two are one where maps and windows are square."""
+    height = _along(0, node, inputs)
+    if all(axes[0] is axes[1] for axes in inputs):
+        return height, height
+    return height, _along(1, node, inputs)
+
+
+def _along(direction: int, node: Node, inputs: list[tuple[_Axis, _Axis]]) -> _Axis:
+    op, axis = node.op, inputs[0][direction]
     match op:
         case Conv2d() | MaxPool2d() | AvgPool2d():
-            window = (op.kernel_size, op.stride, op.padding)
+            outputs = node.output_shape[1 + direction]
+            return axis.slide(op.kernel_size, op.stride, op.padding, outputs)
         case ZeroPadShortcut():
-            window = (1, op.stride, 0)
+            return axis.slide(1, op.stride, 0, node.output_shape[1 + direction])
         case AdaptiveAvgPool2d():
-            return height.pooled(op.output_size), width.pooled(op.output_size)
+            return axis.pooled(op.output_size)
         case Flatten() | Linear():
-            return height.whole(), width.whole()
+            return axis.whole()
         case _:
             for other in inputs[1:]:
-                height, width = height.with_(other[0]), width.with_(other[1])
-            return height, width
-    _, rows, columns = node.output_shape
-    return height.slide(*window, rows), width.slide(*window, columns)
+                axis = axis.with_(other[direction])
+            return axis
+
+
+def _seen(axis: _Axis) -> tuple[int, int | None, float]:
+    """How many pixels an output sees, how far outputs are apart, the first one's centre."""
+    even = isinstance(axis.low, range) and len(axis.low) > 1
+    step = axis.low.step if even else None  # type: ignore[attr-defined]
+    return axis.size(), step, (axis.low[0] + axis.high[0]) / 2
 
 
 def _field(node: Node, axes: tuple[_Axis, _Axis]) -> Field:
-    sizes = [axis.size() for axis in axes]
-    steps = [
-        axis.low.step if isinstance(axis.low, range) and len(axis.low) > 1 else None
-        for axis in axes
-    ]
-    centres = [(axis.low[0] + axis.high[0]) / 2 for axis in axes]
+    height = _seen(axes[0])
+    width = height if axes[1] is axes[0] else _seen(axes[1])
     return Field(
         name=node.id,
         op=node.op.kind,
         stage=node.stage,
         block=node.block,
         output_shape=node.output_shape,
-        size=(sizes[0], sizes[1]),
-        stride=(steps[0], steps[1]),
-        centre=(centres[0], centres[1]),
+        size=(height[0], width[0]),
+        stride=(height[1], width[1]),
+        centre=(height[2], width[2]),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 _UNITS = ((18, "E"), (15, "P"), (12, "T"), (9, "G"), (6, "M"), (3, "k"))
 
@@ -37,4 +38,9 @@ def percent(share: float) -> str:
 
 def shape(sizes: Sequence[int]) -> str:
     """``64x56x56``."""
+    return _shape(tuple(sizes))
+
+
+@lru_cache(maxsize=1024)  # a deep network has few shapes, each at many of its ops
+def _shape(sizes: tuple[int, ...]) -> str:
     return "x".join(map(str, sizes))

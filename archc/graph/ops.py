@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import ClassVar, TypeAlias
 
 Shape: TypeAlias = tuple[int, ...]
@@ -79,17 +80,13 @@ class Op:
     @property
     def numbers(self) -> dict[str, int | float | bool]:
         """The op's own numbers, under torch's names and in the order of its fields."""
-        return {name: getattr(self, name) for name in _field_names(type(self))}
+        return {name: getattr(self, name) for name in self.field_names()}
 
-
-_FIELD_NAMES: dict[type, tuple[str, ...]] = {}
-"""By class: dataclasses finds them anew whenever it is asked."""
-
-
-def _field_names(op: type[Op]) -> tuple[str, ...]:
-    if op not in _FIELD_NAMES:
-        _FIELD_NAMES[op] = tuple([field.name for field in fields(op)])
-    return _FIELD_NAMES[op]
+    @classmethod
+    @cache  # dataclasses finds them anew whenever it is asked
+    def field_names(cls) -> tuple[str, ...]:
+        """The names of its own numbers, in the order of its fields."""
+        return tuple([field.name for field in fields(cls)])
 
 
 @dataclass(frozen=True, slots=True)

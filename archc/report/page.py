@@ -217,9 +217,10 @@ def _layers(number: int, network: Network, shown: Column, memory: Memory) -> Mar
         field = fields.get(node.id)
         box = pictures.get(node.id)
         multiply_adds = node.multiply_adds
-        words = (
+        sizes = [network.nodes[one].output_shape for one in node.inputs]
+        facts = (
             node.op.kind,
-            ", ".join([shape(network.nodes[one].output_shape) for one in node.inputs]),
+            ", ".join(map(shape, sizes)),
             shape(node.output_shape),
             "" if field is None else shape(field.size),
         )
@@ -233,7 +234,7 @@ def _layers(number: int, network: Network, shown: Column, memory: Memory) -> Mar
         return (
             f'<tr id="row-{element_id(prefix, node.id)}"{attributes}>'
             f'<th scope="row">{escape(node.id)}</th>'
-            + "".join([f"<td>{escape(word)}</td>" for word in words])
+            + "".join([f"<td>{fact}</td>" for fact in facts])
             + "".join([f'<td class="number">{number}</td>' for number in numbers])
             + "</tr>\n"
         )

@@ -193,11 +193,12 @@ def _condition_holds(one: Class) -> bool:
 def numbers_of(group: Group) -> dict[Slot, Number]:
     """Every number inside a module, by its slot."""
     start = len(group.path) + 1 if group.path else 0
-    return {
-        (leaf.node.id[start:], name): number
-        for leaf in group.leaves()
-        for name, number in leaf.node.op.numbers.items()
-    }
+    numbers: dict[Slot, Number] = {}
+    for leaf in group.leaves():
+        name, op = leaf.node.id[start:], leaf.node.op
+        for number in op.field_names():
+            numbers[name, number] = getattr(op, number)
+    return numbers
 
 
 def value_of(argument: Argument, numbers: Mapping[Slot, Number]) -> Number:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from archc.graph import Network, Node
 from archc.graph.ops import Input, Softmax
@@ -87,35 +88,48 @@ def fold(network: Network) -> Group:
     out. Raises `StructureError` where a module would have two inputs or outputs."""
     root = Group("", "", source="input", result=network.logits)
     inside: dict[str, tuple[Group, ...]] = {"input": ()}
+    around: dict[str, tuple[Group, ...]] = {"": ()}
     for node in network.nodes.values():
         if isinstance(node.op, Input) or (
             isinstance(node.op, Softmax) and node.id != network.logits
         ):
             continue
-        inside[node.id] = groups = _place(root, node)
+        inside[node.id] = groups = _place(root, node, around)
         for source in node.inputs:
             _cross(source, inside[source], groups)
     _cross(network.logits, inside[network.logits], ())  # the way out of the network
     return root
 
 
-def _place(root: Group, node: Node) -> tuple[Group, ...]:
-    """Hang a node into the tree; return the groups around it, outermost first, without the root."""
-    *parents, name = node.id.split(".")
-    if not all(map(_is_attribute, (*parents, name))):
+def _place(root: Group, node: Node, around: dict[str, tuple[Group, ...]]) -> tuple[Group, ...]:
+    """Hang a node into the tree; return the groups around it, outermost first, without the root.
+
+    ``around`` has the groups around paths that were placed before, and takes in this one's.
+    """
+    parent, _, name = node.id.rpartition(".")
+    if not all(map(_is_attribute, (*parent.split("."), name) if parent else (name,))):
         raise StructureError(f"{node.id!r} is not a path of attributes")
-    group, around = root, []
-    for parent in parents:
-        path = f"{group.path}.{parent}" if group.path else parent
-        child = group.children.setdefault(parent, Group(parent, path))
+    groups = around.get(parent)
+    if groups is None:
+        groups = around[parent] = _groups(root, parent)
+    (groups[-1] if groups else root).children[name] = Leaf(name, node)
+    return groups
+
+
+def _groups(root: Group, path: str) -> tuple[Group, ...]:
+    """The groups on a path, made where they are not there yet."""
+    group, found = root, []
+    for name in path.split("."):
+        path = f"{group.path}.{name}" if group.path else name
+        child = group.children.setdefault(name, Group(name, path))
         if isinstance(child, Leaf):
             raise StructureError(f"{path!r} is both an op and a module around others")
         group = child
-        around.append(group)
-    group.children[name] = Leaf(name, node)
-    return tuple(around)
+        found.append(group)
+    return tuple(found)
 
 
+@lru_cache(maxsize=4096)
 def _is_attribute(part: str) -> bool:
     return part.isdecimal() or (part.isidentifier() and not keyword.iskeyword(part))
 
