@@ -79,6 +79,35 @@ def describe_device(device: torch.device) -> str:
     return f"{processor()}, {torch.get_num_threads()} threads, {version}"
 
 
+def peak_memory(device: torch.device) -> int | None:
+    """The most bytes that were in use so far: by tensors on a GPU, otherwise by this process.
+
+    None on systems that do not say.
+    """
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1024 * most
+
+
+def computes_bfloat16(device: torch.device) -> bool:
+    """Whether a device has instructions for bfloat16; without them it is slower than float32."""
+    import torch
+
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    try:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    except (AttributeError, RuntimeError):  # built without oneDNN
+        return True
+
+
 def processor() -> str:
     """What this machine's processor is called."""
     if sys.platform == "linux":

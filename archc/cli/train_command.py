@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,7 @@ WEIGHTS = "weights.safetensors"
 )
 @data
 @click.option(
+    "-o",
     "--out",
     metavar="RUN",
     type=OutputFolder(),
@@ -151,7 +153,8 @@ def _modified(file: Path) -> tuple[int, int] | None:
 
 def _tell(trained: Trained) -> None:
     error = f", test error {trained.test.error:.2f} %" if trained.test else ""
-    say(f"{trained.folder}: {trained.iteration:,} iterations{error}")
+    memory = f", peak memory {_size(trained.peak_memory)}" if trained.peak_memory else ""
+    say(f"{trained.folder}: {trained.iteration:,} iterations{error}{memory}")
 
 
 _WIDE = 110
@@ -216,9 +219,25 @@ def _told(progress: Progress) -> str:
     parts.append(f"rate {progress.learning_rate:g}")
     if progress.images_per_second is not None:
         parts.append(f"{progress.images_per_second:,.0f} images/s")
-    if progress.seconds_left is not None:
-        parts.append(f"{_clock(progress.seconds_left)} left")
+    if progress.seconds_left:
+        parts.append(f"{_clock(progress.seconds_left)} left, ends {_end(progress.seconds_left)}")
+    if progress.peak_memory is not None:
+        parts.append(_size(progress.peak_memory))
     return "  ".join(parts)
+
+
+def _size(memory: int) -> str:
+    """Bytes in short: ``1.02 GB``."""
+    from archc.backends.numbers import in_short
+
+    return f"{in_short(memory)}B"
+
+
+def _end(seconds: float) -> str:
+    """When it is over: the time of this machine's clock, with the day where that is another."""
+    now = datetime.now()
+    end = now + timedelta(seconds=seconds)
+    return f"{end:%H:%M}" if end.date() == now.date() else f"{end:%a %d %b, %H:%M}"
 
 
 def _clock(seconds: float) -> str:

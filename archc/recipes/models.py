@@ -74,6 +74,22 @@ class Header(Record):
     )
     iterations: int = Field(ge=1, le=MAX_ITERATIONS, description="Number of optimizer steps.")
     batch: int = Field(ge=1, le=MAX_BATCH, description="Images per iteration, over all devices.")
+    label_smoothing: float | None = Field(
+        default=None,
+        ge=0,
+        lt=1,
+        description="Share of each label that is spread evenly over all classes (Szegedy et al. "
+        "2016); by default none.",
+        json_schema_extra={"errorMessage": "a number from 0 to below 1"},
+    )
+    ema_decay: float | None = Field(
+        default=None,
+        ge=0,
+        lt=1,
+        description="Decay per iteration of a moving average of the weights, which is what is "
+        "tested and kept; by default the weights themselves are.",
+        json_schema_extra={"errorMessage": "a number from 0 to below 1"},
+    )
     initialization: Literal["he", "module"] = Field(
         default="he",
         description="he: weights normal with variance 2 / fan-in, biases zero (He et al. 2015); "
@@ -110,9 +126,31 @@ class Optimizer(Record):
 
 
 class LearningRate(Record):
-    """The learning rate: divided at given iterations, or when the test error plateaus."""
+    """The learning rate: divided at given iterations, or when the test error plateaus; or along a
+    cosine."""
 
-    initial: _Rate = Field(description="Initial learning rate.")
+    initial: _Rate = Field(
+        description="Initial learning rate; with `warm_up_iterations`, that after them."
+    )
+    schedule: Literal["cosine"] | None = Field(
+        default=None,
+        description="cosine: from the initial rate to `final` along half a cosine, over all "
+        "iterations after the warm-up (Loshchilov and Hutter 2017).",
+    )
+    final: float | None = Field(
+        default=None,
+        ge=0,
+        le=1000,
+        description="Learning rate at the end of `schedule: cosine`; 0 by default.",
+        json_schema_extra={"errorMessage": "a number from 0 to 1,000"},
+    )
+    warm_up_iterations: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_ITERATIONS,
+        description="Iterations at the beginning over which the rate rises evenly from zero "
+        "(Goyal et al. 2017).",
+    )
     divide_by: float = Field(
         default=10,
         gt=1,
@@ -140,7 +178,8 @@ class LearningRate(Record):
 
 
 class WarmUp(Record):
-    """A smaller learning rate at first, until the training error has fallen."""
+    """A smaller learning rate at first, until the training error has fallen; for a rate that rises
+    over given iterations there is `learning_rate.warm_up_iterations`."""
 
     learning_rate: _Rate = Field(description="Learning rate during the warm-up.")
     until_error: float = Field(

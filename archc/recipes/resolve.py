@@ -155,6 +155,8 @@ def _checked(entries: Mapping[str, Entry], place: Place, findings: Findings) -> 
     if augmentation is not None and augmentation.resize is not None:
         _check_resize(entries["augmentation"], augmentation.resize, findings)
     warm_up = section(WarmUp, "warm_up") if "warm_up" in entries else None
+    if header is not None and rate is not None:
+        _check_warm_up(entries, header, rate, findings)
     if findings.found:
         return None
     parts = (header, rate, optimizer, warm_up, pixels, augmentation, testing)
@@ -205,7 +207,25 @@ def _check_kind(entries: Mapping[str, Entry], findings: Findings) -> None:
 
 def _check_rate(entry: Entry, rate: LearningRate, findings: Findings) -> None:
     rows: Any = entry.value.data
-    if rate.at is not None and rate.patience is not None:
+    for key in ("at", "patience"):
+        if rate.schedule is not None and getattr(rate, key) is not None:
+            findings.error(
+                rows[key].key,
+                f"`{key}` and `schedule: {rate.schedule}` cannot be used together: the rate is "
+                "either divided or falls along a cosine",
+                f"--set learning_rate.{key}=null removes `{key}`" if _is_set(rows) else None,
+                [Note(rows["schedule"].key, "`schedule` is given here")],
+            )
+    if rate.schedule is None and rate.final is not None:
+        findings.error(
+            rows["final"].key, "`final` is for `schedule: cosine`; this rate is divided instead"
+        )
+    if rate.final is not None and rate.final > rate.initial:
+        findings.error(
+            rows["final"].value.place,
+            f"the rate must not rise: `final` is {rate.final:g}, `initial` {rate.initial:g}",
+        )
+    if rate.schedule is None and rate.at is not None and rate.patience is not None:
         findings.error(
             rows["patience"].key,
             "`at` and `patience` cannot be used together: the rate is divided either at given "
@@ -215,6 +235,30 @@ def _check_rate(entry: Entry, rate: LearningRate, findings: Findings) -> None:
         )
     if rate.at is not None and list(rate.at) != sorted(set(rate.at)):
         findings.error(rows["at"].value.place, "the iterations of `at` must ascend")
+
+
+def _check_warm_up(
+    entries: Mapping[str, Entry], header: Header, rate: LearningRate, findings: Findings
+) -> None:
+    """Note a warm-up that has no end, or that is one of two."""
+    rising = rate.warm_up_iterations
+    if rising is None:
+        return
+    rows: Any = entries["learning_rate"].value.data
+    if rising >= header.iterations:
+        findings.error(
+            rows["warm_up_iterations"].value.place,
+            f"the warm-up of {rising:,} iterations leaves none of {header.iterations:,}",
+        )
+    if "warm_up" in entries:
+        findings.error(
+            rows["warm_up_iterations"].key,
+            "`warm_up_iterations` and `warm_up` cannot be used together: there is one warm-up",
+            "--set warm_up=null removes `warm_up`"
+            if _is_set(rows)
+            else "`warm_up: null` removes one that is inherited",
+            [Note(entries["warm_up"].key, "`warm_up` is given here")],
+        )
 
 
 def _is_set(rows: Mapping[str, Entry]) -> bool:

@@ -12,7 +12,8 @@ from archc.spec.schema import fields_of, mapping_of
 def recipe_schema() -> dict[str, Any]:
     """The JSON Schema (draft 7, which editors know best) of a recipe as it is written in a file."""
     sections = {
-        name: mapping_of(_fields(model), model.__doc__ or "") for name, model in SECTIONS.items()
+        name: _or_null(mapping_of(_fields(model), model.__doc__ or ""))
+        for name, model in SECTIONS.items()
     }
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -31,6 +32,11 @@ def recipe_schema() -> dict[str, Any]:
             **sections,
         },
     }
+
+
+def _or_null(section: dict[str, Any]) -> dict[str, Any]:
+    """A section that null takes away, where a recipe that is extended has it."""
+    return {**section, "type": [section["type"], "null"]}
 
 
 def _fields(model: type[Record]) -> dict[str, Any]:

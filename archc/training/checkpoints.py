@@ -1,7 +1,8 @@
 """Checkpoints: written whole or not at all, and read only if they are whole.
 
 A checkpoint is three files: the weights, the optimizer's momentum, and, written last, a small
-JSON file with the rest and with the digests of all. Without it, the others do not count.
+JSON file with the rest and with the digests of all. Without it, the others do not count. Where
+weights are averaged, a fourth one has their averages.
 """
 
 from __future__ import annotations
@@ -26,17 +27,31 @@ KEPT = 2
 """How many checkpoints a run keeps."""
 
 _NAME = re.compile(r"iteration-(\d+)\.json")
-_PART = re.compile(r"iteration-\d{7,}(\.momentum)?\.safetensors")
+_WEIGHTS, _MOMENTUM, _AVERAGED = (
+    ".safetensors",
+    ".momentum.safetensors",
+    ".averaged.safetensors",
+)
+_PART = re.compile(r"iteration-\d{7,}(\.momentum|\.averaged)?\.safetensors")
 
 
 @dataclass(frozen=True)
 class Saved:
-    """What a checkpoint holds: weights and momentum by name, and the state of the rest."""
+    """What a checkpoint holds: weights and momentum by name, and the state of the rest.
+
+    ``averaged`` are the averages of the weights, where a recipe asks for some.
+    """
 
     iteration: int
     weights: Mapping[str, Tensor]
     momentum: Mapping[str, Tensor]
     state: Mapping[str, Any]
+    averaged: Mapping[str, Tensor] | None = None
+
+    @property
+    def result(self) -> Mapping[str, Tensor]:
+        """What is tested and kept: the averages, or else the weights."""
+        return self.weights if self.averaged is None else self.averaged
 
 
 class _Damaged(Exception):
@@ -49,8 +64,12 @@ def save(folder: Path, saved: Saved, about: Mapping[str, str] | None = None) -> 
     ``about`` becomes the metadata of the weights' file.
     """
     path = folder / f"iteration-{saved.iteration:07d}.json"
-    parts = (to_safetensors(saved.weights, about), to_safetensors(saved.momentum))
-    contents = dict(zip(_parts(path), parts, strict=True))
+    contents = {
+        path.with_suffix(_WEIGHTS): to_safetensors(saved.weights, about),
+        path.with_suffix(_MOMENTUM): to_safetensors(saved.momentum),
+    }
+    if saved.averaged is not None:
+        contents[path.with_suffix(_AVERAGED)] = to_safetensors(saved.averaged, about)
     digests = {part.name: hashlib.sha256(raw).hexdigest() for part, raw in contents.items()}
     told: dict[str, Any] = {
         "iteration": saved.iteration,
@@ -88,11 +107,11 @@ def newest(folder: Path, tell: Callable[[str], None]) -> Saved | None:
 
 
 def newest_weights(folder: Path) -> Path | None:
-    """The weights' file of the newest checkpoint that is whole."""
+    """The file of the weights, or of their averages, of the newest checkpoint that is whole."""
     for _, path in _listed(folder):
         with suppress(_Damaged):
-            _read(path)
-            return _parts(path)[0]
+            averaged = _read(path).averaged is not None
+            return path.with_suffix(_AVERAGED if averaged else _WEIGHTS)
     return None
 
 
@@ -117,8 +136,17 @@ def _read(path: Path) -> Saved:
         check = told.pop("check")
         if check != _digest(told):
             raise _Damaged(f"{path.name} was changed after it was written")
-        tensors = [_tensors(path.parent / name, sha) for name, sha in told["sha256"].items()]
-        return Saved(told["iteration"], tensors[0], tensors[1], told["state"])
+        tensors = {
+            name.removeprefix(path.stem): _tensors(path.parent / name, sha)
+            for name, sha in told["sha256"].items()
+        }
+        return Saved(
+            told["iteration"],
+            tensors[_WEIGHTS],
+            tensors[_MOMENTUM],
+            told["state"],
+            tensors.get(_AVERAGED),
+        )
     except OSError as error:
         raise _Damaged(f"{path.name}: {reason(error)}") from None
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
@@ -139,9 +167,9 @@ def _digest(told: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
-def _parts(path: Path) -> tuple[Path, Path]:
-    """The files of weights and momentum beside a checkpoint's JSON file."""
-    return path.with_suffix(".safetensors"), path.with_suffix(".momentum.safetensors")
+def _parts(path: Path) -> list[Path]:
+    """The files of tensors that may stand beside a checkpoint's JSON file."""
+    return [path.with_suffix(suffix) for suffix in (_WEIGHTS, _MOMENTUM, _AVERAGED)]
 
 
 def _remove(path: Path) -> None:

@@ -12,10 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from archc.devices import peak_memory
 from archc.errors import Interrupted, TrainingError
 from archc.files import OutputError
 from archc.graph import Network
 from archc.recipes import Recipe
+from archc.training.averages import Averages
 from archc.training.checkpoints import Saved, save
 from archc.training.data import Data
 from archc.training.initialize import initial_module
@@ -50,6 +52,8 @@ class Progress:
     test_error: float | None = None
     images_per_second: float | None = None
     seconds_left: float | None = None
+    peak_memory: int | None = None
+    """Bytes: of the device where that is a GPU, otherwise of the process."""
 
 
 class Observer(Protocol):
@@ -103,14 +107,14 @@ class _Stop(Exception):
 class _Objective(nn.Module):
     """A network with its loss: one graph for torch.compile."""
 
-    def __init__(self, net: nn.Module):
+    def __init__(self, net: nn.Module, label_smoothing: float):
         super().__init__()
-        self.net = net
+        self.net, self.label_smoothing = net, label_smoothing
 
     def forward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """The mean cross-entropy; and its sum with how many images are classified wrongly."""
         logits = self.net(images)
-        loss = F.cross_entropy(logits.float(), labels)
+        loss = F.cross_entropy(logits.float(), labels, label_smoothing=self.label_smoothing)
         wrong = (logits.detach().argmax(1) != labels).sum()
         return loss, torch.stack([loss.detach().double() * len(labels), wrong.double()])
 
@@ -170,12 +174,25 @@ class Loop:
         )
         if saved is not None:
             self._restore_momentum(saved.momentum)
-        objective: nn.Module = _Objective(self.net)
+        self._averages_of(saved)
+        objective: nn.Module = _Objective(self.net, recipe.header.label_smoothing or 0.0)
         if task.compile:
             torch.compiler.reset()
             graphs = self._fabric.device.type == "cuda"
             objective.compile(options={"triton.cudagraphs": graphs})
         self._objective, self._stepper = self._fabric.setup(objective, self._optimizer)
+
+    def _averages_of(self, saved: Saved | None) -> None:
+        """The averages of the weights, where the recipe asks for some."""
+        decay = self._header.ema_decay
+        self._averages = None if decay is None else Averages(self.net, decay)
+        if self._averages is not None and saved is not None and saved.averaged is not None:
+            self._averages.restore(saved.averaged)
+
+    @property
+    def result(self) -> nn.Module:
+        """What is tested and kept: the averages of the weights, or else the network itself."""
+        return self.net if self._averages is None else self._averages.module
 
     def _share_of(self, sums: list[float]) -> Tensor:
         """This process's part of sums over all."""
@@ -221,7 +238,8 @@ class Loop:
         return self.iteration % every == 0 or self.iteration == self._header.iterations
 
     def _rate(self) -> float:
-        return self._schedule.rate(self.iteration)
+        # At the end that of the last iteration: there is no next one.
+        return self._schedule.rate(min(self.iteration, self._header.iterations - 1))
 
     def step(self, images: Tensor, labels: Tensor) -> None:
         """Forward, backward and the optimizer's step, with the learning rate of the iteration."""
@@ -237,13 +255,15 @@ class Loop:
         self._fabric.backward(loss)
         self._stepper.step()
         self._stepper.zero_grad()
+        if self._averages is not None:
+            self._averages.update(self.iteration + 1)
         self._is_saved = False
         self._sums += sums
         self._seen += len(labels)
 
     def _report(self) -> None:
         """Take the training error since the last report; all processes together."""
-        loss, error = self._averages(self._all(self._sums), self._seen * self._fabric.world_size)
+        loss, error = self._means(self._all(self._sums), self._seen * self._fabric.world_size)
         self._schedule.trained(error)
         self._sums, self._seen = torch.zeros_like(self._sums), 0
         speed = self._speed()
@@ -255,7 +275,7 @@ class Loop:
         self._together(lambda: append(self._task.run.metrics, row))
         self._observe(self._last)
 
-    def _averages(self, sums: Tensor, images: int) -> tuple[float, float]:
+    def _means(self, sums: Tensor, images: int) -> tuple[float, float]:
         """The mean loss and the error in percent; raises `TrainingError` if it is not a number."""
         loss, wrong = sums.tolist()
         if not math.isfinite(loss):
@@ -281,7 +301,7 @@ class Loop:
         started = time.perf_counter()
         self._share_buffers()
         found = score(
-            self.net,
+            self.result,
             self._data,
             autocast=self._fabric.autocast,
             total=self._all,
@@ -299,7 +319,7 @@ class Loop:
     def _share_buffers(self) -> None:
         """Test with the first process's running statistics, which are those that are saved."""
         if self._fabric.world_size > 1:
-            for buffer in self.net.buffers():
+            for buffer in (*self.net.buffers(), *self.result.buffers()):
                 buffer.copy_(self._fabric.broadcast(buffer))
 
     def _save(self) -> None:
@@ -307,7 +327,7 @@ class Loop:
         if self._is_saved:
             return
         started = time.perf_counter()
-        weights = {key: tensor.cpu() for key, tensor in self.net.state_dict().items()}
+        weights = _on_cpu(self.net)
         broken = not all(bool(one.isfinite().all()) for one in weights.values())
         if self._all(torch.tensor(float(broken), device=self._fabric.device)) > 0:
             self._fail_for_numbers("a weight is not finite")
@@ -324,7 +344,8 @@ class Loop:
             "tested_at": self._tested_at,
             "test": vars(self.test) if self.test else None,
         }
-        saved = Saved(self.iteration, weights, momentum, state)
+        averaged = None if self._averages is None else _on_cpu(self._averages.module)
+        saved = Saved(self.iteration, weights, momentum, state, averaged)
         self._together(lambda: save(self._task.run.checkpoints, saved, self._task.about))
         self._saved_at, self._is_saved = self.iteration, True
         self._paused += time.perf_counter() - started
@@ -359,7 +380,11 @@ class Loop:
         spent = time.perf_counter() - self._begun
         left = spent / done * (total - self.iteration) if done else None
         return replace(
-            self._last, iteration=self.iteration, learning_rate=self._rate(), seconds_left=left
+            self._last,
+            iteration=self.iteration,
+            learning_rate=self._rate(),
+            seconds_left=left,
+            peak_memory=peak_memory(self._fabric.device),
         )
 
     def _row(self, **measured: float) -> Row:
@@ -392,6 +417,10 @@ class Loop:
 
     def _together(self, write: Callable[[], None]) -> None:
         together(self._fabric, write)
+
+
+def _on_cpu(module: nn.Module) -> dict[str, Tensor]:
+    return {key: tensor.cpu() for key, tensor in module.state_dict().items()}
 
 
 def together(fabric: Fabric, write: Callable[[], None]) -> None:

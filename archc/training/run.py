@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import os
@@ -171,21 +172,75 @@ def begin(
     write_all({**files, run.record: record.text()})
 
 
-def check_same(run: Run, spec: Spec, recipe: Recipe, seed: int | None) -> int:
-    """Check that a run is one of this spec and recipe; return its seed. Raises `TrainingError`."""
+def check_same(
+    run: Run, spec: Spec, recipe: Recipe, seed: int | None, say: Callable[[str], None]
+) -> int:
+    """Check that a run is one of this spec and recipe; return its seed. Raises `TrainingError`.
+
+    A newer archc may know more keys, or write another module for the same spec. Where the module
+    computes the same, and the recipe's files say the same, ``say`` is told and the run goes on.
+    """
     record = _read(run)
     if record.spec_sha256 != spec.digest:
-        raise TrainingError(
-            f"{str(run.folder)!r} holds a run of a different spec, `{record.spec}`", _ELSEWHERE
-        )
-    if record.recipe_sha256 != recipe.digest:
+        if not _is_same_module(run, spec):
+            raise TrainingError(
+                f"{str(run.folder)!r} holds a run of a different spec, `{record.spec}`", _ELSEWHERE
+            )
+        say("note: the spec has changed since the run began, but its module is the same")
+    elif not _is_same_module(run, spec):
+        say("note: this archc emits a different module for the spec than the run began with")
+    if record.recipe_sha256 != recipe.digest and not _is_same_recipe(run, recipe):
         raise TrainingError(
             f"{str(run.folder)!r} holds a run of a different recipe: {_difference(run, recipe)}",
             _ELSEWHERE,
         )
     if seed is not None and seed != record.seed:
         raise TrainingError(f"{str(run.folder)!r} was started with seed {record.seed}")
+    _tell_of_versions(record, say)
     return record.seed
+
+
+def _is_same_module(run: Run, spec: Spec) -> bool:
+    """Whether the module that a run began with is, but for words, what the spec gives now.
+
+    Where its file is lost there is nothing to compare with: the digests decide.
+    """
+    try:
+        before = (run.folder / "module.py").read_text(encoding="utf-8")
+        return _code_of(before) == _code_of(emit(compile_spec(spec)))
+    except (OSError, ValueError, SyntaxError):
+        return _read(run).spec_sha256 == spec.digest
+
+
+def _code_of(source: str) -> str:
+    """A module's code without comments and docstrings."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and (
+            ast.get_docstring(node, clean=False) is not None
+        ):
+            del node.body[0]
+    return ast.dump(tree)
+
+
+def _is_same_recipe(run: Run, recipe: Recipe) -> bool:
+    """Whether a run's own recipe, as it is read now, is the recipe."""
+    try:
+        return run.recipe().digest == recipe.digest
+    except SpecError:
+        return False
+
+
+def _tell_of_versions(record: _Record, say: Callable[[str], None]) -> None:
+    """Say which versions are not those of the last sitting: the weights may differ in bits."""
+    before, now = record.sittings[-1].get("versions", {}), _versions()
+    changed = [f"{name} {before[name]}" for name in now if before.get(name, now[name]) != now[name]]
+    if changed:
+        new = [f"{name} {now[name]}" for name in now if before.get(name, now[name]) != now[name]]
+        say(
+            f"note: this run was last trained with {listing(changed, 'and')}; it continues with "
+            f"{listing(new, 'and')}"
+        )
 
 
 _ELSEWHERE = "choose another folder with --out"
@@ -216,8 +271,12 @@ def go_on(
         )
     if run.metrics.is_file():
         cut(run.metrics, iteration)
-    sittings = [*record.sittings, _sitting(iteration, how)]
-    write_all({**files, run.record: record.model_copy(update={"sittings": sittings}).text()})
+    changes = {
+        "spec_sha256": spec.digest,
+        "recipe_sha256": recipe.digest,
+        "sittings": [*record.sittings, _sitting(iteration, how)],
+    }
+    write_all({**files, run.record: record.model_copy(update=changes).text()})
 
 
 def _files(run: Run, spec: Spec, recipe: Recipe, mean: Tensor) -> dict[Path, bytes]:
@@ -330,9 +389,13 @@ def _sitting(iteration: int, how: Mapping[str, Any]) -> dict[str, Any]:
         "from_iteration": iteration,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         **how,
-        "versions": {
-            "archc": __version__,
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("torch", "lightning-fabric", "safetensors")},
-        },
+        "versions": _versions(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "archc": __version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("torch", "lightning-fabric", "safetensors")},
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,13 @@ class Schedule:
     def rate(self, iteration: int) -> float:
         """The learning rate of an iteration, counted from 0."""
         rate, warm_up = self.recipe.learning_rate, self.recipe.warm_up
+        rising = rate.warm_up_iterations or 0
+        if iteration < rising:
+            return rate.initial * (iteration + 1) / rising
+        if rate.schedule == "cosine":
+            part = (iteration - rising) / (self.recipe.header.iterations - rising)
+            final = rate.final or 0.0
+            return final + (rate.initial - final) * (1 + math.cos(math.pi * part)) / 2
         passed = sum(iteration >= one for one in rate.at or ())
         planned = rate.initial / rate.divide_by ** (passed + self.divisions)
         return min(planned, warm_up.learning_rate) if self.warming and warm_up else planned

@@ -19,7 +19,15 @@ import torch
 from torch import Tensor
 
 from archc.compile import compile_spec
-from archc.devices import PRECISIONS, DeviceError, describe_device, find_device, on_device
+from archc.devices import (
+    PRECISIONS,
+    DeviceError,
+    computes_bfloat16,
+    describe_device,
+    find_device,
+    on_device,
+    peak_memory,
+)
 from archc.errors import Interrupted, TrainingError
 from archc.extras import require
 from archc.files import OutputError, write, write_all
@@ -66,13 +74,15 @@ class TrainOptions:
 class Trained:
     """What came of training: the run's folder, how far it is, and the last test.
 
-    ``is_first`` is whether this is the first of the processes that trained together.
+    ``is_first`` is whether this is the first of the processes that trained together;
+    ``peak_memory`` are bytes, of the device or, on a CPU, of this process.
     """
 
     folder: Path
     iteration: int
     test: Score | None
     is_first: bool = True
+    peak_memory: int | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +132,11 @@ def train(
         say = observer.said if fabric.is_global_zero else Silent().said
         if fabric.is_global_zero:
             stack.enter_context(runs.alone(order.run, say))
+        if options.precision == "bfloat16" and not computes_bfloat16(fabric.device):
+            say(
+                "note: this processor has no bfloat16 instructions; --precision float32 is faster "
+                "on it"
+            )
         asked = stack.enter_context(_signals(say))
         return _train(order, fabric, observer, asked)
 
@@ -141,10 +156,11 @@ def _train(order: _Order, fabric: Fabric, observer: Observer, asked: Asked) -> T
         finally:
             if fabric.is_global_zero:
                 _draw(run, observer.said)
-        content = to_safetensors(loop.net.state_dict(), about)
+        content = to_safetensors(loop.result.state_dict(), about)
         together(fabric, lambda: write_all({run.weights: content}))
     fabric.barrier()  # none of the processes leaves while another one still needs it
-    return Trained(run.folder, loop.iteration, loop.test, fabric.is_global_zero)
+    most = peak_memory(fabric.device)
+    return Trained(run.folder, loop.iteration, loop.test, fabric.is_global_zero, most)
 
 
 def _open(order: _Order, fabric: Fabric, network: Network, plan: _Plan, asked: Asked) -> Data:
@@ -310,7 +326,7 @@ def _plan(order: _Order, fabric: Fabric, observer: Observer) -> _Plan:
             runs.check_new(run)
             plan.append(_Plan(options.seed or 0))
             return
-        seed = runs.check_same(run, order.spec, order.recipe, options.seed)
+        seed = runs.check_same(run, order.spec, order.recipe, options.seed, observer.said)
         saved, mean = newest(run.checkpoints, observer.said), run.read_mean()
         if mean is None:
             observer.said(f"{run.pixel_mean.name} is damaged or missing and will be computed again")
@@ -338,9 +354,9 @@ def _has_weights(run: Run, saved: Saved, observer: Observer) -> bool:
         found: Mapping[str, Tensor] = read_checkpoint(run.weights).tensors
     except WeightsError:
         found = {}
-    if found.keys() == saved.weights.keys() and all(
+    if found.keys() == saved.result.keys() and all(
         found[key].dtype == tensor.dtype and torch.equal(found[key], tensor)
-        for key, tensor in saved.weights.items()
+        for key, tensor in saved.result.items()
     ):
         return True
     observer.said(f"{run.weights.name} is damaged and is rewritten from the checkpoint")

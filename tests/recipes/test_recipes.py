@@ -46,7 +46,7 @@ def test_imagenet_is_the_papers() -> None:
 
 
 def test_recipes_are_no_specs() -> None:
-    assert recipe_names() == ["cifar10", "imagenet", "torchvision"]
+    assert recipe_names() == ["cifar10", "cifar10-short", "imagenet", "torchvision"]
     assert not [name for name in shipped_names() if name.startswith("recipes")]
 
 
@@ -162,8 +162,8 @@ r.yaml:8:1: error: a recipe has no key `stages`
   stages: []
   ^
 hint: choose from extends, recipe, description, data, held_out, limit, iterations, batch, \
-initialization, evaluate_every, checkpoint_every, learning_rate, optimizer, warm_up, pixels, \
-augmentation and testing""",
+label_smoothing, ema_decay, initialization, evaluate_every, checkpoint_every, learning_rate, \
+optimizer, warm_up, pixels, augmentation and testing""",
     ),
     "what is missing": (
         "recipe: mine\n",
@@ -206,6 +206,65 @@ r.yaml:5:11: error: `resize` is for `data: image_folder`; this recipe's data is 
   testing: {resize: 256}
             ^
 cifar10:4:1: note: `data` is `cifar10`""",
+    ),
+    "a cosine": (
+        """\
+recipe: mine
+extends: cifar10
+iterations: 100
+learning_rate: {initial: 0.1, schedule: cosine, at: [5], patience: 3, final: 0.2, \
+warm_up_iterations: 100}
+label_smoothing: 1
+ema_decay: -0.1
+""",
+        """\
+r.yaml:4:49: error: `at` and `schedule: cosine` cannot be used together: the rate is either \
+divided or falls along a cosine
+  learning_rate: {initial: 0.1, schedule: cosine, at: [5], patience: 3, final: 0.2, \
+warm_up_iterations…
+                                                  ^
+r.yaml:4:31: note: `schedule` is given here
+r.yaml:4:58: error: `patience` and `schedule: cosine` cannot be used together: the rate is \
+either divided or falls along a cosine
+  …ng_rate: {initial: 0.1, schedule: cosine, at: [5], patience: 3, final: 0.2, \
+warm_up_iterations: 100}
+                                                      ^
+r.yaml:4:31: note: `schedule` is given here
+r.yaml:4:78: error: the rate must not rise: `final` is 0.2, `initial` 0.1
+  …ng_rate: {initial: 0.1, schedule: cosine, at: [5], patience: 3, final: 0.2, \
+warm_up_iterations: 100}
+                                                                          ^
+r.yaml:5:18: error: `label_smoothing` must be a number from 0 to below 1, not `1`
+  label_smoothing: 1
+                   ^
+r.yaml:6:12: error: `ema_decay` must be a number from 0 to below 1, not `-0.1`
+  ema_decay: -0.1
+             ^""",
+    ),
+    "a cosine that is none": (
+        """\
+recipe: mine
+extends: cifar10
+warm_up: null
+learning_rate: {initial: 0.1, schedule: linear, final: -1, warm_up_iterations: 0}
+""",
+        """\
+r.yaml:4:41: error: `schedule` must be cosine, not `linear`
+  learning_rate: {initial: 0.1, schedule: linear, final: -1, warm_up_iterations: 0}
+                                          ^
+r.yaml:4:56: error: `final` must be a number from 0 to 1,000, not `-1`
+  learning_rate: {initial: 0.1, schedule: linear, final: -1, warm_up_iterations: 0}
+                                                         ^
+r.yaml:4:80: error: `warm_up_iterations` must be an integer from 1 to 1,000,000,000, not `0`
+  learning_rate: {initial: 0.1, schedule: linear, final: -1, warm_up_iterations: 0}
+                                                                                 ^""",
+    ),
+    "an end without a cosine": (
+        "recipe: mine\nextends: cifar10\nlearning_rate: {initial: 0.1, at: [9], final: 0.01}\n",
+        """\
+r.yaml:3:40: error: `final` is for `schedule: cosine`; this rate is divided instead
+  learning_rate: {initial: 0.1, at: [9], final: 0.01}
+                                         ^""",
     ),
     "a list": (
         "- recipe\n",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
+import torch
 
 from archc.recipes import load_recipe
 from archc.training.schedule import Schedule
@@ -52,6 +55,40 @@ def test_warming_up_waits_for_no_plateau_and_ends_where_the_rate_is_smaller() ->
     assert schedule.rate(6) == 0.1
     never = Schedule.begin(load_recipe("cifar10", [warm]), layers=20)
     assert [never.rate(i) for i in (0, 32_000, 48_000)] == pytest.approx([0.02, 0.01, 0.001])
+
+
+def test_a_cosine_behind_a_linear_warm_up() -> None:
+    settings = ["iterations=1000", "learning_rate={initial: 0.4, schedule: cosine}"]
+    plain = Schedule.begin(load_recipe("cifar10", settings), layers=20)
+    # torch's own, which counts steps as archc does iterations.
+    torch_rates = []
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], lr=0.4)
+    annealing = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=1000)
+    for _ in range(1000):
+        torch_rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        annealing.step()
+    assert [plain.rate(i) for i in range(1000)] == pytest.approx(torch_rates, abs=1e-12)
+    settings = [
+        "iterations=1000",
+        "warm_up=null",
+        "learning_rate={initial: 0.4, schedule: cosine, final: 0.1, warm_up_iterations: 200}",
+    ]
+    warm = Schedule.begin(load_recipe("cifar10", settings), layers=110)
+    rates = [warm.rate(i) for i in range(1000)]
+    assert rates[:2] == pytest.approx([0.002, 0.004])
+    assert (rates[199], rates[200]) == pytest.approx((0.4, 0.4))
+    assert rates[600] == pytest.approx(0.25)
+    assert 0.1 < rates[999] < 0.1 + 1e-5
+    assert all(a >= b for a, b in pairwise(rates[200:]))
+
+
+def test_a_warm_up_before_a_rate_that_is_divided() -> None:
+    rate = "learning_rate={initial: 0.1, at: [500], warm_up_iterations: 10}"
+    schedule = Schedule.begin(load_recipe("cifar10", [rate, "warm_up=null"]), layers=20)
+    rates = [schedule.rate(i) for i in (0, 4, 9, 10, 499, 500)]
+    assert rates == pytest.approx([0.01, 0.05, 0.1, 0.1, 0.1, 0.01])
 
 
 def test_its_state_goes_through_a_checkpoint() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib.metadata
 import json
 import os
 import shutil
@@ -25,6 +26,7 @@ from archc.files import OutputError
 from archc.live import build_module
 from archc.temporaries import create, temporary_for
 from archc.training import Progress, Trained, TrainOptions, loop, open_run
+from archc.training import run as runs
 from archc.training.cifar10 import Cifar10
 from archc.training.initialize import initialize_he
 from archc.training.metrics import read_metrics
@@ -58,6 +60,24 @@ def weights(run: Path) -> dict[str, Tensor]:
 
 def equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+NEW = """
+recipe: new
+extends: RECIPE
+warm_up: null
+learning_rate: {initial: 0.05, schedule: cosine, warm_up_iterations: 30}
+label_smoothing: 0.1
+ema_decay: 0.9
+"""
+
+
+@pytest.fixture
+def new(recipe: Path) -> Path:
+    """A cosine behind a warm-up, smoothed labels, averaged weights."""
+    path = recipe.with_name("new.yaml")
+    path.write_text(NEW.replace("RECIPE", recipe.name))
+    return path
 
 
 @pytest.fixture
@@ -143,6 +163,31 @@ def test_a_signal_saves_and_resume_ends_in_the_same_weights(
     ]
     sittings = json.loads((run / "run.json").read_text())["sittings"]
     assert [one["from_iteration"] for one in sittings] == [0, moment]
+
+
+def test_kill_9_with_averages_and_a_cosine_ends_in_the_same_weights(
+    spec: Path, new: Path, cifar: Path, tmp_path: Path
+) -> None:
+    archc.train(spec, str(new), cifar, tmp_path / "whole", options=CPU)
+    run = tmp_path / "run"
+    child = subprocess.Popen(command(spec, new, cifar, run, "--resume"))
+    while not list((run / "checkpoints").glob("iteration-0000060.json")):
+        assert child.poll() is None
+        time.sleep(0.002)
+    child.kill()
+    child.wait()
+    archc.train(spec, str(new), cifar, run, options=RESUME)
+    assert equal(weights(tmp_path / "whole"), weights(run))
+    last = load_file(run / "checkpoints" / "iteration-0000120.safetensors")
+    averaged = load_file(run / "checkpoints" / "iteration-0000120.averaged.safetensors")
+    assert equal(weights(run), averaged)
+    assert not equal(last, averaged)
+    found = archc.evaluate(run, cifar, as_trained=True)
+    tests = [row.test_error for row in read_metrics(run / "metrics.csv") if row.test_error]
+    assert found.error == pytest.approx(tests[-1], abs=1e-3)
+    # What is left of an unfinished run is its averages, too.
+    (run / "weights.safetensors").unlink()
+    assert open_run(run).trained_weights().name == "iteration-0000120.averaged.safetensors"
 
 
 @pytest.mark.parametrize("test", [1, 3])
@@ -388,6 +433,59 @@ def test_folders_that_hold_something_else(
     assert os.listdir(tmp_path / "mine") == ["thesis.tex"]
 
 
+def test_a_run_goes_on_with_another_archc_and_torch(
+    spec: Path, recipe: Path, cifar: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, record = weights(whole), Run(whole)
+    (whole / "checkpoints" / "iteration-0000120.json").unlink()
+    (whole / "weights.safetensors").unlink()
+    written = runs._read(record)
+    sitting = {**written.sittings[0], "versions": {"archc": "0.0.9", "torch": "2.12.1"}}
+    changes = {"spec_sha256": "0" * 64, "recipe_sha256": "1" * 64, "sittings": [sitting]}
+    record.record.write_bytes(written.model_copy(update=changes).text())
+    module = (whole / "module.py").read_text()
+    (whole / "module.py").write_text(module.replace('"""', '"""Older words. ', 1))
+    watcher = Watcher()
+    archc.train(spec, str(recipe), cifar, whole, options=RESUME, observer=watcher)
+    torch_now = importlib.metadata.version("torch")
+    assert watcher.words == [
+        "note: the spec has changed since the run began, but its module is the same",
+        "note: this run was last trained with archc 0.0.9 and torch 2.12.1; it continues with "
+        f"archc {archc.__version__} and torch {torch_now}",
+    ]
+    assert equal(before, weights(whole))
+    after = runs._read(record)
+    assert after.spec_sha256 == written.spec_sha256
+    assert after.recipe_sha256 == written.recipe_sha256
+    assert len(after.sittings) == 2
+
+
+def test_a_run_whose_module_is_another_does_not_go_on(
+    spec: Path, recipe: Path, cifar: Path, whole: Path
+) -> None:
+    (whole / "weights.safetensors").unlink()
+    spec.write_text(spec.read_text().replace("depth: 1, width: 8", "depth: 2, width: 8"))
+    with pytest.raises(TrainingError, match="holds a run of a different spec, "):
+        archc.train(spec, str(recipe), cifar, whole, options=RESUME)
+
+
+def test_bfloat16_that_a_processor_has_not_is_a_note(
+    spec: Path, recipe: Path, cifar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = TrainOptions(device="cpu", precision="bfloat16")
+    for has in (False, True):
+        train = sys.modules["archc.training.train"]
+        monkeypatch.setattr(train, "computes_bfloat16", lambda _, has=has: has)
+        watcher = Watcher()
+        settings = ["iterations=1", "batch=2"]
+        run = tmp_path / str(has)
+        archc.train(
+            spec, str(recipe), cifar, run, settings=settings, options=options, observer=watcher
+        )
+        words = "note: this processor has no bfloat16 instructions; --precision float32 is faster"
+        assert watcher.words == ([] if has else [f"{words} on it"])
+
+
 def test_a_loss_that_is_no_number_ends_training_and_keeps_checkpoints(
     spec: Path, recipe: Path, cifar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -436,6 +534,7 @@ def test_a_full_disk_ends_training_and_keeps_checkpoints(
     assert equal(weights(whole), weights(run))
 
 
+COSINE = "learning_rate={initial: 0.02, schedule: cosine, warm_up_iterations: 10}"
 WITHOUT_NORM = """
 name: bare
 input: [3, 32, 32]
@@ -447,16 +546,19 @@ head: [global_avg_pool, linear]
 """
 
 
+@pytest.mark.parametrize(
+    "more", [[], ["label_smoothing=0.1", "ema_decay=0.9", "warm_up=null", COSINE]]
+)
 def test_two_processes_train_as_one_with_the_doubled_batch(
-    recipe: Path, cifar: Path, tmp_path: Path
+    recipe: Path, cifar: Path, tmp_path: Path, more: list[str]
 ) -> None:
     spec = tmp_path / "bare.yaml"
     spec.write_text(WITHOUT_NORM)
-    settings = ["iterations=40", "learning_rate.initial=0.02"]
+    settings = ["iterations=40", "learning_rate.initial=0.02", *more]
     archc.train(spec, str(recipe), cifar, tmp_path / "one", settings=settings, options=CPU)
-    more = [part for setting in settings for part in ("--set", setting)]
+    asked = [part for setting in settings for part in ("--set", setting)]
     done = subprocess.run(
-        command(spec, recipe, cifar, tmp_path / "two", "--devices", "2", *more),
+        command(spec, recipe, cifar, tmp_path / "two", "--devices", "2", *asked),
         capture_output=True,
         text=True,
         timeout=120,
