@@ -346,11 +346,14 @@ def evaluate(
     data: str | os.PathLike[str],
     crops: int | None = None,
     *,
+    scales: Sequence[int] = (),
     device: str = "cpu",
     as_trained: bool = False,
 ) -> Score:
     """The test error of a run, looking at one or ten crops of each image of a folder.
 
+    With ``scales`` it is that of the fully convolutional form on uncropped images, whose shorter
+    side has each of these lengths: scores averaged over positions, probabilities over scales.
     With ``as_trained`` it is of the images that training tested on, where the recipe holds some
     out of the training set or limits them. Raises `TrainingError`, `WeightsError`, `DeviceError`.
     """
@@ -361,7 +364,7 @@ def evaluate(
 
     subject = subject_of_run(Path(os.fsdecode(run)))
     folder = Path(os.fsdecode(data))
-    return evaluate(subject, folder, crops, device=device, as_trained=as_trained)
+    return evaluate(subject, folder, crops, scales=scales, device=device, as_trained=as_trained)
 
 
 def _checkpoint(weights: WeightsLike | None) -> Checkpoint | None:

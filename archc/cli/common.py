@@ -120,11 +120,32 @@ class _Device(_ParamType):
         return str(value)
 
 
+class _Lengths(_ParamType):
+    """Lengths in pixels, separated by commas."""
+
+    name = "lengths"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The lengths, each once, as they are given; raises click.BadParameter."""
+        from archc.recipes.models import MAX_SIDE
+
+        words = [word.strip() for word in str(value).split(",")]
+        if not all(re.fullmatch("[0-9]{1,6}", word) for word in words):
+            self.fail(f"{value!r} is not a list of lengths such as 224,256.", param, ctx)
+        found = tuple(dict.fromkeys(int(word) for word in words))
+        if not 1 <= min(found) <= max(found) <= MAX_SIDE:
+            self.fail(f"lengths go from 1 to {MAX_SIDE:,} pixels.", param, ctx)
+        return found
+
+
 SPEC = _NamedFile("spec", _shipped_specs)
 """A spec: a path, a shipped name or ``-``."""
 
 RECIPE = _NamedFile("recipe", _shipped_recipes)
 """A recipe: a path or a shipped name."""
+
+LENGTHS = _Lengths()
+"""Lengths in pixels."""
 
 
 def specs(command: Command) -> Command:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from archc.cli.common import (
+    LENGTHS,
     SPEC,
     data,
     device_or_auto,
@@ -19,6 +21,7 @@ from archc.cli.common import (
     workers,
 )
 from archc.cli.terminal import say
+from archc.text import listing
 
 if TYPE_CHECKING:
     from archc.training import Score, Subject
@@ -36,6 +39,18 @@ if TYPE_CHECKING:
     "--crops",
     type=click.Choice(["1", "10"]),
     help="1: the centre; 10: centre and corners, each also mirrored. [default: the recipe's]",
+)
+@click.option(
+    "--fully-convolutional",
+    is_flag=True,
+    help="Uncropped images: the linear layers at every position, averaged.",
+)
+@click.option(
+    "--scales",
+    metavar="N,N,...",
+    type=LENGTHS,
+    help="With --fully-convolutional: lengths of the shorter side, averaged. [default: the "
+    "recipe's]",
 )
 @device_or_auto
 @click.option(
@@ -56,6 +71,8 @@ def command(
     data: Path,
     recipe: str | None,
     crops: str | None,
+    fully_convolutional: bool,
+    scales: tuple[int, ...] | None,
     device: str,
     as_trained: bool,
     workers: int | None,
@@ -69,6 +86,8 @@ def command(
     Examples:
       archc evaluate runs/resnet20-cifar10 --data cifar-10-batches-bin
       archc evaluate runs/resnet50-imagenet --data DIR --crops 10 --device cuda
+      archc evaluate runs/resnet50-imagenet --data DIR --fully-convolutional \\
+          --scales 224,256,384,480,640
       archc evaluate torchvision/resnet50 --weights FILE.pth --recipe torchvision --data DIR
     """
     from archc.live import require_torch
@@ -84,19 +103,26 @@ def command(
         raise click.UsageError(
             "--with, --input and --recipe cannot be used with a RUN: it has its own spec and recipe"
         )
+    if scales and not fully_convolutional:
+        raise click.UsageError("--scales needs --fully-convolutional")
+    if crops and fully_convolutional:
+        raise click.UsageError("--crops and --fully-convolutional cannot be used together")
     chosen = _subject(subject, is_run, with_, input_, weights, data, recipe)
     from archc.training import evaluate, workers_for
 
     number = int(crops) if crops else chosen.recipe.testing.crops
+    if fully_convolutional and not scales:
+        scales = (chosen.recipe.testing.resize or round(max(chosen.network.input_shape) / 0.875),)
     found = evaluate(
         chosen,
         data,
         number,
+        scales=scales or (),
         device=device,
         workers=workers_for() if workers is None else workers,
         as_trained=as_trained,
     )
-    _tell(subject, found, number, format_)
+    _tell(subject, found, number, scales or (), format_)
 
 
 def _subject(
@@ -119,12 +145,14 @@ def _subject(
     return subject_of_spec(network, file, data, recipe)
 
 
-def _tell(name: str, found: Score, crops: int, format_: str) -> None:
+def _tell(name: str, found: Score, crops: int, scales: Sequence[int], format_: str) -> None:
     if format_ == "json":
-        told = {"subject": name, "crops": crops, **vars(found)}
-        put_out(json.dumps(told, indent=1) + "\n", None)
+        looked = {"scales": list(scales)} if scales else {"crops": crops}
+        put_out(json.dumps({"subject": name, **looked, **vars(found)}, indent=1) + "\n", None)
         return
     views = "the centre of each" if crops == 1 else "10 crops of each"
+    if scales:
+        views = f"uncropped images at {listing([str(one) for one in scales], 'and')} pixels"
     say(
         f"{name}: {found.error:.2f} % of {found.images:,} images wrong, "
         f"{found.top5_error:.2f} % top-5 error ({views}), loss {found.loss:.4f}"

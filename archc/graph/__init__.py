@@ -1,5 +1,11 @@
 """What is computed: ops, the network of them, and its invariants. Knows no YAML and no torch."""
 
+from archc.graph.convolutional import (
+    Convolutional,
+    NotConvolutionalError,
+    fully_convolutional,
+    smallest_side,
+)
 from archc.graph.deploy import Foldings, deploy_form, foldings
 from archc.graph.inplace import overwritable, overwrites
 from archc.graph.lint import LintError, lint
@@ -20,6 +26,7 @@ from archc.graph.repeats import Folded, fold_repeats
 __all__ = [
     "NOTEBOOK_VIEWS",
     "OPS",
+    "Convolutional",
     "Folded",
     "Foldings",
     "Fragment",
@@ -28,6 +35,7 @@ __all__ = [
     "Network",
     "NetworkBuilder",
     "Node",
+    "NotConvolutionalError",
     "Op",
     "Origin",
     "Shape",
@@ -36,8 +44,10 @@ __all__ = [
     "deploy_form",
     "fold_repeats",
     "foldings",
+    "fully_convolutional",
     "lint",
     "overwritable",
     "overwrites",
     "runs_ahead",
+    "smallest_side",
 ]

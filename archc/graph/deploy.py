@@ -54,7 +54,7 @@ def foldings(network: Network) -> Foldings:
             for node in network.nodes.values()
             if isinstance(node.op, BatchNorm2d) and node.id not in gone
         ),
-        names=_close_up([node_id for node_id in network.nodes if node_id not in gone], gone),
+        names=close_up([node_id for node_id in network.nodes if node_id not in gone], gone),
     )
 
 
@@ -84,7 +84,7 @@ def deploy_form(network: Network) -> Network:
     return lint(replace(network, nodes=nodes, description=description))
 
 
-def _close_up(kept: Iterable[str], gone: Iterable[str]) -> dict[str, str]:
+def close_up(kept: Iterable[str], gone: Iterable[str]) -> dict[str, str]:
     """New ids: where one of the counted modules of a parent is gone, the rest count anew."""
     shrunk = {
         parent for parent, _, name in (path.rpartition(".") for path in gone) if name.isdigit()

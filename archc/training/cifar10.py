@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -101,6 +101,13 @@ class Cifar10:
                 for view in views
             ]
             yield torch.stack(seen, 1), self._test_labels[which]
+
+    def test_scales(self, scales: Sequence[int]) -> Iterator[tuple[list[list[Tensor]], Tensor]]:
+        """Nothing: the images are tested as large as they are."""
+        raise DataError(
+            f"images of CIFAR-10 have one size, {SIDE}x{SIDE}: they are not resized to several",
+            "--crops 10 tests several views of each",
+        )
 
     def _draw(self, epoch: int) -> tuple[Tensor, ...]:
         """The order of the images, and where each is cropped and whether it is mirrored."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -69,6 +69,10 @@ class Data(Protocol):
 
     def test_batches(self, crops: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Views ``(images, crops, 3, height, width)`` of this process's test images, and labels."""
+
+    def test_scales(self, scales: Sequence[int]) -> Iterator[tuple[list[list[Tensor]], Tensor]]:
+        """Uncropped test images ``(3, height, width)``, a list for each length of the shorter
+        side, and labels. Raises `DataError` where images are of one size only."""
 
 
 def open_data(source: ImageSource, mean: Tensor | None = None) -> Data:

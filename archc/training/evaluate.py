@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from archc.devices import on_device
 from archc.errors import TrainingError
-from archc.graph import Network
+from archc.graph import (
+    Convolutional,
+    Network,
+    NotConvolutionalError,
+    fully_convolutional,
+    smallest_side,
+)
 from archc.live import build_module
 from archc.recipes import Recipe, load_recipe
 from archc.training.data import ImageSource, open_data, size_and_classes
 from archc.training.run import Run, open_run
-from archc.training.testing import Score, score
+from archc.training.testing import Score, score, score_fully_convolutional
 from archc.weights import read_checkpoint
 
 
@@ -53,28 +60,68 @@ def evaluate(
     data: Path,
     crops: int | None = None,
     *,
+    scales: Sequence[int] = (),
     device: str = "cpu",
     workers: int = 0,
     as_trained: bool = False,
 ) -> Score:
     """Test a network on all test images, looking at one or ten crops of each.
 
+    With ``scales`` it looks at uncropped images instead, whose shorter side has each of these
+    lengths, in the network's fully convolutional form (He et al. 2015, section 3.4).
+
     With ``as_trained`` on those that training tested on, where its recipe holds some out of the
     training set or takes a limited number.
 
     Raises `DataError` for images that are missing or not what the network takes, `WeightsError`
-    for weights that are not whole or not the network's, `DeviceError`.
+    for weights that are not whole or not the network's, `TrainingError` where there is no such
+    form or an image would be smaller than its windows, `DeviceError`.
     """
     network, recipe = subject.network, subject.recipe
     if not as_trained:
         all_images = {"held_out": None, "limit": None}
         recipe = replace(recipe, header=recipe.header.model_copy(update=all_images))
     size, classes = size_and_classes(network)
+    form = _convolutional(network, scales) if scales else None
     module = build_module(network, read_checkpoint(subject.weights))
+    if form is not None:
+        module = convolutional_module(form, module)
     with on_device(device) as place:
         images = open_data(
             ImageSource(data, recipe, size, classes, place, workers=workers, trains=False),
             subject.mean,
         )
         module.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if scales:
+            return score_fully_convolutional(module, images, scales)
         return score(module, images, crops or recipe.testing.crops)
+
+
+def _convolutional(network: Network, scales: Sequence[int]) -> Convolutional:
+    try:
+        form = fully_convolutional(network)
+    except NotConvolutionalError as error:
+        raise TrainingError(
+            f"no fully convolutional form: {error}", "--crops 10 tests several views of each image"
+        ) from None
+    if min(scales) < (least := smallest_side(form.network)):
+        raise TrainingError(
+            f"images of {min(scales)} pixels are too small for {network.name}: with its windows "
+            f"the shorter side is at least {least}"
+        )
+    return form
+
+
+def convolutional_module(form: Convolutional, module: nn.Module) -> nn.Module:
+    """A module of a network's fully convolutional form with the weights of one of the network."""
+    built = build_module(form.network)
+    weights = {}
+    for key, tensor in module.state_dict().items():
+        if key in form.linear:
+            new, shape = form.linear[key]
+            weights[new] = tensor.view(shape)
+        else:
+            owner, _, name = key.rpartition(".")
+            weights[f"{form.names[owner]}.{name}"] = tensor
+    built.load_state_dict(weights)
+    return built

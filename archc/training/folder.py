@@ -6,7 +6,7 @@ import os
 import random
 import signal
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +24,9 @@ from archc.training.data import TEST_BATCH, ImageSource, corners, finished_mean
 from archc.training.order import permutation, seed_of
 
 SUFFIXES = {".jpeg", ".jpg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff"}
+_WHOLE = 10
+"""How many uncropped images are tested at a time, at all their scales."""
+
 MEAN_IMAGES = 10_000
 """Of how many training images at most the mean is taken."""
 
@@ -97,14 +100,40 @@ class ImageFolder:
             views = self._input(images.flatten(0, 1), None)
             yield views.view(*images.shape[:2], *views.shape[1:]), labels
 
-    def _load(self, items: Dataset[Any], groups: Iterator[range]) -> Iterator[tuple[Tensor, ...]]:
-        """Batches of items, decoded by the workers, on the device."""
+    def test_scales(self, scales: Sequence[int]) -> Iterator[tuple[list[list[Tensor]], Tensor]]:
+        """Uncropped test images, their shorter side resized to each scale, and labels.
+
+        A mean per pixel, which is as large as the network's input, is averaged over pixels.
+        """
+        count = len(self._tested.paths)
+        groups = (range(at, min(at + _WHOLE, count)) for at in range(0, count, _WHOLE))
+        mean = self._subtracted if self._subtracted.dim() == 1 else self._subtracted.mean((0, 1))
+        whole = _Whole(self._tested, scales)
+        for images, labels in self._load(whole, groups, _collate_whole):
+            seen = [
+                [self._normalised(image, mean) for image in at_scale]
+                for at_scale in zip(*images, strict=True)
+            ]
+            yield seen, labels
+
+    def _normalised(self, image: Tensor, mean: Tensor) -> Tensor:
+        """From bytes ``(height, width, 3)`` to what the network takes, on the device."""
+        pixels = image.to(mean.device) / 255 - mean
+        return (pixels if self._std is None else pixels / self._std).permute(2, 0, 1)
+
+    def _load(
+        self,
+        items: Dataset[Any],
+        groups: Iterator[range],
+        collate: Callable[[list[Any]], Any] | None = None,
+    ) -> Iterator[Any]:
+        """Batches of items, decoded by the workers; tensors are on the device."""
         device = self._source.device
         loader: DataLoader[Any] = DataLoader(
             items,
             batch_sampler=map(list, groups),
             num_workers=self._source.workers,
-            collate_fn=_collate,
+            collate_fn=collate or _collate,
             pin_memory=device.type == "cuda",
             worker_init_fn=_leave_interrupts if self._source.workers else None,
         )
@@ -112,7 +141,10 @@ class ImageFolder:
             if isinstance(batch, _Broken):
                 what = f"{batch.path!r} cannot be decoded: {batch.why}"
                 raise DataError(what, of_one_process=True)
-            yield tuple(part.to(device, non_blocking=True) for part in batch)
+            yield tuple(
+                part.to(device, non_blocking=True) if isinstance(part, Tensor) else part
+                for part in batch
+            )
 
     def _input(self, images: Tensor, colours: Tensor | None) -> Tensor:
         """From bytes ``(n, height, width, 3)`` to what the network takes, in channels_last."""
@@ -184,6 +216,24 @@ class _Seen(Dataset[Any]):
         return torch.stack(views), self.files.labels[which], torch.zeros(3)
 
 
+class _Whole(Dataset[Any]):
+    """Uncropped test images at several scales."""
+
+    def __init__(self, files: _Files, scales: Sequence[int]):
+        self.files, self.scales = files, scales
+
+    def __getitem__(self, which: int) -> Any:
+        opened = _open(self.files.paths[which])
+        if isinstance(opened, _Broken):
+            return opened
+        sizes = [_scaled(opened.size, scale) for scale in self.scales]
+        views = [
+            _view(opened, scale, size, (0, 0, False))
+            for scale, size in zip(self.scales, sizes, strict=True)
+        ]
+        return views, self.files.labels[which]
+
+
 @lru_cache(maxsize=2)
 def _order(count: int, seed: int, epoch: int) -> Tensor:
     return permutation(count, seed, epoch)
@@ -195,6 +245,14 @@ def _collate(items: list[Any]) -> Any:
         return broken
     images, labels, colours = zip(*items, strict=True)
     return torch.stack(images), torch.tensor(labels), torch.stack(colours)
+
+
+def _collate_whole(items: list[Any]) -> Any:
+    broken = next((item for item in items if isinstance(item, _Broken)), None)
+    if broken is not None:
+        return broken
+    images, labels = zip(*items, strict=True)
+    return list(images), torch.tensor(labels)
 
 
 def _of_living_workers(loader: DataLoader[Any]) -> Iterator[Any]:

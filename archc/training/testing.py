@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from math import log
@@ -56,6 +56,43 @@ def score(
     assert sums is not None
     images, loss, wrong, beyond = total(sums).tolist()
     return Score(int(images), loss / images, 100 * wrong / images, 100 * beyond / images)
+
+
+@torch.no_grad()
+def score_fully_convolutional(
+    module: nn.Module,
+    data: Data,
+    scales: Sequence[int],
+    *,
+    go_on: Callable[[], None] = lambda: None,
+) -> Score:
+    """Run a fully convolutional module in evaluation mode over uncropped images at some scales.
+
+    Scores are averaged over the positions of an image, and the probabilities that they give over
+    its scales (Simonyan and Zisserman 2014, sections 3.2 and 4.2).
+    """
+    module.eval()
+    sums: Tensor | None = None
+    for at_scales, labels in data.test_scales(scales):
+        go_on()
+        logits = torch.stack([_scores(module, images) for images in at_scales], 1)
+        batch = _sums(logits.float(), labels)
+        sums = batch if sums is None else sums + batch
+    assert sums is not None
+    images, loss, wrong, beyond = sums.tolist()
+    return Score(int(images), loss / images, 100 * wrong / images, 100 * beyond / images)
+
+
+def _scores(module: nn.Module, images: Sequence[Tensor]) -> Tensor:
+    """The mean scores ``(images, classes)`` of images of several sizes, those of one together."""
+    alike: dict[torch.Size, list[int]] = {}
+    for index, image in enumerate(images):
+        alike.setdefault(image.shape, []).append(index)
+    found: dict[int, Tensor] = {}
+    for indices in alike.values():
+        scores = module(torch.stack([images[index] for index in indices]))
+        found.update(zip(indices, scores.mean((2, 3)), strict=True))
+    return torch.stack([found[index] for index in range(len(images))])
 
 
 def _sums(logits: Tensor, labels: Tensor) -> Tensor:

@@ -1,0 +1,177 @@
+"""The fully convolutional form: linear layers as convolutions, so that any image size will do.
+
+A linear layer over a flattened map is a convolution with a window as large as the map, and one
+over a vector is a 1x1 convolution (Simonyan and Zisserman 2014, section 3.2). The network then
+gives a map of scores, one vector for each position of its window over a larger image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from archc.graph.deploy import close_up
+from archc.graph.lint import lint
+from archc.graph.network import Network, Node
+from archc.graph.ops import (
+    AdaptiveAvgPool2d,
+    AvgPool2d,
+    Conv2d,
+    Dropout,
+    Flatten,
+    Linear,
+    Op,
+    ReLU,
+    Shape,
+    ShapeError,
+)
+
+_POINTWISE = (ReLU, Dropout)
+
+
+class NotConvolutionalError(ValueError):
+    """A network has no fully convolutional form; the message says why."""
+
+
+@dataclass(frozen=True)
+class Convolutional:
+    """A network's fully convolutional form, which puts out a map of scores.
+
+    ``linear`` has, by the key of a linear layer's weight, the key of the convolution's weight and
+    its shape; ``names`` the id in the form of each node that it has.
+    """
+
+    network: Network
+    names: dict[str, str]
+    linear: dict[str, tuple[str, Shape]]
+
+
+def fully_convolutional(network: Network) -> Convolutional:
+    """The form of a network whose head is poolings, linear layers and what acts on each element.
+
+    Global average pooling is left out: scores are averaged over positions instead. Raises
+    `NotConvolutionalError`.
+    """
+    tail = _tail(network)
+    gone = {one for one in tail if isinstance(network.nodes[one].op, Flatten)}
+    replaced = dict(_linear_as_convolutions(network, tail))
+    source = network.nodes[network.nodes[tail[0]].inputs[0]]
+    if isinstance(source.op, AdaptiveAvgPool2d):
+        pooling = _fixed_pooling(network, source)
+        if pooling is None:
+            gone.add(source.id)
+        else:
+            replaced[source.id] = pooling
+    if network.output != network.logits:
+        gone.add(network.output)
+    names = close_up([one for one in network.nodes if one not in gone], gone)
+    return Convolutional(
+        network=_rebuilt(network, names, replaced),
+        names=names,
+        linear={
+            f"{one}.weight": (f"{names[one]}.weight", op.state["weight"])
+            for one, op in replaced.items()
+            if isinstance(network.nodes[one].op, Linear)
+        },
+    )
+
+
+def smallest_side(network: Network) -> int:
+    """The shortest side of images that a fully convolutional form takes, in pixels."""
+    channels, *sides = network.input_shape
+    low, high = 1, max(sides)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _fits(network, middle, channels) else (middle + 1, high)
+    return low
+
+
+def _fits(network: Network, side: int, channels: int) -> bool:
+    shapes: dict[str, Shape] = {}
+    try:
+        for node in network.nodes.values():
+            inputs = [shapes[source] for source in node.inputs]
+            shapes[node.id] = node.op.infer(*inputs) if inputs else (channels, side, side)
+    except ShapeError:
+        return False
+    return True
+
+
+def _tail(network: Network) -> list[str]:
+    """The ops up to the logits that act on a vector or on each element, first to last."""
+    found: list[str] = []
+    at = network.logits
+    while isinstance(network.nodes[at].op, (Flatten, Linear, *_POINTWISE)):
+        found.insert(0, at)
+        (at,) = network.nodes[at].inputs
+    if not any(isinstance(network.nodes[one].op, Flatten) for one in found):
+        kind = network.nodes[at].op.kind
+        raise NotConvolutionalError(
+            f"{network.name} has no head of linear layers: `{at}` ({kind}) comes after its maps"
+            if len(network.nodes[network.logits].output_shape) == 1
+            else f"{network.name} puts out a map, not a vector for each image"
+        )
+    return found
+
+
+def _linear_as_convolutions(network: Network, tail: list[str]) -> list[tuple[str, Op]]:
+    """The convolutions in the place of linear layers; the first has a window as large as the map.
+
+    Raises `NotConvolutionalError` where that is not square, or where no linear layer follows it.
+    """
+    window, name = 1, ""
+    found: list[tuple[str, Op]] = []
+    for one in tail:
+        node = network.nodes[one]
+        if isinstance(node.op, Flatten):
+            before = network.nodes[node.inputs[0]].output_shape
+            if len(before) == 3 and before[1] != before[2]:
+                raise NotConvolutionalError(
+                    f"{network.name} flattens a map of {before[1]}x{before[2]} at `{one}`; archc's "
+                    "convolutions have square windows"
+                )
+            window, name = (before[1] if len(before) == 3 else window), one
+        elif isinstance(node.op, Linear):
+            op = node.op
+            channels = op.in_features // window**2
+            found.append((one, Conv2d(channels, op.out_features, window, bias=op.bias)))
+            window = 1
+    if window != 1:
+        raise NotConvolutionalError(
+            f"{network.name} has no linear layer after `{name}`: its scores are positions of a map"
+        )
+    return found
+
+
+def _fixed_pooling(network: Network, node: Node) -> AvgPool2d | None:
+    """Adaptive pooling as what it does to the network's own input; None where that is nothing, or
+    the global mean, which is taken of the scores instead."""
+    assert isinstance(node.op, AdaptiveAvgPool2d)
+    size = node.op.output_size
+    height, width = network.nodes[node.inputs[0]].output_shape[1:]
+    if size == 1 or (height, width) == (size, size):
+        return None
+    if height != width or height % size:
+        raise NotConvolutionalError(
+            f"{network.name} pools a map of {height}x{width} to {size}x{size} at `{node.id}`: its "
+            "windows are not all of one size"
+        )
+    return AvgPool2d(height // size, height // size)
+
+
+def _rebuilt(network: Network, names: dict[str, str], replaced: dict[str, Op]) -> Network:
+    nodes: dict[str, Node] = {}
+    stands_for: dict[str, str] = {}
+    for node in network.nodes.values():
+        if node.id not in names:
+            if node.inputs[0] in stands_for:
+                stands_for[node.id] = stands_for[node.inputs[0]]
+            continue
+        inputs = tuple(stands_for[source] for source in node.inputs)
+        op = replaced.get(node.id, node.op)
+        shapes = [nodes[source].output_shape for source in inputs]
+        shape = op.infer(*shapes) if shapes else node.output_shape
+        new = replace(node, id=names[node.id], op=op, inputs=inputs, output_shape=shape)
+        nodes[new.id] = new
+        stands_for[node.id] = new.id
+    words = "; ".join(filter(None, [network.description, "fully convolutional form"]))
+    return lint(replace(network, nodes=nodes, description=words))
