@@ -54,6 +54,7 @@ bench: .venv/developing
 	$(BIN)/python benchmarks/figures.py
 	$(BIN)/python benchmarks/modules.py
 	$(BIN)/python benchmarks/shortcuts.py
+	$(BIN)/python benchmarks/steps.py
 	$(BIN)/python benchmarks/training.py
 
 .venv/installed: pyproject.toml constraints.txt
