@@ -34,10 +34,10 @@ KINDS = {
     "aten::convolution_backward": "convolutions, backward",
     "aten::native_batch_norm": "batch norms",
     "aten::native_batch_norm_backward": "batch norms",
-    "aten::threshold_backward": "relus and sums",
-    "aten::clamp_min_": "relus and sums",
-    "aten::relu_": "relus and sums",
-    "aten::add_": "relus and sums",
+    "aten::threshold_backward": "ReLUs and sums",
+    "aten::clamp_min_": "ReLUs and sums",
+    "aten::relu_": "ReLUs and sums",
+    "aten::add_": "ReLUs and sums",
     "aten::index_select": "images",
     "aten::div": "images",
     "aten::_fused_sgd_": "optimizer",
@@ -106,7 +106,7 @@ def main() -> None:
         ]
         profiled = [title for title in ways if title in (ours, "compiled") or "bf" in title]
         shares = {title: _shares(ways[title]) for title in profiled}
-    kinds = [*dict.fromkeys(KINDS.values()), "fused by the compiler", "all else"]
+    kinds = [*dict.fromkeys(KINDS.values()), "fused by the compiler", "everything else"]
     profiles = [
         [title, *(f"{share.get(kind, 0):.1f} %" for kind in kinds)]
         for title, share in shares.items()
@@ -117,13 +117,13 @@ def main() -> None:
         "steps",
         "## What a CPU spends a training step on\n\n"
         f"`benchmarks/steps.py` on {describe_device(CPU)}; {machine()}.\n\n"
-        f"{NAME} at batch {BATCH}, in turns, {ROUNDS} rounds; times as archc does it.\n\n"
-        + table(["", "images/s", "times as quick"], rows)
+        f"{NAME} at batch {BATCH}, in turns, {ROUNDS} rounds.\n\n"
+        + table(["", "images/s", "relative speed"], rows)
         + f"\n\nThe time of {PROFILED} steps by torch's profiler:\n\n"
         + table(["", *kinds], profiles)
         + f"\n\n{convolutions:.0f} % of the step are convolutions, which oneDNN computes in each "
-        "of these ways. If all else took no time, a step would be "
-        f"{100 / convolutions:.2f} times as quick. Preparing images, which another process could "
+        "of these ways. If everything else took no time, a step would be "
+        f"{100 / convolutions:.2f} times as fast. Preparing images, which another process could "
         f"do meanwhile, takes {images:.1f} %, the optimizer {optimizer:.1f} %.",
     )
 
@@ -135,7 +135,7 @@ def _shares(way: _Way) -> dict[str, float]:
             way.step()
     spent: Counter[str] = Counter()
     for event in profiler.key_averages():
-        kind = KINDS.get(event.key, "all else")
+        kind = KINDS.get(event.key, "everything else")
         if "CompiledFxGraph" in event.key:
             kind = "fused by the compiler"
         spent[kind] += event.self_cpu_time_total

@@ -130,7 +130,7 @@ class _Lengths(_ParamType):
         from archc.recipes.models import MAX_SIDE
 
         words = [word.strip() for word in str(value).split(",")]
-        if not all(re.fullmatch("[0-9]{1,6}", word) for word in words):
+        if not all(re.fullmatch("[0-9]{1,18}", word) for word in words):
             self.fail(f"{value!r} is not a list of lengths such as 224,256.", param, ctx)
         found = tuple(dict.fromkeys(int(word) for word in words))
         if not 1 <= min(found) <= max(found) <= MAX_SIDE:

@@ -152,7 +152,8 @@ def _tell(name: str, found: Score, crops: int, scales: Sequence[int], format_: s
         return
     views = "the centre of each" if crops == 1 else "10 crops of each"
     if scales:
-        views = f"uncropped images at {listing([str(one) for one in scales], 'and')} pixels"
+        sides = listing([str(one) for one in scales], "and")
+        views = f"uncropped images, shorter side {sides}"
     say(
         f"{name}: {found.error:.2f} % of {found.images:,} images wrong, "
         f"{found.top5_error:.2f} % top-5 error ({views}), loss {found.loss:.4f}"

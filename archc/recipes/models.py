@@ -126,8 +126,8 @@ class Optimizer(Record):
 
 
 class LearningRate(Record):
-    """The learning rate: divided at given iterations, or when the test error plateaus; or along a
-    cosine."""
+    """The learning rate: divided at given iterations, divided when the test error plateaus, or
+    falling along a cosine."""
 
     initial: _Rate = Field(
         description="Initial learning rate; with `warm_up_iterations`, that after them."

@@ -248,14 +248,23 @@ def _check_warm_up(
     if rising >= header.iterations:
         findings.error(
             rows["warm_up_iterations"].value.place,
-            f"the warm-up of {rising:,} iterations leaves none of {header.iterations:,}",
+            f"the warm-up ({rising:,} iterations) must be shorter than the training "
+            f"({header.iterations:,})",
+            "set `learning_rate.warm_up_iterations` together with `iterations`",
+            [Note(entries["iterations"].key, "`iterations` is given here")],
+        )
+    elif rate.at and rising > rate.at[0]:
+        findings.error(
+            rows["warm_up_iterations"].value.place,
+            f"the warm-up ({rising:,} iterations) must end before the rate is divided after "
+            f"{rate.at[0]:,}",
         )
     if "warm_up" in entries:
         findings.error(
             rows["warm_up_iterations"].key,
-            "`warm_up_iterations` and `warm_up` cannot be used together: there is one warm-up",
+            "`warm_up_iterations` and `warm_up` cannot be used together: a recipe has one warm-up",
             "--set warm_up=null removes `warm_up`"
-            if _is_set(rows)
+            if _is_set({**rows, "warm_up": entries["warm_up"]})
             else "`warm_up: null` removes one that is inherited",
             [Note(entries["warm_up"].key, "`warm_up` is given here")],
         )

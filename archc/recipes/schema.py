@@ -35,7 +35,7 @@ def recipe_schema() -> dict[str, Any]:
 
 
 def _or_null(section: dict[str, Any]) -> dict[str, Any]:
-    """A section that null takes away, where a recipe that is extended has it."""
+    """A section; null removes an inherited one."""
     return {**section, "type": [section["type"], "null"]}
 
 

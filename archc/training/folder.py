@@ -109,16 +109,18 @@ class ImageFolder:
         groups = (range(at, min(at + _WHOLE, count)) for at in range(0, count, _WHOLE))
         mean = self._subtracted if self._subtracted.dim() == 1 else self._subtracted.mean((0, 1))
         whole = _Whole(self._tested, scales)
-        for images, labels in self._load(whole, groups, _collate_whole):
-            seen = [
-                [self._normalised(image, mean) for image in at_scale]
-                for at_scale in zip(*images, strict=True)
+        for pixels, sizes, labels in self._load(whole, groups, _collate_whole):
+            counts = [3 * height * width for of_image in sizes for height, width in of_image]
+            parts = iter(pixels.split(counts))
+            images = [
+                [self._normalised(next(parts).view(*size, 3), mean) for size in of_image]
+                for of_image in sizes
             ]
-            yield seen, labels
+            yield [list(at_scale) for at_scale in zip(*images, strict=True)], labels
 
     def _normalised(self, image: Tensor, mean: Tensor) -> Tensor:
-        """From bytes ``(height, width, 3)`` to what the network takes, on the device."""
-        pixels = image.to(mean.device) / 255 - mean
+        """From bytes ``(height, width, 3)`` to what the network takes."""
+        pixels = image / 255 - mean
         return (pixels if self._std is None else pixels / self._std).permute(2, 0, 1)
 
     def _load(
@@ -228,10 +230,10 @@ class _Whole(Dataset[Any]):
             return opened
         sizes = [_scaled(opened.size, scale) for scale in self.scales]
         views = [
-            _view(opened, scale, size, (0, 0, False))
+            _view(opened, scale, size, (0, 0, False)).flatten()
             for scale, size in zip(self.scales, sizes, strict=True)
         ]
-        return views, self.files.labels[which]
+        return torch.cat(views), sizes, self.files.labels[which]
 
 
 @lru_cache(maxsize=2)
@@ -251,8 +253,9 @@ def _collate_whole(items: list[Any]) -> Any:
     broken = next((item for item in items if isinstance(item, _Broken)), None)
     if broken is not None:
         return broken
-    images, labels = zip(*items, strict=True)
-    return list(images), torch.tensor(labels)
+    # As one tensor, since each that comes from another process holds a file descriptor.
+    images, sizes, labels = zip(*items, strict=True)
+    return torch.cat(images), list(sizes), torch.tensor(labels)
 
 
 def _of_living_workers(loader: DataLoader[Any]) -> Iterator[Any]:

@@ -62,6 +62,10 @@ class _Record(Record):
         data = {**self.model_dump(), "check": self._digest()}
         return (json.dumps(data, indent=1) + "\n").encode()
 
+    def last_version(self, name: str) -> str:
+        """The version of a package that the run was last trained with."""
+        return str(self.sittings[-1].get("versions", {}).get(name, "of then"))
+
     def is_intact(self) -> bool:
         """Whether everything is as it was written."""
         return self.check == self._digest()
@@ -181,14 +185,19 @@ def check_same(
     computes the same, and the recipe's files say the same, ``say`` is told and the run goes on.
     """
     record = _read(run)
+    is_same = _is_same_module(run, spec)
     if record.spec_sha256 != spec.digest:
-        if not _is_same_module(run, spec):
+        if not (is_same and _takes_same_images(run, spec)):
             raise TrainingError(
                 f"{str(run.folder)!r} holds a run of a different spec, `{record.spec}`", _ELSEWHERE
             )
         say("note: the spec has changed since the run began, but its module is the same")
-    elif not _is_same_module(run, spec):
-        say("note: this archc emits a different module for the spec than the run began with")
+    elif not is_same:
+        raise TrainingError(
+            f"{str(run.folder)!r} cannot be continued: this archc emits a different module for "
+            f"`{record.spec}` than the run began with",
+            f"continue it with archc {record.last_version('archc')}, or {_ELSEWHERE}",
+        )
     if record.recipe_sha256 != recipe.digest and not _is_same_recipe(run, recipe):
         raise TrainingError(
             f"{str(run.folder)!r} holds a run of a different recipe: {_difference(run, recipe)}",
@@ -210,6 +219,16 @@ def _is_same_module(run: Run, spec: Spec) -> bool:
         return _code_of(before) == _code_of(emit(compile_spec(spec)))
     except (OSError, ValueError, SyntaxError):
         return _read(run).spec_sha256 == spec.digest
+
+
+def _takes_same_images(run: Run, spec: Spec) -> bool:
+    """Whether a run's own spec takes images of the size that the spec takes now: modules are the
+    same for many."""
+    try:
+        before = load_spec(str(run.folder / "spec.yaml"))
+    except SpecError:
+        return False
+    return before.header.input == spec.header.input
 
 
 def _code_of(source: str) -> str:

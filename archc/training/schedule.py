@@ -38,9 +38,10 @@ class Schedule:
         if rate.schedule == "cosine":
             part = (iteration - rising) / (self.recipe.header.iterations - rising)
             final = rate.final or 0.0
-            return final + (rate.initial - final) * (1 + math.cos(math.pi * part)) / 2
-        passed = sum(iteration >= one for one in rate.at or ())
-        planned = rate.initial / rate.divide_by ** (passed + self.divisions)
+            planned = final + (rate.initial - final) * (1 + math.cos(math.pi * part)) / 2
+        else:
+            passed = sum(iteration >= one for one in rate.at or ())
+            planned = rate.initial / rate.divide_by ** (passed + self.divisions)
         return min(planned, warm_up.learning_rate) if self.warming and warm_up else planned
 
     def trained(self, error: float) -> None:

@@ -259,6 +259,38 @@ r.yaml:4:80: error: `warm_up_iterations` must be an integer from 1 to 1,000,000,
   learning_rate: {initial: 0.1, schedule: linear, final: -1, warm_up_iterations: 0}
                                                                                  ^""",
     ),
+    "warm-ups that do not fit": (
+        """\
+recipe: mine
+extends: cifar10
+iterations: 100
+learning_rate: {initial: 0.1, schedule: cosine, warm_up_iterations: 100}
+""",
+        """\
+r.yaml:4:49: error: `warm_up_iterations` and `warm_up` cannot be used together: a recipe has \
+one warm-up
+  learning_rate: {initial: 0.1, schedule: cosine, warm_up_iterations: 100}
+                                                  ^
+hint: `warm_up: null` removes one that is inherited
+cifar10:12:1: note: `warm_up` is given here
+r.yaml:4:69: error: the warm-up (100 iterations) must be shorter than the training (100)
+  learning_rate: {initial: 0.1, schedule: cosine, warm_up_iterations: 100}
+                                                                      ^
+hint: set `learning_rate.warm_up_iterations` together with `iterations`
+r.yaml:3:1: note: `iterations` is given here""",
+    ),
+    "a warm-up past a division": (
+        """\
+recipe: mine
+extends: cifar10
+warm_up: null
+learning_rate: {initial: 0.1, at: [20, 30], warm_up_iterations: 40}
+""",
+        """\
+r.yaml:4:65: error: the warm-up (40 iterations) must end before the rate is divided after 20
+  learning_rate: {initial: 0.1, at: [20, 30], warm_up_iterations: 40}
+                                                                  ^""",
+    ),
     "an end without a cosine": (
         "recipe: mine\nextends: cifar10\nlearning_rate: {initial: 0.1, at: [9], final: 0.01}\n",
         """\

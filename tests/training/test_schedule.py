@@ -84,6 +84,14 @@ def test_a_cosine_behind_a_linear_warm_up() -> None:
     assert all(a >= b for a, b in pairwise(rates[200:]))
 
 
+def test_a_warm_up_until_an_error_caps_a_cosine() -> None:
+    settings = ["iterations=1000", "learning_rate={initial: 0.1, schedule: cosine}"]
+    schedule = Schedule.begin(load_recipe("cifar10", settings), layers=110)
+    assert schedule.rate(0) == 0.01
+    schedule.trained(50.0)
+    assert schedule.rate(0) == 0.1
+
+
 def test_a_warm_up_before_a_rate_that_is_divided() -> None:
     rate = "learning_rate={initial: 0.1, at: [500], warm_up_iterations: 10}"
     schedule = Schedule.begin(load_recipe("cifar10", [rate, "warm_up=null"]), layers=20)

@@ -469,6 +469,26 @@ def test_a_run_whose_module_is_another_does_not_go_on(
         archc.train(spec, str(recipe), cifar, whole, options=RESUME)
 
 
+def test_a_run_for_other_images_does_not_go_on(
+    spec: Path, recipe: Path, cifar: Path, whole: Path
+) -> None:
+    """The module is the same for images of another size."""
+    spec.write_text(spec.read_text().replace("[3, 32, 32]", "[3, 28, 28]"))
+    with pytest.raises(TrainingError, match="holds a run of a different spec, "):
+        archc.train(spec, str(recipe), cifar, whole, options=RESUME)
+
+
+def test_a_run_whose_module_archc_emits_otherwise_does_not_go_on(
+    spec: Path, recipe: Path, cifar: Path, whole: Path
+) -> None:
+    module = whole / "module.py"
+    module.write_text(module.read_text() + "\nEXTRA = 1\n")
+    with pytest.raises(TrainingError, match="this archc emits a different module for") as told:
+        archc.train(spec, str(recipe), cifar, whole, options=RESUME)
+    words = f"continue it with archc {archc.__version__}, or choose another folder with --out"
+    assert told.value.hint == words
+
+
 def test_bfloat16_that_a_processor_has_not_is_a_note(
     spec: Path, recipe: Path, cifar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
