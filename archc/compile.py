@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeAlias
 
-from archc.blocks import Style
+from archc.blocks.lowering import final_activation
 from archc.graph import (
     Fragment,
-    FragmentBuilder,
     Network,
     NetworkBuilder,
     Node,
@@ -21,7 +20,6 @@ from archc.graph import (
     Step,
     lint,
 )
-from archc.graph.ops import BatchNorm2d, ReLU
 from archc.spec import Place, Spec
 from archc.spec.models import PlacedLayer, PlacedStage
 from archc.spec.shapes import shape_faults
@@ -99,15 +97,6 @@ def _add_stage(
     end = stage.model.finish(network.shape)
     if end is not None:
         put(end, names.in_stage(number))
-
-
-def final_activation(x: Shape, style: Style) -> Fragment:
-    """What ends a pre-activation network's stages (He et al. 2016, appendix)."""
-    piece = FragmentBuilder(x)
-    if style.norm:
-        piece.add("bn", BatchNorm2d(x[0]))
-    piece.add("relu", ReLU())
-    return piece.build()
 
 
 def _origin(place: Place) -> Origin:

@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from torch import fx, nn
 
 from archc.graph import Network, Node, Shape
-from archc.graph.ops import Softmax
 from archc.live import build_module
+from archc.ops import Softmax
 from archc.verify.structure import observe
 
 MODULES: dict[str, type[nn.Module]] = {

@@ -23,7 +23,7 @@ from archc.blocks import block_types
 from archc.cli.common import many_objects
 from archc.compile import compile_spec
 from archc.graph import Network, lint
-from archc.graph.ops import Conv2d, ReLU
+from archc.ops import Conv2d, ReLU
 from archc.spec import resolve
 from archc.spec.diagnostics import Source
 

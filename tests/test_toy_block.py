@@ -21,7 +21,7 @@ from torch import Tensor, nn
 import archc
 from archc.blocks import Stage, Style, block_types, register, unregister
 from archc.graph import Fragment, FragmentBuilder, Shape, ShapeError
-from archc.graph.ops import Add, BatchNorm2d, Conv2d, ReLU
+from archc.ops import Add, BatchNorm2d, Conv2d, ReLU
 
 SPEC = """\
 name: toynet

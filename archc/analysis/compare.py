@@ -10,7 +10,6 @@ from typing import Any, Literal, TypeAlias
 from archc.analysis.memory import memory
 from archc.analysis.plain import as_plain
 from archc.graph import Network, Node, Shape
-from archc.graph.ops import Conv2d
 
 Change: TypeAlias = Literal["added", "removed", "changed"]
 
@@ -151,7 +150,7 @@ class _Roles:
         in_a_row: Counter[tuple[str, int | None]] = Counter(
             (part, node.block)
             for part, node in placed
-            if node.block is not None and node.id in main and isinstance(node.op, Conv2d)
+            if node.block is not None and node.id in main and node.op.is_layer
         )
         prefixes = _prefixes(placed)
         for part, node in placed:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from archc.graph import Network, Node
-from archc.graph.ops import AdaptiveAvgPool2d, Add, AvgPool2d, Dropout, Op
+from archc.graph import Network
 
 
 def computes_same(a: Network, b: Network) -> bool:
@@ -23,26 +22,13 @@ def _logits(network: Network, known: dict[tuple[object, ...], int]) -> int:
     numbers: dict[str, int] = {}
     for node in network.nodes.values():
         inputs = [numbers[source] for source in node.inputs]
-        op = _plain_op(network, node)
+        shapes = [network.nodes[source].output_shape for source in node.inputs]
+        op = node.op.canonical(*shapes)
         if op is None:
             numbers[node.id] = inputs[0]
             continue
-        if isinstance(op, Add):
+        if op.commutes:
             inputs.sort()
         key = (node.id if op.state else "", op, *inputs)
         numbers[node.id] = known.setdefault(key, len(known))
     return numbers[network.logits]
-
-
-def _plain_op(network: Network, node: Node) -> Op | None:
-    """An op in the one form that all which compute the same have; None if it computes nothing."""
-    op = node.op
-    if isinstance(op, Dropout):
-        return None
-    if isinstance(op, (AvgPool2d, AdaptiveAvgPool2d)):
-        size = network.nodes[node.inputs[0]].output_shape[1:]
-        if isinstance(op, AdaptiveAvgPool2d):
-            return None if size == (op.output_size, op.output_size) else op
-        if size == (op.kernel_size, op.kernel_size) and not op.padding:
-            return AdaptiveAvgPool2d(1)
-    return op

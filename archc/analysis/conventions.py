@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from archc.analysis.plain import as_plain
 from archc.graph import Network, Shape
-from archc.graph.ops import (
+from archc.ops import (
     AdaptiveAvgPool2d,
     Add,
     AvgPool2d,

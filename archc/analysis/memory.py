@@ -4,28 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 from archc.analysis.plain import as_plain
 from archc.graph import Network, Node, overwritable, overwrites, runs_ahead
-from archc.graph.ops import (
-    AdaptiveAvgPool2d,
-    Add,
-    AvgPool2d,
-    BatchNorm2d,
-    Conv2d,
-    Dropout,
-    Flatten,
-    Input,
-    Linear,
-    MaxPool2d,
-    Op,
-    ReLU,
-    Softmax,
-    ZeroPadShortcut,
-)
+from archc.ops import Arity, Op, Storage
 
 DTYPES: dict[str, int] = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
 """Bytes of an element, by dtype."""
@@ -155,9 +139,6 @@ def _state(network: Network, dtype: str) -> tuple[dict[str, int], dict[str, int]
     return dict(params), dict(buffers)
 
 
-_LINE_ENDS = (ReLU, Add, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d)
-
-
 class _Values:
     """The values of a forward up to the logits: what holds each, how large, how long."""
 
@@ -212,7 +193,7 @@ class _Values:
 
     def places(self, node: Node) -> int:
         """The bytes of the places of maxima, which torch finds whether it needs them or not."""
-        if not isinstance(node.op, MaxPool2d):
+        if not node.op.saved().index:
             return 0
         return self.batch * math.prod(node.output_shape) * _INDEX
 
@@ -221,8 +202,7 @@ class _Values:
         held: set[str] = set()
         kept = {}
         for node in self.nodes:
-            rule = _KEEPS[type(node.op)]
-            values, more = rule(node, self) if node.id in self.learns else ((), 0)
+            values, more = self._saved(node) if node.id in self.learns else ((), 0)
             new = {self._held_in_training(id) for id in values} - held
             held |= new
             kept[node.id] = more + sum(map(self.bytes, new))
@@ -231,11 +211,21 @@ class _Values:
     def _held_in_training(self, id: str) -> str:
         """Like ``holder``, for training, where a dropout puts out a value of its own."""
         node = self.network.nodes[id]
-        if isinstance(node.op, Dropout) and node.op.p:
+        if node.op.saved().mask:
             return id
-        if isinstance(node.op, (Dropout, Flatten)):
+        if node.op.storage is Storage.SHARED:
             return self._held_in_training(node.inputs[0])
         return self.holder[id]
+
+    def _saved(self, node: Node) -> tuple[tuple[str, ...], int]:
+        """What autograd saves for the gradient of an op: values of the graph, bytes besides."""
+        saved = node.op.saved()
+        values = (node.inputs if saved.inputs else ()) + ((node.id,) if saved.output else ())
+        # Statistics are of each channel; half precision is averaged in float32.
+        size = max(self.size, DTYPES["float32"])
+        more = saved.per_channel * node.output_shape[0] * size + self.places(node)
+        # A mask has the factors on a CPU, of the dtype of the values; on CUDA a byte for each.
+        return values, more + (self.bytes(node.id) if saved.mask else 0)
 
     def _line_ends(self) -> set[str]:
         """The values that a variable holds: those of relus, poolings, sums and modules.
@@ -244,9 +234,10 @@ class _Values:
         """
         found = {self.nodes[index].id for index in self.ends.values()}
         for node in self.nodes:
-            if isinstance(node.op, _LINE_ENDS) or node.id.rpartition(".")[2].isdigit():
+            torch, merges = node.op.torch, node.op.arity is Arity.SEVERAL
+            if torch.ends_line or merges or node.id.rpartition(".")[2].isdigit():
                 found.add(node.id)
-            if isinstance(node.op, Add) and (over := overwrites(node, self.own)):
+            if merges and (over := overwrites(node, self.own)):
                 found.add(over)
         return found
 
@@ -281,7 +272,7 @@ class _Values:
 
     def _held_by(self, node: Node) -> str:
         """The value whose memory has this one: its own, or that of a value it is written over."""
-        if isinstance(node.op, (Flatten, Dropout)):
+        if node.op.storage is Storage.SHARED:
             return self.holder[node.inputs[0]]
         over = overwrites(node, self.own)
         return node.id if over is None else self.holder[over]
@@ -304,57 +295,3 @@ def _learning(nodes: list[Node]) -> set[str]:
         if node.params or not learns.isdisjoint(node.inputs):
             learns.add(node.id)
     return learns
-
-
-_Keeps: TypeAlias = Callable[[Node, _Values], tuple[tuple[str, ...], int]]
-
-
-def _nothing(node: Node, values: _Values) -> tuple[tuple[str, ...], int]:
-    return (), 0
-
-
-def _its_input(node: Node, values: _Values) -> tuple[tuple[str, ...], int]:
-    return node.inputs, 0
-
-
-def _its_output(node: Node, values: _Values) -> tuple[tuple[str, ...], int]:
-    return (node.id,), 0
-
-
-def _input_and_statistics(node: Node, values: _Values) -> tuple[tuple[str, ...], int]:
-    # Mean and deviation of each channel; half precision is averaged in float32.
-    return node.inputs, 2 * node.output_shape[0] * max(values.size, DTYPES["float32"])
-
-
-def _input_and_places(node: Node, values: _Values) -> tuple[tuple[str, ...], int]:
-    return node.inputs, values.places(node)
-
-
-def _input_unless_global(node: Node, values: _Values) -> tuple[tuple[str, ...], int]:
-    # A mean over everything has the same gradient everywhere, whatever it read.
-    assert isinstance(node.op, AdaptiveAvgPool2d)
-    return (() if node.op.output_size == 1 else node.inputs), 0
-
-
-def _mask(node: Node, values: _Values) -> tuple[tuple[str, ...], int]:
-    # On a CPU the factors, of the dtype of the values; on CUDA a byte for each.
-    assert isinstance(node.op, Dropout)
-    return (), values.bytes(node.id) if node.op.p else 0
-
-
-_KEEPS: Mapping[type[Op], _Keeps] = {
-    Input: _nothing,
-    Conv2d: _its_input,
-    Linear: _its_input,
-    BatchNorm2d: _input_and_statistics,
-    ReLU: _its_output,
-    MaxPool2d: _input_and_places,
-    AvgPool2d: _its_input,
-    AdaptiveAvgPool2d: _input_unless_global,
-    ZeroPadShortcut: _nothing,
-    Add: _nothing,
-    Flatten: _nothing,
-    Dropout: _mask,
-    Softmax: _nothing,
-}
-"""What autograd saves for the gradient of an op: values of the graph, and bytes besides."""

@@ -8,15 +8,7 @@ from typing import Any
 
 from archc.analysis.plain import as_plain
 from archc.graph import Network, Node, Shape
-from archc.graph.ops import (
-    AdaptiveAvgPool2d,
-    AvgPool2d,
-    Conv2d,
-    Flatten,
-    Linear,
-    MaxPool2d,
-    ZeroPadShortcut,
-)
+from archc.ops.facts import Everything, Grid, Point, Reach, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,25 +135,37 @@ def _image(shape: Shape) -> tuple[_Axis, _Axis]:
 
 def _of(node: Node, inputs: list[tuple[_Axis, _Axis]]) -> tuple[_Axis, _Axis]:
     """The axes of an op's outputs; the two are one where maps and windows are square."""
-    height = _along(0, node, inputs)
-    if all(axes[0] is axes[1] for axes in inputs):
+    reach, places = node.op.reach(), node.output_shape[1:]
+    height = _along(0, reach, places, inputs)
+    if _is_square(reach) and all(axes[0] is axes[1] for axes in inputs):
         return height, height
-    return height, _along(1, node, inputs)
+    return height, _along(1, reach, places, inputs)
 
 
-def _along(direction: int, node: Node, inputs: list[tuple[_Axis, _Axis]]) -> _Axis:
-    op, axis = node.op, inputs[0][direction]
-    match op:
-        case Conv2d() | MaxPool2d() | AvgPool2d():
-            outputs = node.output_shape[1 + direction]
-            return axis.slide(op.kernel_size, op.stride, op.padding, outputs)
-        case ZeroPadShortcut():
-            return axis.slide(1, op.stride, 0, node.output_shape[1 + direction])
-        case AdaptiveAvgPool2d():
-            return axis.pooled(op.output_size)
-        case Flatten() | Linear():
-            return axis.whole()
+def _is_square(reach: Reach) -> bool:
+    match reach:
+        case Window():
+            sizes = (reach.kernel, reach.stride, reach.padding)
+            return all(height == width for height, width in sizes)
+        case Grid():
+            return reach.size[0] == reach.size[1]
         case _:
+            return True
+
+
+def _along(direction: int, reach: Reach, places: Shape, inputs: list[tuple[_Axis, _Axis]]) -> _Axis:
+    axis = inputs[0][direction]
+    match reach:
+        case Window():
+            kernel, stride, padding = (
+                size[direction] for size in (reach.kernel, reach.stride, reach.padding)
+            )
+            return axis.slide(kernel, stride, padding, places[direction])
+        case Grid():
+            return axis.pooled(reach.size[direction])
+        case Everything():
+            return axis.whole()
+        case Point():
             for other in inputs[1:]:
                 axis = axis.with_(other[direction])
             return axis

@@ -6,10 +6,6 @@ import math
 from dataclasses import dataclass
 
 from archc.graph import Network, Node
-from archc.graph.ops import Add, BatchNorm2d, Dropout, Flatten, Input, ReLU, Softmax
-
-# Done on the way by whatever computes their input or reads their output, if it is done well.
-_ON_THE_WAY = (BatchNorm2d, ReLU, Add, Dropout, Flatten, Softmax)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +56,7 @@ def work_of(
 ) -> Work:
     """The least work of one op; ``learns_below`` if what it reads depends on something learned."""
     reads = [math.prod(network.nodes[source].output_shape) for source in node.inputs]
-    if isinstance(node.op, Input):
-        return Work(0, 0, 0)
-    if isinstance(node.op, _ON_THE_WAY):
+    if node.op.runs_on_the_way:
         passes = 1 + (training and learns_below)
         return Work(0, passes * sum(reads[1:]), 0)
     moved = sum(reads) + math.prod(node.output_shape)

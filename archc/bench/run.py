@@ -24,9 +24,9 @@ from archc.bench.timing import (
 )
 from archc.devices import DeviceError, RunError, describe_device, find_device, on_device
 from archc.graph import Network, deploy_form
-from archc.graph.ops import BatchNorm2d
 from archc.inference import compiled
 from archc.live import build_module
+from archc.ops import BatchNorm2d
 from archc.running import DTYPES, as_it_was, quiet, why_not
 from archc.weights import fold_weights
 

@@ -5,11 +5,11 @@ from archc.blocks.base import (
     Record,
     Stage,
     StageAttributes,
-    Style,
     block_types,
     register,
     unregister,
 )
+from archc.blocks.lowering import Style
 
 __all__ = [
     "MAX_BLOCKS",

@@ -10,15 +10,15 @@ import importlib
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from archc.blocks.lowering import Style
 from archc.graph import Fragment, Shape, ShapeError
-from archc.graph.ops import MAX_CHANNELS, MAX_PIXELS
+from archc.ops import MAX_CHANNELS, MAX_PIXELS
 
 MAX_BLOCKS = 10_000
 
@@ -54,14 +54,6 @@ def _refuse_lookalikes(value: object) -> object:
 
 
 _IS_NUMBER = BeforeValidator(_refuse_lookalikes)
-
-
-@dataclass(frozen=True, slots=True)
-class Style:
-    """What holds for a whole network: whether it has norms, and whether they come first."""
-
-    norm: bool = True
-    pre_activation: bool = False
 
 
 class StageAttributes(Record):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from archc.blocks.base import register
+from archc.blocks.lowering import Convolution
 from archc.blocks.residual import ResidualStage
-from archc.graph.ops import Conv2d
 
 
 @register("basic")
@@ -14,9 +14,6 @@ class BasicStage(ResidualStage):
     noun = "Block"
     residual = "Basic"
 
-    def main_path(self, in_channels: int, stride: int, bias: bool) -> list[Conv2d]:
+    def main_path(self, stride: int) -> list[Convolution]:
         """3x3, 3x3."""
-        return [
-            Conv2d(in_channels, self.width, 3, stride, padding=1, bias=bias),
-            Conv2d(self.width, self.width, 3, padding=1, bias=bias),
-        ]
+        return [Convolution(self.width, 3, stride), Convolution(self.width, 3)]

@@ -7,9 +7,10 @@ from typing import Literal
 from pydantic import Field
 
 from archc.blocks.base import register
+from archc.blocks.lowering import Convolution
 from archc.blocks.residual import ResidualStage
 from archc.graph import ShapeError
-from archc.graph.ops import MAX_CHANNELS, Conv2d
+from archc.ops import MAX_CHANNELS
 
 
 @register("bottleneck")
@@ -61,14 +62,14 @@ class BottleneckStage(ResidualStage):
             return self._too_many(outer, "the block's output", ("expansion",))
         return None
 
-    def main_path(self, in_channels: int, stride: int, bias: bool) -> list[Conv2d]:
+    def main_path(self, stride: int) -> list[Convolution]:
         """1x1, 3x3, 1x1."""
         inner = self._inner or self.groups
         first, middle = (stride, 1) if self.stride_at == "1x1" else (1, stride)
         return [
-            Conv2d(in_channels, inner, 1, first, bias=bias),
-            Conv2d(inner, inner, 3, middle, padding=1, groups=self.groups, bias=bias),
-            Conv2d(inner, self.width * self.expansion, 1, bias=bias),
+            Convolution(inner, 1, first),
+            Convolution(inner, 3, middle, groups=self.groups),
+            Convolution(self.width * self.expansion, 1),
         ]
 
     @property

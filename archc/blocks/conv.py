@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from archc.blocks.base import Stage, Style, register
+from archc.blocks.base import Stage, register
+from archc.blocks.lowering import Convolution, Style, activate, convolve, normalise
 from archc.graph import Fragment, FragmentBuilder, Shape, ShapeError
-from archc.graph.ops import MAX_PIXELS, BatchNorm2d, Conv2d, MaxPool2d, ReLU
+from archc.ops import MAX_PIXELS, MaxPool2d
 
 
 @register("conv")
@@ -32,12 +33,11 @@ class ConvStage(Stage):
     def lower(self, x: Shape, stride: int, style: Style) -> Fragment:
         """Convolution, norm, relu; the padding keeps the size of the map at stride 1."""
         block = FragmentBuilder(x)
-        bias = not style.norm if self.bias is None else self.bias
-        padding = (self.kernel - 1) // 2
-        block.add("conv", Conv2d(x[0], self.width, self.kernel, stride, padding, bias=bias))
+        how = Convolution(self.width, self.kernel, stride, bias=self.bias)
+        convolve(block, "conv", how, style.norm)
         if style.norm:
-            block.add("bn", BatchNorm2d(self.width))
-        block.add("relu", ReLU())
+            normalise(block, "bn")
+        activate(block, "relu")
         return block.build("ConvBlock")
 
     def finish(self, x: Shape) -> Fragment | None:

@@ -12,20 +12,18 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from archc.blocks.base import Record, Style
+from archc.blocks.base import Record
+from archc.blocks.lowering import Convolution, Style, activate, convolve, normalise
 from archc.graph import Fragment, FragmentBuilder, Shape, ShapeError
-from archc.graph.ops import (
+from archc.ops import (
     MAX_CHANNELS,
     MAX_PIXELS,
     AdaptiveAvgPool2d,
     AvgPool2d,
-    BatchNorm2d,
-    Conv2d,
     Dropout,
     Flatten,
     Linear,
     MaxPool2d,
-    ReLU,
     Softmax,
 )
 
@@ -95,20 +93,14 @@ class ConvLayer(Layer):
     def grow(self, piece: FragmentBuilder, around: Surroundings) -> None:
         """Convolution, norm, activation."""
         norm = around.style.norm if self.norm is None else self.norm != "none"
-        conv = Conv2d(
-            in_channels=piece.shape()[0],
-            out_channels=self.width,
-            kernel_size=self.kernel,
-            stride=self.stride,
-            padding=(self.kernel - 1) // 2 if self.padding is None else self.padding,
-            groups=self.groups,
-            bias=not norm if self.bias is None else self.bias,
+        how = Convolution(
+            self.width, self.kernel, self.stride, self.padding, self.groups, self.bias
         )
-        piece.add("conv", conv)
+        convolve(piece, "conv", how, norm)
         if norm:
-            piece.add("bn", BatchNorm2d(self.width))
+            normalise(piece, "bn")
         if self.activation == "relu":
-            piece.add("relu", ReLU())
+            activate(piece, "relu")
 
 
 class _PoolLayer(Layer):
@@ -226,7 +218,7 @@ class ReluLayer(Layer):
 
     def grow(self, piece: FragmentBuilder, around: Surroundings) -> None:
         """A relu."""
-        piece.add("relu", ReLU())
+        activate(piece, "relu")
 
 
 class BatchNormLayer(Layer):
@@ -236,7 +228,7 @@ class BatchNormLayer(Layer):
 
     def grow(self, piece: FragmentBuilder, around: Surroundings) -> None:
         """A norm of as many channels as it meets."""
-        piece.add("bn", BatchNorm2d(piece.shape()[0]))
+        normalise(piece, "bn")
 
 
 class DropoutLayer(Layer):

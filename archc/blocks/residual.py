@@ -7,9 +7,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from archc.blocks.base import Stage, Style
+from archc.blocks.base import Stage
+from archc.blocks.lowering import Convolution, Style, activate, convolve, normalise
 from archc.graph import Fragment, FragmentBuilder, Shape
-from archc.graph.ops import Add, BatchNorm2d, Conv2d, ReLU, ZeroPadShortcut
+from archc.ops import Add, ZeroPadShortcut
 
 
 class ResidualStage(Stage):
@@ -30,7 +31,7 @@ class ResidualStage(Stage):
     """What stands before the noun in a residual block that activates last."""
 
     @abstractmethod
-    def main_path(self, in_channels: int, stride: int, bias: bool) -> list[Conv2d]:
+    def main_path(self, stride: int) -> list[Convolution]:
         """The convolutions of one block, in order; a `fault` leaves them countable."""
 
     def lower(self, x: Shape, stride: int, style: Style) -> Fragment:
@@ -38,8 +39,8 @@ class ResidualStage(Stage):
         block = FragmentBuilder(x)
         if (fault := self.fault()) is not None:
             block.refuse(fault)
-        convolutions = self.main_path(x[0], stride, bias=not style.norm)
-        out_channels = convolutions[-1].out_channels
+        convolutions = self.main_path(stride)
+        out_channels = convolutions[-1].width
         changes = stride != 1 or x[0] != out_channels
         projected = self.shortcut == "C" or (self.shortcut == "B" and changes)
         shortcut = Fragment.INPUT
@@ -53,39 +54,36 @@ class ResidualStage(Stage):
         if self.shortcut != "none":
             block.add("add", Add(), main, shortcut)
         if not style.pre_activation:
-            block.add(f"relu{len(convolutions)}", ReLU())
+            activate(block, f"relu{len(convolutions)}")
         return block.build(self._label(style, projected))
 
     def _add_main_path(
-        self, block: FragmentBuilder, convolutions: list[Conv2d], style: Style
+        self, block: FragmentBuilder, convolutions: list[Convolution], style: Style
     ) -> str:
         block.last = Fragment.INPUT
-        for number, conv in enumerate(convolutions, 1):
+        for number, how in enumerate(convolutions, 1):
             if style.pre_activation:
-                self._activate(block, number, style)
-            block.add(f"conv{number}", conv)
+                self._normalise(block, number, style)
+                activate(block, f"relu{number}")
+            convolve(block, f"conv{number}", how, style.norm)
             if not style.pre_activation:
                 self._normalise(block, number, style)
                 if number < len(convolutions):
-                    block.add(f"relu{number}", ReLU())
+                    activate(block, f"relu{number}")
         return block.last
 
     def _normalise(self, block: FragmentBuilder, number: int, style: Style) -> None:
         if style.norm:
-            block.add(f"bn{number}", BatchNorm2d(block.shape()[0]))
-
-    def _activate(self, block: FragmentBuilder, number: int, style: Style) -> None:
-        self._normalise(block, number, style)
-        block.add(f"relu{number}", ReLU())
+            normalise(block, f"bn{number}")
 
     def _project(self, block: FragmentBuilder, out_channels: int, stride: int, style: Style) -> str:
         # With pre-activation the projection takes the activated tensor and needs no norm of its
         # own: the next block begins with one (He et al. 2016, section 4.1).
         source = "relu1" if style.pre_activation else Fragment.INPUT
-        conv = Conv2d(block.input_shape[0], out_channels, 1, stride, bias=not style.norm)
-        name = block.add("downsample.0", conv, source)
+        how = Convolution(out_channels, 1, stride)
+        name = convolve(block, "downsample.0", how, style.norm, source)
         if style.norm and not style.pre_activation:
-            name = block.add("downsample.1", BatchNorm2d(out_channels), name)
+            name = normalise(block, "downsample.1", name)
         return name
 
     def _label(self, style: Style, projected: bool) -> str:

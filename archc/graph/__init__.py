@@ -19,9 +19,9 @@ from archc.graph.network import (
     Origin,
     Step,
 )
-from archc.graph.ops import OPS, Op, Shape, ShapeError
 from archc.graph.order import runs_ahead
 from archc.graph.repeats import Folded, fold_repeats
+from archc.ops import OPS, Op, Shape, ShapeError
 
 __all__ = [
     "NOTEBOOK_VIEWS",

@@ -12,20 +12,8 @@ from dataclasses import dataclass, replace
 from archc.graph.deploy import close_up
 from archc.graph.lint import lint
 from archc.graph.network import Network, Node
-from archc.graph.ops import (
-    AdaptiveAvgPool2d,
-    AvgPool2d,
-    Conv2d,
-    Dropout,
-    Flatten,
-    Linear,
-    Op,
-    ReLU,
-    Shape,
-    ShapeError,
-)
-
-_POINTWISE = (ReLU, Dropout)
+from archc.ops import AvgPool2d, Conv2d, Op, Shape, ShapeError
+from archc.ops.facts import MIXED, Everything, Grid, Point
 
 
 class NotConvolutionalError(ValueError):
@@ -52,15 +40,14 @@ def fully_convolutional(network: Network) -> Convolutional:
     `NotConvolutionalError`.
     """
     tail = _tail(network)
-    gone = {one for one in tail if isinstance(network.nodes[one].op, Flatten)}
+    gone = {one for one in tail if network.nodes[one].op.channels is MIXED}
     replaced = dict(_linear_as_convolutions(network, tail))
     source = network.nodes[network.nodes[tail[0]].inputs[0]]
-    if isinstance(source.op, AdaptiveAvgPool2d):
-        pooling = _fixed_pooling(network, source)
-        if pooling is None:
-            gone.add(source.id)
-        else:
-            replaced[source.id] = pooling
+    pooling = _pooling(network, source)
+    if pooling is None:
+        gone.add(source.id)
+    elif pooling is not source.op:
+        replaced[source.id] = pooling
     if network.output != network.logits:
         gone.add(network.output)
     names = close_up([one for one in network.nodes if one not in gone], gone)
@@ -70,7 +57,7 @@ def fully_convolutional(network: Network) -> Convolutional:
         linear={
             f"{one}.weight": (f"{names[one]}.weight", op.state["weight"])
             for one, op in replaced.items()
-            if isinstance(network.nodes[one].op, Linear)
+            if _is_linear(network.nodes[one].op)
         },
     )
 
@@ -100,10 +87,10 @@ def _tail(network: Network) -> list[str]:
     """The ops up to the logits that act on a vector or on each element, first to last."""
     found: list[str] = []
     at = network.logits
-    while isinstance(network.nodes[at].op, (Flatten, Linear, *_POINTWISE)):
+    while _is_of_a_head(network.nodes[at]):
         found.insert(0, at)
         (at,) = network.nodes[at].inputs
-    if not any(isinstance(network.nodes[one].op, Flatten) for one in found):
+    if not any(network.nodes[one].op.channels is MIXED for one in found):
         kind = network.nodes[at].op.kind
         raise NotConvolutionalError(
             f"{network.name} has no head of linear layers: `{at}` ({kind}) comes after its maps"
@@ -111,6 +98,18 @@ def _tail(network: Network) -> list[str]:
             else f"{network.name} puts out a map, not a vector for each image"
         )
     return found
+
+
+def _is_of_a_head(node: Node) -> bool:
+    """Whether an op is a flatten, a linear layer, or acts on each element by itself."""
+    if len(node.inputs) != 1:
+        return False
+    alone = isinstance(node.op.reach(), Point) and not node.op.state
+    return alone or node.op.channels is MIXED or _is_linear(node.op)
+
+
+def _is_linear(op: Op) -> bool:
+    return op.is_layer and isinstance(op.reach(), Everything)
 
 
 def _linear_as_convolutions(network: Network, tail: list[str]) -> list[tuple[str, Op]]:
@@ -122,7 +121,7 @@ def _linear_as_convolutions(network: Network, tail: list[str]) -> list[tuple[str
     found: list[tuple[str, Op]] = []
     for one in tail:
         node = network.nodes[one]
-        if isinstance(node.op, Flatten):
+        if node.op.channels is MIXED:
             before = network.nodes[node.inputs[0]].output_shape
             if len(before) == 3 and before[1] != before[2]:
                 raise NotConvolutionalError(
@@ -130,10 +129,12 @@ def _linear_as_convolutions(network: Network, tail: list[str]) -> list[tuple[str
                     "convolutions have square windows"
                 )
             window, name = (before[1] if len(before) == 3 else window), one
-        elif isinstance(node.op, Linear):
-            op = node.op
-            channels = op.in_features // window**2
-            found.append((one, Conv2d(channels, op.out_features, window, bias=op.bias)))
+        elif _is_linear(node.op):
+            features, outputs = (
+                getattr(node.op, name) for name in (node.op.channels.read, node.op.channels.written)
+            )
+            bias = "bias" in node.op.state
+            found.append((one, Conv2d(features // window**2, outputs, window, bias=bias)))
             window = 1
     if window != 1:
         raise NotConvolutionalError(
@@ -142,20 +143,27 @@ def _linear_as_convolutions(network: Network, tail: list[str]) -> list[tuple[str
     return found
 
 
-def _fixed_pooling(network: Network, node: Node) -> AvgPool2d | None:
-    """Adaptive pooling as what it does to the network's own input; None where that is nothing, or
-    the global mean, which is taken of the scores instead."""
-    assert isinstance(node.op, AdaptiveAvgPool2d)
-    size = node.op.output_size
-    height, width = network.nodes[node.inputs[0]].output_shape[1:]
-    if size == 1 or (height, width) == (size, size):
+def _pooling(network: Network, node: Node) -> Op | None:
+    """The op below the tail as it is in the form; None where it is left out.
+
+    Adaptive pooling becomes what it does to maps of the network's own size. A global mean, however
+    it is written, is taken of the scores instead.
+    """
+    shapes = [network.nodes[source].output_shape for source in node.inputs]
+    op = node.op.canonical(*shapes)
+    grid = None if op is None else op.reach()
+    if not isinstance(grid, Grid):
+        return op
+    if grid.size == (1, 1):
         return None
-    if height != width or height % size:
+    (_, height, width), (rows, columns) = shapes[0], grid.size
+    if height % rows or width % columns:
         raise NotConvolutionalError(
-            f"{network.name} pools a map of {height}x{width} to {size}x{size} at `{node.id}`: its "
-            "windows are not all of one size"
+            f"{network.name} pools a map of {height}x{width} to {rows}x{columns} at `{node.id}`: "
+            "its windows are not all of one size"
         )
-    return AvgPool2d(height // size, height // size)
+    window = (height // rows, width // columns)
+    return AvgPool2d(window, window)
 
 
 def _rebuilt(network: Network, names: dict[str, str], replaced: dict[str, Op]) -> Network:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from archc.graph.lint import lint
 from archc.graph.network import Network, Node
-from archc.graph.ops import BatchNorm2d, Conv2d
+from archc.ops import BatchNorm2d, Conv2d
 
 
 @dataclass(frozen=True, slots=True)

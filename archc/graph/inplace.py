@@ -6,10 +6,7 @@ from collections import Counter
 from collections.abc import Set
 
 from archc.graph.network import Network, Node
-from archc.graph.ops import Add, BatchNorm2d, Conv2d, Linear, ReLU
-
-_FRESH = (Conv2d, Linear, Add)
-"""Ops whose output is a tensor of its own, which no gradient of theirs needs."""
+from archc.ops import Arity, Storage
 
 
 def overwritable(network: Network, keep: Set[str] = frozenset()) -> frozenset[str]:
@@ -22,8 +19,9 @@ def overwritable(network: Network, keep: Set[str] = frozenset()) -> frozenset[st
     readers = {source: node.id for node in network.nodes.values() for source in node.inputs}
     found: set[str] = set()
     for node in network.nodes.values():
-        fresh = isinstance(node.op, _FRESH) or (
-            isinstance(node.op, BatchNorm2d)
+        storage = node.op.storage
+        fresh = storage is Storage.OWN or (
+            storage is Storage.LIKE_INPUT
             and node.inputs[0] in found
             and _module(node.inputs[0]) == _module(node.id)
         )
@@ -35,7 +33,8 @@ def overwritable(network: Network, keep: Set[str] = frozenset()) -> frozenset[st
 
 def overwrites(node: Node, overwritable: Set[str]) -> str | None:
     """The value that an op writes its own over: a relu's input, a sum's first summand."""
-    in_place = isinstance(node.op, ReLU) or (isinstance(node.op, Add) and len(node.inputs) == 2)
+    most = 2 if node.op.arity is Arity.SEVERAL else 1
+    in_place = node.op.overwrites and len(node.inputs) <= most
     return node.inputs[0] if in_place and node.inputs[0] in overwritable else None
 
 

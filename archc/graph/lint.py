@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from archc.graph.network import Network, Node
-from archc.graph.ops import Add, Input, Shape, ShapeError
+from archc.ops import Arity, Shape, ShapeError
 
 
 class LintError(AssertionError):
@@ -38,7 +38,7 @@ def lint(network: Network) -> Network:
 
 
 def _check_wiring(node: Node, seen: set[str]) -> None:
-    if isinstance(node.op, Input):
+    if node.op.arity is Arity.NONE:
         if seen or node.inputs:
             what = "is not the first node" if seen else "has inputs"
             raise LintError(f"the input {node.id!r} {what}")
@@ -46,7 +46,7 @@ def _check_wiring(node: Node, seen: set[str]) -> None:
     count = len(node.inputs)
     if not count:
         raise LintError(f"{node.id!r} reads nothing")
-    if (count > 1) != isinstance(node.op, Add):
+    if (count > 1) != (node.op.arity is Arity.SEVERAL):
         raise LintError(f"{node.id!r} reads {count} nodes: a sum reads several, other ops one")
     if count > 1 and len(set(node.inputs)) != count:
         raise LintError(f"{node.id!r} reads a node twice")

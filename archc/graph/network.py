@@ -8,7 +8,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from archc.graph.ops import MAX_PARAMS, Conv2d, Input, Linear, Op, Shape, ShapeError, Softmax
+from archc.ops import MAX_PARAMS, Input, Op, Shape, ShapeError, Softmax
 
 if TYPE_CHECKING:
     import networkx
@@ -60,7 +60,7 @@ class Node:
     @property
     def is_layer(self) -> bool:
         """Whether the paper counts the op as a layer: a convolution or a linear layer."""
-        return isinstance(self.op, (Conv2d, Linear))
+        return self.op.is_layer
 
     @property
     def attributes(self) -> dict[str, Any]:
@@ -229,7 +229,7 @@ class Fragment:
 class FragmentBuilder:
     """Puts a `Fragment` together op by op, inferring shapes on the way.
 
-    >>> from archc.graph.ops import Conv2d, ReLU
+    >>> from archc.ops import Conv2d, ReLU
     >>> piece = FragmentBuilder((3, 32, 32))
     >>> piece.add("conv", Conv2d(3, 16, kernel_size=3, padding=1))
     'conv'

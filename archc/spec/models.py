@@ -10,9 +10,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Strict
 
-from archc.blocks.base import Record, Stage, Style
+from archc.blocks.base import Record, Stage
 from archc.blocks.layers import Layer, Surroundings
-from archc.graph.ops import MAX_CHANNELS, MAX_PIXELS
+from archc.blocks.lowering import Style
+from archc.ops import MAX_CHANNELS, MAX_PIXELS
 from archc.spec.diagnostics import Note, Place
 from archc.spec.reader import Entry, Value
 

@@ -16,9 +16,8 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from archc.blocks import MAX_BLOCKS, Stage
-from archc.compile import final_activation
+from archc.blocks.lowering import final_activation
 from archc.graph import Fragment, Shape, ShapeError
-from archc.graph.ops import Conv2d, Linear
 from archc.spec import Source, Spec, SpecError, resolve
 from archc.spec.diagnostics import Findings
 from archc.spec.overrides import Override, locate_with
@@ -373,7 +372,7 @@ def _cost(piece: Fragment) -> Numbers:
     params = multiply_adds = layers = 0
     for step in piece.steps:
         layers = max(depths[source] for source in step.inputs)
-        layers += isinstance(step.op, (Conv2d, Linear))
+        layers += step.op.is_layer
         depths[step.name] = layers
         params += step.op.params
         multiply_adds += step.op.multiply_adds(step.output_shape)

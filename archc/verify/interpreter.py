@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from archc.graph.ops import BatchNorm2d
+from archc.ops import BatchNorm2d
 
 if TYPE_CHECKING:
     import networkx

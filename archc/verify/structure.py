@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from archc.backends.numbers import counted, exactly, shape
 from archc.graph import Network, Node, Shape
-from archc.graph.ops import Conv2d, Dropout, Linear, Op
+from archc.ops import Op, Role
 from archc.running import fault_of
 from archc.verify.report import Fault, Row
 from archc.verify.trail import Trail
@@ -152,23 +152,28 @@ def check_initial_values(network: Network, module: nn.Module, twin: nn.Module) -
 
 
 def _is_drawn(op: Op, name: str) -> bool:
-    return isinstance(op, Linear) or (isinstance(op, Conv2d) and name == "weight")
+    return op.roles[name] is Role.KERNEL or (op.roles[name] is Role.BIAS and not _is_map(op))
+
+
+def _is_map(op: Op) -> bool:
+    """Whether an op's kernel has a window: archc draws those, torch those of linear layers."""
+    return any(len(shape) > 2 for shape in op.state.values())
 
 
 def _starts_otherwise(op: Op, name: str, tensor: Tensor) -> str:
-    if isinstance(op, Conv2d) and name == "weight":
-        deviation = math.sqrt(2 / (len(tensor) * op.kernel_size**2))
+    if _is_map(op) and op.roles[name] is Role.KERNEL:
+        deviation = math.sqrt(2 / (len(tensor) * tensor[0, 0].numel()))
         words = _drawn_otherwise(tensor, deviation, kurtosis=3)
         reach = math.sqrt(3) * deviation  # of uniform values with the same deviation
         if not words and tensor.numel() >= TELLING and not (tensor.abs() > reach).any():
             words = f"with no value beyond {reach:.2g}, unlike normal values"
         return words
-    if isinstance(op, Linear):
-        bound = 1 / math.sqrt(op.in_features)
+    if _is_drawn(op, name):
+        bound = 1 / math.sqrt(op.state["weight"][1])
         if not (tensor.abs() <= bound).all():
             return f"with values beyond {bound:.2g}"
         return _drawn_otherwise(tensor, bound / math.sqrt(3), kurtosis=1.8)
-    value = 1 if name in ("weight", "running_var") else 0
+    value = int(op.roles[name].start or 0)
     return "" if (tensor == value).all() else f"with values other than {value}"
 
 
@@ -229,7 +234,7 @@ def _compare_shapes(network: Network, seen: Observation) -> Iterator[Fault]:
 def has_to_be_a_module(node: Node) -> bool:
     """Whether a layer cannot be a function: it holds tensors, or drops what verification has to
     know."""
-    return bool(node.op.state) or isinstance(node.op, Dropout)
+    return bool(node.op.state) or node.op.trains_only
 
 
 def check_multiply_adds(network: Network, seen: Observation) -> Row:

@@ -14,8 +14,8 @@ from archc.backends.numbers import counted
 from archc.backends.pytorch import emit
 from archc.exporting import exported
 from archc.graph import Network, deploy_form, foldings
-from archc.graph.ops import BatchNorm2d, Conv2d, Dropout, Linear
 from archc.live import instance
+from archc.ops import Role
 from archc.running import NO_COMPILER, fault_of, quiet, why_not
 from archc.verify import interpreter
 from archc.verify.inputs import check_inputs
@@ -105,7 +105,7 @@ class Subject:
     def _predict_in_training(self, expected: Tensor) -> list[Fault]:
         """Dropout apart: there, only the ops of a forward drop the same elements."""
         network = self.network
-        if any(isinstance(node.op, Dropout) for node in network.nodes.values()):
+        if any(node.op.trains_only for node in network.nodes.values()):
             return []
         with torch.no_grad():
             found = {network.output: expected.detach()}
@@ -287,15 +287,15 @@ def varied(network: Network, state: State) -> State:
     """
     drawn = {}
     for node in network.nodes.values():
-        weight, bias = (f"{node.id}.{name}" for name in ("weight", "bias"))
-        if isinstance(node.op, BatchNorm2d):
-            for key, first in ((weight, 0), (bias, 1)):
+        for name in node.op.state:
+            key, role = f"{node.id}.{name}", node.op.roles[name]
+            if role is Role.KERNEL:
+                drawn[key] = nn.init.kaiming_normal_(torch.empty_like(state[key]))
+            elif role is Role.BIAS:
+                drawn[key] = nn.init.normal_(torch.empty_like(state[key]), 0, 0.1)
+            elif role in (Role.SCALE, Role.SHIFT):
                 drawn[key] = nn.init.normal_(torch.empty_like(state[key]), 1, 0.2)
-                drawn[key][first::16] *= -1
-        elif isinstance(node.op, (Conv2d, Linear)):
-            drawn[weight] = nn.init.kaiming_normal_(torch.empty_like(state[weight]))
-            if bias in state:
-                drawn[bias] = nn.init.normal_(torch.empty_like(state[bias]), 0, 0.1)
+                drawn[key][int(role is Role.SHIFT) :: 16] *= -1
     return drawn
 
 

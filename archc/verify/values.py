@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from archc.graph import Network
-from archc.graph.ops import Add, Dropout, Input
+from archc.ops import Arity
 from archc.running import fault_of
 from archc.verify.interpreter import seed_dropout
 from archc.verify.report import Fault
@@ -169,7 +169,7 @@ class _Watch(TorchFunctionMode):
         self._relevant = [
             node
             for node in list(network.nodes.values())[: last + 1]
-            if not isinstance(node.op, Input)
+            if node.op.arity is not Arity.NONE
         ]
         ids = {node.id for node in self._relevant}
         self._modules = {path: one for path, one in module.named_modules() if path in ids}
@@ -265,7 +265,7 @@ class _Watch(TorchFunctionMode):
                 return
 
     def _is_sum(self, node_id: str) -> bool:
-        return isinstance(self.network.nodes[node_id].op, Add)
+        return self.network.nodes[node_id].op.arity is Arity.SEVERAL
 
     def _serves_another(self, path: str) -> bool:
         """Whether a module has computed its own layer already and may now compute those of others,
@@ -284,7 +284,7 @@ class _Watch(TorchFunctionMode):
                     self.wrong[path] = f"does not read the value of {source}: {difference}"
                 else:
                     self.handed_on(source)
-            if isinstance(node.op, Dropout):
+            if node.op.trains_only:
                 seed_dropout(path)
 
         return hook

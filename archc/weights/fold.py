@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from archc.graph import Network, foldings
-from archc.graph.ops import BatchNorm2d
+from archc.ops import BatchNorm2d
 
 if TYPE_CHECKING:
     from torch import Tensor

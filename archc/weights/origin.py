@@ -18,7 +18,7 @@ from archc.analysis.compare import LayerChange
 from archc.analysis.computation import computes_same
 from archc.errors import WeightsWarning
 from archc.graph import Network, deploy_form
-from archc.graph.ops import Add, Dropout, Softmax, ZeroPadShortcut
+from archc.ops import Add, Dropout, Softmax, ZeroPadShortcut
 from archc.text import listing, quote, quote_name
 from archc.weights.checkpoint import Checkpoint, WeightsError
 

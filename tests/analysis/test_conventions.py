@@ -12,7 +12,7 @@ from strategies import compile_data, specs
 import archc
 from archc.analysis import CONVENTIONS, Convention, count, explain
 from archc.analysis.conventions import tally
-from archc.graph.ops import OPS, Conv2d
+from archc.ops import OPS, Conv2d
 from archc.spec import SpecError
 
 # Printed by the tools for torchvision's modules: tests/data/make_counters.py.

@@ -18,8 +18,8 @@ from torch.utils._pytree import tree_leaves
 import archc
 from archc.analysis import memory
 from archc.graph import Network
-from archc.graph.ops import BatchNorm2d, Dropout
 from archc.live import build_module
+from archc.ops import BatchNorm2d, Dropout
 from archc.spec import SpecError
 
 BATCH = 3

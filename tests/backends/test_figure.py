@@ -8,7 +8,7 @@ import subprocess
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import combinations, pairwise
@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from strategies import compile_data, specs
 
 import archc
+from archc import ops
 from archc.backends.figure import FORMATS, THEMES, DrawOptions, FigureError, bands, draw, font
 from archc.backends.figure.blocks import Block, distinct_blocks, lay_out_blocks
 from archc.backends.figure.columns import _is_shown, column, folded_column
@@ -32,8 +33,10 @@ from archc.backends.figure.scene import Curve, Point, Rect, Scene
 from archc.backends.figure.text import one_line, shorten, wrap
 from archc.backends.numbers import in_short
 from archc.errors import ArchcWarning
-from archc.graph import Network, Op, fold_repeats, ops
+from archc.graph import Network, Op, fold_repeats
 from archc.graph.network import FragmentBuilder, NetworkBuilder
+from archc.ops.facts import NOTHING, Look, OnnxStep, Saved, Torch
+from archc.ops.traits import ElementWise
 from archc.spec import SpecError
 from archc.spec.files import shipped_names
 
@@ -216,10 +219,20 @@ def test_tooltips() -> None:
     assert "layer2.0.shortcut" in shown.shortcuts[3].tooltip
 
 
-def test_an_op_in_no_table_is_shown() -> None:
+def test_an_op_that_archc_does_not_have_is_shown_as_it_says() -> None:
     @dataclass(frozen=True, slots=True)
-    class Swish(Op):
+    class Swish(ElementWise):
         kind = "swish"
+        torch = Torch(is_module=False)
+
+        def saved(self) -> Saved:
+            return NOTHING
+
+        def look(self) -> Look:
+            return Look(box="other", label="swish")
+
+        def onnx(self, output: ops.Shape, *inputs: ops.Shape) -> Iterator[OnnxStep]:
+            yield from ()
 
     odd = network((4, 8, 8), ("conv", conv(4)), ("act", Swish()), ("add", ops.Add(), ["act", ""]))
     assert [box.label for box in column(odd).boxes] == ["3x3 conv, 4", "swish"]

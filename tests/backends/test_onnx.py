@@ -27,7 +27,7 @@ import archc
 from archc.backends import onnx as backend
 from archc.backends.onnx import OnnxError, to_onnx
 from archc.graph import Network, deploy_form
-from archc.graph.ops import BatchNorm2d
+from archc.ops import BatchNorm2d
 from archc.spec import SpecError
 
 CLOSE = 1e-5

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from archc.backends.pytorch import emit
 from archc.backends.pytorch.tree import StructureError
 from archc.graph import Fragment, FragmentBuilder, Network, NetworkBuilder, Shape, Step, lint
-from archc.graph.ops import Add, BatchNorm2d, Conv2d, Dropout, MaxPool2d, Op, ReLU
+from archc.ops import Add, BatchNorm2d, Conv2d, Dropout, MaxPool2d, Op, ReLU
 
 KINDS = ("conv", "conv", "narrow", "norm", "relu", "relu", "dropout", "pool", "add")
 PLACES = ("", "", "", "a.", "a.b.", "c.", "long_name_of_a_module.")

@@ -19,7 +19,7 @@ from archc.backends.pytorch.text import Namespace, class_name
 from archc.backends.pytorch.tree import StructureError, fold
 from archc.graph import Network, NetworkBuilder, Node, lint
 from archc.graph.network import FragmentBuilder
-from archc.graph.ops import Add, Conv2d, ReLU
+from archc.ops import Add, Conv2d, ReLU
 from archc.spec.files import shipped_names
 
 

@@ -12,7 +12,7 @@ from trained import images_for, trained
 
 import archc
 from archc.graph import Network, NotConvolutionalError, fully_convolutional, smallest_side
-from archc.graph.ops import AdaptiveAvgPool2d, Conv2d, Flatten, Linear
+from archc.ops import AdaptiveAvgPool2d, Conv2d, Flatten, Linear
 from archc.spec.files import shipped_names
 from archc.training.evaluate import convolutional_module
 
@@ -30,7 +30,7 @@ def test_every_shipped_network_has_one(name: str) -> None:
 
 CASES = {
     "a global pooling": ("[global_avg_pool, linear]", 1),
-    "a pooling of the whole map": ("[avg_pool: {kernel: 8}, linear]", 15),
+    "a pooling of the whole map": ("[avg_pool: {kernel: 8}, linear]", 1),
     "a hidden layer": ("[flatten, {linear: 12}, relu, dropout: 0.5, linear]", 15),
     "a softmax": ("[flatten, {linear: 12}, linear, softmax]", 15),
     "a pooling before the flatten": ("[avg_pool: {kernel: 2}, flatten, linear]", 15),
@@ -65,6 +65,19 @@ def test_at_its_own_size_it_is_the_network(case: str) -> None:
     larger = torch.randn(1, 3, 23, 37)
     with torch.no_grad():
         assert dense(larger).shape[:2] == (1, 5)
+
+
+@pytest.mark.parametrize("head", ["[global_avg_pool, linear]", "[avg_pool: {kernel: 8}, linear]"])
+def test_a_pooling_over_the_map_sees_all_of_a_larger_image(head: str) -> None:
+    network = small(head)
+    dense = convolutional_module(fully_convolutional(network), trained(network)).eval()
+    image = torch.randn(1, 3, 24, 24)
+    other = image.clone()
+    other[..., -3:, -3:] += 1  # the corner
+    with torch.no_grad():
+        scores, others = dense(image), dense(other)
+    assert scores.shape == (1, 5, 12, 12)
+    assert not torch.equal(scores.mean((2, 3)), others.mean((2, 3)))
 
 
 def test_linear_layers_become_convolutions() -> None:

@@ -19,7 +19,7 @@ from archc.graph import (
     foldings,
     lint,
 )
-from archc.graph.ops import Add, BatchNorm2d, Conv2d, Dropout, ReLU
+from archc.ops import Add, BatchNorm2d, Conv2d, Dropout, ReLU
 from archc.spec import SpecError
 from archc.spec.files import shipped_names
 

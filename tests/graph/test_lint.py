@@ -10,7 +10,7 @@ import pytest
 from strategies import compile_data
 
 from archc.graph import LintError, Network, Node, lint
-from archc.graph.ops import Add, BatchNorm2d, Conv2d, Input, MaxPool2d, ReLU
+from archc.ops import Add, BatchNorm2d, Conv2d, Input, MaxPool2d, ReLU
 
 MAP = (4, 8, 8)
 SOUND = (

@@ -19,7 +19,7 @@ from archc.graph import (
     Origin,
     ShapeError,
 )
-from archc.graph.ops import Add, BatchNorm2d, Conv2d, Flatten, Linear, ReLU
+from archc.ops import Add, BatchNorm2d, Conv2d, Flatten, Linear, ReLU
 from archc.spec.files import shipped_names
 
 DATA = {

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from archc.graph import OPS, Op, Shape, ShapeError
-from archc.graph.ops import (
+from archc.ops import (
     MAX_CHANNELS,
     MAX_PIXELS,
     AdaptiveAvgPool2d,

@@ -6,7 +6,7 @@ import pytest
 from structures import network_of
 
 from archc.graph import FragmentBuilder, Network, NetworkBuilder, runs_ahead
-from archc.graph.ops import Add, Conv2d
+from archc.ops import Add, Conv2d
 
 
 def network(*order: str, summands: tuple[str, str] = ("main", "side")) -> Network:

@@ -11,7 +11,7 @@ import pytest
 import archc
 from archc.compile import compile_spec
 from archc.graph import Network
-from archc.graph.ops import AvgPool2d, Conv2d, Linear, MaxPool2d
+from archc.ops import AvgPool2d, Conv2d, Linear, MaxPool2d
 from archc.spec import Spec, SpecError, load_spec
 
 STAGE = "{block: basic, depth: 1, width: 8, shortcut: B}"

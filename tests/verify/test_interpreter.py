@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from archc.backends.graphs import to_json
 from archc.graph import Network
-from archc.graph.ops import OPS, BatchNorm2d
 from archc.live import build_module
+from archc.ops import OPS, BatchNorm2d
 from archc.verify import interpreter
 
 

@@ -29,7 +29,7 @@ from archc.blocks import Stage, Style, register, unregister
 from archc.cli import cli, main
 from archc.devices import DeviceError
 from archc.graph import Fragment, FragmentBuilder, Network, Shape, deploy_form
-from archc.graph.ops import Add, AvgPool2d, Conv2d, ReLU
+from archc.ops import Add, AvgPool2d, Conv2d, ReLU
 from archc.running import lacks_memory
 from archc.spec import SpecError
 from archc.verify import BACKENDS, CHECKS, Fault, Options, Report, Row, verify

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 import archc
 from archc.graph import FragmentBuilder, Network, NetworkBuilder, Shape, deploy_form
-from archc.graph.ops import Conv2d, ReLU
+from archc.ops import Conv2d, ReLU
 from archc.weights import Checkpoint, Fit, MisfitError, WeightsError, fit, match
 
 RESNET20 = archc.load("cifar10/resnet20")

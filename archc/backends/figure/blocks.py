@@ -19,7 +19,7 @@ from archc.backends.figure.layout import element_id
 from archc.backends.figure.scene import Curve, Point, Rect, Scene, Text
 from archc.backends.figure.text import one_line, shorten, wrap
 from archc.graph import Network, Node
-from archc.graph.ops import Add, Conv2d, Input, ReLU, ZeroPadShortcut
+from archc.ops import Arity, Input
 
 TITLE, PLACE, LABEL, RELU, ENTRY = 15.0, 11.0, 15.0, 13.0, 13.0
 """Sizes of type."""
@@ -85,7 +85,7 @@ def _structure(network: Network, members: list[Node], before: str) -> object:
         keys = ("kernel_size", "stride", "groups")
         return tuple([node.op.numbers.get(key) for key in keys])
 
-    return changes and any(isinstance(node.op, Add) for node in members), tuple(
+    return changes and any(node.op.arity is Arity.SEVERAL for node in members), tuple(
         [
             (node.op.kind, numbers(node), tuple([places.get(one, -1) for one in node.inputs]))
             for node in members
@@ -117,6 +117,14 @@ def _alone(network: Network, members: list[Node]) -> Network:
 
 
 # Layout
+
+
+def _together(words: list[str]) -> str:
+    """Words beside one arrow: ``relu``, ``relu x 2``, ``relu, swish``."""
+    first, count = words[0], len(words)
+    if words != [first] * count:
+        return ", ".join(words)
+    return first if count == 1 else f"{first} x {count}"
 
 
 class _Stop(NamedTuple):
@@ -208,10 +216,11 @@ class _Drawing:
         self._put_end("entry", y)
         relus: list[int] = []
         for rank, node in enumerate(self.path[1:], start=1):
-            if isinstance(node.op, ReLU):
+            look = node.op.look()
+            if look.word:
                 relus.append(rank)
-            elif node.id in boxes or isinstance(node.op, Add):
-                height = PLUS if isinstance(node.op, Add) else BOX_HEIGHT
+            elif node.id in boxes or look.glyph:
+                height = PLUS if look.glyph else BOX_HEIGHT
                 y = self._put_arrow(relus, height, rank, element_id(self.prefix, node.id))
                 self._put_stop(node, boxes.get(node.id), y)
                 relus = []
@@ -227,8 +236,8 @@ class _Drawing:
         centre = Point(self.x, middle)
         if box is None:
             tooltip = f"{node.id}\nsum of {len(node.inputs)}"
-            name = element_id(self.prefix, node.id)
-            plus = Rect(name, "plus", centre, PLUS, PLUS, None, "+", tooltip, size=LABEL)
+            name, glyph = element_id(self.prefix, node.id), node.op.look().glyph
+            plus = Rect(name, "plus", centre, PLUS, PLUS, None, glyph, tooltip, size=LABEL)
             self.boxes.append(plus)
             return
         label = box.label.replace(" conv", "")
@@ -255,7 +264,7 @@ class _Drawing:
         self.curves.append(Curve(name, "arrow", points, above.id, head, Point(self.x, end)))
         middle = (start + end) / 2
         if relus:
-            words = "relu" if len(relus) == 1 else f"relu x {len(relus)}"
+            words = _together([self.path[rank].op.look().word for rank in relus])
             at = Point(self.x + BESIDE, middle)
             self.texts.append(Text(f"{name}-relu", "relu", words, at, RELU, left=True))
         if not self.boxes:
@@ -306,8 +315,7 @@ class _Drawing:
             if above.rank <= rank < below.rank:
                 beside = [i for i, one in enumerate(shortcuts) if one.leaves.rank == rank]
                 order = sorted(beside, key=lambda i: (-found[i], i)).index(index)
-                relus = [n for n in self.path[above.rank + 1 : rank + 1] if isinstance(n.op, ReLU)]
-                if relus:
+                if any(n.op.look().word for n in self.path[above.rank + 1 : rank + 1]):
                     return below.top - HEAD - SPLIT - APART * (len(beside) - 1 - order)
                 return above.bottom + SPLIT + APART * order
         raise AssertionError("a shortcut that starts nowhere on the main path")
@@ -325,16 +333,8 @@ class _Drawing:
 
     def _words(self, shortcut: Shortcut) -> str:
         """What a shortcut computes: ``identity``, ``1x1, 256, /2``, ``zero pad, /2``."""
-        words = []
-        for one in shortcut.ops:
-            op = self.network.nodes[one].op
-            stride = op.numbers.get("stride", 1)
-            step = f", /{stride}" if stride != 1 else ""
-            if isinstance(op, ZeroPadShortcut):
-                words.append(f"zero pad{step}")
-            elif isinstance(op, Conv2d):
-                kernel = op.kernel_size
-                words.append(f"{kernel}x{kernel}, {op.out_channels}{step}")
+        looks = [self.network.nodes[one].op.look() for one in shortcut.ops]
+        words = [look.words for look in looks if look.words]
         text = ", ".join(words) or shortcut.mark or "identity"
         return shorten(text, RELU, MOST_MARK)
 

@@ -7,9 +7,9 @@ path on another way is a shortcut.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from archc.backends.figure.text import one_line
 from archc.backends.numbers import exactly, in_short
@@ -134,72 +134,27 @@ def _repeats(boxes: Sequence[Box], folded: Folded) -> Iterator[Repeat]:
 # Boxes
 
 
-def _conv(op: Any) -> str:
-    groups = f", g{op.groups}" if op.groups > 1 else ""
-    return f"{_kernel(op)} conv, {op.out_channels}{groups}{_stride(op)}"
-
-
-def _kernel(op: Any) -> str:
-    return f"{op.kernel_size}x{op.kernel_size}"
-
-
-def _stride(op: Any) -> str:
-    return f", /{op.stride}" if op.stride > 1 else ""
-
-
-class _Look(NamedTuple):
-    """How ops of one kind are shown: their box's kind and label, their mark on a shortcut."""
-
-    kind: str
-    label: Callable[[Any], str]
-    mark: Callable[[Any], str]
-
-
-_LOOKS: Mapping[str, _Look] = {
-    "conv2d": _Look("conv", _conv, _kernel),
-    "max_pool2d": _Look("pool", lambda op: f"pool{_stride(op)}", lambda op: "pool"),
-    "avg_pool2d": _Look("pool", lambda op: f"avg pool{_stride(op)}", lambda op: "avg pool"),
-    "adaptive_avg_pool2d": _Look("pool", lambda op: "avg pool", lambda op: "avg pool"),
-    "linear": _Look("fc", lambda op: f"fc {op.out_features}", lambda op: "fc"),
-}
-_UNKNOWN = _Look("other", lambda op: one_line(op.kind), lambda op: one_line(op.kind))
-"""An op that no table has is shown under its kind, never left out."""
-
-_NO_BOX = frozenset(
-    {
-        "input",
-        "batch_norm2d",
-        "relu",
-        "zero_pad_shortcut",
-        "add",
-        "flatten",
-        "dropout",
-        "softmax",
-    }
-)
-"""Ops that the paper's figure leaves out."""
-
-
 def _is_shown(network: Network, node: Node) -> bool:
     """Whether a node is a box: it is of a kind that is, and does something.
 
     An adaptive pooling to the size that the map has already, as between VGG's features and
     classifier, does nothing.
     """
-    if node.op.kind != "adaptive_avg_pool2d" or _size(node.output_shape) == (1, 1):
-        return node.op.kind not in _NO_BOX
-    return network.nodes[node.inputs[0]].output_shape != node.output_shape
+    if not node.op.look().box:
+        return False
+    shapes = [network.nodes[source].output_shape for source in node.inputs]
+    return _size(node.output_shape) == (1, 1) or node.op.changes(*shapes)
 
 
 def _box(network: Network, node: Node) -> Box:
-    look = _LOOKS.get(node.op.kind, _UNKNOWN)
+    look = node.op.look()
     width = None
-    if look.kind == "conv":
+    if look.box == "conv":
         width = node.output_shape[0] if node.stage_width is None else node.stage_width
     return Box(
         id=node.id,
-        kind=look.kind,
-        label=look.label(node.op),
+        kind=look.box,
+        label=one_line(look.label),
         size=_size(node.output_shape),
         width=width,
         tooltip="\n".join(_facts(network, node)),
@@ -255,8 +210,7 @@ def _trace(network: Network, source: str, ranks: Mapping[str, int]) -> tuple[lis
 
 def _marks(ops: list[Node]) -> list[str]:
     """What a shortcut computes, in short."""
-    ops = [node for node in ops if node.op.kind not in _NO_BOX]
-    return [_LOOKS.get(node.op.kind, _UNKNOWN).mark(node.op) for node in ops]
+    return [mark for node in ops if (mark := one_line(node.op.look().mark))]
 
 
 def _shortcut_facts(start: Node, ops: list[Node], end: Node) -> Iterator[str]:

@@ -9,14 +9,6 @@ from typing import TypeAlias
 
 from archc.backends.pytorch.text import Namespace
 from archc.backends.pytorch.tree import Group, Leaf
-from archc.graph.ops import (
-    BatchNorm2d,
-    Conv2d,
-    Flatten,
-    Linear,
-    Op,
-    ZeroPadShortcut,
-)
 
 Number: TypeAlias = int | float | bool
 Slot: TypeAlias = tuple[str, str]
@@ -64,15 +56,6 @@ class Class:
     def role(self, name: str) -> Argument | None:
         """The argument of this name."""
         return next((a for a in self.arguments if a.name == name), None)
-
-
-# Which fields of an op hold the channels that it reads, and which those that it puts out. An op
-# that is not here puts out the channels it reads.
-_CHANNELS: dict[type[Op], tuple[str, str]] = {
-    Conv2d: ("in_channels", "out_channels"),
-    Linear: ("in_features", "out_features"),
-    ZeroPadShortcut: ("in_channels", "out_channels"),
-}
 
 
 def classes_of(root: Group) -> tuple[list[Class], dict[Group, Class]]:
@@ -241,15 +224,15 @@ def _flows(group: Group) -> tuple[dict[Slot, str], Slot, Slot]:
     flows: dict[Slot, str] = {}
     for leaf in group.leaves():
         node = leaf.node
-        ends = _CHANNELS.get(type(node.op))
-        if ends is not None:
-            flows[node.id[start:], ends[0]] = node.inputs[0]
-            flows[node.id[start:], ends[1]] = node.id
-        elif not isinstance(node.op, Flatten):
+        passing = node.op.channels
+        if passing.how == "changed":
+            flows[node.id[start:], passing.read] = node.inputs[0]
+            flows[node.id[start:], passing.written] = node.id
+        elif passing.how == "tied":
             for tensor in node.inputs:
                 parent[find(node.id)] = find(tensor)
-        if isinstance(node.op, BatchNorm2d):
-            flows[node.id[start:], "num_features"] = node.id
+        if passing.counted:
+            flows[node.id[start:], passing.counted] = node.id
     source, result = ("", "input"), ("", "output")
     flows[source], flows[result] = group.source, group.result
     return {slot: find(tensor) for slot, tensor in flows.items()}, source, result

@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 from archc.backends.pytorch.text import WIDTH, Namespace
 from archc.backends.pytorch.tree import Group, Leaf, StructureError
-from archc.graph.ops import (
-    AdaptiveAvgPool2d,
-    Add,
-    AvgPool2d,
-    Flatten,
-    MaxPool2d,
-    Op,
-    ReLU,
-    Softmax,
-)
-
-CALLS: dict[type[Op], Callable[..., str]] = {
-    ReLU: lambda *xs: f"F.relu({', '.join(xs)})",
-    Add: lambda *xs: " + ".join(xs),
-    Flatten: lambda x: f"torch.flatten({x}, 1)",
-    Softmax: lambda x: f"torch.softmax({x}, dim=1)",
-}
-"""How an op that is no module is written, given its operands."""
+from archc.ops import Op
 
 
 def written_call(op: Op, *operands: str) -> str:
     """The source of an op that is no module; raises `StructureError` where there is none."""
-    if type(op) not in CALLS:
+    if op.torch.call is None:
         raise StructureError(f"no PyTorch source is known for the call {op.kind!r}")
-    return CALLS[type(op)](*operands)
+    return op.torch.call.write(*operands)
 
-
-_LINE_ENDS = (ReLU, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d)
 
 Child = Group | Leaf
 
@@ -44,12 +25,14 @@ Wiring = Mapping[str, tuple[Child, tuple[str, ...]]]
 
 @dataclass(frozen=True, slots=True)
 class _Statement:
-    """A line of ``forward``; ``onto`` is the value that its own is added to in place, if any."""
+    """A line of ``forward``; ``onto`` is the value that its own is written over, if any, by an
+    augmented ``operator`` (``+=``)."""
 
     result: str
     text: str
     reads: tuple[str, ...]
     onto: str | None = None
+    operator: str = ""
 
 
 def forward_lines(group: Group, overwritable: Set[str], ahead: Set[str]) -> list[str]:
@@ -73,8 +56,16 @@ def _last(group: Group) -> str:
     raise AssertionError("a module whose output is none of its children's")
 
 
-def _is(child: Child, *ops: type[Op]) -> bool:
-    return isinstance(child, Leaf) and isinstance(child.node.op, ops)
+def _ends_line(child: Child) -> bool:
+    """Whether people end a line with it: a sub-module of several ops, a relu, a pooling."""
+    return isinstance(child, Group) or child.node.op.torch.ends_line
+
+
+def _operator(child: Child) -> str:
+    """The augmented assignment of an op that stands between its operands; empty for others."""
+    if isinstance(child, Group) or child.is_module or child.node.op.torch.call is None:
+        return ""
+    return child.node.op.torch.call.augmented
 
 
 def _key(value: str) -> str:
@@ -102,7 +93,7 @@ class _Forward:
             # Front to back, so that no expression is nested deeper than one line holds. Variables
             # have no names yet, and seldom longer ones than these.
             statement = self._statement(name, stored)
-            before = "return " if statement.onto is None else "out2 += "
+            before = "return " if statement.onto is None else f"out2 {statement.operator} "
             names = {value: f"{self._wish(value)}2" for value in statement.reads}
             if len(_line(statement, names, before)) > WIDTH:
                 stored |= set(self.wiring[name][1]) - {""}
@@ -117,12 +108,13 @@ class _Forward:
         ends = {self.result}
         for name, (child, sources) in self.wiring.items():
             readers = [self.wiring[reader] for reader in reads.get(name, [])]
-            ends_line = isinstance(child, Group) or _is(child, *_LINE_ENDS)
+            ends_line = _ends_line(child)
             # A shortcut's module stands in the sum that reads it, unless it runs ahead. A sum does
             # only in the first place: sums associate to the left, and in another order they round
             # otherwise.
-            in_sum = len(readers) == 1 and _is(readers[0][0], Add) and not _is(child, ReLU)
-            apart = in_sum and _is(child, Add) and readers[0][1][0] != name
+            alone = isinstance(child, Leaf) and child.node.op.torch.in_place
+            in_sum = len(readers) == 1 and bool(_operator(readers[0][0])) and not alone
+            apart = in_sum and bool(_operator(child)) and readers[0][1][0] != name
             if len(readers) > 1 or (ends_line and not in_sum) or apart or self._runs_ahead(name):
                 ends.add(name)
             if self._adds_in_place(name):
@@ -138,7 +130,7 @@ class _Forward:
 
     def _adds_in_place(self, name: str) -> bool:
         child, sources = self.wiring[name]
-        return _is(child, Add) and len(sources) == 2 and self._may_overwrite(sources[0])
+        return bool(_operator(child)) and len(sources) == 2 and self._may_overwrite(sources[0])
 
     def _may_overwrite(self, value: str) -> bool:
         child = self.wiring[value][0] if value else None
@@ -159,7 +151,7 @@ class _Forward:
             is_last = statement.result == self.result
             if statement.onto is not None:
                 variable = variables[statement.onto]
-                lines.append(_line(statement, variables, f"{variable} += "))
+                lines.append(_line(statement, variables, f"{variable} {statement.operator} "))
                 if is_last:
                     lines.append(f"        return {variable}")
             elif is_last:
@@ -183,13 +175,14 @@ class _Forward:
             child, sources = self.wiring[value]
             operands = [text(source) for source in sources]
             if isinstance(child, Leaf) and not child.is_module:
-                in_place = _is(child, ReLU) and self._may_overwrite(sources[0])
+                in_place = child.node.op.torch.in_place and self._may_overwrite(sources[0])
                 return written_call(child.node.op, *operands, *["inplace=True"] * in_place)
             return f"self.{child.name}({', '.join(operands)})"
 
         if self._adds_in_place(name):
             onto, summand = self.wiring[name][1]
             written = text(summand)
-            return _Statement(name, written, tuple(dict.fromkeys(reads)), onto)
+            operator = _operator(self.wiring[name][0])
+            return _Statement(name, written, tuple(dict.fromkeys(reads)), onto, operator)
         written = text(name)
         return _Statement(name, written, tuple(dict.fromkeys(reads)))

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from archc.backends.pytorch.classes import (
     Class,
-    Number,
     Slot,
     classes_of,
     condition,
@@ -31,68 +30,7 @@ from archc.backends.pytorch.text import (
 )
 from archc.backends.pytorch.tree import Group, Leaf, StructureError, fold
 from archc.graph import Network, Node, runs_ahead
-from archc.graph.ops import (
-    AdaptiveAvgPool2d,
-    AvgPool2d,
-    BatchNorm2d,
-    Conv2d,
-    Dropout,
-    Flatten,
-    Linear,
-    MaxPool2d,
-    Op,
-    ReLU,
-    Softmax,
-    ZeroPadShortcut,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Constructor:
-    """How a module is made: what stands by position, and what by keyword unless it is this."""
-
-    function: str
-    positional: tuple[str, ...] = ()
-    keywords: tuple[tuple[str, Number | None], ...] = ()
-    fixed: tuple[tuple[str, str], ...] = ()
-
-
-_POOL = (("kernel_size", None), ("stride", None), ("padding", 0))
-
-_CONSTRUCTORS: dict[type[Op], _Constructor] = {
-    Conv2d: _Constructor(
-        "nn.Conv2d",
-        ("in_channels", "out_channels"),
-        (("kernel_size", None), ("stride", 1), ("padding", 0), ("groups", 1), ("bias", True)),
-    ),
-    BatchNorm2d: _Constructor("nn.BatchNorm2d", ("num_features",)),
-    ReLU: _Constructor("nn.ReLU"),
-    MaxPool2d: _Constructor("nn.MaxPool2d", (), _POOL),
-    AvgPool2d: _Constructor("nn.AvgPool2d", (), _POOL),
-    AdaptiveAvgPool2d: _Constructor("nn.AdaptiveAvgPool2d", ("output_size",)),
-    Linear: _Constructor("nn.Linear", ("in_features", "out_features"), (("bias", True),)),
-    Dropout: _Constructor("nn.Dropout", ("p",)),
-    Flatten: _Constructor("nn.Flatten"),
-    Softmax: _Constructor("nn.Softmax", fixed=(("dim", "1"),)),
-    ZeroPadShortcut: _Constructor(
-        "ZeroPadShortcut", ("in_channels", "out_channels"), (("stride", 1),)
-    ),
-}
-
-# Option A as measured the best or near it of six forms, in both memory layouts.
-_ZERO_PAD = '''
-class ZeroPadShortcut(nn.Module):
-    """Option A: subsample, then append zero channels; there is nothing to learn."""
-
-    def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
-        super().__init__()
-        self.extra = out_channels - in_channels
-        self.stride = stride
-
-    def forward(self, x: Tensor) -> Tensor:
-        s = self.stride
-        return F.pad(x[:, :, ::s, ::s], (0, 0, 0, 0, 0, self.extra))
-'''.splitlines()
+from archc.ops import Conv2d, Op
 
 
 def emit(network: Network) -> str:
@@ -109,14 +47,20 @@ def emit(network: Network) -> str:
     _name_classes(classes, names)
     writer = _Writer(found, overwritten(network, root, found), runs_ahead(network))
     body: list[str] = []
-    if any(isinstance(node.op, ZeroPadShortcut) for node in network.nodes.values()):
-        body += ["", *_ZERO_PAD]
+    for lines in _own_modules(network):
+        body += ["", *lines]
     for one in classes:
         body += ["", "", *writer.inner_class(one)]
     body += ["", "", *writer.network_class(network, root, title)]
     text = "\n".join(body)
     head = [*_docstring(network), "", *_imports(text), "", f'__all__ = ["{title}"]']
     return "\n".join(head) + "\n" + text + "\n"
+
+
+def _own_modules(network: Network) -> list[tuple[str, ...]]:
+    """The source of archc's own modules that a network uses."""
+    modules = [node.op.torch.module for node in network.nodes.values()]
+    return list(dict.fromkeys([module.source for module in modules if module and module.source]))
 
 
 def _docstring(network: Network) -> list[str]:
@@ -270,20 +214,18 @@ class _Writer:
         return Call(one.name, tuple(arguments))
 
     def _construct(self, node: Node, path: str, look_up: Callable[[Slot], str]) -> Call:
-        if type(node.op) not in _CONSTRUCTORS:
+        how = node.op.torch.module
+        if how is None:
             raise StructureError(f"no PyTorch source is known for the module {node.op.kind!r}")
-        how = _CONSTRUCTORS[type(node.op)]
         arguments: list[tuple[str, Expression]] = [("", look_up((path, f))) for f in how.positional]
-        stride_of_pool = how.keywords is _POOL
         for name, default in how.keywords:
             text = look_up((path, name))
-            if default is not None and text == repr(default):
-                continue
-            if stride_of_pool and name == "stride" and text == look_up((path, "kernel_size")):
-                continue
-            arguments.append((name, text))
+            # A default is a number, or another field whose number it is.
+            usual = look_up((path, default)) if isinstance(default, str) else repr(default)
+            if default is None or text != usual:
+                arguments.append((name, text))
         arguments += how.fixed
-        if isinstance(node.op, ReLU) and node.inputs[0] in self.overwritable:
+        if node.op.torch.in_place and node.inputs[0] in self.overwritable:
             arguments.append(("inplace", "True"))
         return Call(how.function, tuple(arguments))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from archc.graph import Network, Node
-from archc.graph.ops import Input, Softmax
+from archc.ops import Arity
 
 
 class StructureError(ValueError):
@@ -25,7 +25,7 @@ class Leaf:
     @property
     def is_module(self) -> bool:
         """Whether the op is an attribute of its parent rather than a call in ``forward``."""
-        return self.name.isdigit() or bool(self.node.op.numbers)
+        return self.name.isdigit() or self.node.op.torch.is_module
 
     @property
     def result(self) -> str:
@@ -90,9 +90,7 @@ def fold(network: Network) -> Group:
     inside: dict[str, tuple[Group, ...]] = {"input": ()}
     around: dict[str, tuple[Group, ...]] = {"": ()}
     for node in network.nodes.values():
-        if isinstance(node.op, Input) or (
-            isinstance(node.op, Softmax) and node.id != network.logits
-        ):
+        if node.op.arity is Arity.NONE or (node.id == network.output != network.logits):
             continue
         inside[node.id] = groups = _place(root, node, around)
         for source in node.inputs:

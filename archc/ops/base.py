@@ -1,0 +1,237 @@
+"""What every op is: one frozen record, and everything that anyone needs to know of it.
+
+Shapes carry no batch: a feature map is ``(channels, height, width)``, a vector is ``(features,)``.
+Numbers bear the names that torch's modules give them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import ClassVar
+
+from archc.ops.facts import (
+    Arity,
+    Channels,
+    Look,
+    OnnxStep,
+    Reach,
+    Role,
+    Saved,
+    Shape,
+    Size,
+    Storage,
+    Torch,
+    pair,
+)
+
+MAX_CHANNELS = 65_536
+MAX_PIXELS = 32_768
+MAX_PARAMS = 10**18 - 1
+"""Parameters of one op: a tensor of more could not be addressed."""
+
+
+class ShapeError(ValueError):
+    """An op cannot take the shape it is given.
+
+    ``attribute`` names what the author wrote that is at fault (``"kernel"``, ``"groups"``), where
+    one thing is; ``hint`` says what to do about it. ``otherwise`` is the shape that would be put
+    out if this fault were ignored, where that is known: what comes next can be checked with it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        attribute: str | None = None,
+        hint: str | None = None,
+        otherwise: Shape | None = None,
+    ):
+        super().__init__(message)
+        self.message = message
+        self.attribute = attribute
+        self.hint = hint
+        self.otherwise = otherwise
+
+
+def describe(shape: Shape) -> str:
+    """A shape in words: ``feature map of 64x56x56`` or ``vector of 512``."""
+    if len(shape) == 1:
+        return f"vector of {shape[0]:,}"
+    return "feature map of " + "x".join(map(str, shape))
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One operation.
+
+    A concrete op has a ``kind``, and every fact below, of its own or from a trait
+    (``archc.ops.traits``); a class that lacks one is refused with a TypeError when it is made.
+    Its fields are its numbers.
+    """
+
+    kind: ClassVar[str]
+    """What it is called in JSON files, and in counts."""
+    arity: ClassVar[Arity]
+    channels: ClassVar[Channels]
+    storage: ClassVar[Storage]
+    overwrites: ClassVar[bool]
+    """Whether it writes its value over the first that it reads, where that may be written over."""
+    is_layer: ClassVar[bool]
+    """Whether it counts as a layer in a network's depth: a convolution or a linear layer."""
+    runs_on_the_way: ClassVar[bool]
+    """Whether whatever computes its input, or reads its output, can do it on the way: well-made
+    kernels read and write no memory for it."""
+    trains_only: ClassVar[bool]
+    """Whether it does nothing in eval mode."""
+    commutes: ClassVar[bool]
+    """Whether the order of what it reads does not matter."""
+    torch: ClassVar[Torch]
+    roles: ClassVar[Mapping[str, Role]]
+    """What the tensors of its state are, in torch's order; some may be absent."""
+
+    def __init_subclass__(cls) -> None:
+        # Of a class with slots, `dataclass` makes a second one: this runs for both.
+        if "kind" not in vars(cls):
+            return  # a trait
+        own = [base for base in cls.__mro__ if base not in (Op, object)]
+        missing = [name for name in FACTS if not any(name in vars(base) for base in own)]
+        if missing:
+            raise TypeError(f"the op {cls.kind!r} does not say its {', '.join(missing)}")
+
+    def infer(self, *inputs: Shape) -> Shape:
+        """The output shape for these input shapes; raises `ShapeError` if they do not fit."""
+        raise NotImplementedError
+
+    def reach(self) -> Reach:
+        """What part of the map each output reads."""
+        raise NotImplementedError
+
+    def saved(self) -> Saved:
+        """What autograd keeps for its gradient."""
+        raise NotImplementedError
+
+    def look(self) -> Look:
+        """How figures show it."""
+        raise NotImplementedError
+
+    def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
+        """How it is written in ONNX: constants before the node that reads them, or nothing."""
+        raise NotImplementedError
+
+    def changes(self, *inputs: Shape) -> bool:
+        """Whether it does anything to values of these shapes in eval mode."""
+        return not self.trains_only
+
+    def canonical(self, *inputs: Shape) -> Op | None:
+        """The op in the one form of all that compute the same on these shapes in eval mode; None
+        for one that does nothing."""
+        return self if self.changes(*inputs) else None
+
+    @property
+    def params(self) -> int:
+        """The number of learned parameters."""
+        return 0
+
+    def multiply_adds(self, output: Shape) -> int:
+        """Multiply-adds for one image, given the output shape (He et al. 2015, section 3.3)."""
+        return 0
+
+    @property
+    def state(self) -> dict[str, Shape]:
+        """The tensors of its module's state dict with their shapes, in torch's order."""
+        return {}
+
+    @property
+    def buffers(self) -> frozenset[str]:
+        """Those tensors of its state that are averaged or counted, not learned."""
+        return frozenset([name for name, role in self.roles.items() if not role.is_learned])
+
+    @property
+    def numbers(self) -> dict[str, int | float | bool | tuple[int, int]]:
+        """The op's own numbers, under torch's names and in the order of its fields."""
+        return {name: getattr(self, name) for name in self.field_names()}
+
+    @classmethod
+    @cache  # dataclasses finds them anew whenever it is asked
+    def field_names(cls) -> tuple[str, ...]:
+        """The names of its own numbers, in the order of its fields."""
+        return tuple([field.name for field in fields(cls)])
+
+
+FACTS = (
+    "arity",
+    "channels",
+    "storage",
+    "overwrites",
+    "is_layer",
+    "runs_on_the_way",
+    "trains_only",
+    "commutes",
+    "torch",
+    "roles",
+    "infer",
+    "reach",
+    "saved",
+    "look",
+    "onnx",
+)
+"""What every op has to say, by attribute."""
+
+
+def require_map(x: Shape, who: str) -> None:
+    """Raise `ShapeError` for what is no feature map."""
+    if len(x) != 3:
+        raise ShapeError(
+            f"{who} needs a feature map, not a {describe(x)}",
+            hint="a vector cannot be turned back into a feature map: move this before the flatten",
+        )
+
+
+def slide(x: Shape, kernel: Size, stride: Size, padding: Size) -> tuple[int, int]:
+    """Height and width after a sliding window, rounded down as torch does.
+
+    Raises `ShapeError` where it does not fit, or where the map would be too large.
+    """
+    _, height, width = x
+    kernels, strides, paddings = pair(kernel), pair(stride), pair(padding)
+    out = (
+        (height + 2 * paddings[0] - kernels[0]) // strides[0] + 1,
+        (width + 2 * paddings[1] - kernels[1]) // strides[1] + 1,
+    )
+    if min(out) < 1:
+        around = "x".join(map(str, paddings)) if paddings[0] != paddings[1] else paddings[0]
+        size = f"{height}x{width}" + (f" padded by {around}" if any(paddings) else "")
+        raise ShapeError(
+            f"a window of {by(kernel)} does not fit into a feature map of {size}",
+            attribute="kernel",
+            hint="use a smaller window, fewer strides before it, or a larger input",
+        )
+    if max(out) > MAX_PIXELS:
+        raise ShapeError(
+            f"a feature map of {out[0]:,}x{out[1]:,} exceeds the limit of {MAX_PIXELS:,} pixels "
+            "per side",
+            attribute="padding",
+        )
+    return out
+
+
+def by(size: Size) -> str:
+    """A size as people write it.
+
+    >>> by(3), by((1, 7))
+    ('3x3', '1x7')
+    """
+    return "x".join(map(str, pair(size)))
+
+
+def step(stride: Size) -> str:
+    """What a label says of a stride: nothing of 1.
+
+    >>> step(1), step(2), step((2, 1))
+    ('', ', /2', ', /2x1')
+    """
+    if pair(stride) == (1, 1):
+        return ""
+    return f", /{stride}" if isinstance(stride, int) else f", /{by(stride)}"

@@ -1,0 +1,150 @@
+"""Convolutions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from archc.ops.base import MAX_CHANNELS, ShapeError, by, require_map, slide, step
+from archc.ops.facts import (
+    INPUTS,
+    Initializer,
+    Look,
+    Module,
+    OnnxNode,
+    OnnxStep,
+    Reach,
+    Role,
+    Saved,
+    Shape,
+    Size,
+    Storage,
+    Torch,
+    Window,
+    changed,
+    pair,
+    stored,
+    tensors,
+)
+from archc.ops.traits import Unary
+
+
+@dataclass(frozen=True, slots=True)
+class Conv2d(Unary):
+    """A convolution.
+
+    Parameters: ``out * in / groups * kh * kw``, and ``out`` more with a bias. Multiply-adds: the
+    weights' count times the output's positions; adding the bias is not counted.
+    """
+
+    kind = "conv2d"
+    in_channels: int
+    out_channels: int
+    kernel_size: Size
+    stride: Size = 1
+    padding: Size = 0
+    groups: int = 1
+    bias: bool = True
+
+    channels = changed("in_channels", "out_channels")
+    storage = Storage.OWN
+    is_layer = True
+    roles = tensors(weight=Role.KERNEL, bias=Role.BIAS)
+    torch = Torch(
+        is_module=True,
+        module=Module(
+            "nn.Conv2d",
+            ("in_channels", "out_channels"),
+            (("kernel_size", None), ("stride", 1), ("padding", 0), ("groups", 1), ("bias", True)),
+        ),
+        exported=("conv2d", "convolution"),
+    )
+
+    def __post_init__(self) -> None:
+        for name in ("kernel_size", "stride", "padding"):
+            size = getattr(self, name)
+            if isinstance(size, tuple):
+                object.__setattr__(self, name, stored(size))
+
+    def infer(self, *inputs: Shape) -> Shape:
+        """The output's channels, and the places of the window."""
+        (x,) = inputs
+        require_map(x, "a convolution")
+        if x[0] != self.in_channels:
+            raise ShapeError(
+                f"the convolution expects {self.in_channels} input channels but gets {x[0]}"
+            )
+        out = (self.out_channels, *slide(x, self.kernel_size, self.stride, self.padding))
+        for name, channels in (("input", self.in_channels), ("output", self.out_channels)):
+            if channels % self.groups:
+                raise ShapeError(
+                    f"{self.groups} groups do not divide {channels} {name} channels",
+                    attribute="groups",
+                    hint=f"groups must divide both {self.in_channels} and {self.out_channels}",
+                    otherwise=out,
+                )
+        if self.out_channels > MAX_CHANNELS:
+            raise ShapeError(
+                f"{self.out_channels:,} channels exceed the limit of {MAX_CHANNELS:,}",
+                attribute="width",
+                otherwise=out,
+            )
+        return out
+
+    @property
+    def params(self) -> int:
+        """The weights and the biases."""
+        weights = self.out_channels * (self.in_channels // self.groups) * self._positions
+        return weights + self.bias * self.out_channels
+
+    @property
+    def state(self) -> dict[str, Shape]:
+        """``weight``, and ``bias`` if it has one."""
+        kernel = pair(self.kernel_size)
+        weight = (self.out_channels, self.in_channels // self.groups, *kernel)
+        return {"weight": weight, **({"bias": (self.out_channels,)} if self.bias else {})}
+
+    def multiply_adds(self, output: Shape) -> int:
+        """The weights of an output, times the outputs."""
+        return math.prod(output) * (self.in_channels // self.groups) * self._positions
+
+    @property
+    def _positions(self) -> int:
+        """Of the window."""
+        if isinstance(self.kernel_size, int):
+            return self.kernel_size**2
+        return math.prod(self.kernel_size)
+
+    def reach(self) -> Reach:
+        """Its window."""
+        return Window(pair(self.kernel_size), pair(self.stride), pair(self.padding))
+
+    def saved(self) -> Saved:
+        """What it reads."""
+        return INPUTS
+
+    def look(self) -> Look:
+        """A box as the paper labels it: ``3x3 conv, 128, /2``."""
+        kernel, groups = by(self.kernel_size), f", g{self.groups}" if self.groups > 1 else ""
+        return Look(
+            box="conv",
+            label=f"{kernel} conv, {self.out_channels}{groups}{step(self.stride)}",
+            mark=kernel,
+            words=f"{kernel}, {self.out_channels}{step(self.stride)}",
+        )
+
+    def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
+        """A Conv."""
+        yield from map(Initializer, self.state)
+        window = onnx_window(self.kernel_size, self.stride, self.padding)
+        yield OnnxNode("Conv", output, {**window, "group": self.groups})
+
+
+def onnx_window(kernel: Size, stride: Size, padding: Size) -> dict[str, list[int]]:
+    """A window as ONNX's attributes have it."""
+    return {
+        "kernel_shape": list(pair(kernel)),
+        "strides": list(pair(stride)),
+        "pads": [*pair(padding), *pair(padding)],
+    }

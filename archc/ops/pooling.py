@@ -1,0 +1,194 @@
+"""Poolings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from archc.ops.base import Op, ShapeError, by, require_map, slide, step
+from archc.ops.convolution import onnx_window
+from archc.ops.facts import (
+    INPUTS,
+    NOTHING,
+    TIED,
+    Grid,
+    Initializer,
+    Look,
+    Module,
+    OnnxNode,
+    OnnxStep,
+    Reach,
+    Saved,
+    Shape,
+    Size,
+    Torch,
+    pair,
+    stored,
+)
+from archc.ops.traits import Unary, Windowed
+
+_ARGUMENTS = (("kernel_size", None), ("stride", "kernel_size"), ("padding", 0))
+
+
+@dataclass(frozen=True, slots=True)
+class _Pool2d(Windowed):
+    padding: Size = 0
+
+    channels = TIED
+    words: ClassVar[str]
+    """What figures call it."""
+
+    def infer(self, *inputs: Shape) -> Shape:
+        """The channels it reads, and the places of the window."""
+        (x,) = inputs
+        require_map(x, "pooling")
+        out = (x[0], *slide(x, self.kernel_size, self.stride, self.padding))
+        fault = self.fault(otherwise=out)
+        if fault is not None:
+            raise fault
+        return out
+
+    def fault(self, otherwise: Shape | None = None) -> ShapeError | None:
+        """What is wrong with the pooling whatever its input: torch refuses so much padding."""
+        sizes = zip(pair(self.padding), pair(self.kernel_size), strict=True)
+        if all(padding <= kernel // 2 for padding, kernel in sizes):
+            return None
+        half = [kernel // 2 for kernel in pair(self.kernel_size)]
+        most = by((half[0], half[1])) if half[0] != half[1] else half[0]
+        given = self.padding if isinstance(self.padding, int) else by(self.padding)
+        return ShapeError(
+            f"a pooling of {by(self.kernel_size)} can be padded by at most {most}, half its "
+            f"kernel, not by {given}",
+            attribute="padding",
+            otherwise=otherwise,
+        )
+
+    def look(self) -> Look:
+        """A box: ``pool, /2``."""
+        return Look(box="pool", label=f"{self.words}{step(self.stride)}", mark=self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class MaxPool2d(_Pool2d):
+    """The maximum over a sliding window; sizes round down."""
+
+    kind = "max_pool2d"
+    words = "pool"
+    torch = Torch(
+        is_module=True,
+        module=Module("nn.MaxPool2d", (), _ARGUMENTS),
+        ends_line=True,
+        exported=("max_pool2d", "max_pool2d_with_indices"),
+    )
+
+    def saved(self) -> Saved:
+        """What it reads, and where each maximum lies."""
+        return Saved(inputs=True, index=True)
+
+    def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
+        """A MaxPool."""
+        window = onnx_window(self.kernel_size, self.stride, self.padding)
+        yield OnnxNode("MaxPool", output, window)
+
+
+@dataclass(frozen=True, slots=True)
+class AvgPool2d(_Pool2d):
+    """The mean over a sliding window, padding counted in; sizes round down."""
+
+    kind = "avg_pool2d"
+    words = "avg pool"
+    torch = Torch(
+        is_module=True,
+        module=Module("nn.AvgPool2d", (), _ARGUMENTS),
+        ends_line=True,
+        exported=("avg_pool2d",),
+    )
+
+    def canonical(self, *inputs: Shape) -> Op | None:
+        """Over the whole map it is what an adaptive pooling says more plainly."""
+        is_whole = inputs[0][1:] == pair(self.kernel_size) and not any(pair(self.padding))
+        return AdaptiveAvgPool2d(1) if is_whole else self
+
+    def saved(self) -> Saved:
+        """What it reads."""
+        return INPUTS
+
+    def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
+        """An AveragePool."""
+        window = onnx_window(self.kernel_size, self.stride, self.padding)
+        yield OnnxNode("AveragePool", output, {**window, "count_include_pad": 1})
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptiveAvgPool2d(Unary):
+    """Means over a grid of windows that cover the map."""
+
+    kind = "adaptive_avg_pool2d"
+    output_size: Size
+
+    channels = TIED
+    torch = Torch(
+        is_module=True,
+        module=Module("nn.AdaptiveAvgPool2d", ("output_size",)),
+        ends_line=True,
+        exported=("adaptive_avg_pool2d", "_adaptive_avg_pool2d", "mean"),
+    )
+
+    def __post_init__(self) -> None:
+        if isinstance(self.output_size, tuple):
+            object.__setattr__(self, "output_size", stored(self.output_size))
+
+    def infer(self, *inputs: Shape) -> Shape:
+        """The channels it reads, and the grid."""
+        (x,) = inputs
+        require_map(x, "pooling")
+        return (x[0], *pair(self.output_size))
+
+    def reach(self) -> Reach:
+        """The grid."""
+        return Grid(pair(self.output_size))
+
+    def changes(self, *inputs: Shape) -> bool:
+        """Whether the map has another size already."""
+        return inputs[0][1:] != pair(self.output_size)
+
+    def saved(self) -> Saved:
+        """What it reads; a mean over everything has the same gradient everywhere, whatever it
+        read."""
+        return NOTHING if self.output_size == 1 else INPUTS
+
+    def look(self) -> Look:
+        """A box."""
+        return Look(box="pool", label="avg pool", mark="avg pool")
+
+    def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
+        """Windows of one size where the map divides into them, otherwise products with matrices of
+        windows from both sides."""
+        (before,) = inputs
+        channels, height, width = before
+        rows, columns = pair(self.output_size)
+        if (rows, columns) == (1, 1):
+            yield OnnxNode("GlobalAveragePool", output)
+        elif (height, width) == (rows, columns):
+            return
+        elif height % rows == width % columns == 0:
+            window = [height // rows, width // columns]
+            yield OnnxNode("AveragePool", output, {"kernel_shape": window, "strides": window})
+        else:
+            yield Initializer("columns", _windows(width, columns).T.copy())
+            yield OnnxNode("MatMul", (channels, height, columns), suffix=".columns_mean")
+            yield Initializer("rows", _windows(height, rows), first=True)
+            yield OnnxNode("MatMul", output)
+
+
+def _windows(length: int, size: int) -> Any:
+    """A row for each of torch's adaptive windows: means over ``length`` positions."""
+    import numpy as np
+
+    rows = np.zeros((size, length), np.float32)
+    for index, row in enumerate(rows):
+        start, end = index * length // size, math.ceil((index + 1) * length / size)
+        row[start:end] = 1 / (end - start)
+    return rows
