@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import partial
-from typing import TypeAlias
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias, TypeVar
 
 from archc.blocks.lowering import final_activation
-from archc.graph import (
-    Fragment,
-    Network,
-    NetworkBuilder,
-    Node,
-    Origin,
-    Shape,
-    ShapeError,
-    Step,
-    lint,
-)
+from archc.graph import Fragment, Network, NetworkBuilder, Origin, Shape, ShapeError, lint
+from archc.naming import Names
 from archc.spec import Place, Spec
 from archc.spec.models import PlacedLayer, PlacedStage
 from archc.spec.shapes import shape_faults
@@ -30,14 +19,16 @@ def compile_spec(spec: Spec) -> Network:
 
     Raises `SpecError` where stages or layers cannot take the shapes that reach them.
     """
+    names, network = Names.of(spec), NetworkBuilder(spec.header.input)
     try:
-        nodes = _nodes(spec)
+        for piece in assemble(spec):
+            _join(network, piece, names)
     except ShapeError:
         raise shape_faults(spec) from None
     return lint(
         Network(
             name=spec.header.name,
-            nodes=nodes,
+            nodes=network.nodes,
             title=spec.header.title or spec.header.name,
             description=spec.header.description,
             source=spec.label,
@@ -46,137 +37,112 @@ def compile_spec(spec: Spec) -> Network:
     )
 
 
-def _nodes(spec: Spec) -> Mapping[str, Node]:
-    """The nodes of the network; raises `ShapeError`."""
-    names = _Names.of(spec)
-    network = NetworkBuilder(spec.header.input)
-    lowered: _Lowered = {}
-    for layer in spec.stem:
-        _add_layer(network, layer, spec, names.stem)
-    for number, stage in enumerate(spec.stages, 1):
-        _add_stage(network, stage, number, spec, names, lowered)
-    if spec.style.pre_activation and spec.stages:
-        origin = _origin(spec.entries["pre_activation"].key)
-        network.append(final_activation(network.shape, spec.style), names.head, origin=origin)
-    for layer in spec.head:
-        _add_layer(network, layer, spec, names.head)
-    return network.nodes
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A fragment in its place: a layer, equal blocks in a row, or what ends a stage.
 
-
-_Lowered: TypeAlias = dict[tuple[object, Shape, int], Fragment]
-"""Fragments by the stage, the input's shape and the stride that they were lowered for."""
-
-
-def _add_layer(
-    network: NetworkBuilder, layer: PlacedLayer, spec: Spec, place: Callable[[Step], str]
-) -> None:
-    piece = layer.model.lower(network.shape, spec.surroundings)
-    network.append(piece, place, origin=_origin(layer.place))
-
-
-def _add_stage(
-    network: NetworkBuilder,
-    stage: PlacedStage,
-    number: int,
-    spec: Spec,
-    names: _Names,
-    lowered: _Lowered,
-) -> None:
-    put = partial(
-        network.append, stage=number, stage_width=stage.model.width, origin=_origin(stage.place)
-    )
-    model = (type(stage.model), stage.model.model_dump_json(exclude={"depth"}))
-    for index in range(stage.model.depth):
-        # Equal blocks are lowered once, those of equal stages too: a block depends on its stage,
-        # its input's shape and its stride.
-        x, stride = network.shape, stage.model.stride if index == 0 else 1
-        key = (model, x, stride)
-        if key not in lowered:
-            lowered[key] = stage.model.lower(x, stride, spec.style)
-        put(lowered[key], names.in_block(number, index), block=index)
-    end = stage.model.finish(network.shape)
-    if end is not None:
-        put(end, names.in_stage(number))
-
-
-def _origin(place: Place) -> Origin:
-    return Origin(place.source.name, place.line, place.column)
-
-
-@dataclass
-class _Names:
-    """Gives each op its id, so that published weights load: torchvision's names.
-
-    ``counted`` networks, those of `conv` stages alone, are named as torchvision's VGGs:
-    ``features.N``, ``avgpool``, ``classifier.N``; all others as its ResNets.
+    It stands there ``times`` times, each reading the one before. ``stage`` counts from 1;
+    ``block`` is the first block of those in a row, from 0.
     """
 
-    counted: bool
-    linears: int
-    used: Counter[str] = field(default_factory=Counter)
-    taken: set[str] = field(default_factory=lambda: {"input"})
-    next: dict[str, int] = field(default_factory=dict)
-    flat: bool = False
+    fragment: Fragment
+    part: Literal["stem", "stage", "head"]
+    place: Place
+    times: int = 1
+    stage: int | None = None
+    block: int | None = None
+    width: int | None = None
 
-    @classmethod
-    def of(cls, spec: Spec) -> _Names:
-        counted = bool(spec.stages) and all(stage.model.counted for stage in spec.stages)
-        layers = (*spec.stem, *spec.head)
-        return cls(counted, sum(layer.word == "linear" for layer in layers))
 
-    def stem(self, step: Step) -> str:
-        """The id of a step of the stem."""
-        if self.counted:
-            return self._count("features")
-        if step.name == "bn":
-            # In a stem a norm is numbered like the convolution before it, as far as that is free:
-            # `bn` is left to the final norm of a pre-activation network.
-            return self._free("bn", max(self.used["conv"], 1))
-        return self._plain(step)
+def assemble(spec: Spec) -> Iterator[Piece]:
+    """The pieces of a spec's network, from the image on. Raises `ShapeError`."""
+    shape: Shape = spec.header.input
+    shape = yield from _layers(spec, spec.stem, "stem", shape)
+    lowered: dict[object, Fragment] = {}
+    for number, stage in enumerate(spec.stages, 1):
+        shape = yield from _stage(spec, stage, number, shape, lowered)
+    if spec.style.pre_activation and spec.stages:
+        end = final_activation(shape, spec.style)
+        yield Piece(end, "head", spec.entries["pre_activation"].key)
+        shape = end.output_shape
+    yield from _layers(spec, spec.head, "head", shape)
 
-    def in_block(self, stage: int, block: int) -> Callable[[Step], str]:
-        """Ids for the steps of a block."""
-        if self.counted:
-            return lambda step: self._count("features")
-        prefix = f"layer{stage}.{block}."
-        return lambda step: prefix + step.name
 
-    def in_stage(self, stage: int) -> Callable[[Step], str]:
-        """Ids for what ends a stage."""
-        if self.counted:
-            return lambda step: self._count("features")
-        return lambda step: f"layer{stage}.{step.name}"
+_Pieces: TypeAlias = Generator[Piece, None, Shape]
+"""Pieces one after another; what is returned is the shape behind them."""
 
-    def head(self, step: Step) -> str:
-        """The id of a step of the head."""
-        if not self.counted or step.name == "softmax" or not self.flat:
-            if self.counted and step.name == "flatten":
-                self.flat = True
-            return self._plain(step)
-        return self._count("classifier")
 
-    def _count(self, place: str) -> str:
-        self.used[place] += 1
-        return f"{place}.{self.used[place] - 1}"
+def _layers(
+    spec: Spec, layers: Sequence[PlacedLayer], part: Literal["stem", "head"], x: Shape
+) -> _Pieces:
+    for layer in layers:
+        fragment = layer.model.lower(x, spec.surroundings)
+        yield Piece(fragment, part, layer.place)
+        x = fragment.output_shape
+    return x
 
-    def _plain(self, step: Step) -> str:
-        """A layer's name: ``conv1``, ``bn1``, ``relu``, ``relu2``, ``maxpool``, ``fc``."""
-        family = step.name
-        if family == "bn" and step.inputs != (Fragment.INPUT,):
-            return self._free("bn", self.used["conv"])
-        self.used[family] += 1
-        number = self.used[family]
-        if family == "conv" or (family == "fc" and self.linears > 1):
-            return self._free(family, number)
-        return self._free(family, None if number == 1 else number)
 
-    def _free(self, family: str, number: int | None) -> str:
-        """The family with this number, or with the next that is free."""
-        name = family if number is None else f"{family}{number}"
-        if name in self.taken:
-            number = max((number or 1) + 1, self.next.get(family, 2))
-            while (name := f"{family}{number}") in self.taken:
-                number += 1
-            self.next[family] = number + 1
-        self.taken.add(name)
-        return name
+def _stage(
+    spec: Spec, stage: PlacedStage, number: int, x: Shape, lowered: dict[object, Fragment]
+) -> _Pieces:
+    model = stage.model
+    key = (type(model), model.model_dump_json(exclude={"depth"}))
+
+    def lower(x: Shape, stride: int) -> Fragment:
+        # Equal blocks are lowered once, those of equal stages too: a block depends on its stage,
+        # its input's shape and its stride.
+        if (key, x, stride) not in lowered:
+            lowered[key, x, stride] = model.lower(x, stride, spec.style)
+        return lowered[key, x, stride]
+
+    for block, times, fragment in blocks_in_a_row(model.depth, model.stride, x, lower):
+        yield Piece(fragment, "stage", stage.place, times, number, block, model.width)
+        x = fragment.output_shape
+    end = model.finish(x)
+    if end is not None:
+        yield Piece(end, "stage", stage.place, stage=number, width=model.width)
+        x = end.output_shape
+    return x
+
+
+class _Shaped(Protocol):
+    @property
+    def output_shape(self) -> Shape: ...
+
+
+_Lowered = TypeVar("_Lowered", bound=_Shaped)
+
+
+def blocks_in_a_row(
+    depth: int, stride: int, x: Shape, lower: Callable[[Shape, int], _Lowered]
+) -> Iterator[tuple[int, int, _Lowered]]:
+    """The blocks of a stage on an input of shape ``x``: the first of each run of equal ones, from
+    0, how many they are, and what they are lowered to.
+
+    Once a block puts out the shape that it takes, all that follow are equal.
+    """
+    block = 0
+    while block < depth:
+        made = lower(x, stride)
+        times = depth - block if stride == 1 and made.output_shape == x else 1
+        yield block, times, made
+        block, stride, x = block + times, 1, made.output_shape
+
+
+def _join(network: NetworkBuilder, piece: Piece, names: Names) -> None:
+    """Put a piece behind what there is."""
+    origin = Origin(piece.place.source.name, piece.place.line, piece.place.column)
+    if piece.stage is None:
+        place = names.stem if piece.part == "stem" else names.head
+        network.append(piece.fragment, place, origin=origin)
+        return
+    for index in range(piece.times):
+        block = None if piece.block is None else piece.block + index
+        network.append(
+            piece.fragment,
+            names.in_stage(piece.stage) if block is None else names.in_block(piece.stage, block),
+            stage=piece.stage,
+            block=block,
+            stage_width=piece.width,
+            origin=origin,
+        )

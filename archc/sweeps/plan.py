@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from archc.blocks import MAX_BLOCKS, Stage
 from archc.blocks.lowering import final_activation
+from archc.compile import blocks_in_a_row
 from archc.graph import Fragment, Shape, ShapeError
 from archc.spec import Source, Spec, SpecError, resolve
 from archc.spec.diagnostics import Findings
@@ -63,16 +64,12 @@ class _Stage:
     kind: int
 
 
-@dataclass
-class _Run:
-    """The blocks of a stage on one input, as far as they have been counted.
+@dataclass(frozen=True, slots=True)
+class _Costed:
+    """What a piece costs, and the shape that it puts out."""
 
-    ``totals`` has the numbers of the first block, of the first two, ..., each with the shape that
-    they put out. Once a block puts out the shape that it takes, all that follow cost ``each``.
-    """
-
-    totals: list[tuple[Numbers, Shape]]
-    each: Numbers | None = None
+    numbers: Numbers
+    output_shape: Shape
 
 
 @dataclass
@@ -91,7 +88,7 @@ class Plan:
     _kinds: dict[Stage, int] = field(default_factory=dict, init=False)
     _bases: dict[tuple[Choice, ...], Spec | str] = field(default_factory=dict, init=False)
     _stages: dict[object, _Stage | str] = field(default_factory=dict, init=False)
-    _runs: dict[tuple[int, Shape], _Run] = field(default_factory=dict, init=False)
+    _blocks: dict[tuple[int, Shape, int], _Costed] = field(default_factory=dict, init=False)
     _costs: dict[object, tuple[Numbers, Shape] | str] = field(default_factory=dict, init=False)
 
     @cached_property
@@ -169,7 +166,7 @@ class Plan:
         return layers + more[0], params + more[1], multiply_adds + more[2]
 
     def _forget(self) -> None:
-        for memory in (self._kinds, self._stages, self._runs, self._costs):
+        for memory in (self._kinds, self._stages, self._blocks, self._costs):
             memory.clear()
 
     # What is varied
@@ -268,29 +265,19 @@ class Plan:
         self, stage: _Stage, depth: int, shape: Shape, spec: Spec
     ) -> tuple[Numbers, Shape]:
         """The blocks of a stage, one behind the other, and what ends it; raises `ShapeError`."""
-        run = self._runs.get((stage.kind, shape))
-        if run is None:
-            run = self._runs[stage.kind, shape] = _Run([(_NONE, shape)])
-        while run.each is None and len(run.totals) <= depth:
-            self._count_block(run, stage.model, spec)
-        if depth < len(run.totals):
-            total, shape = run.totals[depth]
-        else:
-            assert run.each is not None
-            total, shape = run.totals[-1]
-            total = _sum(total, _times(run.each, depth - len(run.totals) + 1))
+
+        def lower(x: Shape, stride: int) -> _Costed:
+            key = (stage.kind, x, stride)
+            if key not in self._blocks:
+                piece = stage.model.lower(x, stride, spec.style)
+                self._blocks[key] = _Costed(_cost(piece), piece.output_shape)
+            return self._blocks[key]
+
+        total = _NONE
+        for _, times, block in blocks_in_a_row(depth, stage.model.stride, shape, lower):
+            total, shape = _sum(total, _times(block.numbers, times)), block.output_shape
         more, shape = self._end(stage, shape)
         return _sum(total, more), shape
-
-    def _count_block(self, run: _Run, model: Stage, spec: Spec) -> None:
-        """Count one block more, or find that all that follow are equal."""
-        total, shape = run.totals[-1]
-        first = len(run.totals) == 1
-        piece = model.lower(shape, model.stride if first else 1, spec.style)
-        cost = _cost(piece)
-        run.totals.append((_sum(total, cost), piece.output_shape))
-        if not first and piece.output_shape == shape:
-            run.each = cost
 
     def _end(self, stage: _Stage, shape: Shape) -> tuple[Numbers, Shape]:
         key = (stage.kind, shape)
