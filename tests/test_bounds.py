@@ -24,8 +24,8 @@ from archc.cli.common import many_objects
 from archc.compile import compile_spec
 from archc.graph import Network, lint
 from archc.ops import Conv2d, ReLU
+from archc.source.diagnostics import Source
 from archc.spec import resolve
-from archc.spec.diagnostics import Source
 
 DEEP = "name: deep\nstages: [{block: bottleneck, shortcut: C, depth: 50, width: 16}]\n"
 STAGES = (

@@ -2,7 +2,6 @@
 
 from archc.blocks.base import (
     MAX_BLOCKS,
-    Record,
     Stage,
     StageAttributes,
     block_types,
@@ -13,7 +12,6 @@ from archc.blocks.lowering import Style
 
 __all__ = [
     "MAX_BLOCKS",
-    "Record",
     "Stage",
     "StageAttributes",
     "Style",

@@ -12,52 +12,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import cache
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin
+from typing import ClassVar, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import Field
 
 from archc.blocks.lowering import Style
 from archc.graph import Fragment, Shape, ShapeError
 from archc.ops import MAX_CHANNELS, MAX_PIXELS
+from archc.source.record import Record
 
 MAX_BLOCKS = 10_000
 
 
-class Record(BaseModel):
-    """A strict, frozen model: no unknown keys, no "3" for 3, no true for 1."""
-
-    # A validator is built when it is first used: a spec uses a few of them.
-    model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, defer_build=True
-    )
-
-    @classmethod
-    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        """Make fields that are choices among numbers as strict as all others."""
-        for field in cls.model_fields.values():
-            if _IS_NUMBER not in field.metadata and _has_numeric_choices(field.annotation):
-                field.metadata.append(_IS_NUMBER)
-
-
-def _has_numeric_choices(annotation: object) -> bool:
-    """Whether a type is, or holds, a ``Literal`` with an integer among its values."""
-    if get_origin(annotation) is Literal:
-        return any(type(choice) is int for choice in get_args(annotation))
-    return any(map(_has_numeric_choices, get_args(annotation)))
-
-
-def _refuse_lookalikes(value: object) -> object:
-    # Pydantic looks choices up in a dictionary, strict or not, where True and 1.0 are found as 1.
-    if isinstance(value, (bool, float)):
-        raise ValueError(f"{value} is not an integer")
-    return value
-
-
-_IS_NUMBER = BeforeValidator(_refuse_lookalikes)
-
-
 class StageAttributes(Record):
     """What every stage has, whatever its block type."""
+
+    list_hint = "only `with` takes a list of one value per stage"
 
     block: str = Field(description="The block type that the stage repeats.")
     depth: int = Field(ge=1, le=MAX_BLOCKS, description="Number of blocks in the stage.")

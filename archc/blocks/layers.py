@@ -12,7 +12,6 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from archc.blocks.base import Record
 from archc.blocks.lowering import Convolution, Style, activate, convolve, normalise
 from archc.graph import Fragment, FragmentBuilder, Shape, ShapeError
 from archc.ops import (
@@ -26,6 +25,7 @@ from archc.ops import (
     MaxPool2d,
     Softmax,
 )
+from archc.source.record import Record
 
 
 @dataclass(frozen=True, slots=True)

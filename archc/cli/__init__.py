@@ -88,7 +88,7 @@ class Commands(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            from archc.spec.diagnostics import closest
+            from archc.source.suggest import closest
 
             hint = closest(args[0], COMMANDS) if args else None
             raise click.UsageError(

@@ -41,8 +41,8 @@ def command(
       archc check specs
       archc check specs/*.yaml --format github
     """
+    from archc.source.diagnostics import merged
     from archc.spec import SpecError
-    from archc.spec.diagnostics import merged
     from archc.spec.folders import find_specs
 
     read_stdin_once(specs)

@@ -356,8 +356,8 @@ def tell_notes(spec: Spec) -> Spec:
 
 
 def _each(names: Sequence[str], load: Callable[[str], Item]) -> list[Item]:
+    from archc.source.diagnostics import merged
     from archc.spec import SpecError
-    from archc.spec.diagnostics import merged
 
     done: list[Item] = []
     faults: list[Diagnostic] = []

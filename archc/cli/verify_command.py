@@ -91,7 +91,7 @@ def command(
       archc verify imagenet/resnet50 --source my_resnet50.py
     """
     _check_single(specs, {"--weights": weights, "--source": source})
-    from archc.spec.files import open_text
+    from archc.source.files import open_text
 
     networks = load_networks(specs, with_, input_)
     file = None if source is None else open_text(source, "module")

@@ -9,12 +9,13 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from archc.analysis import Device
-from archc.blocks import Record
-from archc.spec.ancestry import read_mapping
-from archc.spec.diagnostics import Findings, Source, fail, nearest
-from archc.spec.files import open_text
-from archc.spec.reader import Entry
-from archc.spec.validate import describe, tainted, unknown_keys, validate
+from archc.source.ancestry import read_mapping
+from archc.source.diagnostics import Findings, Source, fail
+from archc.source.files import open_text
+from archc.source.reader import Entry
+from archc.source.record import Record
+from archc.source.suggest import nearest
+from archc.source.validate import describe, tainted, unknown_keys, validate
 from archc.text import listing, quote, quote_name
 
 _LEAST, _MOST = 1e-6, 1e9

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from archc.spec.diagnostics import Place, Source, closest, fail
-from archc.spec.files import RECIPES, SUFFIX, open_text, shipped_folder
+from archc.source.diagnostics import Place, Source, fail
+from archc.source.files import open_text
+from archc.source.suggest import closest
+from archc.spec.files import ALL_KEYS, RECIPES, SUFFIX, shipped_folder
 from archc.text import listing, quote
 
 KIND = "recipe"
@@ -33,15 +35,22 @@ def open_parent_recipe(recipe: str, place: Place) -> Source:
 
 def _open(recipe: str, path: str, place: Place, via: Place | None) -> Source:
     if os.path.lexists(path) and not os.path.isdir(path):
-        return open_text(path, KIND, via=via, written=recipe)
+        return _read(path, via=via, written=recipe)
     shipped = _shipped(recipe)
     if shipped is not None:
-        return open_text(str(shipped), KIND, name=recipe, via=via)
+        return _read(str(shipped), name=recipe, via=via)
     if os.path.isdir(path):
-        return open_text(path, KIND, via=via, written=recipe)
+        return _read(path, via=via, written=recipe)
     names = recipe_names()
     hint = closest(Path(recipe).stem, names) or f"the shipped ones are {listing(names, 'and')}"
     return fail(place, f"there is no file or shipped recipe {quote(recipe)}", hint)
+
+
+def _read(
+    path: str, *, via: Place | None, name: str | None = None, written: str | None = None
+) -> Source:
+    keys, all_keys = ("recipe", "extends"), ALL_KEYS
+    return open_text(path, KIND, name=name, via=via, written=written, keys=keys, all_keys=all_keys)
 
 
 def _shipped(recipe: str) -> Path | None:

@@ -12,9 +12,9 @@ import yaml
 from pydantic import Field, Strict
 from pydantic.fields import FieldInfo
 
-from archc.blocks import Record
+from archc.source.reader import is_plain
+from archc.source.record import Record
 from archc.spec.models import Name, Text
-from archc.spec.reader import is_plain
 
 MAX_ITERATIONS = 1_000_000_000
 MAX_BATCH = 1_000_000

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, get_args
 
-from archc.blocks import Record
 from archc.recipes.files import open_parent_recipe, open_recipe
 from archc.recipes.models import (
     EXAMPLES,
@@ -23,11 +22,12 @@ from archc.recipes.models import (
     WarmUp,
     only_for,
 )
-from archc.spec.ancestry import open_ancestor, read_mapping
-from archc.spec.diagnostics import Findings, Note, Place, Source, SpecError
-from archc.spec.reader import INVALID, Entry, Value, read
+from archc.source.ancestry import open_ancestor, read_mapping
+from archc.source.diagnostics import Findings, Note, Place, Source, SpecError
+from archc.source.reader import INVALID, Entry, Value, read
+from archc.source.record import Record
+from archc.source.validate import describe, is_nothing, tainted, unknown, unknown_keys, validate
 from archc.spec.resolve import is_of_recipe
-from archc.spec.validate import describe, is_nothing, tainted, unknown, unknown_keys, validate
 from archc.text import quote
 
 _OWN = ("recipe", "description", "extends")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from archc.blocks import Record
 from archc.recipes.models import SECTIONS, Header, only_for
+from archc.source.record import Record
 from archc.spec.schema import fields_of, mapping_of
 
 

@@ -1,6 +1,6 @@
 """What the author wrote: reading YAML with positions, extends and with, diagnostics."""
 
-from archc.spec.diagnostics import Diagnostic, Note, Place, Source, SpecError
+from archc.source.diagnostics import Diagnostic, Note, Place, Source, SpecError
 from archc.spec.models import Spec
 from archc.spec.resolve import load_spec, resolve
 

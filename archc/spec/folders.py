@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from archc.files import reason
-from archc.spec.diagnostics import Diagnostic, Findings, Source, SpecError
+from archc.source.diagnostics import Diagnostic, Findings, Source, SpecError
+from archc.source.reader import MAX_BYTES, read
 from archc.spec.files import STDIN, SUFFIX
-from archc.spec.reader import MAX_BYTES, read
 from archc.text import quote, quote_name
 
 SUFFIXES = (SUFFIX, ".yml")

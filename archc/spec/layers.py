@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from archc.blocks.layers import LAYERS, Layer
-from archc.spec.diagnostics import Findings, Place, closest
+from archc.source.diagnostics import Findings, Place
+from archc.source.reader import Entry, Value
+from archc.source.suggest import closest
+from archc.source.validate import describe, is_nothing, tainted, unknown_keys, validate
 from archc.spec.models import PlacedLayer
-from archc.spec.reader import Entry, Value
-from archc.spec.validate import describe, is_nothing, tainted, unknown_keys, validate
 from archc.text import listing, quote
 
 

@@ -10,12 +10,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Strict
 
-from archc.blocks.base import Record, Stage
+from archc.blocks.base import Stage
 from archc.blocks.layers import Layer, Surroundings
 from archc.blocks.lowering import Style
 from archc.ops import MAX_CHANNELS, MAX_PIXELS
-from archc.spec.diagnostics import Note, Place
-from archc.spec.reader import Entry, Value
+from archc.source.diagnostics import Note, Place
+from archc.source.reader import Entry, Value
+from archc.source.record import Record
 
 NAME = "1 to 64 ASCII letters, digits, `_`, `.` and `-`, beginning with a letter"
 _INPUT = (

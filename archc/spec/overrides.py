@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TypeAlias
 
-from archc.spec.diagnostics import Findings, Place, Source
-from archc.spec.reader import INVALID, Entry, Value, scalar
+from archc.source.diagnostics import Findings, Place, Source
+from archc.source.reader import INVALID, Entry, Value, scalar
 from archc.text import quote
 
 Override: TypeAlias = str | tuple[str, object]

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from archc.blocks import MAX_BLOCKS
-from archc.spec.ancestry import MAX_ANCESTORS, open_ancestor, read_mapping
-from archc.spec.diagnostics import Findings, Note, Place, Source, SpecError
+from archc.source.ancestry import MAX_ANCESTORS, open_ancestor, read_mapping
+from archc.source.diagnostics import Findings, Note, Place, Source, SpecError
+from archc.source.reader import INVALID, Entry, Value, read
+from archc.source.validate import describe, is_nothing, tainted, unknown, validate
 from archc.spec.files import open_parent, open_spec, shipped_folder
 from archc.spec.layers import place_layer
 from archc.spec.models import KEYS, NAME, Header, Spec
@@ -26,10 +28,8 @@ from archc.spec.overrides import (
     parse_with,
     written,
 )
-from archc.spec.reader import INVALID, Entry, Value, read
 from archc.spec.shapes import faults_of_any_shape
 from archc.spec.stages import Written, place_stages, stage_attributes
-from archc.spec.validate import describe, is_nothing, tainted, unknown, validate
 from archc.text import quote_name
 
 _HEADER = list(Header.model_fields)

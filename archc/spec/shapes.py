@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from archc.graph import Fragment, Shape, ShapeError
 from archc.ops import MAX_CHANNELS, MAX_PIXELS, describe
-from archc.spec.diagnostics import Findings, Note, Place, SpecError
+from archc.source.diagnostics import Findings, Note, Place, SpecError
 from archc.spec.models import Attribute, PlacedLayer, PlacedStage, Spec
 from archc.spec.stages import numbered
 

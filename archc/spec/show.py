@@ -6,9 +6,9 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 
-from archc.spec.diagnostics import Place
+from archc.source.diagnostics import Place
+from archc.source.reader import is_plain, quoted
 from archc.spec.models import PlacedLayer, PlacedStage, Spec
-from archc.spec.reader import is_plain, quoted
 from archc.text import display_width, quote_name
 
 DEFAULT = "default"

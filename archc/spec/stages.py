@@ -12,10 +12,10 @@ from functools import partial
 from pydantic import BaseModel
 
 from archc.blocks import MAX_BLOCKS, Stage, StageAttributes, block_types
-from archc.spec.diagnostics import Findings, Place, closest
-from archc.spec.models import KEYS, Attribute, PlacedStage
-from archc.spec.reader import Entry, Value
-from archc.spec.validate import (
+from archc.source.diagnostics import Findings, Place
+from archc.source.reader import Entry, Value
+from archc.source.suggest import closest
+from archc.source.validate import (
     accepted,
     backticked,
     describe,
@@ -24,6 +24,7 @@ from archc.spec.validate import (
     unknown,
     validate,
 )
+from archc.spec.models import KEYS, Attribute, PlacedStage
 from archc.text import listing, quote
 
 _SHOWN = 4

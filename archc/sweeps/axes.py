@@ -9,11 +9,11 @@ from fractions import Fraction
 from itertools import chain
 from typing import Protocol, TypeAlias
 
+from archc.source.diagnostics import Findings
+from archc.source.reader import MAX_DIGITS, scalar
+from archc.source.validate import unknown
 from archc.spec import Place, Source, Spec
-from archc.spec.diagnostics import Findings
-from archc.spec.reader import MAX_DIGITS, scalar
 from archc.spec.stages import stage_attributes
-from archc.spec.validate import unknown
 from archc.text import quote
 
 EXAMPLE = "for example depth=2..8:2, depth[3]=4,6,23 or width=x0.5..x2:0.25"

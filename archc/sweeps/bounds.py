@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
+from archc.source.diagnostics import Findings, fail
+from archc.source.suggest import closest
 from archc.spec import Place, Source
-from archc.spec.diagnostics import Findings, closest, fail
 from archc.sweeps.plan import METRICS, Numbers
 from archc.text import listing, quote
 

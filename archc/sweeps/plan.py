@@ -19,10 +19,10 @@ from archc.blocks import MAX_BLOCKS, Stage
 from archc.blocks.lowering import final_activation
 from archc.compile import blocks_in_a_row
 from archc.graph import Fragment, Shape, ShapeError
+from archc.source.diagnostics import Findings
+from archc.source.validate import validate
 from archc.spec import Source, Spec, SpecError, resolve
-from archc.spec.diagnostics import Findings
 from archc.spec.overrides import Override, locate_with
-from archc.spec.validate import validate
 from archc.sweeps.axes import Axis, Choice, Factor
 
 METRICS = ("layers", "params", "multiply_adds")

@@ -11,7 +11,7 @@ from archc.errors import TrainingError
 from archc.files import OutputError, reason, write
 from archc.inputs import note_input
 from archc.recipes.models import MAX_ITERATIONS
-from archc.spec.diagnostics import Diagnostic, Findings, Place, Source
+from archc.source.diagnostics import Diagnostic, Findings, Place, Source
 from archc.text import quote, quote_name
 
 

@@ -19,7 +19,6 @@ from torch import Tensor
 
 from archc import __version__
 from archc.backends.pytorch import emit
-from archc.blocks import Record
 from archc.compile import compile_spec
 from archc.errors import TrainingError
 from archc.files import OutputError, make_folder, reason, refuse_special, write_all
@@ -27,6 +26,7 @@ from archc.graph import Network
 from archc.inputs import note_input, note_output
 from archc.locks import LockUnavailableError, try_lock
 from archc.recipes import Recipe, load_recipe
+from archc.source.record import Record
 from archc.spec import Spec, SpecError, load_spec
 from archc.spec.show import show
 from archc.temporaries import reclaim

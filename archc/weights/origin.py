@@ -84,9 +84,9 @@ def _own_network(network: Network, about: Mapping[str, str]) -> Network | None:
     """The network that a file says it is of, in the form that has the tensors of ``network``, for
     images of the same size; None where that cannot be known."""
     from archc.compile import compile_spec
+    from archc.source.diagnostics import Findings, Source
+    from archc.source.reader import read
     from archc.spec import SpecError
-    from archc.spec.diagnostics import Findings, Source
-    from archc.spec.reader import read
     from archc.spec.resolve import resolve
 
     text = about.get(_TEXT, "")

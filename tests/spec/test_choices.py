@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import Field, ValidationError
 
-from archc.blocks import Record
+from archc.source.diagnostics import Findings
+from archc.source.reader import read
+from archc.source.record import Record
+from archc.source.validate import validate
 from archc.spec import Source
-from archc.spec.diagnostics import Findings
-from archc.spec.reader import read
-from archc.spec.validate import validate
 
 
 class Choices(Record):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from archc.source.diagnostics import MAX_DIAGNOSTICS, WINDOW, Findings, excerpt
+from archc.source.suggest import closest
 from archc.spec import Diagnostic, Note, Place, Source, SpecError
-from archc.spec.diagnostics import MAX_DIAGNOSTICS, WINDOW, Findings, closest, excerpt
 from archc.text import display_width, listing, quote
 
 

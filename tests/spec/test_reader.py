@@ -8,9 +8,9 @@ import re
 import pytest
 import yaml
 
+from archc.source.diagnostics import Findings
+from archc.source.reader import MAX_LEVELS, MAX_VALUES, Value, is_plain, quoted, read
 from archc.spec import Place, Source, SpecError
-from archc.spec.diagnostics import Findings
-from archc.spec.reader import MAX_LEVELS, MAX_VALUES, Value, is_plain, quoted, read
 
 
 def value(text: str) -> Value:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import yaml
 
-from archc.spec.diagnostics import Diagnostic, Note, Place, Source
+from archc.source.diagnostics import Diagnostic, Note, Place, Source
 from archc.text import quote
 
 DIRECTIVES = "the only line with `%` allowed is `%YAML 1.2`"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from archc.spec.diagnostics import Findings, Place, Source, SpecError
-from archc.spec.files import identity
-from archc.spec.reader import MAX_BYTES, Entry, Value, read
-from archc.spec.validate import describe, is_nothing, tainted
+from archc.source.diagnostics import Findings, Place, Source, SpecError
+from archc.source.files import identity
+from archc.source.reader import MAX_BYTES, Entry, Value, read
+from archc.source.validate import describe, is_nothing, tainted
 from archc.text import quote
 
 MAX_ANCESTORS = 64

@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from archc.spec.diagnostics import Findings, Note, Place, Source, SpecError, fail
-from archc.spec.syntax import DIRECTIVES, explain
+from archc.source.diagnostics import Findings, Note, Place, Source, SpecError, fail
+from archc.source.syntax import DIRECTIVES, explain
 from archc.text import quote
 
 MAX_BYTES = 1_000_000

@@ -14,9 +14,9 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from archc.blocks import StageAttributes
-from archc.spec.diagnostics import Findings, Place, closest, nearest
-from archc.spec.reader import INVALID, MAX_DIGITS, Value
+from archc.source.diagnostics import Findings, Place
+from archc.source.reader import INVALID, MAX_DIGITS, Value
+from archc.source.suggest import closest, nearest
 from archc.text import listing, quote
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -249,8 +249,8 @@ def _complain(
         findings.error(value.place, f"{what} has no value", f"it must be {expectation(schema)}")
         return
     hint = advice(value, schema)
-    if isinstance(value.data, tuple) and issubclass(model, StageAttributes):
-        hint = "only `with` takes a list of one value per stage"
+    if isinstance(value.data, tuple):
+        hint = getattr(model, "list_hint", None) or hint
     findings.error(
         value.place, f"{what} must be {expectation(schema)}, not {describe(value)}", hint
     )

@@ -1,0 +1,1 @@
+"""What someone wrote: text with places, the strict YAML reader, checks, diagnostics."""

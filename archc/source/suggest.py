@@ -1,0 +1,84 @@
+"""What was probably meant by a word that is not known."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from difflib import SequenceMatcher, get_close_matches
+
+# What other libraries and papers call things, for hints; in lower case, without `_` and `-`.
+_SYNONYMS = {
+    "avgpool": ("avg_pool",),
+    "base": ("extends",),
+    "basedon": ("extends",),
+    "basicblock": ("basic",),
+    "batchnorm": ("batch_norm",),
+    "blocks": ("depth",),
+    "blocktype": ("block",),
+    "bn": ("batch_norm",),
+    "bottleneckblock": ("bottleneck",),
+    "channels": ("width",),
+    "conv2d": ("conv",),
+    "conv3x3": ("conv",),
+    "convblock": ("conv",),
+    "dense": ("linear",),
+    "expand": ("expansion",),
+    "extend": ("extends",),
+    "fc": ("linear",),
+    "filters": ("width",),
+    "from": ("extends",),
+    "gap": ("global_avg_pool",),
+    "identity": ("A",),
+    "imagesize": ("input",),
+    "include": ("extends",),
+    "inherit": ("extends",),
+    "inheritfrom": ("extends",),
+    "inherits": ("extends",),
+    "inputsize": ("input",),
+    "kernelsize": ("kernel",),
+    "layers": ("stages", "depth"),
+    "maxpool": ("max_pool",),
+    "null": ("none",),
+    "numblocks": ("depth",),
+    "numclasses": ("classes",),
+    "outchannels": ("width",),
+    "parent": ("extends",),
+    "planes": ("width",),
+    "preact": ("pre_activation",),
+    "projection": ("B",),
+    "repeat": ("depth",),
+    "repeats": ("depth",),
+    "resnext": ("bottleneck",),
+    "size": ("kernel",),
+    "super": ("extends",),
+    "type": ("block",),
+    "vgg": ("conv",),
+    "vggblock": ("conv",),
+    "window": ("kernel",),
+}
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that was probably meant, if one is close enough; case does not count."""
+    if len(word) > 64:
+        return None
+    lower = {candidate.lower(): candidate for candidate in known}
+    for meant in _SYNONYMS.get(re.sub(r"[_\-\s]", "", word.lower()), ()):
+        if meant.lower() in lower:
+            return lower[meant.lower()]
+    matches = get_close_matches(word.lower(), lower, n=8, cutoff=0.7)
+    return lower[min(matches, key=lambda match: distance(word, match))] if matches else None
+
+
+def distance(word: str, other: str) -> tuple[float, int]:
+    """How far apart two words are; of equally close ones, how far apart their numbers are."""
+    word, other = word.lower(), other.lower()
+    ratio = SequenceMatcher(None, other, word).ratio()
+    first, second = (int("".join(re.findall(r"\d", text)) or 0) for text in (word, other))
+    return -ratio, abs(first - second)
+
+
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """``did you mean `bottleneck`?``, where a known word is close enough."""
+    meant = nearest(word, known)
+    return f"did you mean `{meant}`?" if meant else None
