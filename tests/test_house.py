@@ -14,7 +14,7 @@ NAMES = {op.__name__ for op in OPS.values()}
 
 MOST = 40
 """References to concrete ops outside of their package: layers and blocks make them, folding knows
-convolutions and norms, an input and a final softmax are found, a note on weights names shortcuts."""
+convolutions and norms, inputs and final softmaxes are found, a note on weights names shortcuts."""
 
 
 def test_few_files_name_ops() -> None:
