@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import onnxruntime
@@ -21,10 +22,11 @@ from archc import analysis
 from archc.analysis import Device, compare, roofline
 from archc.backends.onnx import to_onnx
 from archc.backends.pytorch import emit
-from archc.graph import FragmentBuilder, Network, NetworkBuilder, lint
+from archc.backends.pytorch.tree import StructureError
+from archc.graph import FragmentBuilder, Network, NetworkBuilder, Step, lint
 from archc.live import build_module
 from archc.ops import AdaptiveAvgPool2d as Pool
-from archc.ops import Add, BatchNorm2d, Conv2d, Flatten, Linear, Shape
+from archc.ops import Add, BatchNorm2d, Conv2d, Flatten, Linear, Op, Shape
 from archc.ops.facts import OUTPUT, Call, Look, Module, OnnxNode, OnnxStep, Saved, Storage, Torch
 from archc.ops.traits import ElementWise, Merging, Windowed
 from archc.verify import interpreter
@@ -228,6 +230,63 @@ def test_an_op_with_a_fact_missing_is_refused() -> None:
                 return Look()
 
     assert str(told.value) == "the op 'silent' does not say its torch, saved, onnx"
+
+
+@dataclass(frozen=True, slots=True)
+class Join(Merging):
+    """Channels one behind the other."""
+
+    kind = "join"
+    verb = "joined"
+    channels = archc.ops.facts.SUMMED
+    overwrites = False
+    commutes = False
+    torch = Torch(is_module=False, call=Call(lambda *xs: f"torch.cat([{', '.join(xs)}], 1)"))
+
+    def infer(self, *inputs: Shape) -> Shape:
+        """The channels of all."""
+        return (sum(x[0] for x in inputs), *inputs[0][1:])
+
+    def look(self) -> Look:
+        """A C where ways meet."""
+        return Look(glyph="C")
+
+    def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
+        """A Concat."""
+        yield OnnxNode("Concat", output, {"axis": 1})
+
+
+@dataclass(frozen=True, slots=True)
+class Misleading(Join):
+    """A join that claims to put out the channels that it reads."""
+
+    kind = "misleading"
+    channels = archc.ops.facts.TIED
+
+
+def joining(join: Op) -> Network:
+    """Two blocks, each of which joins what it computes to what it reads."""
+    nodes = NetworkBuilder((4, 8, 8))
+    for block in range(2):
+        piece = FragmentBuilder(nodes.shape)
+        piece.add("conv", Conv2d(piece.shape()[0], 3, 1))
+        piece.add("join", join, "", "conv")
+        piece.add("bn", BatchNorm2d(piece.shape()[0]))
+        prefix = f"layer1.{block}."
+        nodes.append(piece.build("Block"), partial(_placed, prefix))
+    return lint(Network("joining", nodes.nodes))
+
+
+def _placed(prefix: str, step: Step) -> str:
+    return prefix + step.name
+
+
+def test_arguments_follow_what_channels_do() -> None:
+    module = build_module(joining(Join())).eval()
+    with torch.no_grad():
+        assert module(torch.randn(1, 4, 8, 8)).shape == (1, 10, 8, 8)
+    with pytest.raises(StructureError, match="would have to be one argument, `channels`"):
+        emit(joining(Misleading()))
 
 
 def test_ops_of_pairs() -> None:

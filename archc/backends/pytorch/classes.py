@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from archc.backends.pytorch.text import Namespace
-from archc.backends.pytorch.tree import Group, Leaf
+from archc.backends.pytorch.tree import Group, Leaf, StructureError
 
 Number: TypeAlias = int | float | bool
 Slot: TypeAlias = tuple[str, str]
@@ -203,11 +203,26 @@ def find_arguments(one: Class) -> bool:
     one.literals, varying = _split(rest, table)
     arguments += _name_numbers(varying, names)
     one.arguments = arguments
+    _check_agreement(one, table)
     return all(
         any(slot in numbers for slot in argument.slots)
         for argument in arguments
         for numbers in table
     )
+
+
+def _check_agreement(one: Class, table: Sequence[Mapping[Slot, Number]]) -> None:
+    """Raise `StructureError` where an argument would have to give one instance two numbers: an op
+    says otherwise of its channels than is so."""
+    for argument in one.arguments:
+        for instance, numbers in zip(one.instances, table, strict=True):
+            values = {numbers[slot] for slot in argument.slots if slot in numbers}
+            if len(values) > 1:
+                places = [f"{path}.{field}" for path, field in argument.slots]
+                raise StructureError(
+                    f"the numbers {sorted(values)} of {instance.path!r} would have to be one "
+                    f"argument, `{argument.name}`: {', '.join(places)}"
+                )
 
 
 def _flows(group: Group) -> tuple[dict[Slot, str], Slot, Slot]:
