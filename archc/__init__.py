@@ -6,9 +6,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from archc.api import bench as bench
+    from archc.api import check as check
     from archc.api import compare as compare
     from archc.api import compiled as compiled
     from archc.api import count as count
+    from archc.api import diff as diff
     from archc.api import draw as draw
     from archc.api import emit as emit
     from archc.api import evaluate as evaluate
@@ -19,9 +22,13 @@ if TYPE_CHECKING:
     from archc.api import memory as memory
     from archc.api import module as module
     from archc.api import receptive_fields as receptive_fields
+    from archc.api import report as report
     from archc.api import roofline as roofline
+    from archc.api import show as show
+    from archc.api import specs as specs
     from archc.api import sweep as sweep
     from archc.api import train as train
+    from archc.api import verify as verify
     from archc.backends.figure import FigureError as FigureError
     from archc.backends.onnx import OnnxError as OnnxError
     from archc.devices import DeviceError as DeviceError
@@ -47,9 +54,12 @@ __all__ = [
     "TrainingError",
     "WeightsError",
     "WeightsWarning",
+    "bench",
+    "check",
     "compare",
     "compiled",
     "count",
+    "diff",
     "draw",
     "emit",
     "evaluate",
@@ -60,9 +70,13 @@ __all__ = [
     "memory",
     "module",
     "receptive_fields",
+    "report",
     "roofline",
+    "show",
+    "specs",
     "sweep",
     "train",
+    "verify",
 ]
 
 _HOMES = {
@@ -88,5 +102,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """What is imported when it is first used, too."""
-    return sorted({*globals(), *__all__})
+    """What is public."""
+    return [*__all__, "__version__"]

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, TypeAlias
 from archc import analysis
 from archc.compile import compile_spec
 from archc.graph import NOTEBOOK_VIEWS, Network, deploy_form
-from archc.spec import load_spec
+from archc.spec import Diagnostic, SpecError, load_spec
+from archc.spec.files import shipped_names
 from archc.spec.overrides import Override
+from archc.spec.show import show as show_spec
 
 if TYPE_CHECKING:
     import torch
@@ -31,11 +33,11 @@ if TYPE_CHECKING:
         Memory,
         Roofline,
     )
-    from archc.bench import BenchOptions, BenchResult
     from archc.exporting import ExportFormat
     from archc.sweeps import Unbuildable, Variant
+    from archc.timing import BenchOptions, BenchResult
     from archc.training import Observer, Score, Trained, TrainOptions
-    from archc.verify import Options, Report
+    from archc.verification import Options, Report
     from archc.weights import Checkpoint
 
 
@@ -71,6 +73,51 @@ def load(
     65
     """
     return compile_spec(load_spec(os.fsdecode(spec), _overrides(with_), _size(input)))
+
+
+def specs(group: str | None = None) -> list[str]:
+    """The names of the shipped specs, in order, or of one of their groups.
+
+    >>> import archc
+    >>> archc.specs("imagenet")[:2]
+    ['imagenet/plain18', 'imagenet/plain34']
+    """
+    names = shipped_names()
+    return names if group is None else [name for name in names if name.split("/")[0] == group]
+
+
+def check(
+    spec: str | os.PathLike[str],
+    *,
+    with_: Mapping[str, object] | Sequence[str] = (),
+    input: Sequence[int] | None = None,
+) -> tuple[Diagnostic, ...]:
+    """Every mistake of a spec, in order; empty for a valid one. Nothing is raised for them.
+
+    >>> import archc
+    >>> archc.check("imagenet/resnet50")
+    ()
+    """
+    try:
+        load(spec, with_=with_, input=input)
+    except SpecError as error:
+        return error.diagnostics
+    return ()
+
+
+def show(
+    spec: str | os.PathLike[str],
+    *,
+    with_: Mapping[str, object] | Sequence[str] = (),
+    input: Sequence[int] | None = None,
+) -> str:
+    """The resolved spec as YAML, with the origin of each value as a comment.
+
+    >>> import archc
+    >>> archc.show("imagenet/resnet152").splitlines()[0]
+    'name: resnet152'
+    """
+    return show_spec(load_spec(os.fsdecode(spec), _overrides(with_), _size(input)))
 
 
 def count(spec: SpecLike, by: Level = "stage", convention: str = "multiply-adds") -> Count:
@@ -143,6 +190,11 @@ def compare(a: SpecLike, b: SpecLike) -> Comparison:
     True
     """
     return analysis.compare(_network(a), _network(b))
+
+
+def diff(a: SpecLike, b: SpecLike) -> Comparison:
+    """`compare`, by the name of the command."""
+    return compare(a, b)
 
 
 def sweep(
@@ -273,6 +325,19 @@ def export(
     return export(_network(spec), format, _checkpoint(weights), deploy=deploy, batch=batch)
 
 
+def report(*specs: SpecLike, fold: bool | None = None) -> str:
+    """Figure, tables and source of networks as one HTML document that needs nothing else.
+
+    Several are drawn side by side and compared with the first. With ``fold`` equal blocks in a row
+    are drawn once; by default where a network has more than 60 layers. Raises ValueError for none.
+    """
+    from archc.pages import report
+
+    networks = [_network(spec) for spec in specs]
+    names = [one.name if isinstance(one, Network) else os.fsdecode(one) for one in specs]
+    return report(networks, names, fold=fold)
+
+
 def verify(
     spec: SpecLike,
     *,
@@ -290,7 +355,7 @@ def verify(
     from archc.live import require_torch
 
     require_torch("verification")
-    from archc.verify import verify
+    from archc.verification import verify
 
     checkpoint = _checkpoint(weights)
     return verify(_network(spec), checkpoint, options, source=source, deploy=deploy)
@@ -306,7 +371,7 @@ def bench(*specs: SpecLike, options: BenchOptions | None = None) -> list[BenchRe
     from archc.live import require_torch
 
     require_torch("timing a module")
-    from archc.bench import BenchOptions, at_best, bench
+    from archc.timing import BenchOptions, at_best, bench
 
     return at_best(list(bench([_network(spec) for spec in specs], options or BenchOptions())))
 

@@ -74,9 +74,9 @@ def _record_type(name: str) -> type:
         from archc.live import require_torch
 
         require_torch(f"the schema of {name}")
-        from archc import bench, verify
+        from archc import timing, verification
 
-        return verify.Report if name == "verify" else bench.BenchResult
+        return verification.Report if name == "verify" else timing.BenchResult
     from archc import analysis
 
     records: dict[str, type] = {

@@ -41,7 +41,7 @@ from torch._inductor import config
 from torch.fx.experimental.optimization import fuse
 
 import archc
-from archc.bench.timing import measure_rates
+from archc.timing.timing import measure_rates
 
 BATCH, FORWARD_ROUNDS, STEP_ROUNDS = 8, 16, 32
 PROCESSES, PROCESS_ROUNDS = 4, 5

@@ -13,7 +13,7 @@ from report import machine, table, write_section
 from torch import Tensor, nn
 
 import archc
-from archc.bench.timing import peak_memory
+from archc.timing.timing import peak_memory
 
 PAIRS, NETWORK_ROUNDS, CHANGE_ROUNDS = 4, 4, 32
 

@@ -20,7 +20,7 @@ from torch import fx, nn
 from archc.graph import Network, Node, Shape
 from archc.live import build_module
 from archc.ops import Softmax
-from archc.verify.structure import observe
+from archc.verification.structure import observe
 
 MODULES: dict[str, type[nn.Module]] = {
     "conv2d": nn.Conv2d,

@@ -19,7 +19,7 @@ from torch._inductor import config
 import archc
 from archc import inference
 from archc.inference import fuse_convolutions
-from archc.verify.values import distance
+from archc.verification.values import distance
 
 # torch's own, on importing inductor; and that float32 could be quicker with TF32.
 pytestmark = [

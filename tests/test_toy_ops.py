@@ -29,8 +29,8 @@ from archc.ops import AdaptiveAvgPool2d as Pool
 from archc.ops import Add, BatchNorm2d, Conv2d, Flatten, Linear, Op, Shape
 from archc.ops.facts import OUTPUT, Call, Look, Module, OnnxNode, OnnxStep, Saved, Storage, Torch
 from archc.ops.traits import ElementWise, Merging, Windowed
-from archc.verify import interpreter
-from archc.verify.check import Options, verify
+from archc.verification import interpreter
+from archc.verification.check import Options, verify
 
 
 @dataclass(frozen=True, slots=True)

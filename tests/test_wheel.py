@@ -53,6 +53,25 @@ def test_it_checks_counts_draws_and_emits_without_torch(installed: Path) -> None
     assert run(installed / "venv/bin/python", "-c", code, cwd=installed) == "64000\n"
 
 
+FACADE = """
+import importlib, pkgutil, archc
+for found in pkgutil.walk_packages(archc.__path__, "archc."):
+    if not found.name.endswith("__main__"):
+        try:
+            importlib.import_module(found.name)
+        except ModuleNotFoundError as error:  # what needs torch
+            assert not error.name.startswith("archc"), error
+names = "verify bench diff report show check specs count draw emit load module".split()
+print(all(callable(getattr(archc, name)) and not hasattr(getattr(archc, name), "__path__")
+          for name in names), len(archc.specs()), set(names) <= set(dir(archc)))
+"""
+
+
+def test_functions_are_functions_whatever_was_imported(installed: Path) -> None:
+    found = run(installed / "venv/bin/python", "-c", FACADE, cwd=installed)
+    assert found == "True 41 True\n"
+
+
 def test_a_module_without_torch_is_a_clear_error(installed: Path) -> None:
     python = installed / "venv/bin/python"
     code = (

@@ -28,7 +28,7 @@ from archc.running import DTYPES
 
 if TYPE_CHECKING:
     from archc.backends.table import Table
-    from archc.bench import BenchResult
+    from archc.timing import BenchResult
 
 
 BEYOND = (
@@ -115,7 +115,7 @@ def command(
     from archc.live import require_torch
 
     require_torch("timing a module")
-    from archc.bench import BenchOptions, at_best, bench
+    from archc.timing import BenchOptions, at_best, bench
 
     options = BenchOptions(device, batches, dtype, deploy, compile_, train, channels_last, seconds)
     names = [spec for spec in specs for _ in batches]

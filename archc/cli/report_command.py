@@ -45,6 +45,6 @@ def command(
     if not has_name and not is_stream(output):
         raise click.BadParameter(f"{str(output)!r} does not end in .html", param_hint="'-o'")
     networks = load_networks(specs, with_, input_)
-    from archc.report import report
+    from archc.pages import report
 
     put_out(report(networks, specs, fold=fold), output)

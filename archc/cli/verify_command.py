@@ -25,7 +25,7 @@ from archc.cli.terminal import say, say_heading
 from archc.running import BACKENDS
 
 if TYPE_CHECKING:
-    from archc.verify import Fault, Report, Row
+    from archc.verification import Fault, Report, Row
 
 MAX_FAULTS = 20
 _RULE = 73
@@ -101,7 +101,7 @@ def command(
 
     require_torch("verification")
     find_device(device)
-    from archc.verify import Options, verify
+    from archc.verification import Options, verify
     from archc.weights import read_checkpoint
 
     options = Options(device, batch, backend)

@@ -41,7 +41,7 @@ ALL_KEYS = (*KEYS_AT_TOP, "recipe")
 def shipped_folder() -> Path:
     """Where the shipped specs lie: inside an installed package, or in the checkout's ``specs/``."""
     package = Path(__file__).resolve().parents[1]
-    installed = package / "specs"
+    installed = package / "_shipped"
     return installed if installed.is_dir() else package.parent / "specs"
 
 

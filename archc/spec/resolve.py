@@ -306,4 +306,4 @@ def _group(source: Source) -> str:
     if source.path is None:
         return ""
     folder = Path(os.path.realpath(source.path)).parent
-    return folder.name if folder.parent.name == "specs" else ""
+    return folder.name if folder.parent.name in ("specs", "_shipped") else ""

@@ -20,15 +20,15 @@ from structures import network_of
 from torch import nn
 
 import archc.api
-import archc.bench.run
+import archc.timing.run
 from archc import DeviceError
 from archc.analysis import work
-from archc.bench import BenchOptions, BenchResult, Rates, at_best, bench
-from archc.bench.run import prepared
-from archc.bench.timing import measure_rates, peak_memory, time_step
 from archc.cli import cli
 from archc.devices import RunError
 from archc.graph import Network, deploy_form
+from archc.timing import BenchOptions, BenchResult, Rates, at_best, bench
+from archc.timing.run import prepared
+from archc.timing.timing import measure_rates, peak_memory, time_step
 
 CPU = torch.device("cpu")
 QUICK = BenchOptions(batches=(1, 3), seconds=0.01)
@@ -41,7 +41,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, *rates: Rates) -> None:
     def measure(*_: object) -> Rates:
         return left.pop(0) if len(left) > 1 else left[0]
 
-    monkeypatch.setattr(archc.bench.run, "measure_rates", measure)
+    monkeypatch.setattr(archc.timing.run, "measure_rates", measure)
 
 
 @pytest.fixture
@@ -286,7 +286,7 @@ def test_rows_that_were_measured_are_not_lost(
         return time_step(step, *others)
 
     tried: list[object] = []
-    monkeypatch.setattr(archc.bench.run, "time_step", lacks_memory)
+    monkeypatch.setattr(archc.timing.run, "time_step", lacks_memory)
     file = tmp_path / "rows"
     specs = ("cifar10/resnet20", "--input", "3,8,8", "--batch", "1", "--batch", "2", "--batch", "4")
     options = ("--seconds", "0.1", "--format", format_, "-o", str(file))
@@ -311,7 +311,7 @@ def test_wrong_seconds_are_refused(seconds: str) -> None:
 def test_a_row_beyond_the_limit_is_explained(
     rate: float, told: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archc.bench.run, "measure_rates", lambda *_: Rates(rate, rate))
+    monkeypatch.setattr(archc.timing.run, "measure_rates", lambda *_: Rates(rate, rate))
     quick = ("bench", "cifar10/resnet20", "--input", "3,8,8", "--seconds", "0.1")
     result = CliRunner().invoke(cli, quick, standalone_mode=False)
     words = (

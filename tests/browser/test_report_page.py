@@ -13,7 +13,7 @@ from strategies import HOSTILE, compile_data
 import archc
 from archc.backends.figure import THEMES
 from archc.graph import Network
-from archc.report import report
+from archc.pages import report
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 from shell import archc as run
 
 import archc
-from archc.report import report
+from archc.pages import report
 
 
 def page(*names: str, fold: bool | None = None) -> str:
@@ -115,7 +115,7 @@ def test_the_command_s_mistakes(tmp_path: Path) -> None:
 def test_a_source_too_long_to_be_read_is_not_coloured(monkeypatch: pytest.MonkeyPatch) -> None:
     network = archc.load("cifar10/resnet20")
     coloured = report([network], ["cifar10/resnet20"])
-    monkeypatch.setattr("archc.report.page.MAX_HIGHLIGHTED", 10)
+    monkeypatch.setattr("archc.pages.page.MAX_HIGHLIGHTED", 10)
     plain = report([network], ["cifar10/resnet20"])
     assert '<span class="k">class</span>' in coloured
     assert '<span class="k">class</span>' not in plain

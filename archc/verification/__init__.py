@@ -1,7 +1,7 @@
 """Proof that what was emitted is the graph: translation validation."""
 
 from archc.running import BACKENDS
-from archc.verify.check import CHECKS, Options, verify
-from archc.verify.report import Fault, Report, Row
+from archc.verification.check import CHECKS, Options, verify
+from archc.verification.report import Fault, Report, Row
 
 __all__ = ["BACKENDS", "CHECKS", "Fault", "Options", "Report", "Row", "verify"]

@@ -1,5 +1,5 @@
 """A report on networks: one HTML file with figure, tables and source, that needs nothing else."""
 
-from archc.report.page import report
+from archc.pages.page import report
 
 __all__ = ["report"]

@@ -18,9 +18,9 @@ from archc.graph import Network, Shape, deploy_form
 from archc.live import forget_source, instance, source_name
 from archc.running import BACKENDS, as_it_was, fault_of, lacks_memory
 from archc.text import listing
-from archc.verify.report import Fault, Report, Row
-from archc.verify.settings import kept_settings, reproducible
-from archc.verify.structure import (
+from archc.verification.report import Fault, Report, Row
+from archc.verification.settings import kept_settings, reproducible
+from archc.verification.structure import (
     check_initial_values,
     check_modes,
     check_multiply_adds,
@@ -29,7 +29,7 @@ from archc.verify.structure import (
     check_state,
     observe,
 )
-from archc.verify.subject import Subject
+from archc.verification.subject import Subject
 from archc.weights import Checkpoint, describe, match, weights_to_load
 
 CHECKS = (

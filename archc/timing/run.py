@@ -13,7 +13,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archc.analysis import work
-from archc.bench.timing import (
+from archc.devices import DeviceError, RunError, describe_device, find_device, on_device
+from archc.graph import Network, deploy_form
+from archc.inference import compiled
+from archc.live import build_module
+from archc.ops import BatchNorm2d
+from archc.running import DTYPES, as_it_was, quiet, why_not
+from archc.timing.timing import (
     Rates,
     Step,
     Times,
@@ -22,12 +28,6 @@ from archc.bench.timing import (
     peak_memory,
     time_step,
 )
-from archc.devices import DeviceError, RunError, describe_device, find_device, on_device
-from archc.graph import Network, deploy_form
-from archc.inference import compiled
-from archc.live import build_module
-from archc.ops import BatchNorm2d
-from archc.running import DTYPES, as_it_was, quiet, why_not
 from archc.weights import fold_weights
 
 

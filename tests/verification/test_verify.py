@@ -32,9 +32,9 @@ from archc.graph import Fragment, FragmentBuilder, Network, Shape, deploy_form
 from archc.ops import Add, AvgPool2d, Conv2d, ReLU
 from archc.running import lacks_memory
 from archc.spec import SpecError
-from archc.verify import BACKENDS, CHECKS, Fault, Options, Report, Row, verify
-from archc.verify.settings import reproducible
-from archc.verify.subject import LOGITS, Subject
+from archc.verification import BACKENDS, CHECKS, Fault, Options, Report, Row, verify
+from archc.verification.settings import reproducible
+from archc.verification.subject import LOGITS, Subject
 from archc.weights import Checkpoint, WeightsError, fold_weights
 
 EAGER = Options(backend="eager")
@@ -398,7 +398,7 @@ def test_each_check_is_shown_as_soon_as_it_is_done() -> None:
     """What has been shown when a check begins, read from a pipe."""
     program = (
         "import sys\n"
-        "from archc.verify.subject import Subject\n"
+        "from archc.verification.subject import Subject\n"
         "def stop(*_): input()\n"
         "Subject.check_export = stop\n"
         "from archc.cli import main\n"
@@ -610,7 +610,7 @@ def plant(monkeypatch: pytest.MonkeyPatch, old: str, new: str) -> None:
         assert old in source
         return source.replace(old, new)
 
-    monkeypatch.setattr("archc.verify.check.emit", faulty)
+    monkeypatch.setattr("archc.verification.check.emit", faulty)
 
 
 def test_a_fault_is_told_below_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -748,7 +748,7 @@ def test_the_row_of_the_deploy_form_can_fail(monkeypatch: pytest.MonkeyPatch) ->
         folded["fc.bias"] = folded["fc.bias"] + 1e-9
         return folded
 
-    monkeypatch.setattr("archc.verify.subject.fold_weights", off)
+    monkeypatch.setattr("archc.verification.subject.fold_weights", off)
     report = verify(network_of("option A"), options=Options(backend="eager"))
     assert [row.check for row in report.rows if not row.passed] == ["deploy form"]
     (fault,) = report.faults
@@ -802,7 +802,7 @@ def test_what_rounding_does_not_explain_is_a_fault_there_too(
         folded["conv1.weight"][0] *= 1 + 1e-9
         return folded
 
-    monkeypatch.setattr("archc.verify.subject.fold_weights", off)
+    monkeypatch.setattr("archc.verification.subject.fold_weights", off)
     network = compile_data(CANCELS)
     report = verify(network, Checkpoint("weights", weights_that_cancel(network)), EAGER)
     assert [row.check for row in report.rows if not row.passed] == ["deploy form"]

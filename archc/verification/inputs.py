@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from archc.graph import Network
 from archc.running import fault_of
-from archc.verify import interpreter
-from archc.verify.report import Fault, Row
-from archc.verify.trail import Trail
-from archc.verify.values import changed, check_predict, distance, follow, gradients_differ
+from archc.verification import interpreter
+from archc.verification.report import Fault, Row
+from archc.verification.trail import Trail
+from archc.verification.values import changed, check_predict, distance, follow, gradients_differ
 
 Agrees: TypeAlias = Callable[[float, Callable[[], Tensor]], bool]
 """Whether logits are near enough, by how far they are off, and what they are in float64."""

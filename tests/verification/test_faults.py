@@ -10,7 +10,7 @@ import torch
 from structures import STRUCTURES, network_of
 
 from archc.backends.pytorch import emit
-from archc.verify import CHECKS, Fault, Options, Report, verify
+from archc.verification import CHECKS, Fault, Options, Report, verify
 
 Edit: TypeAlias = tuple[str, str] | tuple[str, str, int]
 """A text, which must stand there once, and what replaces it. A number says which occurrence is

@@ -110,14 +110,14 @@ def report(networks: Sequence[Network], specs: Sequence[str], *, fold: bool | No
 
 @cache
 def _resource(name: str) -> str:
-    return resources.files("archc.report").joinpath(name).read_text(encoding="utf-8")
+    return resources.files("archc.pages").joinpath(name).read_text(encoding="utf-8")
 
 
 def _template() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     made = Environment(
-        loader=PackageLoader("archc.report", "."),
+        loader=PackageLoader("archc.pages", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

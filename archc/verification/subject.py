@@ -17,10 +17,10 @@ from archc.graph import Network, deploy_form, foldings
 from archc.live import instance
 from archc.ops import Role
 from archc.running import NO_COMPILER, fault_of, quiet, why_not
-from archc.verify import interpreter
-from archc.verify.inputs import check_inputs
-from archc.verify.report import Fault, Row
-from archc.verify.values import (
+from archc.verification import interpreter
+from archc.verification.inputs import check_inputs
+from archc.verification.report import Fault, Row
+from archc.verification.values import (
     changed,
     check_predict,
     compare_gradients,

@@ -16,8 +16,8 @@ from archc.backends.numbers import counted, exactly, shape
 from archc.graph import Network, Node, Shape
 from archc.ops import Op, Role
 from archc.running import fault_of
-from archc.verify.report import Fault, Row
-from archc.verify.trail import Trail
+from archc.verification.report import Fault, Row
+from archc.verification.trail import Trail
 from archc.weights.fit import OPTIONAL
 
 BATCH = 2

@@ -22,7 +22,7 @@ from archc.backends.graphs import to_json
 from archc.graph import Network
 from archc.live import build_module
 from archc.ops import OPS, BatchNorm2d
-from archc.verify import interpreter
+from archc.verification import interpreter
 
 
 def basic(shortcut: Shortcut, **options: Any) -> ResNetConfig:

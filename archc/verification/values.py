@@ -20,10 +20,10 @@ from torch.overrides import TorchFunctionMode
 from archc.graph import Network
 from archc.ops import Arity
 from archc.running import fault_of
-from archc.verify.interpreter import seed_dropout
-from archc.verify.report import Fault
-from archc.verify.structure import has_to_be_a_module
-from archc.verify.trail import Trail
+from archc.verification.interpreter import seed_dropout
+from archc.verification.report import Fault
+from archc.verification.structure import has_to_be_a_module
+from archc.verification.trail import Trail
 
 Values = Mapping[str, Tensor]
 

@@ -1,7 +1,7 @@
 """How quick a network's module is, beside what the hardware allows."""
 
-from archc.bench.run import BenchOptions, BenchResult, at_best, bench
-from archc.bench.timing import Rates
 from archc.running import DTYPES
+from archc.timing.run import BenchOptions, BenchResult, at_best, bench
+from archc.timing.timing import Rates
 
 __all__ = ["DTYPES", "BenchOptions", "BenchResult", "Rates", "at_best", "bench"]
