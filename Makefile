@@ -22,7 +22,7 @@ demo: .venv/installed
 	@echo "modules  demo/imagenet/vgg19.py demo/imagenet/plain34.py demo/imagenet/resnet34.py"
 
 test: lint
-	$(BIN)/python -m pytest -q -n auto $(PYTEST)
+	$(BIN)/python -m pytest -q -n auto --dist worksteal $(PYTEST)
 
 lint: .venv/developing
 	$(BIN)/ruff format --check .

@@ -107,5 +107,5 @@ def test_the_page_of_the_index_leads_nowhere_that_is_not_there(installed: Path) 
 def test_types_and_font_travel_along(installed: Path) -> None:
     (package,) = (installed / "venv").glob("lib/python*/site-packages/archc")
     assert (package / "py.typed").is_file()
-    assert (package / "specs/schema.json").is_file()
+    assert (package / "_shipped/schema.json").is_file()
     assert list((package / "backends/figure").rglob("*LICENSE*"))
