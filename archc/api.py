@@ -114,8 +114,8 @@ def show(
     """The resolved spec as YAML, with the origin of each value as a comment.
 
     >>> import archc
-    >>> archc.show("imagenet/resnet152").splitlines()[0]
-    'name: resnet152'
+    >>> archc.show("imagenet/resnet152").split()[:2]
+    ['name:', 'resnet152']
     """
     return show_spec(load_spec(os.fsdecode(spec), _overrides(with_), _size(input)))
 

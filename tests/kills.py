@@ -40,6 +40,10 @@ extends: cifar10
 limit: 64
 iterations: 40
 batch: 16
+warm_up: null
+learning_rate: {initial: 0.05, schedule: cosine, warm_up_iterations: 10}
+label_smoothing: 0.1
+ema_decay: 0.9
 evaluate_every: 20
 checkpoint_every: 5
 """
