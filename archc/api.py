@@ -390,7 +390,7 @@ def train(
     """Train a spec's network by a recipe on the images of a folder, into a run's folder.
 
     ``recipe`` is a path or a shipped name (``cifar10``, ``imagenet``), ``settings`` are
-    ``KEY=VALUE`` laid over it, ``with_`` as for `load`. ``observer`` is told of the progress.
+    ``KEY=VALUE`` laid over it, ``with_`` as for `load`. ``observer`` receives the progress.
     Raises `TrainingError`, `OutputError`, `DeviceError`, and ModuleNotFoundError where Lightning
     Fabric is not installed.
     """

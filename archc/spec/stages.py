@@ -238,7 +238,7 @@ class _Stages:
             self.missing.setdefault(name, []).append((number, model))
 
     def _complain_of_missing(self) -> None:
-        """What is missing in several stages is told once: one default would mend it."""
+        """Report once what is missing in several stages: one default would fix it."""
         groups: dict[tuple[bool, tuple[int, ...]], list[str]] = {}
         for name, lacking in self.missing.items():
             stages = tuple([number for number, _ in lacking])

@@ -86,7 +86,7 @@ def save(folder: Path, saved: Saved, about: Mapping[str, str] | None = None) -> 
 def newest(folder: Path, tell: Callable[[str], None]) -> Saved | None:
     """The newest checkpoint that is whole; None where there is none yet.
 
-    ``tell`` is told of newer ones that are damaged. Raises `TrainingError` if all are.
+    ``tell`` gets a note on newer ones that are damaged. Raises `TrainingError` if all are.
     """
     damaged: list[str] = []
     for iteration, path in _listed(folder):

@@ -259,7 +259,7 @@ def _collate_whole(items: list[Any]) -> Any:
 
 
 def _of_living_workers(loader: DataLoader[Any]) -> Iterator[Any]:
-    """The batches; that a worker has been ended is told in words."""
+    """The batches; raises `DataError` where a worker has died."""
     try:
         yield from loader
     except RuntimeError as error:

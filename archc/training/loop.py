@@ -37,7 +37,7 @@ ASK_EVERY = 10
 """After how many iterations several processes ask each other whether to stop."""
 
 _LOOK_EVERY = 1.0
-"""After how many seconds an observer is told of the progress again."""
+"""Seconds between two reports of the progress to an observer."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Progress:
 
 
 class Observer(Protocol):
-    """Who is told of the progress, in the first process."""
+    """Receives the progress, in the first process."""
 
     def advanced(self, progress: Progress) -> None:
         """Iterations are done."""

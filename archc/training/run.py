@@ -182,7 +182,7 @@ def check_same(
     """Check that a run is one of this spec and recipe; return its seed. Raises `TrainingError`.
 
     A newer archc may know more keys, or write another module for the same spec. Where the module
-    computes the same, and the recipe's files say the same, ``say`` is told and the run goes on.
+    computes the same, and the recipe's files say the same, ``say`` gets a note and the run goes on.
     """
     record = _read(run)
     is_same = _is_same_module(run, spec)
@@ -342,7 +342,7 @@ def check_new(run: Run) -> None:
 def alone(run: Run, say: Callable[[str], None]) -> Iterator[None]:
     """Keep other processes from training in the same folder meanwhile.
 
-    A folder in which nothing has come to stand is taken away again. ``say`` is told where others
+    A folder that is still empty at the end is removed. ``say`` gets a note where others
     cannot be kept away.
     """
     try:

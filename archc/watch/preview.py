@@ -52,7 +52,7 @@ class Preview:
         return spec_files(self.spec)
 
     async def refresh(self) -> None:
-        """Compile and draw; what listens is told if anything has changed."""
+        """Compile and draw; notify the listeners if anything has changed."""
         new = await asyncio.to_thread(self._drawn)
         async with self._changed:
             if new != self.state:

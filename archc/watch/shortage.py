@@ -11,7 +11,7 @@ NUMBERS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 """File descriptors, of the process or of the system, and memory for sockets."""
 
 QUIET = 60
-"""Seconds without a failure after which the next one is told again."""
+"""Seconds without a failure after which the next one is reported again."""
 
 
 class Shortage:

@@ -30,7 +30,7 @@ FORMATS = ("svg", "png", "pdf", "dot")
 """What `draw` writes."""
 
 DPI = 144
-"""Pixels per inch of a PNG, unless it is told: two for a point, which stays legible on paper."""
+"""Pixels per inch of a PNG by default: two for a point, which stays legible on paper."""
 _MOST_PIXELS, _MOST_AREA = 32_767, 2**28
 """What Cairo draws: pixels on a side, and pixels in all, of 4 bytes each (here 1 GiB)."""
 _MOST_POINTS = 14_400
