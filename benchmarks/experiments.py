@@ -38,7 +38,7 @@ PAPER = {"resnet20": 8.75, "resnet32": 7.51, "resnet44": 7.17, "resnet56": 6.97,
 """Test errors of He et al. 2015, table 6, in percent; of plain networks the paper has curves."""
 
 PAIRS = {"plain": ("plain20", "plain56"), "residual": ("resnet20", "resnet56")}
-"""What stands in one figure: the panels of the paper's Figure 6."""
+"""The networks of each figure: the panels of the paper's Figure 6."""
 
 CLAIMS = (
     ("plain20", "plain56", "plain networks get worse with depth"),

@@ -1,4 +1,4 @@
-"""The house holds: what is known of an op stands in its record, and nearly nobody names ops."""
+"""An op's facts are in its record: few files outside `archc/ops/` may name concrete ops."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ class Product(Merging):
 
     def look(self) -> Look:
         """A cross where ways meet."""
-        return Look(glyph="x")
+        return Look(glyph="x", name="product")
 
     def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
         """A Mul."""
@@ -249,7 +249,7 @@ class Join(Merging):
 
     def look(self) -> Look:
         """A C where ways meet."""
-        return Look(glyph="C")
+        return Look(glyph="C", name="join")
 
     def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
         """A Concat."""

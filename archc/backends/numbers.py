@@ -31,6 +31,11 @@ def in_short(number: int) -> str:
     return str(number)
 
 
+def in_bytes(number: int) -> str:
+    """``102.23 MB``, ``424 B``."""
+    return f"{in_short(number)}B" if number >= 1000 else f"{number} B"
+
+
 def percent(share: float) -> str:
     """``18.6 %``."""
     return f"{100 * share:.1f} %"

@@ -112,7 +112,8 @@ def command(
 
     number = int(crops) if crops else chosen.recipe.testing.crops
     if fully_convolutional and not scales:
-        scales = (chosen.recipe.testing.resize or round(max(chosen.network.input_shape) / 0.875),)
+        _, height, width = chosen.network.input_shape
+        scales = (chosen.recipe.testing.shorter_side((height, width)),)
     found = evaluate(
         chosen,
         data,

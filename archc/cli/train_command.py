@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from archc.backends.numbers import in_bytes
 from archc.cli.common import (
     OutputFolder,
     data,
@@ -153,7 +154,7 @@ def _modified(file: Path) -> tuple[int, int] | None:
 
 def _tell(trained: Trained) -> None:
     error = f", test error {trained.test.error:.2f} %" if trained.test else ""
-    memory = f", peak memory {_size(trained.peak_memory)}" if trained.peak_memory else ""
+    memory = f", peak memory {in_bytes(trained.peak_memory)}" if trained.peak_memory else ""
     say(f"{trained.folder}: {trained.iteration:,} iterations{error}{memory}")
 
 
@@ -222,15 +223,8 @@ def _told(progress: Progress) -> str:
     if progress.seconds_left:
         parts.append(f"{_clock(progress.seconds_left)} left, ends {_end(progress.seconds_left)}")
     if progress.peak_memory is not None:
-        parts.append(_size(progress.peak_memory))
+        parts.append(in_bytes(progress.peak_memory))
     return "  ".join(parts)
-
-
-def _size(memory: int) -> str:
-    """Bytes in short: ``1.02 GB``."""
-    from archc.backends.numbers import in_short
-
-    return f"{in_short(memory)}B"
 
 
 def _end(seconds: float) -> str:

@@ -8,6 +8,7 @@ gives a map of scores, one vector for each position of its window over a larger 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import prod
 
 from archc.graph.deploy import close_up
 from archc.graph.lint import lint
@@ -115,28 +116,24 @@ def _is_linear(op: Op) -> bool:
 def _linear_as_convolutions(network: Network, tail: list[str]) -> list[tuple[str, Op]]:
     """The convolutions in the place of linear layers; the first has a window as large as the map.
 
-    Raises `NotConvolutionalError` where that is not square, or where no linear layer follows it.
+    Raises `NotConvolutionalError` where no linear layer follows it.
     """
-    window, name = 1, ""
+    window, name = (1, 1), ""
     found: list[tuple[str, Op]] = []
     for one in tail:
         node = network.nodes[one]
         if node.op.channels is MIXED:
             before = network.nodes[node.inputs[0]].output_shape
-            if len(before) == 3 and before[1] != before[2]:
-                raise NotConvolutionalError(
-                    f"{network.name} flattens a map of {before[1]}x{before[2]} at `{one}`; archc's "
-                    "convolutions have square windows"
-                )
-            window, name = (before[1] if len(before) == 3 else window), one
+            if len(before) == 3:
+                window, name = (before[1], before[2]), one
         elif _is_linear(node.op):
             features, outputs = (
                 getattr(node.op, name) for name in (node.op.channels.read, node.op.channels.written)
             )
             bias = "bias" in node.op.state
-            found.append((one, Conv2d(features // window**2, outputs, window, bias=bias)))
-            window = 1
-    if window != 1:
+            found.append((one, Conv2d(features // prod(window), outputs, window, bias=bias)))
+            window = (1, 1)
+    if window != (1, 1):
         raise NotConvolutionalError(
             f"{network.name} has no linear layer after `{name}`: its scores are positions of a map"
         )

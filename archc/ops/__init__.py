@@ -1,10 +1,10 @@
 """The operations that networks are made of: one file for each family, one frozen record an op.
 
-Everything that anyone needs to know of an op stands in its record: shapes, parameters and
-multiply-adds; how channels pass through it and what it reaches over; what autograd keeps of it and
-what may be written over; how it is written in PyTorch and in ONNX, and how figures show it. Two
-things know ops by name, by right: the interpreter of verification, which has to be independent,
-and the rules of other FLOP counters.
+An op's record has everything there is to know about it: shapes, parameters and multiply-adds; how
+channels pass through it and what it reaches over; what autograd keeps of it and what may be written
+over; how it is written in PyTorch and in ONNX, and how figures show it. Only two things know ops by
+name: the interpreter of verification, which has to be independent, and the rules of other FLOP
+counters.
 """
 
 from collections.abc import Mapping

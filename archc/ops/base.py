@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from archc.ops.facts import (
     Arity,
@@ -24,6 +24,7 @@ from archc.ops.facts import (
     Storage,
     Torch,
     pair,
+    stored,
 )
 
 MAX_CHANNELS = 65_536
@@ -95,30 +96,32 @@ class Op:
         # Of a class with slots, `dataclass` makes a second one: this runs for both.
         if "kind" not in vars(cls):
             return  # a trait
-        own = [base for base in cls.__mro__ if base not in (Op, object)]
-        missing = [name for name in FACTS if not any(name in vars(base) for base in own)]
+        missing = [name for name in FACTS if not hasattr(cls, name)]
         if missing:
             raise TypeError(f"the op {cls.kind!r} does not say its {', '.join(missing)}")
 
-    def infer(self, *inputs: Shape) -> Shape:
-        """The output shape for these input shapes; raises `ShapeError` if they do not fit."""
-        raise NotImplementedError
+    def __post_init__(self) -> None:
+        for name in self.field_names():
+            size = getattr(self, name)
+            if isinstance(size, tuple):
+                object.__setattr__(self, name, stored(size))
 
-    def reach(self) -> Reach:
-        """What part of the map each output reads."""
-        raise NotImplementedError
+    if TYPE_CHECKING:  # declared, not defined, so that a class that lacks one is noticed
 
-    def saved(self) -> Saved:
-        """What autograd keeps for its gradient."""
-        raise NotImplementedError
+        def infer(self, *inputs: Shape) -> Shape:
+            """The output shape for these input shapes; raises `ShapeError` if they do not fit."""
 
-    def look(self) -> Look:
-        """How figures show it."""
-        raise NotImplementedError
+        def reach(self) -> Reach:
+            """What part of the map each output reads."""
 
-    def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
-        """How it is written in ONNX: constants before the node that reads them, or nothing."""
-        raise NotImplementedError
+        def saved(self) -> Saved:
+            """What autograd keeps for its gradient."""
+
+        def look(self) -> Look:
+            """How figures show it."""
+
+        def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
+            """How it is written in ONNX: constants before the node that reads them, or nothing."""
 
     def changes(self, *inputs: Shape) -> bool:
         """Whether it does anything to values of these shapes in eval mode."""

@@ -24,7 +24,6 @@ from archc.ops.facts import (
     Window,
     changed,
     pair,
-    stored,
     tensors,
 )
 from archc.ops.traits import Unary
@@ -60,12 +59,6 @@ class Conv2d(Unary):
         ),
         exported=("conv2d", "convolution"),
     )
-
-    def __post_init__(self) -> None:
-        for name in ("kernel_size", "stride", "padding"):
-            size = getattr(self, name)
-            if isinstance(size, tuple):
-                object.__setattr__(self, name, stored(size))
 
     def infer(self, *inputs: Shape) -> Shape:
         """The output's channels, and the places of the window."""

@@ -263,7 +263,8 @@ OnnxStep: TypeAlias = Initializer | OnnxNode
 class Look:
     """How figures show an op.
 
-    As a ``box`` of a kind with a ``label``; as a ``glyph`` in a circle where ways meet; as a
+    As a ``box`` of a kind with a ``label``; as a ``glyph`` in a circle where ways meet, which
+    tooltips call by its ``name``; as a
     ``word`` beside an arrow; or, with none of them, not at all. ``mark`` says what it is on a
     shortcut, in short, and ``words`` at greater length where a block is drawn large; both are
     empty for what is left out there.
@@ -272,6 +273,7 @@ class Look:
     box: Literal["conv", "pool", "fc", "other", ""] = ""
     label: str = ""
     glyph: str = ""
+    name: str = ""
     word: str = ""
     mark: str = ""
     words: str = ""

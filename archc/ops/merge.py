@@ -23,7 +23,7 @@ class Add(Merging):
 
     def look(self) -> Look:
         """A plus where ways meet, as in the paper's Figure 5."""
-        return Look(glyph="+")
+        return Look(glyph="+", name="sum")
 
     def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
         """An Add."""

@@ -25,7 +25,6 @@ from archc.ops.facts import (
     Size,
     Torch,
     pair,
-    stored,
 )
 from archc.ops.traits import Unary, Windowed
 
@@ -135,10 +134,6 @@ class AdaptiveAvgPool2d(Unary):
         ends_line=True,
         exported=("adaptive_avg_pool2d", "_adaptive_avg_pool2d", "mean"),
     )
-
-    def __post_init__(self) -> None:
-        if isinstance(self.output_size, tuple):
-            object.__setattr__(self, "output_size", stored(self.output_size))
 
     def infer(self, *inputs: Shape) -> Shape:
         """The channels it reads, and the grid."""

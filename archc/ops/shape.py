@@ -30,7 +30,6 @@ from archc.ops.facts import (
     Window,
     changed,
     pair,
-    stored,
     tensors,
 )
 from archc.ops.traits import Unary
@@ -143,10 +142,6 @@ class ZeroPadShortcut(Unary):
         ),
         exported=("pad", "constant_pad_nd"),
     )
-
-    def __post_init__(self) -> None:
-        if isinstance(self.stride, tuple):
-            object.__setattr__(self, "stride", stored(self.stride))
 
     def infer(self, *inputs: Shape) -> Shape:
         """The output's channels, and every ``stride``-th place."""

@@ -20,7 +20,6 @@ from archc.ops.facts import (
     Storage,
     Window,
     pair,
-    stored,
     tensors,
 )
 
@@ -100,12 +99,6 @@ class Windowed(Unary):
     kernel_size: Size
     stride: Size
     padding: Size
-
-    def __post_init__(self) -> None:
-        for name in ("kernel_size", "stride", "padding"):
-            size = getattr(self, name)
-            if isinstance(size, tuple):
-                object.__setattr__(self, name, stored(size))
 
     def reach(self) -> Window:
         """Its window."""

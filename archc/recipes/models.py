@@ -256,6 +256,10 @@ class Testing(Record):
         "also mirrored.",
     )
 
+    def shorter_side(self, size: tuple[int, int]) -> int:
+        """What images are resized to for a network that takes ``size``: 256 for 224, by default."""
+        return self.resize or round(max(size) / 0.875)
+
 
 class _Dumper(yaml.SafeDumper):
     """Quotes what would not be read as the text that it is: PyYAML's own rules are YAML 1.1's."""

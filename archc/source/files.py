@@ -79,7 +79,7 @@ def read_bytes(
 ) -> bytes:
     """The bytes of a source's file, at most one more than allowed.
 
-    Faults are told at a place, where the author or the user has ``written`` the file's name.
+    Errors point at ``place``, where the author or the user has ``written`` the file's name.
     ``folder_hint`` says what to do where it is a folder's; ``refuse_missing`` may say more than
     that there is no such file, and raise `SpecError`.
     """
@@ -147,8 +147,8 @@ def check_is_meant(
     What is meant has one of ``keys`` at the top; ``all_keys`` are those of every kind of file.
 
     Who runs archc may be allowed to read more than who wrote the spec, and mistakes are shown with
-    their lines: those of ``/etc/shadow`` are not to be seen. A spec that is merely broken is told
-    as any, and so is everything in the folder of the first file.
+    their lines, which must not be those of ``/etc/shadow``. A spec that is merely broken gets the
+    usual diagnostics, and so does everything in the folder of the first file.
     """
     kind = source.kind
     if len(raw) > MAX_BYTES or raw.startswith((b"\xff\xfe", b"\xfe\xff")):

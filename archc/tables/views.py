@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from archc.analysis import Fields, Memory, Roofline
-from archc.backends.numbers import exactly, in_short, percent, shape
+from archc.backends.numbers import exactly, in_bytes, percent, shape
 from archc.backends.table import Cell, Column, Table
 from archc.tables.counts import SPEC
 
@@ -15,7 +15,7 @@ _LAYER = (Column("layer", "layer"), Column("op", "op"))
 
 def memory_summary(one: Memory) -> Table:
     """What a network needs, a row each, in bytes."""
-    rows = tuple((what, number, _in_bytes(number)) for what, number in _needs(one))
+    rows = tuple((what, number, in_bytes(number)) for what, number in _needs(one))
     columns = (Column("", "what"), Column("bytes", "bytes", exactly), Column("in short", "short"))
     return Table(columns, rows, _memory_title(one))
 
@@ -70,11 +70,6 @@ def _needs(one: Memory) -> list[tuple[str, int]]:
         ("inference, total", held + one.inference),
         *((f"training, total, {name}", step + size) for name, size in one.optimizer.items()),
     ]
-
-
-def _in_bytes(number: int) -> str:
-    """``102.23 MB``, ``424 B``."""
-    return f"{in_short(number)}B" if number >= 1000 else f"{number} B"
 
 
 def _memory_title(one: Memory) -> str:

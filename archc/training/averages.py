@@ -21,16 +21,9 @@ class Averages:
         self.module = copy.deepcopy(module).requires_grad_(False)
         """A module with the averages, on the same device."""
         self._decay = decay
-        self._pairs = [
-            (average, current)
-            for average, current in zip(_tensors(self.module), _tensors(module), strict=True)
-            if average.is_floating_point()
-        ]
-        self._counters = [
-            (average, current)
-            for average, current in zip(_tensors(self.module), _tensors(module), strict=True)
-            if not average.is_floating_point()
-        ]
+        pairs = list(zip(_tensors(self.module), _tensors(module), strict=True))
+        self._pairs = [pair for pair in pairs if pair[0].is_floating_point()]
+        self._counters = [pair for pair in pairs if not pair[0].is_floating_point()]
 
     @torch.no_grad()
     def update(self, iteration: int) -> None:

@@ -69,7 +69,7 @@ class ImageFolder:
             self._training = _files(train, classes, limit)
             _check_same(classes, _classes(val), val)
         self._tested = _files(val, classes, limit)
-        self._resize = self._recipe.testing.resize or round(max(source.size) / 0.875)
+        self._resize = self._recipe.testing.shorter_side(source.size)
         _check_sizes(self._recipe, source.size, self._resize)
         self.mean = self._mean_of_training() if mean is None else mean
         self._subtracted = self.mean.to(source.device)

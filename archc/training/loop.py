@@ -174,7 +174,7 @@ class Loop:
         )
         if saved is not None:
             self._restore_momentum(saved.momentum)
-        self._averages_of(saved)
+        self._set_up_averages(saved)
         objective: nn.Module = _Objective(self.net, recipe.header.label_smoothing or 0.0)
         if task.compile:
             torch.compiler.reset()
@@ -182,7 +182,7 @@ class Loop:
             objective.compile(options={"triton.cudagraphs": graphs})
         self._objective, self._stepper = self._fabric.setup(objective, self._optimizer)
 
-    def _averages_of(self, saved: Saved | None) -> None:
+    def _set_up_averages(self, saved: Saved | None) -> None:
         """The averages of the weights, where the recipe asks for some."""
         decay = self._header.ema_decay
         self._averages = None if decay is None else Averages(self.net, decay)

@@ -874,7 +874,8 @@ def test_characters_that_the_font_lacks_are_named(format: str) -> None:
 def test_many_characters_are_named_in_part() -> None:
     one = replace(load("cifar10/resnet20"), title="".join(map(chr, range(0x4E00, 0x4E0C))))
     with pytest.warns(ArchcWarning, match=r"一 \(U\+4E00\), .*上? \(U\+4E09\) and 2 more: the PNG"):
-        draw([one], "png", DrawOptions(fold=True))
+        drawn = draw([one], "png", DrawOptions(fold=True))
+    assert drawn.startswith(b"\x89PNG")
 
 
 def test_png_is_two_pixels_a_point() -> None:

@@ -182,8 +182,12 @@ def test_pipes_and_devices_lose_nothing(home: Path) -> None:
         for path in ("pipe", "/dev/null"):
             note_input(path)
             note_output(Path(path))
+        note_input("tiny.yaml")
+        with pytest.raises(OutputError):  # a file would be lost
+            note_output(Path("tiny.yaml"))
     note_input("tiny.yaml")
     note_output(Path("tiny.yaml"))  # nobody has asked for it to be guarded
+    assert Path("tiny.yaml").read_text() == TINY
 
 
 @pytest.mark.parametrize("case", CASES)

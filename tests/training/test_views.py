@@ -167,13 +167,13 @@ def test_what_cannot_be_tested_so(folder: Path, cifar: Path, tmp_path: Path) -> 
     with pytest.raises(DataError, match="images of CIFAR-10 have one size, 32x32"):
         evaluate(subject_of_spec(small, weights, cifar, None), cifar, scales=[32])
     (tmp_path / "odd.yaml").write_text(
-        NET.replace("HEAD", HEADS["vgg"]).replace("28, 28", "28, 36")
+        NET.replace("HEAD", "[adaptive_avg_pool: 3, flatten, linear]")
     )
     odd = replace(case.subject, network=archc.load(tmp_path / "odd.yaml"))
     with pytest.raises(TrainingError) as told:
         evaluate(odd, folder, scales=[36])
     assert str(told.value) == (
-        "no fully convolutional form: windows flattens a map of 7x9 at `flatten`; archc's "
-        "convolutions have square windows"
+        "no fully convolutional form: windows pools a map of 7x7 to 3x3 at `avgpool`: its windows "
+        "are not all of one size"
     )
     assert told.value.hint == "--crops 10 tests several views of each image"

@@ -235,9 +235,10 @@ class _Drawing:
     def _put_stop(self, node: Node, box: Box | None, middle: float) -> None:
         centre = Point(self.x, middle)
         if box is None:
-            tooltip = f"{node.id}\nsum of {len(node.inputs)}"
-            name, glyph = element_id(self.prefix, node.id), node.op.look().glyph
-            plus = Rect(name, "plus", centre, PLUS, PLUS, None, glyph, tooltip, size=LABEL)
+            look = node.op.look()
+            tooltip = f"{node.id}\n{look.name} of {len(node.inputs)}"
+            name = element_id(self.prefix, node.id)
+            plus = Rect(name, "plus", centre, PLUS, PLUS, None, look.glyph, tooltip, size=LABEL)
             self.boxes.append(plus)
             return
         label = box.label.replace(" conv", "")
