@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Literal, Protocol, TypeAlias, TypeVar
 
 from archc.blocks.lowering import final_activation
-from archc.graph import Fragment, Network, NetworkBuilder, Origin, Shape, ShapeError, lint
+from archc.graph import Fragment, Network, NetworkBuilder, Origin, Region, Shape, ShapeError, lint
 from archc.naming import Names
 from archc.spec import Place, Spec
 from archc.spec.models import PlacedLayer, PlacedStage
@@ -19,20 +20,20 @@ def compile_spec(spec: Spec) -> Network:
 
     Raises `SpecError` where stages or layers cannot take the shapes that reach them.
     """
-    names, network = Names.of(spec), NetworkBuilder(spec.header.input)
+    made = _Joining(Names.of(spec), NetworkBuilder(spec.header.input))
     try:
-        for piece in assemble(spec):
-            _join(network, piece, names)
+        made.join(assemble(spec))
     except ShapeError:
         raise shape_faults(spec) from None
     return lint(
         Network(
             name=spec.header.name,
-            nodes=network.nodes,
+            nodes=made.nodes.nodes,
             title=spec.header.title or spec.header.name,
             description=spec.header.description,
             source=spec.label,
             digest=spec.digest,
+            regions=tuple(made.regions),
         )
     )
 
@@ -129,20 +130,38 @@ def blocks_in_a_row(
         block, stride, x = block + times, 1, made.output_shape
 
 
-def _join(network: NetworkBuilder, piece: Piece, names: Names) -> None:
-    """Put a piece behind what there is."""
-    origin = Origin(piece.place.source.name, piece.place.line, piece.place.column)
-    if piece.stage is None:
-        place = names.stem if piece.part == "stem" else names.head
-        network.append(piece.fragment, place, origin=origin)
-        return
-    for index in range(piece.times):
-        block = None if piece.block is None else piece.block + index
-        network.append(
-            piece.fragment,
-            names.in_stage(piece.stage) if block is None else names.in_block(piece.stage, block),
-            stage=piece.stage,
-            block=block,
-            stage_width=piece.width,
-            origin=origin,
-        )
+@dataclass
+class _Joining:
+    """A network's nodes and regions as its pieces are put together."""
+
+    names: Names
+    nodes: NetworkBuilder
+    regions: list[Region] = field(default_factory=list)
+
+    def join(self, pieces: Iterator[Piece]) -> None:
+        """Put pieces behind what there is, each part of the network a region."""
+        for (part, number), run in groupby(pieces, lambda piece: (piece.part, piece.stage)):
+            members: list[Region] = []
+            width: int | None = None
+            for piece in run:
+                members += self._one(piece)
+                width = piece.width
+            attributes = {} if width is None else {"width": width}
+            self.regions.append(Region(part, tuple(members), number, attributes=attributes))
+
+    def _one(self, piece: Piece) -> Iterator[Region]:
+        """Append a piece; yields the region of each time that it stands there."""
+        fragment, label = piece.fragment, piece.fragment.label
+        origin = Origin(piece.place.source.name, piece.place.line, piece.place.column)
+        if piece.stage is not None and piece.block is not None:
+            for block in range(piece.block, piece.block + piece.times):
+                ids = self.nodes.append(fragment, self.names.in_block(piece.stage, block))
+                yield Region("block", ids, block, label, origin=origin)
+            return
+        if piece.stage is not None:
+            place = self.names.in_stage(piece.stage)
+        else:
+            place = self.names.stem if piece.part == "stem" else self.names.head
+        ids = self.nodes.append(fragment, place)
+        if ids:
+            yield Region("group", ids, label=label, origin=origin)

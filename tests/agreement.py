@@ -156,8 +156,9 @@ def _block_shapes(network: Network) -> dict[str, Shape]:
     """The output shape of each stage and block, by the path it has unless it has none."""
     shapes: dict[str, Shape] = {}
     for node in network.nodes.values():
-        if node.stage is not None and not isinstance(node.op, Softmax):
-            shapes[f"layer{node.stage}"] = node.output_shape
-            if node.block is not None:
-                shapes[f"layer{node.stage}.{node.block}"] = node.output_shape
+        here = network.standings[node.id]
+        if here.stage is not None and not isinstance(node.op, Softmax):
+            shapes[f"layer{here.stage}"] = node.output_shape
+            if here.block is not None:
+                shapes[f"layer{here.stage}.{here.block}"] = node.output_shape
     return shapes

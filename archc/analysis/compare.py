@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import Any, Literal, TypeAlias
 
 from archc.analysis.memory import memory
 from archc.analysis.plain import as_plain
-from archc.graph import Network, Node, Shape
+from archc.graph import Network, Node, Shape, enclosing, walk
 
 Change: TypeAlias = Literal["added", "removed", "changed"]
 
@@ -88,18 +89,19 @@ def compare(a: Network, b: Network) -> Comparison:
     """Compare two networks, op by op.
 
     An op is matched with the one that has its role: the same place in the same block of the same
-    stage. ``renamed`` counts matched ops whose ids differ, as the numbers of a VGG's modules do
-    behind one that was added. Two networks are the same whose ops, wiring and ids are, whatever
-    they and their parts are called.
+    stage, or just the same id where only one of the networks has stages. Between two that are
+    matched, those left over are matched in order with others of their kind: what was only renamed
+    is one change. ``renamed`` counts matched ops whose ids differ, as the numbers of a VGG's
+    modules do behind one that was added. Two networks are the same whose ops, wiring and ids are,
+    whatever they and their parts are called.
     """
-    first, second = _Roles(a), _Roles(b)
+    flat = _has_stages(a) != _has_stages(b)
+    first, second = _Roles(a, flat), _Roles(b, flat)
     same = _graph(a) == _graph(b)
+    pairs = _matched(first, second)
     # However the same ops are divided into stages, nothing has changed.
-    changes = () if same else tuple(_changes(first, second))
-    pairs = [
-        (first.nodes[role], second.nodes[role]) for role in first.nodes if role in second.nodes
-    ]
-    renamed = 0 if same else sum(one.id != other.id for one, other in pairs)
+    changes = () if same else tuple(_changes(first, second, pairs))
+    renamed = 0 if same else sum(one != other for one, other in pairs.items())
     return Comparison(
         same=same,
         a=a.name,
@@ -131,62 +133,77 @@ def _totals(network: Network) -> Totals:
     )
 
 
+_Placed: TypeAlias = tuple[str, int | None, Node]
+"""A part, a block, and an op in it."""
+
 _Role: TypeAlias = tuple[str, int | None, str, int]
 """A part, a block, the op's place in it, and how many convolutions the block has in a row: blocks
 of two and of three have no ops in common."""
 
 
 class _Roles:
-    """A network's ops by the role that they play."""
+    """A network's ops by the role that they play; in a ``flat`` one parts and blocks are none."""
 
-    def __init__(self, network: Network):
+    def __init__(self, network: Network, flat: bool):
+        self.network = network
+        self.standings = network.standings
         self.roles: dict[str, _Role] = {}
         self.nodes: dict[_Role, Node] = {}
         self.parts: dict[str, list[Node]] = {}
+        self.part_of: dict[str, str] = {}
         self.ends: dict[tuple[str, int | None], str] = {}
+        for part, node in _with_parts(network):
+            self.parts.setdefault(part, []).append(node)
+            self.part_of[node.id] = part
+        if flat:
+            placed: list[_Placed] = [("", None, node) for node in network.nodes.values()]
+        else:
+            placed = [
+                (self.part_of[id], self.standings[id].block, node)
+                for id, node in network.nodes.items()
+            ]
+        self._name(placed)
+
+    def _name(self, placed: Sequence[_Placed]) -> None:
         used: Counter[tuple[str, int | None, str]] = Counter()
-        placed = list(_with_parts(network))
-        main = frozenset(network.main_path)
+        main = frozenset(self.network.main_path)
         in_a_row: Counter[tuple[str, int | None]] = Counter(
-            (part, node.block)
-            for part, node in placed
-            if node.block is not None and node.id in main and node.op.is_layer
+            (part, block)
+            for part, block, node in placed
+            if block is not None and node.id in main and node.op.is_layer
         )
         prefixes = _prefixes(placed)
-        for part, node in placed:
-            name = ".".join(node.id.split(".")[prefixes[part, node.block] :])
-            if name.isdigit() or (node.block is None and name.rpartition(".")[2].isdigit()):
+        for part, block, node in placed:
+            name = ".".join(node.id.split(".")[prefixes[part, block] :])
+            if name.isdigit() or (block is None and name.rpartition(".")[2].isdigit()):
                 # An op that is only counted (``features.3``) goes by its kind.
-                used[part, node.block, node.op.kind] += 1
-                name = f"{node.op.kind} {used[part, node.block, node.op.kind]}"
-            role = (part, node.block, name, in_a_row[part, node.block])
+                used[part, block, node.op.kind] += 1
+                name = f"{node.op.kind} {used[part, block, node.op.kind]}"
+            role = (part, block, name, in_a_row[part, block])
             self.roles[node.id] = role
             self.nodes[role] = node
-            self.parts.setdefault(part, []).append(node)
-            self.ends[part, node.block] = node.id
+            self.ends[part, block] = node.id
 
-    def reads(self, node: Node) -> list[str]:
-        """What an op reads, by role; the output of what stands before its block is just that."""
+    def read(self, node: Node, source: str) -> str:
+        """An op that another reads, by role; the output of what stands before its block is just
+        that."""
         part, block, *_ = self.roles[node.id]
-        names = []
-        for source in node.inputs:
-            from_part, from_block, name, _ = self.roles[source]
-            if (from_part, from_block) == (part, block):
-                names.append(name)
-            elif self.ends[from_part, from_block] == source:
-                names.append("the preceding output")
-            else:
-                names.append(f"{name} of {from_part}")
-        return names
+        from_part, from_block, name, _ = self.roles[source]
+        if (from_part, from_block) == (part, block):
+            return name
+        if self.ends[from_part, from_block] == source:
+            return "the preceding output"
+        return f"{name} of {self.part_of[source]}"
 
     def part(self, name: str) -> Part | None:
         """What a part of the network amounts to."""
         nodes = self.parts.get(name)
         if nodes is None:
             return None
-        labels = dict.fromkeys(n.block_label for n in nodes if n.block is not None)
+        standings = [self.standings[node.id] for node in nodes]
+        labels = dict.fromkeys(one.label for one in standings if one.block is not None)
         return Part(
-            blocks=len({n.block for n in nodes if n.block is not None}),
+            blocks=len({one.block for one in standings if one.block is not None}),
             block=", ".join(label for label in labels if label) or None,
             output_shape=nodes[-1].output_shape,
             params=sum(n.params for n in nodes),
@@ -194,29 +211,58 @@ class _Roles:
         )
 
 
+def _has_stages(network: Network) -> bool:
+    return any(region.kind == "stage" for region in walk(network.regions))
+
+
 def _with_parts(network: Network) -> Iterator[tuple[str, Node]]:
-    has_stages = any(node.stage is not None for node in network.nodes.values())
-    part = "stem" if has_stages else "stem and head"
+    part = "stem" if _has_stages(network) else "stem and head"
     for node in network.nodes.values():
-        if node.stage is not None:
-            part = f"stage {node.stage}"
+        stage = network.standings[node.id].stage
+        if stage is not None:
+            part = f"stage {stage}"
         elif part.startswith("stage"):
             part = "head"
         yield part, node
 
 
-def _prefixes(placed: Sequence[tuple[str, Node]]) -> dict[tuple[str, int | None], int]:
+def _prefixes(placed: Sequence[_Placed]) -> dict[tuple[str, int | None], int]:
     """For each block, how many parts of a path all its modules have in common."""
-    parents: dict[tuple[str, int | None], list[str]] = {}
-    for part, node in placed:
-        path = node.id.split(".")[:-1]
-        shared = parents.setdefault((part, node.block), path)
-        length = next(
-            (i for i, pair in enumerate(zip(shared, path, strict=False)) if pair[0] != pair[1]),
-            min(len(shared), len(path)),
-        )
-        parents[part, node.block] = shared[:length]
-    return {block: len(shared) for block, shared in parents.items()}
+    ids: dict[tuple[str, int | None], list[str]] = {}
+    for part, block, node in placed:
+        ids.setdefault((part, block), []).append(node.id)
+    return {block: len(enclosing(members)) for block, members in ids.items()}
+
+
+def _matched(first: _Roles, second: _Roles) -> dict[str, str]:
+    """The ids of ops that are matched, in the order of the first network."""
+    pairs = {
+        node.id: second.nodes[role].id for role, node in first.nodes.items() if role in second.nodes
+    }
+    left = _left_over(first, {one: one for one in pairs})
+    others = _left_over(second, {other: one for one, other in pairs.items()})
+    for place, run in left.items():
+        other_run = others.get(place, [])
+        kinds, other_kinds = ([node.op.kind for node in nodes] for nodes in (run, other_run))
+        alike = SequenceMatcher(None, kinds, other_kinds, autojunk=False)
+        for start, other, size in alike.get_matching_blocks():
+            for step in range(size):
+                pairs[run[start + step].id] = other_run[other + step].id
+    return pairs
+
+
+def _left_over(roles: _Roles, anchors: Mapping[str, str]) -> dict[object, list[Node]]:
+    """The ops that are not matched, by the block that they are in and the matched op before them,
+    which goes by its id in the first network."""
+    found: dict[object, list[Node]] = {}
+    anchor = ""
+    for id, (part, block, _, in_a_row) in roles.roles.items():
+        if id in anchors:
+            anchor = anchors[id]
+        else:
+            key = (part, block, in_a_row, anchor)
+            found.setdefault(key, []).append(roles.network.nodes[id])
+    return found
 
 
 def _merged(first: Mapping[str, object], second: Mapping[str, object]) -> list[str]:
@@ -225,33 +271,33 @@ def _merged(first: Mapping[str, object], second: Mapping[str, object]) -> list[s
     return sorted(names, key=lambda name: ("head" in name, name != "stem", len(name), name))
 
 
-def _changes(first: _Roles, second: _Roles) -> Iterator[LayerChange]:
+def _changes(first: _Roles, second: _Roles, pairs: Mapping[str, str]) -> Iterator[LayerChange]:
+    matched = frozenset(pairs.values())
     for part in _merged(first.parts, second.parts):
         for node in first.parts.get(part, ()):
-            role = first.roles[node.id]
-            other = second.nodes.get(role)
-            if other is None:
-                yield _one_sided("removed", node, role)
-            elif what := tuple(_differences(node, other, first, second)):
+            if node.id not in pairs:
+                yield _one_sided("removed", node, first)
+                continue
+            other = second.network.nodes[pairs[node.id]]
+            if what := tuple(_differences(node, other, first, second, pairs)):
                 yield LayerChange(
                     change="changed",
                     a=node.id,
                     b=other.id,
                     op=other.op.kind,
                     part=part,
-                    block=node.block,
-                    role=role[2],
+                    block=first.standings[node.id].block,
+                    role=first.roles[node.id][2],
                     what=what,
                     params=other.params - node.params,
                     multiply_adds=other.multiply_adds - node.multiply_adds,
                 )
         for node in second.parts.get(part, ()):
-            role = second.roles[node.id]
-            if role not in first.nodes:
-                yield _one_sided("added", node, role)
+            if node.id not in matched:
+                yield _one_sided("added", node, second)
 
 
-def _one_sided(change: Literal["added", "removed"], node: Node, role: _Role) -> LayerChange:
+def _one_sided(change: Literal["added", "removed"], node: Node, roles: _Roles) -> LayerChange:
     added = change == "added"
     sign = 1 if added else -1
     return LayerChange(
@@ -259,16 +305,21 @@ def _one_sided(change: Literal["added", "removed"], node: Node, role: _Role) -> 
         a=None if added else node.id,
         b=node.id if added else None,
         op=node.op.kind,
-        part=role[0],
-        block=role[1],
-        role=role[2],
+        part=roles.part_of[node.id],
+        block=roles.standings[node.id].block,
+        role=roles.roles[node.id][2],
         what=(),
         params=sign * node.params,
         multiply_adds=sign * node.multiply_adds,
     )
 
 
-def _differences(a: Node, b: Node, first: _Roles, second: _Roles) -> Iterator[str]:
+def _differences(
+    a: Node, b: Node, first: _Roles, second: _Roles, pairs: Mapping[str, str]
+) -> Iterator[str]:
+    names = [first.roles[a.id][2], second.roles[b.id][2]]
+    if names[0] != names[1]:
+        yield f"name {names[0]} → {names[1]}"
     if a.op.kind != b.op.kind:
         yield f"{a.op.kind} → {b.op.kind}"
     elif a.op != b.op:
@@ -276,9 +327,13 @@ def _differences(a: Node, b: Node, first: _Roles, second: _Roles) -> Iterator[st
         for name in before:
             if before[name] != after[name]:
                 yield f"{name} {before[name]} → {after[name]}"
-    reads = [first.reads(a), second.reads(b)]
-    if reads[0] != reads[1]:
-        yield f"reads {' and '.join(reads[0])} → {' and '.join(reads[1])}"
+    if [pairs.get(source) for source in a.inputs] != list(b.inputs):
+        reads = [
+            [roles.read(node, source) for source in node.inputs]
+            for roles, node in ((first, a), (second, b))
+        ]
+        if reads[0] != reads[1]:
+            yield f"reads {' and '.join(reads[0])} → {' and '.join(reads[1])}"
     if a.output_shape != b.output_shape:
         sizes = ["x".join(map(str, node.output_shape)) for node in (a, b)]
         yield f"output {sizes[0]} → {sizes[1]}"

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from archc.analysis.conventions import CONVENTIONS, DEFAULT, Costs, tally
 from archc.analysis.plain import as_plain
-from archc.graph import Network, Node, Shape
+from archc.graph import Network, Node, Shape, Standing
 
 Level: TypeAlias = Literal["network", "stage", "block", "layer"]
 LEVELS: tuple[Level, ...] = ("network", "stage", "block", "layer")
@@ -83,29 +83,34 @@ def count(network: Network, by: Level = "stage", convention: str = DEFAULT) -> C
         convention=convention,
         tool=chosen.tool,
         not_counted=total.not_counted,
-        rows=tuple(_row(name, list(nodes), layers, total.by_id, by) for name, nodes in parts),
+        rows=tuple(
+            _row(name, list(nodes), network.standings, layers, total.by_id, by)
+            for name, nodes in parts
+        ),
     )
 
 
 def _parts(
     network: Network, by: Level, costs: Mapping[str, Costs]
 ) -> Iterable[tuple[str, Iterable[Node]]]:
-    nodes = list(network.nodes.values())
+    nodes, standings = list(network.nodes.values()), network.standings
     if by == "network":
         return [(network.name, nodes)]
     if by == "layer":
         return [(node.id, [node]) for node in nodes if node.params or costs[node.id].flops]
-    stages = [i for i, node in enumerate(nodes) if node.stage is not None]
+    stages = [i for i, node in enumerate(nodes) if standings[node.id].stage is not None]
 
     def part(item: tuple[int, Node]) -> str:
         index, node = item
         if not stages:
             return "stem and head"
-        if node.stage is None:
+        standing = standings[node.id]
+        if standing.stage is None:
             return "stem" if index < stages[0] else "head"
         if by == "stage":
-            return f"stage {node.stage}"
-        return f"stage {node.stage}, {'end' if node.block is None else f'block {node.block}'}"
+            return f"stage {standing.stage}"
+        block = "end" if standing.block is None else f"block {standing.block}"
+        return f"stage {standing.stage}, {block}"
 
     parts = [(name, [n for _, n in run]) for name, run in groupby(enumerate(nodes), part)]
     return [(name, run) for name, run in parts if name != "stem" or len(run) > 1]
@@ -114,6 +119,7 @@ def _parts(
 def _row(
     name: str,
     nodes: list[Node],
+    standings: Mapping[str, Standing],
     layers: frozenset[str],
     costs: Mapping[str, Costs],
     by: Level,
@@ -128,8 +134,8 @@ def _row(
     return Row(
         name=name,
         op=last.op.kind if by == "layer" else None,
-        stage=None if by == "network" else last.stage,
-        block=None if by in ("network", "stage") else last.block,
+        stage=None if by == "network" else standings[last.id].stage,
+        block=None if by in ("network", "stage") else standings[last.id].block,
         output_shape=last.output_shape,
         layers=sum([node.id in layers for node in nodes]),
         params=params,

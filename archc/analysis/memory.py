@@ -108,8 +108,8 @@ def memory(network: Network, batch: int = 1, dtype: str = "float32") -> Memory:
             LayerMemory(
                 name=id,
                 op=node.op.kind,
-                stage=node.stage,
-                block=node.block,
+                stage=network.standings[id].stage,
+                block=network.standings[id].block,
                 output=values.output(node),
                 alive=alive[id],
                 kept=kept[id],

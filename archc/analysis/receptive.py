@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archc.analysis.plain import as_plain
-from archc.graph import Network, Node, Shape
+from archc.graph import Network, Node, Shape, Standing
 from archc.ops.facts import Everything, Grid, Point, Reach, Window
 
 
@@ -58,7 +58,7 @@ def receptive_fields(network: Network) -> Fields:
         found = _image(node.output_shape) if not inputs else _of(node, inputs)
         axes[node.id] = found
         if inputs:
-            rows.append(_field(node, found))
+            rows.append(_field(node, network.standings[node.id], found))
         if node.id == network.logits:
             break
     return Fields(network.name, network.input_shape, tuple(rows))
@@ -178,14 +178,14 @@ def _seen(axis: _Axis) -> tuple[int, int | None, float]:
     return axis.size(), step, (axis.low[0] + axis.high[0]) / 2
 
 
-def _field(node: Node, axes: tuple[_Axis, _Axis]) -> Field:
+def _field(node: Node, standing: Standing, axes: tuple[_Axis, _Axis]) -> Field:
     height = _seen(axes[0])
     width = height if axes[1] is axes[0] else _seen(axes[1])
     return Field(
         name=node.id,
         op=node.op.kind,
-        stage=node.stage,
-        block=node.block,
+        stage=standing.stage,
+        block=standing.block,
         output_shape=node.output_shape,
         size=(height[0], width[0]),
         stride=(height[1], width[1]),

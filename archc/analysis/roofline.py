@@ -86,8 +86,8 @@ def roofline(network: Network, device: Device, batch: int = 1) -> Roofline:
                 LayerBound(
                     name=node.id,
                     op=node.op.kind,
-                    stage=node.stage,
-                    block=node.block,
+                    stage=network.standings[node.id].stage,
+                    block=network.standings[node.id].block,
                     multiply_adds=multiply_adds,
                     bytes_moved=moved,
                     intensity=2 * multiply_adds / moved,

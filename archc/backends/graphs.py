@@ -18,14 +18,16 @@ from archc.graph import Network
 def to_json(network: Network) -> str:
     """networkx's node-link data: ``nodes``, and ``edges`` with ``source`` and ``target``.
 
-    A node has everything of `Node.attributes`; ``networkx.node_link_graph`` reads it back.
+    A node has everything of `Network.attributes`; ``networkx.node_link_graph`` reads it back.
     """
     return to_text(
         {
             "directed": True,
             "multigraph": False,
             "graph": _graph(network),
-            "nodes": ({"id": node.id, **node.attributes} for node in network.nodes.values()),
+            "nodes": (
+                {"id": node.id, **network.attributes(node)} for node in network.nodes.values()
+            ),
             "edges": (
                 {"position": position, "source": source, "target": target}
                 for source, target, position in _edges(network)
@@ -40,7 +42,7 @@ def to_graphml(network: Network) -> bytes:
     about = data.lines("graph", _graph(network), "    ")
     nodes = [
         f'    <node id="{_attribute(node.id)}">\n'
-        f"{data.lines('node', node.attributes, '      ')}    </node>\n"
+        f"{data.lines('node', network.attributes(node), '      ')}    </node>\n"
         for node in network.nodes.values()
     ]
     edges = [

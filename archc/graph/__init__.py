@@ -16,10 +16,10 @@ from archc.graph.network import (
     Network,
     NetworkBuilder,
     Node,
-    Origin,
     Step,
 )
 from archc.graph.order import runs_ahead
+from archc.graph.regions import Origin, Region, Standing, enclosing, renamed, walk
 from archc.graph.repeats import Folded, fold_repeats
 from archc.ops import OPS, Op, Shape, ShapeError
 
@@ -38,16 +38,21 @@ __all__ = [
     "NotConvolutionalError",
     "Op",
     "Origin",
+    "Region",
     "Shape",
     "ShapeError",
+    "Standing",
     "Step",
     "deploy_form",
+    "enclosing",
     "fold_repeats",
     "foldings",
     "fully_convolutional",
     "lint",
     "overwritable",
     "overwrites",
+    "renamed",
     "runs_ahead",
     "smallest_side",
+    "walk",
 ]

@@ -13,6 +13,7 @@ from math import prod
 from archc.graph.deploy import close_up
 from archc.graph.lint import lint
 from archc.graph.network import Network, Node
+from archc.graph.regions import renamed
 from archc.ops import AvgPool2d, Conv2d, Op, Shape, ShapeError
 from archc.ops.facts import MIXED, Everything, Grid, Point
 
@@ -179,4 +180,5 @@ def _rebuilt(network: Network, names: dict[str, str], replaced: dict[str, Op]) -
         nodes[new.id] = new
         stands_for[node.id] = new.id
     words = "; ".join(filter(None, [network.description, "fully convolutional form"]))
-    return lint(replace(network, nodes=nodes, description=words))
+    regions = renamed(network.regions, names)
+    return lint(replace(network, nodes=nodes, description=words, regions=regions))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from archc.graph.lint import lint
 from archc.graph.network import Network, Node
+from archc.graph.regions import renamed
 from archc.ops import BatchNorm2d, Conv2d
 
 
@@ -81,7 +82,8 @@ def deploy_form(network: Network) -> Network:
         nodes[new.id] = new
     form = f"deploy form, {found.count} batch norms folded into convolutions"
     description = "; ".join(filter(None, [network.description, form]))
-    return lint(replace(network, nodes=nodes, description=description))
+    regions = renamed(network.regions, found.names)
+    return lint(replace(network, nodes=nodes, description=description, regions=regions))
 
 
 def close_up(kept: Iterable[str], gone: Iterable[str]) -> dict[str, str]:

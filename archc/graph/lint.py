@@ -15,8 +15,9 @@ def lint(network: Network) -> Network:
 
     It holds together when it has one input, which comes first and reads nothing; every other node
     reads a node that stands before it, a sum several different ones; shapes are what the ops
-    infer; ids are unique and none is the path of a node and of a module around others; and exactly
-    one node, the last, goes unread.
+    infer; ids are unique and none is the path of a node and of a module around others; exactly one
+    node, the last, goes unread; and the regions have nodes of the network, each at most once and
+    in its order.
     """
     if not network.nodes:
         raise LintError("the network has no nodes")
@@ -34,6 +35,7 @@ def lint(network: Network) -> Network:
     if len(unread) != 1:
         raise LintError(f"more than one output: {', '.join(unread)}")
     _check_paths(seen)
+    _check_regions(network)
     return network
 
 
@@ -75,6 +77,19 @@ def _check_shape(
             raise LintError(f"{node.id!r}: {error.message}") from error
     if (shape := inferred[key]) != node.output_shape:
         raise LintError(f"{node.id!r} has shape {node.output_shape}, its op infers {shape}")
+
+
+def _check_regions(network: Network) -> None:
+    ranks = {id: rank for rank, id in enumerate(network.nodes)}
+    last = -1
+    for region in network.regions:
+        for id in region.nodes:
+            rank = ranks.get(id)
+            if rank is None:
+                raise LintError(f"the {region.name} has a node {id!r} that the network has not")
+            if rank <= last:
+                raise LintError(f"{id!r} of the {region.name} is in two regions or out of order")
+            last = rank
 
 
 def _check_paths(ids: set[str]) -> None:

@@ -8,6 +8,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from archc.graph.regions import NOWHERE, Region, Standing, standings
 from archc.ops import MAX_PARAMS, Input, Op, Shape, ShapeError, Softmax
 
 if TYPE_CHECKING:
@@ -15,37 +16,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """The place in a spec that a node comes from: a file's name, a line and a column from 1."""
-
-    file: str
-    line: int
-    column: int
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
-
-
-@dataclass(frozen=True, slots=True)
 class Node:
     """One op in its place.
 
     ``id`` is the path of the op's module, or a unique place for an op that is no module.
-    ``inputs`` are the ids it reads, in order. ``output_shape`` has no batch. ``stage`` counts from
-    1 and ``block`` from 0, as in the path ``layer1.0``; both are None in stem and head, and so is
-    ``stage_width``, the width that the author gave the stage.
-    ``block_label`` is text that backends may use for names, nothing else.
+    ``inputs`` are the ids it reads, in order. ``output_shape`` has no batch.
     """
 
     id: str
     op: Op
     inputs: tuple[str, ...]
     output_shape: Shape
-    stage: int | None = None
-    block: int | None = None
-    stage_width: int | None = None
-    block_label: str | None = None
-    origin: Origin | None = None
 
     @property
     def params(self) -> int:
@@ -62,23 +43,6 @@ class Node:
         """Whether the paper counts the op as a layer: a convolution or a linear layer."""
         return self.op.is_layer
 
-    @property
-    def attributes(self) -> dict[str, Any]:
-        """Everything about the node but its id, under the names that archc's JSON uses."""
-        return {
-            "op": self.op.kind,
-            "inputs": list(self.inputs),
-            "stage": self.stage,
-            "block": self.block,
-            "output_shape": list(self.output_shape),
-            "params": self.params,
-            "multiply_adds": self.multiply_adds,
-            **self.op.numbers,
-            "stage_width": self.stage_width,
-            "block_label": self.block_label,
-            "origin": None if self.origin is None else str(self.origin),
-        }
-
 
 NOTEBOOK_VIEWS: dict[str, Callable[[Network], str]] = {}
 """How notebooks show a network, by MIME type. Whoever can draw one enters it here; the graph itself
@@ -90,6 +54,7 @@ class Network:
     """A network as a graph: what every count, figure and module of archc is made from.
 
     ``nodes`` maps each id to its node in topological order, the input first and the output last.
+    ``regions`` are its parts, as far as they are known: stem, stages with their blocks, head.
     ``source`` and ``digest`` say which spec it was compiled from; ``title`` and ``description``
     are the author's words.
     """
@@ -100,6 +65,7 @@ class Network:
     description: str = ""
     source: str = ""
     digest: str = ""
+    regions: tuple[Region, ...] = ()
 
     @property
     def input_shape(self) -> Shape:
@@ -167,6 +133,29 @@ class Network:
         """Of a node's inputs the one with the most layers above it, the first of equals."""
         return max(node.inputs, key=self.depths.__getitem__)
 
+    @cached_property
+    def standings(self) -> Mapping[str, Standing]:
+        """Where each node stands among the regions, by id."""
+        found = standings(self.regions)
+        return MappingProxyType({id: found.get(id, NOWHERE) for id in self.nodes})
+
+    def attributes(self, node: Node) -> dict[str, Any]:
+        """Everything about a node but its id, under the names that archc's JSON uses."""
+        standing = self.standings[node.id]
+        return {
+            "op": node.op.kind,
+            "inputs": list(node.inputs),
+            "stage": standing.stage,
+            "block": standing.block,
+            "output_shape": list(node.output_shape),
+            "params": node.params,
+            "multiply_adds": node.multiply_adds,
+            **node.op.numbers,
+            "stage_width": standing.width,
+            "block_label": standing.label,
+            "origin": None if standing.origin is None else str(standing.origin),
+        }
+
     def _repr_html_(self) -> str | None:
         """What a notebook shows."""
         show = NOTEBOOK_VIEWS.get("text/html")
@@ -181,7 +170,7 @@ class Network:
     def graph(self) -> networkx.DiGraph[str]:
         """The network as a networkx graph.
 
-        Nodes bear `Node.attributes`; an edge's ``position`` is its place among the target's
+        Nodes bear `Network.attributes`; an edge's ``position`` is its place among the target's
         inputs, and the graph's own attributes are name, title, description and input. It is made
         once, for all that read it: change a copy.
         """
@@ -194,7 +183,7 @@ class Network:
             input=list(self.input_shape),
         )
         for node in self.nodes.values():
-            graph.add_node(node.id, **node.attributes)
+            graph.add_node(node.id, **self.attributes(node))
             for position, source in enumerate(node.inputs):
                 graph.add_edge(source, node.id, position=position)
         return graph
@@ -312,19 +301,10 @@ class NetworkBuilder:
         """The shape put out so far."""
         return self.nodes[self.last].output_shape
 
-    def append(
-        self,
-        fragment: Fragment,
-        place: Callable[[Step], str],
-        *,
-        stage: int | None = None,
-        block: int | None = None,
-        stage_width: int | None = None,
-        origin: Origin | None = None,
-    ) -> None:
+    def append(self, fragment: Fragment, place: Callable[[Step], str]) -> tuple[str, ...]:
         """Put a fragment behind what there is; ``place`` gives each step its id.
 
-        Raises ValueError for an id that is taken.
+        Returns the ids. Raises ValueError for one that is taken.
         """
         ids = {Fragment.INPUT: self.last}
         for step in fragment.steps:
@@ -332,15 +312,6 @@ class NetworkBuilder:
             if node_id in self.nodes:
                 raise ValueError(f"there is already a node {node_id!r}")
             inputs = tuple([ids[source] for source in step.inputs])
-            self.nodes[node_id] = Node(
-                node_id,
-                step.op,
-                inputs,
-                step.output_shape,
-                stage,
-                block,
-                stage_width,
-                fragment.label,
-                origin,
-            )
+            self.nodes[node_id] = Node(node_id, step.op, inputs, step.output_shape)
             self.last = node_id
+        return tuple(ids.values())[1:]

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from archc.graph.lint import lint
 from archc.graph.network import Network, Node
+from archc.graph.regions import renamed
 
 BlockKey: TypeAlias = tuple[int, int]
 """A stage, from 1, and a block in it, from 0."""
@@ -37,20 +38,28 @@ def fold_repeats(network: Network) -> Folded:
     stands_for: dict[str, str] = {}
     kept: tuple[BlockKey, object] | None = None
     before = ""
-    for key, group in groupby(network.nodes.values(), lambda node: (node.stage, node.block)):
-        stage, block = key
+    standings = network.standings
+
+    def place(node: Node) -> tuple[int | None, int | None]:
+        return standings[node.id].stage, standings[node.id].block
+
+    for (stage, block), group in groupby(network.nodes.values(), place):
         members = list(group)
-        form = None if stage is None or block is None else _form(members, before)
-        if form is not None and kept is not None and kept[0][0] == stage and kept[1] == form:
-            runs[kept[0]] = block
+        this: tuple[BlockKey, object] | None = None
+        if stage is not None and block is not None:
+            form = _form(members, before)
+            this = None if form is None else ((stage, block), form)
+        if this and kept and kept[0][0] == stage and kept[1] == this[1]:
+            runs[kept[0]] = this[0][1]
             stands_for[members[-1].id] = stands_for.get(before, before)
         else:
             for node in members:
                 inputs = tuple([stands_for.get(source, source) for source in node.inputs])
                 nodes[node.id] = replace(node, inputs=inputs)
-            kept = None if form is None else ((stage, block), form)
+            kept = this
         before = members[-1].id
-    return Folded(lint(replace(network, nodes=nodes)), runs)
+    regions = renamed(network.regions, {id: id for id in nodes})
+    return Folded(lint(replace(network, nodes=nodes, regions=regions)), runs)
 
 
 def _form(members: list[Node], before: str) -> object | None:

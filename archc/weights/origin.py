@@ -17,7 +17,7 @@ from archc.analysis import compare
 from archc.analysis.compare import LayerChange
 from archc.analysis.computation import computes_same
 from archc.errors import WeightsWarning
-from archc.graph import Network, deploy_form
+from archc.graph import Network, deploy_form, walk
 from archc.ops import Add, Dropout, Softmax, ZeroPadShortcut
 from archc.text import listing, quote, quote_name
 from archc.weights.checkpoint import Checkpoint, WeightsError
@@ -110,7 +110,7 @@ def _lookalikes(network: Network) -> Iterator[tuple[str, Network]]:
     from archc.spec import SpecError, load_spec
     from archc.spec.files import shipped_names
 
-    blocks = len({(n.stage, n.block) for n in network.nodes.values() if n.block is not None})
+    blocks = sum(region.kind == "block" for region in walk(network.regions))
     counted = any(node_id.startswith("features.") for node_id in network.nodes)
     for name in shipped_names():
         try:

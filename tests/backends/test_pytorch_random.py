@@ -19,7 +19,16 @@ from hypothesis import strategies as st
 
 from archc.backends.pytorch import emit
 from archc.backends.pytorch.tree import StructureError
-from archc.graph import Fragment, FragmentBuilder, Network, NetworkBuilder, Shape, Step, lint
+from archc.graph import (
+    Fragment,
+    FragmentBuilder,
+    Network,
+    NetworkBuilder,
+    Region,
+    Shape,
+    Step,
+    lint,
+)
 from archc.ops import Add, BatchNorm2d, Conv2d, Dropout, MaxPool2d, Op, ReLU
 
 KINDS = ("conv", "conv", "narrow", "norm", "relu", "relu", "dropout", "pool", "add")
@@ -102,14 +111,17 @@ def random_networks(draw: Any) -> Network:
     """Stages of one or two block types in a row."""
     programs = draw(st.lists(st.lists(instructions, max_size=7), min_size=1, max_size=2))
     network = NetworkBuilder((4, 8, 8))
+    regions = []
     for stage in range(1, draw(st.integers(1, 4)) + 1):
         program = draw(st.sampled_from(programs))
         width, first = draw(st.sampled_from((4, 8, 12))), draw(st.sampled_from((1, 1, 2)))
+        members: list[Region | str] = []
         for index in range(draw(st.integers(1, 3))):
             piece = lower(program, network.shape, first if index == 0 else 1, width)
             place = partial(_place, f"layer{stage}.{index}.")
-            network.append(piece, place, stage=stage, block=index)
-    return lint(Network("random", network.nodes))
+            members.append(Region("block", network.append(piece, place), index))
+        regions.append(Region("stage", tuple(members), stage))
+    return lint(Network("random", network.nodes, regions=tuple(regions)))
 
 
 def _place(prefix: str, step: Step) -> str:

@@ -33,8 +33,9 @@ STAGES: list[Data] = [{"depth": 2, "width": 8}, {"depth": 3, "width": 16, "strid
 def facts(network: Network) -> list[tuple[object, ...]]:
     """All of a network but the words of its author."""
     return [
-        (node.id, node.op, node.inputs, node.output_shape, node.stage, node.block, node.block_label)
+        (node.id, node.op, node.inputs, node.output_shape, here.stage, here.block, here.label)
         for node in network.nodes.values()
+        for here in [network.standings[node.id]]
     ]
 
 

@@ -61,13 +61,14 @@ def test_the_main_path_goes_where_the_layers_are() -> None:
 
 
 def test_nodes_know_their_stage_block_and_origin() -> None:
-    nodes = small().nodes
-    assert (nodes["conv1"].stage, nodes["conv1"].block, nodes["conv1"].block_label) == (None,) * 3
-    node = nodes["layer1.1.conv2"]
-    assert (node.stage, node.block, node.block_label) == (1, 1, "BasicBlock")
-    assert isinstance(node.origin, Origin)
-    assert str(node.origin) == "random.yaml:1"
-    assert nodes["input"].origin is None
+    standings = small().standings
+    stem = standings["conv1"]
+    assert (stem.stage, stem.block, stem.label) == (None,) * 3
+    inside = standings["layer1.1.conv2"]
+    assert (inside.stage, inside.block, inside.label) == (1, 1, "BasicBlock")
+    assert isinstance(inside.origin, Origin)
+    assert str(inside.origin) == "random.yaml:1"
+    assert standings["input"].origin is None
 
 
 def test_records_are_frozen() -> None:
@@ -154,11 +155,11 @@ def test_a_fragment_is_put_into_its_place() -> None:
     assert (fragment.input_shape, fragment.output_shape) == ((3, 8, 8), (4, 4, 4))
 
     network = NetworkBuilder((3, 8, 8))
-    network.append(fragment, lambda step: f"a.{step.name}", stage=1, block=0)
+    ids = network.append(fragment, lambda step: f"a.{step.name}")
+    assert ids == ("a.conv", "a.bn", "a.side", "a.sum")
     assert (network.last, network.shape) == ("a.sum", (4, 4, 4))
     assert network.nodes["a.side"].inputs == ("input",)
     assert network.nodes["a.sum"].inputs == ("a.bn", "a.side")
-    assert network.nodes["a.sum"].block_label == "Piece"
 
 
 def test_a_fragment_may_be_empty() -> None:
@@ -216,8 +217,9 @@ def test_the_final_norm_of_a_pre_activation_network_is_bn() -> None:
     """Whatever norms the stem has."""
     bare = {"conv": {"width": 4, "kernel": 1, "norm": "none", "activation": "none"}}
     for stem in (DATA["stem"], [bare], [bare, "batch_norm", "relu"]):
-        nodes = compile_data({**DATA, "stem": stem, "pre_activation": True}).nodes
-        assert nodes["bn"].stage is None
+        network = compile_data({**DATA, "stem": stem, "pre_activation": True})
+        nodes = network.nodes
+        assert network.standings["bn"].stage is None
         assert nodes["bn"].inputs == ("layer2.0.add",)
 
 

@@ -35,9 +35,10 @@ def unfolded(network: Network) -> tuple[int, int, int]:
     layers = params = multiply_adds = 0
     for node in folded.network.nodes.values():
         times = 1
-        if node.stage is not None and node.block is not None:
-            last = folded.runs.get((node.stage, node.block), node.block)
-            times = last - node.block + 1
+        here = folded.network.standings[node.id]
+        if here.stage is not None and here.block is not None:
+            last = folded.runs.get((here.stage, here.block), here.block)
+            times = last - here.block + 1
         layers += times * node.is_layer
         params += times * node.params
         multiply_adds += times * node.multiply_adds

@@ -18,7 +18,7 @@ from archc.backends.figure.font import text_width
 from archc.backends.figure.layout import element_id
 from archc.backends.figure.scene import Curve, Point, Rect, Scene, Text
 from archc.backends.figure.text import one_line, shorten, wrap
-from archc.graph import Network, Node
+from archc.graph import Network, Node, renamed, walk
 from archc.ops import Arity, Input
 
 TITLE, PLACE, LABEL, RELU, ENTRY = 15.0, 11.0, 15.0, 13.0, 13.0
@@ -63,22 +63,25 @@ def distinct_blocks(network: Network) -> list[Block]:
     Of those alike the first is taken.
     """
     found: dict[object, list[list[Node]]] = {}
-    before = ""
-    for (_, block), group in groupby(network.nodes.values(), lambda n: (n.stage, n.block)):
-        members = list(group)
-        if block is not None:
-            found.setdefault(_structure(network, members, before), []).append(members)
-        before = members[-1].id
+    for region in walk(network.regions):
+        if region.kind == "block":
+            members = [network.nodes[id] for id in region.nodes]
+            found.setdefault(_structure(network, members), []).append(members)
     title = one_line(network.title) or network.name
     return [
-        Block(title, run[0][0].block_label or "block", _place(run), _alone(network, run[0]))
+        Block(title, _label(network, run[0]), _place(network, run), _alone(network, run[0]))
         for run in found.values()
     ]
 
 
-def _structure(network: Network, members: list[Node], before: str) -> object:
+def _label(network: Network, members: list[Node]) -> str:
+    return network.standings[members[0].id].label or "block"
+
+
+def _structure(network: Network, members: list[Node]) -> object:
     """What blocks that look alike have in common: ops, kernels, strides, wiring."""
     places = {node.id: place for place, node in enumerate(members)}
+    before = next(one for node in members for one in node.inputs if one not in places)
     changes = network.nodes[before].output_shape != members[-1].output_shape
 
     def numbers(node: Node) -> tuple[object, ...]:
@@ -93,11 +96,12 @@ def _structure(network: Network, members: list[Node], before: str) -> object:
     )
 
 
-def _place(run: list[list[Node]]) -> str:
+def _place(network: Network, run: list[list[Node]]) -> str:
     """``stage 1, blocks 0-2; stage 2, block 0``: blocks count from 0, as in ids (``layer1.0``)."""
     words = []
-    for stage, members in groupby(run, lambda members: members[0].stage):
-        numbers = [one[0].block or 0 for one in members]
+    standings = [network.standings[members[0].id] for members in run]
+    for stage, group in groupby(standings, lambda standing: standing.stage):
+        numbers = [standing.block or 0 for standing in group]
         first, last = numbers[0], numbers[-1]
         blocks = f"block {first}" if first == last else f"blocks {first}-{last}"
         words.append(f"stage {stage}, {blocks}")
@@ -113,7 +117,7 @@ def _alone(network: Network, members: list[Node]) -> Network:
     for node in members:
         inputs = tuple(["input" if one == source else one for one in node.inputs])
         nodes[node.id] = replace(node, inputs=inputs)
-    return replace(network, nodes=nodes)
+    return replace(network, nodes=nodes, regions=renamed(network.regions, {id: id for id in nodes}))
 
 
 # Layout

@@ -123,8 +123,8 @@ def _totals(network: Network) -> tuple[str, ...]:
 def _repeats(boxes: Sequence[Box], folded: Folded) -> Iterator[Repeat]:
     blocks: dict[object, list[int]] = {}
     for place, box in enumerate(boxes):
-        node = folded.network.nodes[box.id]
-        blocks.setdefault((node.stage, node.block), []).append(place)
+        standing = folded.network.standings[box.id]
+        blocks.setdefault((standing.stage, standing.block), []).append(place)
     for (stage, block), last in folded.runs.items():
         if places := blocks.get((stage, block)):
             told = f"stage {stage}: blocks {block} to {last} are equal"
@@ -150,7 +150,7 @@ def _box(network: Network, node: Node) -> Box:
     look = node.op.look()
     width = None
     if look.box == "conv":
-        width = node.output_shape[0] if node.stage_width is None else node.stage_width
+        width = network.standings[node.id].width or node.output_shape[0]
     return Box(
         id=node.id,
         kind=look.box,

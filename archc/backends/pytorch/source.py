@@ -29,7 +29,7 @@ from archc.backends.pytorch.text import (
     run_together,
 )
 from archc.backends.pytorch.tree import Group, Leaf, StructureError, fold
-from archc.graph import Network, Node, runs_ahead
+from archc.graph import Network, Node, enclosing, runs_ahead, walk
 from archc.ops import Conv2d, Op
 
 
@@ -44,7 +44,7 @@ def emit(network: Network) -> str:
     classes, found = classes_of(root)
     names = Namespace(RESERVED)
     title = names.new(class_name(network.name))
-    _name_classes(classes, names)
+    _name_classes(classes, _labels(network), names)
     writer = _Writer(found, overwritten(network, root, found), runs_ahead(network))
     body: list[str] = []
     for lines in _own_modules(network):
@@ -87,13 +87,24 @@ def _imports(text: str) -> list[str]:
     ]
 
 
-def _name_classes(classes: list[Class], names: Namespace) -> None:
+def _labels(network: Network) -> dict[str, str]:
+    """What regions are called, by the path that only their modules have in common."""
+    labels: dict[str, str] = {}
+    shared: set[str] = set()
+    for region in walk(network.regions):
+        path = ".".join(enclosing(region.nodes))
+        if path in labels:
+            shared.add(path)
+        if path and region.label:
+            labels[path] = region.label
+    return {path: label for path, label in labels.items() if path not in shared}
+
+
+def _name_classes(classes: list[Class], labels: Mapping[str, str], names: Namespace) -> None:
     """Name a block's class by its label, one inside it by its place; outer ones choose first."""
     for one in sorted(classes, key=lambda one: one.instances[0].path.count(".")):
         group = one.instances[0]
-        leaf = next(group.leaves())
-        block = f"layer{leaf.node.stage}.{leaf.node.block}"
-        label = leaf.node.block_label if group.path == block else None
+        label = labels.get(group.path)
         parts = re.split(r"\W+", label) if label else group.name.split("_")
         words = "".join(part[:1].upper() + part[1:] for part in parts)
         one.name = names.new(words if words.isidentifier() else f"Block{words}")

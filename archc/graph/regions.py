@@ -1,0 +1,134 @@
+"""The parts of a network as a tree over its nodes: stem, stages, their blocks, groups and head.
+
+A tree may say as much or as little as is known of a network; it may be empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
+from typing import Any, Literal, TypeAlias
+
+RegionKind: TypeAlias = Literal["stem", "stage", "block", "group", "head"]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The place in a spec that a region comes from: a file's name, a line and a column from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A part of a network.
+
+    ``members`` are its smaller parts and the ids of the nodes that are in none of those, in order.
+    ``number`` counts stages from 1 and the blocks of a stage from 0, as in the path ``layer1.0``.
+    ``label`` is text that backends may use for names, nothing else (``BasicBlock``);
+    ``attributes`` is what the author said of it: the ``width`` of a stage.
+    """
+
+    kind: RegionKind
+    members: tuple[Region | str, ...]
+    number: int | None = None
+    label: str | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    origin: Origin | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called: ``stem``, ``stage 1``, ``block 0``."""
+        return self.kind if self.number is None else f"{self.kind} {self.number}"
+
+    @property
+    def nodes(self) -> Iterator[str]:
+        """The ids of all its nodes, those of its parts among them."""
+        for member in self.members:
+            if isinstance(member, str):
+                yield member
+            else:
+                yield from member.nodes
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a node stands: in which stage and block, if any.
+
+    ``stage`` and ``block`` are their numbers and ``width`` is what the author gave the stage;
+    ``label`` is what the block, or else the smallest region around the node, is called.
+    """
+
+    part: Region | None = None
+    stage: int | None = None
+    block: int | None = None
+    width: int | None = None
+    label: str | None = None
+    origin: Origin | None = None
+
+
+NOWHERE = Standing()
+"""Where the nodes stand that are in no region."""
+
+
+def standings(regions: Iterable[Region]) -> dict[str, Standing]:
+    """Where each node of some regions stands, by id."""
+    found: dict[str, Standing] = {}
+    for region in regions:
+        _place(region, Standing(part=region), found)
+    return found
+
+
+def _place(region: Region, around: Standing, found: dict[str, Standing]) -> None:
+    here = replace(
+        around,
+        stage=region.number if region.kind == "stage" else around.stage,
+        block=region.number if region.kind == "block" else around.block,
+        width=region.attributes.get("width") if region.kind == "stage" else around.width,
+        label=region.label or around.label,
+        origin=region.origin or around.origin,
+    )
+    for member in region.members:
+        if isinstance(member, str):
+            found[member] = here
+        else:
+            _place(member, here, found)
+
+
+def walk(regions: Iterable[Region]) -> Iterator[Region]:
+    """The regions and all that are in them, each before its parts."""
+    for region in regions:
+        yield region
+        yield from walk(member for member in region.members if isinstance(member, Region))
+
+
+def enclosing(ids: Iterable[str]) -> tuple[str, ...]:
+    """The path of the smallest module around all of these ids, part by part.
+
+    >>> enclosing(["layer1.0.conv1", "layer1.0.downsample.0"])
+    ('layer1', '0')
+    """
+    parents = [id.split(".")[:-1] for id in ids]
+    pairs = zip(min(parents), max(parents), strict=False)  # what these share, all between them do
+    return tuple([one for one, _ in takewhile(lambda pair: pair[0] == pair[1], pairs)])
+
+
+def renamed(regions: Iterable[Region], names: Mapping[str, str]) -> tuple[Region, ...]:
+    """The regions with the nodes that ``names`` has, by their new ids; empty ones are left out."""
+    kept = (_renamed(region, names) for region in regions)
+    return tuple([region for region in kept if region is not None])
+
+
+def _renamed(region: Region, names: Mapping[str, str]) -> Region | None:
+    members: list[Region | str] = []
+    for member in region.members:
+        new = names.get(member) if isinstance(member, str) else _renamed(member, names)
+        if new is not None:
+            members.append(new)
+    return replace(region, members=tuple(members)) if members else None
