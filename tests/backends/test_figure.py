@@ -8,12 +8,12 @@ import subprocess
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import combinations, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 from xml.etree import ElementTree
 
 import pytest
@@ -29,11 +29,11 @@ from archc.backends.figure.columns import _is_shown, column, folded_column
 from archc.backends.figure.curves import lanes
 from archc.backends.figure.font import text_width
 from archc.backends.figure.layout import lay_out
-from archc.backends.figure.scene import Curve, Point, Rect, Scene
+from archc.backends.figure.scene import Curve, Point, Rect, Scene, Text
 from archc.backends.figure.text import one_line, shorten, wrap
 from archc.backends.numbers import in_short
 from archc.errors import ArchcWarning
-from archc.graph import Network, Op, fold_repeats
+from archc.graph import Network, Op, Region, fold_repeats
 from archc.graph.network import FragmentBuilder, NetworkBuilder
 from archc.ops.facts import NOTHING, Look, OnnxStep, Saved, Torch
 from archc.ops.traits import ElementWise
@@ -334,10 +334,50 @@ def test_sizes_that_are_not_square() -> None:
 
 # Geometry
 
+Thing = TypeVar("Thing")
+
+
+class Shelves(Generic[Thing]):
+    """Things by their heights, so that of thousands only those at one height are compared."""
+
+    def __init__(self, things: Iterable[Thing], extent: Callable[[Thing], tuple[float, float]]):
+        self._extent = extent
+        self._shelves: dict[int, list[Thing]] = {}
+        for thing in things:
+            for shelf in self._at(*extent(thing)):
+                self._shelves.setdefault(shelf, []).append(thing)
+
+    @staticmethod
+    def _at(top: float, bottom: float) -> range:
+        return range(int(top // 64), int(bottom // 64) + 1)
+
+    def near(self, top: float, bottom: float) -> Iterator[Thing]:
+        """Everything between two heights, and more; some of it twice."""
+        for shelf in self._at(top, bottom):
+            yield from self._shelves.get(shelf, ())
+
+    def pairs(self) -> Iterator[tuple[Thing, Thing]]:
+        """All pairs of things that share a height, and more."""
+        for things in self._shelves.values():
+            yield from combinations(things, 2)
+
+
+def box_extent(box: Rect, margin: float = 5) -> tuple[float, float]:
+    return box.top - margin, box.bottom + margin
+
+
+def text_extent(text: Text) -> tuple[float, float]:
+    return text.at.y - text.size, text.at.y + text.size
+
+
+def curve_extent(curve: Curve) -> tuple[float, float]:
+    heights = [point.y for point in (*curve.points, curve.tip) if point]
+    return min(heights), max(heights)
+
 
 @pytest.mark.parametrize("laid", [*SCENES, *BLOCKS])
 def test_boxes_do_not_overlap(laid: Scene) -> None:
-    for box, other in combinations(laid.boxes, 2):
+    for box, other in Shelves(laid.boxes, box_extent).pairs():
         apart_x = abs(box.centre.x - other.centre.x) - (box.width + other.width) / 2
         apart_y = abs(box.centre.y - other.centre.y) - (box.height + other.height) / 2
         assert max(apart_x, apart_y) > 5
@@ -368,7 +408,7 @@ def test_labels_fit_their_boxes(laid: Scene) -> None:
 def test_texts_do_not_overlap(laid: Scene) -> None:
     marks = [curve.mark for curve in laid.curves if curve.mark]
     seen = [text for text in (*laid.texts, *marks) if text.text]
-    for text, other in combinations(seen, 2):
+    for text, other in Shelves(seen, text_extent).pairs():
         apart_x = abs(text.centre.x - other.centre.x) - (text.width + other.width) / 2
         apart_y = abs(text.at.y - other.at.y) - (text.size + other.size) / 2
         assert max(apart_x, apart_y) > 0, (text, other)
@@ -433,30 +473,36 @@ def test_shortcuts_touch_no_box_and_no_text(laid: Scene) -> None:
         for text in (*laid.texts, *[curve.mark for curve in laid.curves if curve.mark])
         if text.text
     ]
+    boxes, words = Shelves(laid.boxes, box_extent), Shelves(images, box_extent)
     for curve in laid.curves:
         if "shortcut" in curve.role:
             for point in sampled(curve):
-                met = [box.id for box in laid.boxes if inside(point, box, margin=1)]
+                met = [box for box in boxes.near(point.y, point.y) if inside(point, box, margin=1)]
                 # Of a block drawn large, a shortcut ends at the circle of its sum.
-                assert all("plus" in box.role for box in laid.boxes if box.id in met), curve.id
-                assert not any(inside(point, text, margin=0.5) for text in images), curve.id
+                assert all("plus" in box.role for box in met), curve.id
+                near = words.near(point.y, point.y)
+                assert not any(inside(point, text, margin=0.5) for text in near), curve.id
 
 
 @pytest.mark.parametrize("laid", [*SCENES, *BLOCKS])
 def test_arrows_run_from_edge_to_edge(laid: Scene) -> None:
+    boxes = Shelves(laid.boxes, box_extent)
     for curve in laid.curves:
         if curve.role == "arrow":
             assert len({point.x for point in curve.points}) == 1
             assert curve.tip is not None
             assert curve.points[0].y < curve.points[-1].y < curve.tip.y
             for point in sampled(curve):
-                assert not any(inside(point, box, margin=-0.1) for box in laid.boxes)
+                near = boxes.near(point.y, point.y)
+                assert not any(inside(point, box, margin=-0.1) for box in near)
 
 
 @pytest.mark.parametrize("laid", [*SCENES, *BLOCKS])
 def test_shortcuts_keep_apart(laid: Scene) -> None:
-    shortcuts = [(curve, sampled(curve)) for curve in laid.curves if "shortcut" in curve.role]
-    for (curve, points), (other, others) in combinations(shortcuts, 2):
+    shortcuts = [curve for curve in laid.curves if "shortcut" in curve.role]
+    along = {curve.id: sampled(curve) for curve in shortcuts}
+    for curve, other in Shelves(shortcuts, curve_extent).pairs():
+        points, others = along[curve.id], along[other.id]
         if overlap(points, others):
             assert not any(
                 cross(*piece, *another)
@@ -1025,10 +1071,9 @@ FORK = network(
 
 
 def test_several_shortcuts_around_a_block_keep_apart_and_say_what_each_is() -> None:
-    nodes = {
-        one.id: replace(one, stage=1, block=0) if one.inputs else one for one in FORK.nodes.values()
-    }
-    laid = lay_out_blocks(distinct_blocks(replace(FORK, nodes=nodes)))
+    block = Region("block", tuple(list(FORK.nodes)[1:]), 0)
+    forked = replace(FORK, regions=(Region("stage", (block,), 1),))
+    laid = lay_out_blocks(distinct_blocks(forked))
     for check in GEOMETRY:
         check(laid)
     marks = [curve.mark.text for curve in laid.curves if curve.mark]
