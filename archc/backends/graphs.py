@@ -6,12 +6,13 @@ Both are written node by node. networkx, whose formats they are, builds the file
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import escape
 
-from archc.backends.jsontext import to_text
 from archc.graph import Network
 
 
@@ -20,19 +21,21 @@ def to_json(network: Network) -> str:
 
     A node has everything of `Network.attributes`; ``networkx.node_link_graph`` reads it back.
     """
-    return to_text(
-        {
-            "directed": True,
-            "multigraph": False,
-            "graph": _graph(network),
-            "nodes": (
-                {"id": node.id, **network.attributes(node)} for node in network.nodes.values()
-            ),
-            "edges": (
-                {"position": position, "source": source, "target": target}
-                for source, target, position in _edges(network)
-            ),
-        }
+    records = _Records(network, _members)
+    nodes = [f'{{"id": {json.dumps(id)}, {record}}}' for id, record in records]
+    edges = [
+        f"{{{_members({'position': position, 'source': source, 'target': target})}}}"
+        for source, target, position in _edges(network)
+    ]
+    about = {"directed": True, "multigraph": False, "graph": _graph(network)}
+    return (
+        "{\n"
+        + "".join([f" {json.dumps(name)}: {json.dumps(value)},\n" for name, value in about.items()])
+        + ' "nodes": [\n  '
+        + ",\n  ".join(nodes)
+        + '\n ],\n "edges": [\n  '
+        + ",\n  ".join(edges)
+        + "\n ]\n}\n"
     )
 
 
@@ -40,18 +43,62 @@ def to_graphml(network: Network) -> bytes:
     """GraphML with the same data, flat: lists as words between commas, nulls left out."""
     data = _Data()
     about = data.lines("graph", _graph(network), "    ")
-    nodes = [
-        f'    <node id="{_attribute(node.id)}">\n'
-        f"{data.lines('node', network.attributes(node), '      ')}    </node>\n"
-        for node in network.nodes.values()
-    ]
-    edges = [
-        f'    <edge source="{_attribute(source)}" target="{_attribute(target)}">\n'
-        f"{data.lines('edge', {'position': position}, '      ')}    </edge>\n"
-        for source, target, position in _edges(network)
-    ]
+    records = _Records(network, lambda values: data.lines("node", values, "      "), "")
+    nodes = [f'    <node id="{_attribute(id)}">\n{record}    </node>\n' for id, record in records]
+    positions: dict[int, str] = {}
+    edges = []
+    for source, target, position in _edges(network):
+        if position not in positions:
+            positions[position] = data.lines("edge", {"position": position}, "      ")
+        edges.append(
+            f'    <edge source="{_attribute(source)}" target="{_attribute(target)}">\n'
+            f"{positions[position]}    </edge>\n"
+        )
     body = "".join([_HEAD, *data.keys(), _GRAPH, *nodes, *edges, about, _TAIL])
     return body.encode(errors="xmlcharrefreplace")
+
+
+def _members(values: Mapping[str, Any]) -> str:
+    return ", ".join([f"{json.dumps(name)}: {json.dumps(value)}" for name, value in values.items()])
+
+
+@dataclass
+class _Records:
+    """The nodes of a network, each as its id and the text that ``write`` makes of its attributes.
+
+    Of the nodes of equal blocks only the inputs and the block differ: what stands between these is
+    written once. ``between`` separates what ``write`` makes of several attributes.
+    """
+
+    network: Network
+    write: Callable[[Mapping[str, Any]], str]
+    between: str = ", "
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        network, write, between = self.network, self.write, self.between
+        fixed: dict[object, list[str]] = {}
+        blocks: dict[int | None, str] = {}
+        for node in network.nodes.values():
+            here = network.standings[node.id]
+            # The network holds its ops and its places in specs, so that no two have one `id`.
+            key = (id(node.op), node.output_shape, here.stage, here.width, here.label)
+            known = (*key, id(here.origin), here.block is None)
+            if known not in fixed:
+                fixed[known] = list(self._fixed(network.attributes(node)))
+            if here.block not in blocks:
+                blocks[here.block] = write({"block": here.block})
+            before, middle, after = fixed[known]
+            inputs = write({"inputs": list(node.inputs)})
+            texts = [before, inputs, middle, blocks[here.block], after]
+            yield node.id, between.join(texts)
+
+    def _fixed(self, values: dict[str, Any]) -> Iterator[str]:
+        """What stands before the inputs, between them and the block, and behind the block."""
+        self.write(values)  # once in order, as GraphML numbers its keys as they come
+        names = list(values)
+        first, second = names.index("inputs"), names.index("block")
+        for some in (names[:first], names[first + 1 : second], names[second + 1 :]):
+            yield self.write({name: values[name] for name in some})
 
 
 def _graph(network: Network) -> dict[str, Any]:
@@ -84,6 +131,7 @@ _GRAPH = '  <graph edgedefault="directed">\n'
 _TAIL = "  </graph>\n</graphml>\n\n"
 # A file's name may have characters that XML has no way to write.
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_PLAIN = re.compile(r"[A-Za-z0-9_.,:/ -]*")
 _TYPES = {str: "string", int: "long", float: "double", bool: "boolean"}
 
 
@@ -118,6 +166,8 @@ class _Data:
 
 def _text(text: str) -> str:
     """A text as XML has it; what is not printable is written by its number."""
+    if _PLAIN.fullmatch(text):
+        return text
     escaped = escape(_ILLEGAL.sub("\N{REPLACEMENT CHARACTER}", text))
     if escaped.isprintable():
         return escaped
@@ -125,4 +175,6 @@ def _text(text: str) -> str:
 
 
 def _attribute(text: str) -> str:
+    if _PLAIN.fullmatch(text):
+        return text
     return escape(text, {'"': "&quot;", "\r": "&#13;", "\n": "&#10;", "\t": "&#09;"})

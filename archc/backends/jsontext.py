@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 
 def to_text(value: object) -> str:
     """JSON with what holds records broken over lines, and each flat record on one of its own.
-
-    An iterator is taken for a list of records, which it yields one after another.
 
     >>> print(to_text({"name": "a", "shape": [1, 2], "rows": [{"n": 1}, {"n": 2}]}), end="")
     {
@@ -29,9 +27,7 @@ def _text(value: object, indent: str) -> str:
     if isinstance(value, Mapping) and any(map(_holds_records, value.values())):
         rows = [f"{deeper}{json.dumps(k)}: {_text(v, deeper)}" for k, v in value.items()]
         return "{\n" + ",\n".join(rows) + f"\n{indent}}}"
-    if isinstance(value, Iterator) or (
-        isinstance(value, (list, tuple)) and any(map(_holds_records, value))
-    ):
+    if isinstance(value, (list, tuple)) and any(map(_holds_records, value)):
         return "[\n" + ",\n".join(deeper + _text(v, deeper) for v in value) + f"\n{indent}]"
     return json.dumps(value)
 
@@ -42,7 +38,7 @@ def _holds_records(value: object) -> bool:
         return False  # asked first: whether a number is a Mapping takes far longer to find out
     if isinstance(value, (list, tuple)):
         return any(map(_holds_records, value))
-    return isinstance(value, (Mapping, Iterator))
+    return isinstance(value, Mapping)
 
 
 _ATOMS = (str, int, float, type(None))
