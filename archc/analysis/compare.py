@@ -9,8 +9,9 @@ from difflib import SequenceMatcher
 from typing import Any, Literal, TypeAlias
 
 from archc.analysis.memory import memory
+from archc.analysis.parts import has_stages, with_parts
 from archc.analysis.plain import as_plain
-from archc.graph import Network, Node, Shape, enclosing, walk
+from archc.graph import Network, Node, Shape, enclosing
 
 Change: TypeAlias = Literal["added", "removed", "changed"]
 
@@ -95,13 +96,12 @@ def compare(a: Network, b: Network) -> Comparison:
     modules do behind one that was added. Two networks are the same whose ops, wiring and ids are,
     whatever they and their parts are called.
     """
-    flat = _has_stages(a) != _has_stages(b)
+    flat = has_stages(a) != has_stages(b)
     first, second = _Roles(a, flat), _Roles(b, flat)
     same = _graph(a) == _graph(b)
-    pairs = _matched(first, second)
     # However the same ops are divided into stages, nothing has changed.
+    pairs = {} if same else _matched(first, second)
     changes = () if same else tuple(_changes(first, second, pairs))
-    renamed = 0 if same else sum(one != other for one, other in pairs.items())
     return Comparison(
         same=same,
         a=a.name,
@@ -113,7 +113,7 @@ def compare(a: Network, b: Network) -> Comparison:
             for name in _merged(first.parts, second.parts)
         ),
         changes=changes,
-        renamed=renamed,
+        renamed=sum(one != other for one, other in pairs.items()),
     )
 
 
@@ -152,7 +152,7 @@ class _Roles:
         self.parts: dict[str, list[Node]] = {}
         self.part_of: dict[str, str] = {}
         self.ends: dict[tuple[str, int | None], str] = {}
-        for part, node in _with_parts(network):
+        for part, node in with_parts(network):
             self.parts.setdefault(part, []).append(node)
             self.part_of[node.id] = part
         if flat:
@@ -209,21 +209,6 @@ class _Roles:
             params=sum(n.params for n in nodes),
             multiply_adds=sum(n.multiply_adds for n in nodes),
         )
-
-
-def _has_stages(network: Network) -> bool:
-    return any(region.kind == "stage" for region in walk(network.regions))
-
-
-def _with_parts(network: Network) -> Iterator[tuple[str, Node]]:
-    part = "stem" if _has_stages(network) else "stem and head"
-    for node in network.nodes.values():
-        stage = network.standings[node.id].stage
-        if stage is not None:
-            part = f"stage {stage}"
-        elif part.startswith("stage"):
-            part = "head"
-        yield part, node
 
 
 def _prefixes(placed: Sequence[_Placed]) -> dict[tuple[str, int | None], int]:

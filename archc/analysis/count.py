@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any, Literal, TypeAlias
 
 from archc.analysis.conventions import CONVENTIONS, DEFAULT, Costs, tally
+from archc.analysis.parts import with_parts
 from archc.analysis.plain import as_plain
 from archc.graph import Network, Node, Shape, Standing
 
@@ -98,21 +99,15 @@ def _parts(
         return [(network.name, nodes)]
     if by == "layer":
         return [(node.id, [node]) for node in nodes if node.params or costs[node.id].flops]
-    stages = [i for i, node in enumerate(nodes) if standings[node.id].stage is not None]
 
-    def part(item: tuple[int, Node]) -> str:
-        index, node = item
-        if not stages:
-            return "stem and head"
+    def part(placed: tuple[str, Node]) -> str:
+        name, node = placed
         standing = standings[node.id]
-        if standing.stage is None:
-            return "stem" if index < stages[0] else "head"
-        if by == "stage":
-            return f"stage {standing.stage}"
-        block = "end" if standing.block is None else f"block {standing.block}"
-        return f"stage {standing.stage}, {block}"
+        if by == "stage" or standing.stage is None:
+            return name
+        return f"{name}, {'end' if standing.block is None else f'block {standing.block}'}"
 
-    parts = [(name, [n for _, n in run]) for name, run in groupby(enumerate(nodes), part)]
+    parts = [(name, [n for _, n in run]) for name, run in groupby(with_parts(network), part)]
     return [(name, run) for name, run in parts if name != "stem" or len(run) > 1]
 
 

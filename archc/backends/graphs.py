@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -21,7 +20,7 @@ def to_json(network: Network) -> str:
 
     A node has everything of `Network.attributes`; ``networkx.node_link_graph`` reads it back.
     """
-    records = _Records(network, _members)
+    records = _records(network, _members, ", ")
     nodes = [f'{{"id": {json.dumps(id)}, {record}}}' for id, record in records]
     edges = [
         f"{{{_members({'position': position, 'source': source, 'target': target})}}}"
@@ -43,7 +42,7 @@ def to_graphml(network: Network) -> bytes:
     """GraphML with the same data, flat: lists as words between commas, nulls left out."""
     data = _Data()
     about = data.lines("graph", _graph(network), "    ")
-    records = _Records(network, lambda values: data.lines("node", values, "      "), "")
+    records = _records(network, lambda values: data.lines("node", values, "      "), "")
     nodes = [f'    <node id="{_attribute(id)}">\n{record}    </node>\n' for id, record in records]
     positions: dict[int, str] = {}
     edges = []
@@ -62,43 +61,40 @@ def _members(values: Mapping[str, Any]) -> str:
     return ", ".join([f"{json.dumps(name)}: {json.dumps(value)}" for name, value in values.items()])
 
 
-@dataclass
-class _Records:
+def _records(
+    network: Network, write: Callable[[Mapping[str, Any]], str], between: str
+) -> Iterator[tuple[str, str]]:
     """The nodes of a network, each as its id and the text that ``write`` makes of its attributes.
 
-    Of the nodes of equal blocks only the inputs and the block differ: what stands between these is
+    Of the nodes of equal blocks only the inputs and the block differ: what stands around these is
     written once. ``between`` separates what ``write`` makes of several attributes.
     """
+    fixed: dict[object, list[str]] = {}
+    blocks: dict[int | None, str] = {}
+    for node in network.nodes.values():
+        here = network.standings[node.id]
+        # Ops and origins go by `id`, as the network holds them all. Where a block is null, its
+        # GraphML is nothing: nodes with one have a text of their own, which declares its key.
+        key = (id(node.op), node.output_shape, here.stage, here.width, here.label)
+        known = (*key, id(here.origin), here.block is None)
+        if known not in fixed:
+            fixed[known] = list(_around_inputs_and_block(network.attributes(node), write))
+        if here.block not in blocks:
+            blocks[here.block] = write({"block": here.block})
+        before, middle, after = fixed[known]
+        inputs = write({"inputs": list(node.inputs)})
+        yield node.id, between.join([before, inputs, middle, blocks[here.block], after])
 
-    network: Network
-    write: Callable[[Mapping[str, Any]], str]
-    between: str = ", "
 
-    def __iter__(self) -> Iterator[tuple[str, str]]:
-        network, write, between = self.network, self.write, self.between
-        fixed: dict[object, list[str]] = {}
-        blocks: dict[int | None, str] = {}
-        for node in network.nodes.values():
-            here = network.standings[node.id]
-            # The network holds its ops and its places in specs, so that no two have one `id`.
-            key = (id(node.op), node.output_shape, here.stage, here.width, here.label)
-            known = (*key, id(here.origin), here.block is None)
-            if known not in fixed:
-                fixed[known] = list(self._fixed(network.attributes(node)))
-            if here.block not in blocks:
-                blocks[here.block] = write({"block": here.block})
-            before, middle, after = fixed[known]
-            inputs = write({"inputs": list(node.inputs)})
-            texts = [before, inputs, middle, blocks[here.block], after]
-            yield node.id, between.join(texts)
-
-    def _fixed(self, values: dict[str, Any]) -> Iterator[str]:
-        """What stands before the inputs, between them and the block, and behind the block."""
-        self.write(values)  # once in order, as GraphML numbers its keys as they come
-        names = list(values)
-        first, second = names.index("inputs"), names.index("block")
-        for some in (names[:first], names[first + 1 : second], names[second + 1 :]):
-            yield self.write({name: values[name] for name in some})
+def _around_inputs_and_block(
+    values: dict[str, Any], write: Callable[[Mapping[str, Any]], str]
+) -> Iterator[str]:
+    """What stands before the inputs, between them and the block, and behind the block."""
+    write(values)  # once in order, as GraphML numbers its keys as they come
+    names = list(values)
+    first, second = names.index("inputs"), names.index("block")
+    for some in (names[:first], names[first + 1 : second], names[second + 1 :]):
+        yield write({name: values[name] for name in some})
 
 
 def _graph(network: Network) -> dict[str, Any]:

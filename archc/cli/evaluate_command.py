@@ -93,21 +93,11 @@ def command(
     from archc.live import require_torch
 
     require_torch("testing")
-    is_run = Path(subject).is_dir()
-    if not is_run and weights is None:
-        from archc.spec.files import open_spec
-
-        open_spec(subject)
-        raise click.UsageError("a SPEC needs --weights FILE; a RUN has its own")
-    if is_run and (with_ or input_ or recipe):
-        raise click.UsageError(
-            "--with, --input and --recipe cannot be used with a RUN: it has its own spec and recipe"
-        )
     if scales and not fully_convolutional:
         raise click.UsageError("--scales needs --fully-convolutional")
     if crops and fully_convolutional:
         raise click.UsageError("--crops and --fully-convolutional cannot be used together")
-    chosen = _subject(subject, is_run, with_, input_, weights, data, recipe)
+    chosen = _subject(subject, with_, input_, weights, data, recipe)
     from archc.training import evaluate, workers_for
 
     number = int(crops) if crops else chosen.recipe.testing.crops
@@ -128,22 +118,33 @@ def command(
 
 def _subject(
     name: str,
-    is_run: bool,
     with_: tuple[str, ...],
     input_: str | None,
     weights: str | None,
     data: Path,
     recipe: str | None,
 ) -> Subject:
+    """What is tested: the run in a folder, or a spec's network with weights."""
     from archc.cli.common import load_networks
-    from archc.training import subject_of_run, subject_of_spec
 
     file = Path(weights) if weights else None
-    if is_run:
+    if Path(name).is_dir():
+        if with_ or input_ or recipe:
+            raise click.UsageError(
+                "--with, --input and --recipe cannot be used with a RUN: it has its own spec and "
+                "recipe"
+            )
+        from archc.training import subject_of_run
+
         return subject_of_run(Path(name), file)
-    network = load_networks([name], with_, input_)[0]
-    assert file is not None
-    return subject_of_spec(network, file, data, recipe)
+    if file is None:
+        from archc.spec.files import open_spec
+
+        open_spec(name)
+        raise click.UsageError("a SPEC needs --weights FILE; a RUN has its own")
+    from archc.training import subject_of_spec
+
+    return subject_of_spec(load_networks([name], with_, input_)[0], file, data, recipe)
 
 
 def _tell(name: str, found: Score, crops: int, scales: Sequence[int], format_: str) -> None:

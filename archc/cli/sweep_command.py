@@ -223,9 +223,10 @@ def _check_targets(plan: Plan, spec: str, plot: Path | None, write: Path | None)
     from archc.files import OutputError
 
     source = plan.source
-    if write is not None and (source.path is None or not Path(source.path).is_file()):
-        raise click.BadParameter("only a file can be extended", param_hint="'--write'")
     if write is not None:
+        base = None if source.path is None else Path(source.path)
+        if base is None or is_stream(base) or not base.is_file():
+            raise click.BadParameter("only a file can be extended", param_hint="'--write'")
         from archc.spec.variant import reference
 
         reference(spec, write / "variant.yaml")

@@ -86,7 +86,7 @@ def _check_regions(network: Network) -> None:
         for id in region.nodes:
             rank = ranks.get(id)
             if rank is None:
-                raise LintError(f"the {region.name} has a node {id!r} that the network has not")
+                raise LintError(f"the {region.name} has {id!r}, which is no node of the network")
             if rank <= last:
                 raise LintError(f"{id!r} of the {region.name} is in two regions or out of order")
             last = rank

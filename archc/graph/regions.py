@@ -65,7 +65,6 @@ class Standing:
     ``label`` is what the block, or else the smallest region around the node, is called.
     """
 
-    part: Region | None = None
     stage: int | None = None
     block: int | None = None
     width: int | None = None
@@ -81,13 +80,12 @@ def standings(regions: Iterable[Region]) -> dict[str, Standing]:
     """Where each node of some regions stands, by id."""
     found: dict[str, Standing] = {}
     for region in regions:
-        _place(region, Standing(part=region), found)
+        _place(region, NOWHERE, found)
     return found
 
 
 def _place(region: Region, around: Standing, found: dict[str, Standing]) -> None:
-    here = replace(
-        around,
+    here = Standing(
         stage=region.number if region.kind == "stage" else around.stage,
         block=region.number if region.kind == "block" else around.block,
         width=region.attributes.get("width") if region.kind == "stage" else around.width,

@@ -10,10 +10,11 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
-from shell import archc, record_of
+from shell import archc, record_of, spawned
 
 from archc.schemas import SCHEMAS, schema
 
@@ -355,9 +356,10 @@ def test_a_spec_that_cannot_be_built_by_itself_is_pointed_at(tmp_path: Path) -> 
     )
 
 
-def test_what_is_no_file_cannot_be_extended(tmp_path: Path) -> None:
+@pytest.mark.parametrize("run", [archc, spawned], ids=["a redirected file", "a pipe"])
+def test_what_is_no_file_cannot_be_extended(run: Any, tmp_path: Path) -> None:
     for spec in ("-", "/dev/stdin"):
-        result = archc(
+        result = run(
             *("sweep", spec, "--vary", "depth=1", "--write", "d"),
             cwd=tmp_path,
             stdin="extends: cifar10/resnet20\nname: x\n",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import onnx
 import pytest
+import shell
 import torch
 from safetensors.torch import load_file, save_file
 from trained import images_for, trained
@@ -39,15 +39,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command line as a process of its own in a folder; it never shows a traceback."""
-    result = subprocess.run(
-        [sys.executable, "-m", "archc", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    """The command line in a folder; it never shows a traceback."""
+    result = shell.archc(*arguments, cwd=folder)
     assert "Traceback" not in result.stderr
     assert "internal error" not in result.stderr
     assert "Warning" not in result.stderr

@@ -63,7 +63,10 @@ def test_a_tree_has_the_networks_nodes_once_and_in_order() -> None:
     network = archc.load("imagenet/resnet18")
     head = network.regions[-1]
     for regions, words in [
-        ((Region("head", ("there",)),), "the head has a node 'there' that the network has not"),
+        (
+            (Region("head", ("there",)),),
+            "the head has 'there', which is no node of the network",
+        ),
         ((head, head), "of the head is in two regions or out of order"),
         ((head, network.regions[0]), "of the stem is in two regions or out of order"),
     ]:
