@@ -86,7 +86,7 @@ def _check_regions(network: Network) -> None:
         for id in region.nodes:
             rank = ranks.get(id)
             if rank is None:
-                raise LintError(f"the {region.name} has {id!r}, which is no node of the network")
+                raise LintError(f"the {region.name} lists {id!r}, but there is no such node")
             if rank <= last:
                 raise LintError(f"{id!r} of the {region.name} is in two regions or out of order")
             last = rank

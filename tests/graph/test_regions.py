@@ -65,7 +65,7 @@ def test_a_tree_has_the_networks_nodes_once_and_in_order() -> None:
     for regions, words in [
         (
             (Region("head", ("there",)),),
-            "the head has 'there', which is no node of the network",
+            "the head lists 'there', but there is no such node",
         ),
         ((head, head), "of the head is in two regions or out of order"),
         ((head, network.regions[0]), "of the stem is in two regions or out of order"),
