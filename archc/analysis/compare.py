@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 from typing import Any, Literal, TypeAlias
 
 from archc.analysis.memory import memory
-from archc.analysis.parts import has_stages, with_parts
+from archc.analysis.parts import has_stages, runs
 from archc.analysis.plain import as_plain
 from archc.graph import Network, Node, Shape, enclosing
 
@@ -152,9 +152,9 @@ class _Roles:
         self.parts: dict[str, list[Node]] = {}
         self.part_of: dict[str, str] = {}
         self.ends: dict[tuple[str, int | None], str] = {}
-        for part, node in with_parts(network):
-            self.parts.setdefault(part, []).append(node)
-            self.part_of[node.id] = part
+        for part, _, nodes in runs(network):
+            self.parts.setdefault(part, []).extend(nodes)
+            self.part_of.update(dict.fromkeys([node.id for node in nodes], part))
         if flat:
             placed: list[_Placed] = [("", None, node) for node in network.nodes.values()]
         else:
@@ -174,7 +174,7 @@ class _Roles:
         )
         prefixes = _prefixes(placed)
         for part, block, node in placed:
-            name = ".".join(node.id.split(".")[prefixes[part, block] :])
+            name = node.id.removeprefix(prefixes[part, block])
             if name.isdigit() or (block is None and name.rpartition(".")[2].isdigit()):
                 # An op that is only counted (``features.3``) goes by its kind.
                 used[part, block, node.op.kind] += 1
@@ -211,12 +211,13 @@ class _Roles:
         )
 
 
-def _prefixes(placed: Sequence[_Placed]) -> dict[tuple[str, int | None], int]:
-    """For each block, how many parts of a path all its modules have in common."""
+def _prefixes(placed: Sequence[_Placed]) -> dict[tuple[str, int | None], str]:
+    """For each block, what the paths of all its modules begin with."""
     ids: dict[tuple[str, int | None], list[str]] = {}
     for part, block, node in placed:
         ids.setdefault((part, block), []).append(node.id)
-    return {block: len(enclosing(members)) for block, members in ids.items()}
+    paths = {block: enclosing(members) for block, members in ids.items()}
+    return {block: f"{path}." if path else "" for block, path in paths.items()}
 
 
 def _matched(first: _Roles, second: _Roles) -> dict[str, str]:

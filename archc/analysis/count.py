@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any, Literal, TypeAlias
 
 from archc.analysis.conventions import CONVENTIONS, DEFAULT, Costs, tally
-from archc.analysis.parts import with_parts
+from archc.analysis.parts import runs
 from archc.analysis.plain import as_plain
 from archc.graph import Network, Node, Shape, Standing
 
@@ -94,21 +93,22 @@ def count(network: Network, by: Level = "stage", convention: str = DEFAULT) -> C
 def _parts(
     network: Network, by: Level, costs: Mapping[str, Costs]
 ) -> Iterable[tuple[str, Iterable[Node]]]:
-    nodes, standings = list(network.nodes.values()), network.standings
+    nodes = list(network.nodes.values())
     if by == "network":
         return [(network.name, nodes)]
     if by == "layer":
         return [(node.id, [node]) for node in nodes if node.params or costs[node.id].flops]
 
-    def part(placed: tuple[str, Node]) -> str:
-        name, node = placed
-        standing = standings[node.id]
-        if by == "stage" or standing.stage is None:
-            return name
-        return f"{name}, {'end' if standing.block is None else f'block {standing.block}'}"
-
-    parts = [(name, [n for _, n in run]) for name, run in groupby(with_parts(network), part)]
-    return [(name, run) for name, run in parts if name != "stem" or len(run) > 1]
+    parts: list[tuple[str, list[Node]]] = []
+    for part, here, run in runs(network):
+        name = part
+        if by == "block" and here.stage is not None:
+            name += ", end" if here.block is None else f", block {here.block}"
+        if parts and parts[-1][0] == name:
+            parts[-1][1].extend(run)
+        else:
+            parts.append((name, run))
+    return [(name, nodes) for name, nodes in parts if name != "stem" or len(nodes) > 1]
 
 
 def _row(

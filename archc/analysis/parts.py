@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 
-from archc.graph import Network, Node, walk
+from archc.graph import Network, Node, Standing, walk
 
 
 def has_stages(network: Network) -> bool:
@@ -12,15 +13,16 @@ def has_stages(network: Network) -> bool:
     return any(region.kind == "stage" for region in walk(network.regions))
 
 
-def with_parts(network: Network) -> Iterator[tuple[str, Node]]:
-    """The nodes in order, each with its part: ``stem``, ``stage 1``, ``head``, or ``stem and
-    head`` where there are no stages."""
+def runs(network: Network) -> Iterator[tuple[str, Standing, list[Node]]]:
+    """The nodes in order, those that stand together in one list, each with its part: ``stem``,
+    ``stage 1``, ``head``, or ``stem and head`` where there are no stages."""
     standings = network.standings
     part = "stem" if has_stages(network) else "stem and head"
-    for node in network.nodes.values():
-        stage = standings[node.id].stage
-        if stage is not None:
-            part = f"stage {stage}"
+    for _, group in groupby(network.nodes.values(), lambda node: id(standings[node.id])):
+        nodes = list(group)
+        here = standings[nodes[0].id]
+        if here.stage is not None:
+            part = f"stage {here.stage}"
         elif part.startswith("stage"):
             part = "head"
-        yield part, node
+        yield part, here, nodes

@@ -136,8 +136,7 @@ class Network:
     @cached_property
     def standings(self) -> Mapping[str, Standing]:
         """Where each node stands among the regions, by id."""
-        found = standings(self.regions)
-        return MappingProxyType({id: found.get(id, NOWHERE) for id in self.nodes})
+        return MappingProxyType(dict.fromkeys(self.nodes, NOWHERE) | standings(self.regions))
 
     def attributes(self, node: Node) -> dict[str, Any]:
         """Everything about a node but its id, under the names that archc's JSON uses."""

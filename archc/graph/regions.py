@@ -5,9 +5,8 @@ A tree may say as much or as little as is known of a network; it may be empty.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import takewhile
 from typing import Any, Literal, TypeAlias
 
 RegionKind: TypeAlias = Literal["stem", "stage", "block", "group", "head"]
@@ -48,13 +47,15 @@ class Region:
         return self.kind if self.number is None else f"{self.kind} {self.number}"
 
     @property
-    def nodes(self) -> Iterator[str]:
-        """The ids of all its nodes, those of its parts among them."""
+    def nodes(self) -> list[str]:
+        """The ids of all its nodes, those of its parts among them, in order."""
+        found: list[str] = []
         for member in self.members:
             if isinstance(member, str):
-                yield member
+                found.append(member)
             else:
-                yield from member.nodes
+                found += member.nodes
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +107,15 @@ def walk(regions: Iterable[Region]) -> Iterator[Region]:
         yield from walk(member for member in region.members if isinstance(member, Region))
 
 
-def enclosing(ids: Iterable[str]) -> tuple[str, ...]:
-    """The path of the smallest module around all of these ids, part by part.
+def enclosing(ids: Collection[str]) -> str:
+    """The path of the smallest module around all of these ids.
 
     >>> enclosing(["layer1.0.conv1", "layer1.0.downsample.0"])
-    ('layer1', '0')
+    'layer1.0'
     """
-    parents = [id.split(".")[:-1] for id in ids]
-    pairs = zip(min(parents), max(parents), strict=False)  # what these share, all between them do
-    return tuple([one for one, _ in takewhile(lambda pair: pair[0] == pair[1], pairs)])
+    first, last = min(ids), max(ids)  # what these begin with, all between them do
+    differ = (i for i, (one, other) in enumerate(zip(first, last, strict=False)) if one != other)
+    return first[: next(differ, len(first))].rpartition(".")[0]
 
 
 def renamed(regions: Iterable[Region], names: Mapping[str, str]) -> tuple[Region, ...]:

@@ -43,7 +43,7 @@ def test_stem_stages_blocks_and_head_are_a_tree() -> None:
         (f"block {number}", "BasicBlock") for number in range(4)
     ]
     assert {one.origin.line for one in blocks if one.origin} == {15}
-    assert enclosing(blocks[0].nodes) == ("layer2", "0")
+    assert enclosing(blocks[0].nodes) == "layer2.0"
     inside = [id for region in network.regions for id in region.nodes]
     assert inside == list(network.nodes)[1:], "all but the input, in order"
 

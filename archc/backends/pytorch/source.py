@@ -88,14 +88,13 @@ def _imports(text: str) -> list[str]:
 
 
 def _labels(network: Network) -> dict[str, str]:
-    """What regions are called, by the path that only their modules have in common."""
+    """The labels of regions, by the path that only their modules have in common."""
     labels: dict[str, str] = {}
     shared: set[str] = set()
     for region in walk(network.regions):
-        path = ".".join(enclosing(region.nodes))
-        if path in labels:
-            shared.add(path)
-        if path and region.label:
+        if region.label and (path := enclosing(region.nodes)):
+            if path in labels:
+                shared.add(path)
             labels[path] = region.label
     return {path: label for path, label in labels.items() if path not in shared}
 
