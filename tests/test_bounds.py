@@ -19,7 +19,7 @@ from archc.analysis.conventions import CONVENTIONS, Call, Convention, tally
 from archc.analysis.receptive import _Axis
 from archc.backends.graphs import to_graphml, to_json
 from archc.backends.jsontext import to_text
-from archc.blocks import block_types
+from archc.blocks import STANDARD
 from archc.cli.common import many_objects
 from archc.compile import compile_spec
 from archc.graph import Network, lint
@@ -46,7 +46,7 @@ def network_of(text: str) -> Network:
 @pytest.mark.parametrize("text", [DEEP, STAGES])
 def test_equal_blocks_are_lowered_once(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[object] = []
-    bottleneck: Any = block_types()["bottleneck"]
+    bottleneck: Any = STANDARD["bottleneck"]
     lower = bottleneck.lower
 
     def counted(self: object, *arguments: Any) -> Any:

@@ -7,7 +7,6 @@ and the input where the shape stays.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -19,9 +18,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 import archc
-from archc.blocks import Stage, Style, block_types, register, unregister
-from archc.graph import Fragment, FragmentBuilder, Shape, ShapeError
+from archc.blocks import STANDARD, BlockType, Stage, Style
+from archc.compile import compile_spec
+from archc.graph import Fragment, FragmentBuilder, Network, Shape, ShapeError
 from archc.ops import Add, BatchNorm2d, Conv2d, ReLU
+from archc.spec import load_spec
 
 SPEC = """\
 name: toynet
@@ -120,12 +121,20 @@ class ToyNet(nn.Module):
         return logits
 
 
-@pytest.fixture(autouse=True)
-def fork() -> Iterator[None]:
-    """The type is there for these tests alone."""
-    register("fork")(ForkStage)
-    yield
-    unregister("fork")
+class CapStage(Stage):
+    """Blocks with a relu where they have a stride and nowhere else."""
+
+    def lower(self, x: Shape, stride: int, style: Style) -> Fragment:
+        """A convolution, perhaps a relu, a norm."""
+        block = FragmentBuilder(x)
+        block.add("conv", Conv2d(x[0], self.width, 1, stride))
+        if stride != 1:
+            block.add("relu", ReLU())
+        block.add("bn", BatchNorm2d(self.width))
+        return block.build("a strange (cap)")
+
+
+LIBRARY = STANDARD.extended(BlockType("fork", ForkStage), BlockType("cap", CapStage))
 
 
 @pytest.fixture
@@ -135,13 +144,16 @@ def spec(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_type_is_known_while_it_is_registered() -> None:
-    assert "fork" in block_types()
-    with pytest.raises(ValueError, match="block type 'fork' is registered already"):
-        register("fork")(ForkStage)
-    unregister("fork")
-    assert "fork" not in block_types()
-    register("fork")(ForkStage)
+def load(spec: Path) -> Network:
+    return compile_spec(load_spec(str(spec), library=LIBRARY))
+
+
+def test_a_library_is_a_value() -> None:
+    assert "fork" in LIBRARY
+    assert "fork" not in STANDARD
+    with pytest.raises(ValueError, match="there are two block types named 'fork'"):
+        LIBRARY.extended(BlockType("fork", CapStage))
+    assert list(LIBRARY.extended(BlockType("fork", ForkStage))) == list(LIBRARY)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +186,7 @@ def test_its_mistakes_are_told_where_they_are(
     assert SPEC.count(old) == 1
     spec.write_text(SPEC.replace(old, new), encoding="utf-8")
     with pytest.raises(archc.SpecError) as caught:
-        archc.load(spec)
+        load(spec)
     (fault,) = caught.value.diagnostics
     line = fault.place.source.lines[fault.place.line - 1]
     assert line[fault.place.column - 1 :].startswith(at)
@@ -183,8 +195,8 @@ def test_its_mistakes_are_told_where_they_are(
 
 
 def test_its_counts_are_those_of_hand_arithmetic(spec: Path) -> None:
-    network = archc.load(spec)
-    rows = {row.name: row for row in archc.count(spec, by="block").rows}
+    network = load(spec)
+    rows = {row.name: row for row in archc.count(network, by="block").rows}
     stem = 3 * 8 * 9 + 2 * 8
     first = 8 * 2 + 2 * 2 + (2 * 8 * 9 + 8) + 8 * 8
     wider = 8 * 8 + 2 * 8 + (8 * 16 * 9 + 16)
@@ -202,14 +214,14 @@ def test_its_counts_are_those_of_hand_arithmetic(spec: Path) -> None:
 
 
 def test_its_figure_has_its_layers(spec: Path) -> None:
-    figure = archc.draw(spec).decode()
+    figure = archc.draw(load(spec)).decode()
     assert figure.startswith("<?xml")
     assert "A toy network" in figure
     assert "3x3 conv, 16, /2" in figure
 
 
 def test_its_classes_are_emitted(spec: Path) -> None:
-    source = archc.emit(spec)
+    source = archc.emit(load(spec))
     classes = [node.name for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
     blocks = ["ForkBlock", "ForkBlock2", "ForkBlock3"]
     assert classes == ["Branch", *blocks, "Toynet"]
@@ -218,13 +230,13 @@ def test_its_classes_are_emitted(spec: Path) -> None:
 
 
 def test_the_emitted_module_is_the_graph(spec: Path) -> None:
-    network = archc.load(spec)
+    network = load(spec)
     assert_agrees(network, on_meta(network))
 
 
 @pytest.mark.parametrize("training", [True, False])
 def test_the_emitted_module_is_the_hand_written_one_bit_for_bit(spec: Path, training: bool) -> None:
-    ours, theirs = archc.module(spec).train(training), ToyNet().train(training)
+    ours, theirs = archc.module(load(spec)).train(training), ToyNet().train(training)
     assert list(ours.state_dict()) == list(theirs.state_dict())
     ours.load_state_dict(theirs.state_dict(), strict=True)
     images = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
@@ -239,19 +251,6 @@ def test_the_emitted_module_is_the_hand_written_one_bit_for_bit(spec: Path, trai
         assert torch.equal(one.grad, other.grad)
 
 
-class CapStage(Stage):
-    """Blocks with a relu where they have a stride and nowhere else."""
-
-    def lower(self, x: Shape, stride: int, style: Style) -> Fragment:
-        """A convolution, perhaps a relu, a norm."""
-        block = FragmentBuilder(x)
-        block.add("conv", Conv2d(x[0], self.width, 1, stride))
-        if stride != 1:
-            block.add("relu", ReLU())
-        block.add("bn", BatchNorm2d(self.width))
-        return block.build("a strange (cap)")
-
-
 def test_blocks_that_differ_by_a_call_are_two_classes(tmp_path: Path) -> None:
     """A call in `forward` cannot be left out by a condition in the constructor."""
     path = tmp_path / "caps.yaml"
@@ -259,11 +258,7 @@ def test_blocks_that_differ_by_a_call_are_two_classes(tmp_path: Path) -> None:
         "name: caps\ninput: [3, 8, 8]\ndefaults: {block: cap, depth: 2, width: 3}\n"
         "stages: [{}, {stride: 2}]\n"
     )
-    register("cap")(CapStage)
-    try:
-        network = archc.load(path)
-    finally:
-        unregister("cap")
+    network = load(path)
     source = archc.emit(network)
     assert "class AStrangeCap(nn.Module):" in source
     assert "class AStrangeCap2(nn.Module):" in source

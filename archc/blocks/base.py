@@ -1,18 +1,13 @@
-"""What every block type shares: its stage model's common attributes, and the register of types.
+"""What every block type shares: the attributes of its stages, and how a block is lowered.
 
-A block type is one file in this package. It registers a subclass of `Stage`: the pydantic fields
-say what an author may write, `Stage.lower` says what is computed.
+A block type is one file in this package, a subclass of `Stage`: the pydantic fields say what an
+author may write, `Stage.lower` says what is computed. The library lists them.
 """
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from functools import cache
-from types import MappingProxyType
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -63,38 +58,3 @@ class Stage(StageAttributes, ABC):
     def finish(self, x: Shape) -> Fragment | None:
         """What stands at the end of the stage, behind its blocks."""
         return None
-
-
-_StageType = TypeVar("_StageType", bound=type[Stage])
-_types: dict[str, type[Stage]] = {}
-
-
-def register(name: str) -> Callable[[_StageType], _StageType]:
-    """Class decorator: make a `Stage` known to specs under ``block: name``."""
-
-    def enter(stage: _StageType) -> _StageType:
-        if name in _types:
-            raise ValueError(f"block type {name!r} is registered already")
-        _types[name] = stage
-        return stage
-
-    return enter
-
-
-def unregister(name: str) -> None:
-    """Forget a block type."""
-    del _types[name]
-
-
-def block_types() -> Mapping[str, type[Stage]]:
-    """Every block type by its name: the files of this package, and what others registered."""
-    _import_package()
-    return MappingProxyType(_types)
-
-
-@cache
-def _import_package() -> None:
-    """Import the files of this package, once: every stage of every spec asks for its block type."""
-    package = importlib.import_module(__package__)
-    for module in pkgutil.iter_modules(package.__path__, f"{__package__}."):
-        importlib.import_module(module.name)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from archc.blocks.base import register
 from archc.blocks.lowering import Convolution
 from archc.blocks.residual import ResidualStage
 
 
-@register("basic")
 class BasicStage(ResidualStage):
     """Blocks of two 3x3 convolutions; the first one carries the stride."""
 

@@ -6,14 +6,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from archc.blocks.base import register
 from archc.blocks.lowering import Convolution
 from archc.blocks.residual import ResidualStage
 from archc.graph import ShapeError
 from archc.ops import MAX_CHANNELS
 
 
-@register("bottleneck")
 class BottleneckStage(ResidualStage):
     """Blocks that narrow, convolve and widen again.
 

@@ -6,13 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from archc.blocks.base import Stage, register
+from archc.blocks.base import Stage
 from archc.blocks.lowering import Convolution, Style, activate, convolve, normalise
 from archc.graph import Fragment, FragmentBuilder, Shape, ShapeError
 from archc.ops import MAX_PIXELS, MaxPool2d
 
 
-@register("conv")
 class ConvStage(Stage):
     """Single convolutions in a row, with a max pooling behind the last where one is wanted."""
 

@@ -26,9 +26,9 @@ def offering(words: Callable[[click.Context], Iterable[str]]) -> Complete:
 
 def _attributes(ctx: click.Context) -> list[str]:
     """``depth=`` and so on: the attributes that the given spec's stages have, or all there are."""
-    from archc.spec.stages import stage_attributes
+    from archc.blocks import STANDARD
 
-    return [f"{name}=" for name in _of_spec(ctx) or stage_attributes()]
+    return [f"{name}=" for name in _of_spec(ctx) or STANDARD.attributes]
 
 
 def _of_spec(ctx: click.Context) -> list[str]:

@@ -12,6 +12,7 @@ from pydantic import Field, Strict
 
 from archc.blocks.base import Stage
 from archc.blocks.layers import Layer, Surroundings
+from archc.blocks.library import Library
 from archc.blocks.lowering import Style
 from archc.ops import MAX_CHANNELS, MAX_PIXELS
 from archc.source.diagnostics import Note, Place
@@ -107,7 +108,8 @@ class Spec:
 
     ``entries`` holds the places of the header's keys; ``label`` says in a few words which spec
     it is, for the head of generated files; ``group`` is GROUP if it lies in ``specs/GROUP/``,
-    and empty elsewhere. ``notes`` are what its author should know of a valid spec.
+    and empty elsewhere. ``library`` has the block types that its stages may be made of, ``notes``
+    are what its author should know of a valid spec.
     """
 
     header: Header
@@ -118,6 +120,7 @@ class Spec:
     place: Place
     label: str
     group: str
+    library: Library
     notes: tuple[Note, ...] = ()
 
     @property

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from archc.blocks import MAX_BLOCKS
+from archc.blocks import MAX_BLOCKS, STANDARD, Library
 from archc.source.ancestry import MAX_ANCESTORS, open_ancestor, read_mapping
 from archc.source.diagnostics import Findings, Note, Place, Source, SpecError
 from archc.source.reader import INVALID, Entry, Value, read
@@ -29,7 +29,7 @@ from archc.spec.overrides import (
     written,
 )
 from archc.spec.shapes import faults_of_any_shape
-from archc.spec.stages import Written, place_stages, stage_attributes
+from archc.spec.stages import Written, place_stages
 from archc.text import quote_name
 
 _HEADER = list(Header.model_fields)
@@ -46,20 +46,30 @@ _EXAMPLES = {
 _OWN = {"name", "title", "description"}
 
 
-def load_spec(spec: str, with_: Sequence[Override] = (), input_: str | None = None) -> Spec:
+def load_spec(
+    spec: str,
+    with_: Sequence[Override] = (),
+    input_: str | None = None,
+    library: Library = STANDARD,
+) -> Spec:
     """Read, resolve and check a spec: a path, a shipped name, or ``-`` for standard input.
 
     ``with_`` and ``input_`` are the command line's ``--with`` and ``--input``; a name with its
-    value as data stands for a ``--with``, too. Raises `SpecError`
-    with every independent mistake.
+    value as data stands for a ``--with``, too. ``library`` has the block types that stages may be
+    made of. Raises `SpecError` with every independent mistake.
     """
-    return resolve(open_spec(spec), with_, input_)
+    return resolve(open_spec(spec), with_, input_, library)
 
 
-def resolve(source: Source, with_: Sequence[Override] = (), input_: str | None = None) -> Spec:
+def resolve(
+    source: Source,
+    with_: Sequence[Override] = (),
+    input_: str | None = None,
+    library: Library = STANDARD,
+) -> Spec:
     """Like `load_spec`, for a text that has been read."""
     findings = Findings()
-    draft = _draft(source, findings, ())
+    draft = _draft(source, library, findings, ())
     overlays = [
         parse_with(one, findings) if isinstance(one, str) else locate_with(*one) for one in with_
     ]
@@ -69,7 +79,7 @@ def resolve(source: Source, with_: Sequence[Override] = (), input_: str | None =
     draft.overlays += [dict([overlay]) for overlay in overlays if overlay]
     if input_ is not None:
         draft.top["input"] = parse_input(input_, findings)
-    spec = _finish(draft, _label(source, with_, input_), _group(source), findings)
+    spec = _finish(draft, _label(source, with_, input_), _group(source), library, findings)
     findings.check()
     assert spec is not None
     return spec
@@ -107,7 +117,9 @@ class _Draft:
         return Written(self.rows("stages"), self.defaults, self.own_defaults, self.overlays)
 
 
-def _draft(source: Source, findings: Findings, descendants: tuple[Source, ...]) -> _Draft | None:
+def _draft(
+    source: Source, library: Library, findings: Findings, descendants: tuple[Source, ...]
+) -> _Draft | None:
     """Read a file and lay it over what it extends; None where it cannot be read."""
     found = read_mapping(source, findings, "a spec begins with `name:`")
     if found is None:
@@ -117,13 +129,13 @@ def _draft(source: Source, findings: Findings, descendants: tuple[Source, ...]) 
         what = "this is a recipe, not a spec"
         findings.error(data["recipe"].key, what, "`archc train SPEC --recipe` takes it")
         return None
-    entries = _checked_keys(data, place, findings)
+    entries = _checked_keys(data, place, library, findings)
     draft = _Draft(place)
     if "extends" in entries:
         chain = (*descendants, source)
         value = entries.pop("extends").value
         parent = open_ancestor(value, chain, open_parent, "imagenet/resnet50", findings)
-        draft = (parent and _draft(parent, findings, chain)) or _Draft(place, whole=False)
+        draft = (parent and _draft(parent, library, findings, chain)) or _Draft(place, whole=False)
     draft.has_unknown_keys |= any(key not in KEYS for key in data)
     _lay_over(draft, entries, place)
     return draft
@@ -134,13 +146,15 @@ def is_of_recipe(data: Mapping[str, Entry]) -> bool:
     return "recipe" in data and "name" not in data
 
 
-def _checked_keys(data: Mapping[str, Entry], place: Place, findings: Findings) -> dict[str, Entry]:
+def _checked_keys(
+    data: Mapping[str, Entry], place: Place, library: Library, findings: Findings
+) -> dict[str, Entry]:
     """The known keys of a file; a list or a mapping that is neither becomes invalid."""
     entries = {}
     meant: set[str] = set()
     for key, entry in data.items():
         form = _FORMS.get(key)
-        if key not in KEYS and key in stage_attributes():
+        if key not in KEYS and key in library.attributes:
             hint = f"`{key}` is an attribute of stages: write it in `stages`, `defaults` or `with`"
             findings.error(entry.key, f"a spec has no key `{key}`", hint)
         elif key not in KEYS:
@@ -216,7 +230,9 @@ def spec_files(spec: str) -> list[Path]:
     return paths
 
 
-def _finish(draft: _Draft, label: str, group: str, findings: Findings) -> Spec | None:
+def _finish(
+    draft: _Draft, label: str, group: str, library: Library, findings: Findings
+) -> Spec | None:
     """Check a draft as a whole."""
     top = dict(draft.top)
     if "name" not in top:  # its absence has been noted where it is missing
@@ -225,7 +241,7 @@ def _finish(draft: _Draft, label: str, group: str, findings: Findings) -> Spec |
     stem, head = (
         [place_layer(item, findings) for item in draft.rows(key)] for key in ("stem", "head")
     )
-    stages = place_stages(draft.written(), findings) if draft.whole else []
+    stages = place_stages(draft.written(), library, findings) if draft.whole else []
     if draft.is_empty and not draft.has_unknown_keys:  # which may have been meant as its layers
         findings.error(
             draft.lists["stages"].place if "stages" in draft.lists else draft.place,
@@ -248,6 +264,7 @@ def _finish(draft: _Draft, label: str, group: str, findings: Findings) -> Spec |
         place=draft.place,
         label=label,
         group=group,
+        library=library,
         notes=tuple(_notes(draft.top)),
     )
     _check_whole(spec, findings)

@@ -6,16 +6,16 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from archc.blocks import block_types
+from archc.blocks import STANDARD, Library
 from archc.blocks.layers import LAYERS
 from archc.spec.models import Header
 
 Schema = dict[str, Any]
 
 
-def json_schema() -> Schema:
+def json_schema(library: Library = STANDARD) -> Schema:
     """The JSON Schema (draft 7, which editors know best) of a spec as it is written in a file."""
-    stages = {name: fields_of(model) for name, model in block_types().items()}
+    stages = {name: fields_of(model) for name, model in library.items()}
     attributes = _union(stages)
     layers = {"type": "array", "items": {"$ref": "#/definitions/layer"}}
     header = fields_of(Header)
@@ -53,7 +53,7 @@ def json_schema() -> Schema:
                 "anyOf": [
                     mapping_of(
                         {**fields, "block": {**fields["block"], "const": name}},
-                        block_types()[name].__doc__ or "",
+                        library[name].__doc__ or "",
                     )
                     for name, fields in stages.items()
                 ]

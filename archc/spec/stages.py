@@ -11,7 +11,7 @@ from functools import partial
 
 from pydantic import BaseModel
 
-from archc.blocks import MAX_BLOCKS, Stage, StageAttributes, block_types
+from archc.blocks import MAX_BLOCKS, Library, Stage, StageAttributes
 from archc.source.diagnostics import Findings, Place
 from archc.source.reader import Entry, Value
 from archc.source.suggest import closest
@@ -44,13 +44,13 @@ class Written:
     overlays: Sequence[Mapping[str, Entry]] = ()
 
 
-def place_stages(written: Written, findings: Findings) -> list[PlacedStage]:
+def place_stages(written: Written, library: Library, findings: Findings) -> list[PlacedStage]:
     """The valid stages; what is wrong with others is noted in ``findings``."""
     if len(written.rows) > MAX_BLOCKS:
         message = f"a network may have at most {MAX_BLOCKS:,} blocks; this stage is one more"
         findings.error(written.rows[MAX_BLOCKS].place, message)
         return []
-    return _Stages(written, findings).place()
+    return _Stages(written, library, findings).place()
 
 
 def numbered(stages: Sequence[int]) -> str:
@@ -62,17 +62,12 @@ def numbered(stages: Sequence[int]) -> str:
     return f"stages {listing(words, 'and')}"
 
 
-def stage_attributes() -> list[str]:
-    """Every attribute that a stage of some block type has."""
-    return list(dict.fromkeys(n for t in block_types().values() for n in t.model_fields))
-
-
 class _Stages:
-    def __init__(self, written: Written, findings: Findings):
+    def __init__(self, written: Written, library: Library, findings: Findings):
         self.written = written
         self.findings = findings
-        self.types = block_types()
-        self.known = stage_attributes()
+        self.types = library
+        self.known = library.attributes
         self.meant: set[str] = set()
         self.strangers: dict[tuple[Place, str, str], list[tuple[int, str]]] = {}
         self.missing: dict[str, list[tuple[int, type[BaseModel]]]] = {}

@@ -13,7 +13,6 @@ from archc.source.diagnostics import Findings
 from archc.source.reader import MAX_DIGITS, scalar
 from archc.source.validate import unknown
 from archc.spec import Place, Source, Spec
-from archc.spec.stages import stage_attributes
 from archc.text import quote
 
 EXAMPLE = "for example depth=2..8:2, depth[3]=4,6,23 or width=x0.5..x2:0.25"
@@ -107,8 +106,9 @@ def _parse(text: str, spec: Spec, findings: Findings) -> Axis | None:
         return None
     name, stage = form[1], form[2]
     place = Place(source, 1, form.start(1) + 1)
-    if name not in stage_attributes():
-        unknown(name, place, "stages have no attribute", stage_attributes(), findings)
+    known = spec.library.attributes
+    if name not in known:
+        unknown(name, place, "stages have no attribute", known, findings)
         return None
     count = len(spec.stages)
     if not count:

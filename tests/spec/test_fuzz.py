@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archc.blocks import block_types
+from archc.blocks import STANDARD
 from archc.blocks.layers import LAYERS
 from archc.compile import compile_spec
 from archc.spec import Diagnostic, SpecError, load_spec
@@ -150,9 +150,9 @@ WORDS = sorted(
     {
         *KEYS,
         *LAYERS,
-        *block_types(),
+        *STANDARD,
         *(name for model in LAYERS.values() for name in model.model_fields),
-        *(name for model in block_types().values() for name in model.model_fields),
+        *(name for model in STANDARD.values() for name in model.model_fields),
         *("A", "B", "C", "none", "1x1", "3x3", "net", "imagenet/resnet34", "unknown", ""),
     }
 )
@@ -169,7 +169,7 @@ STAGES = st.lists(
     st.fixed_dictionaries(
         {},
         optional={
-            "block": st.sampled_from([*block_types(), "x"]),
+            "block": st.sampled_from([*STANDARD, "x"]),
             "depth": st.sampled_from([0, 1, 2, "3", None]),
             "width": st.sampled_from([1, 8, 64, 65_536, 2.0]),
             "shortcut": st.sampled_from(["A", "B", "C", "none", None]),

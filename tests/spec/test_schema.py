@@ -11,7 +11,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from archc.blocks import block_types
+from archc.blocks import STANDARD
 from archc.blocks.layers import LAYERS
 from archc.spec.files import shipped_folder, shipped_names
 from archc.spec.models import Header
@@ -43,7 +43,7 @@ def test_it_accepts_the_shipped_specs_which_name_it(name: str) -> None:
 
 
 def test_every_field_has_a_description() -> None:
-    models: list[type[BaseModel]] = [Header, *block_types().values(), *LAYERS.values()]
+    models: list[type[BaseModel]] = [Header, *STANDARD.values(), *LAYERS.values()]
     fields = [(m, name, info) for m in models for name, info in m.model_fields.items()]
     assert [f"{m.__name__}.{name}" for m, name, info in fields if not info.description] == []
 

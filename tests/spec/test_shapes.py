@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import archc
+from archc.blocks import STANDARD
 from archc.compile import compile_spec
 from archc.graph import Fragment, Shape
 from archc.spec import Diagnostic, Spec, SpecError, load_spec
@@ -85,7 +86,7 @@ def first_fault(spec: Spec) -> str:
 def test_a_deep_stage_is_gone_through_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Equal blocks tell nothing new."""
     lowered = []
-    original = archc.blocks.block_types()["basic"].lower
+    original = STANDARD["basic"].lower
 
     def lower(self: Any, x: Shape, stride: int, style: Any) -> Fragment:
         lowered.append(x)
@@ -97,7 +98,7 @@ def test_a_deep_stage_is_gone_through_once(tmp_path: Path, monkeypatch: pytest.M
         "stages: [{block: basic, depth: 9999, width: 8, shortcut: A}]\n"
     )
     spec = load_spec(str(path))
-    monkeypatch.setattr(archc.blocks.block_types()["basic"], "lower", lower)
+    monkeypatch.setattr(STANDARD["basic"], "lower", lower)
     (fault,) = shape_faults(spec).diagnostics
     assert fault.message.startswith("`max_pool`: a pooling of 2x2 can be padded by at most 1")
     assert len(lowered) == 2

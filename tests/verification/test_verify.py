@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,14 @@ from torch import Tensor, nn
 
 import archc
 from archc.backends.pytorch import emit
-from archc.blocks import Stage, Style, register, unregister
+from archc.blocks import STANDARD, BlockType, Stage, Style
 from archc.cli import cli, main
+from archc.compile import compile_spec
 from archc.devices import DeviceError
 from archc.graph import Fragment, FragmentBuilder, Network, Shape, deploy_form
 from archc.ops import Add, AvgPool2d, Conv2d, ReLU
 from archc.running import lacks_memory
-from archc.spec import SpecError
+from archc.spec import Source, SpecError, resolve
 from archc.verification import BACKENDS, CHECKS, Fault, Options, Report, Row, verify
 from archc.verification.settings import reproducible
 from archc.verification.subject import LOGITS, Subject
@@ -161,18 +162,9 @@ head: [global_avg_pool, linear]
 """
 
 
-@pytest.fixture
-def twins(tmp_path: Path) -> Iterator[Path]:
-    """A spec with a block type that is there for one test."""
-    path = tmp_path / "twins.yaml"
-    path.write_text(TWINS, encoding="utf-8")
-    register("twin")(TwinStage)
-    yield path
-    unregister("twin")
-
-
-def test_a_block_type_from_elsewhere_is_verified_like_any(twins: Path) -> None:
-    network = archc.load(twins)
+def test_a_block_type_from_elsewhere_is_verified_like_any() -> None:
+    library = STANDARD.extended(BlockType("twin", TwinStage))
+    network = compile_spec(resolve(Source("twins.yaml", TWINS), library=library))
     assert_passes(network)
     source = emit(network)
     summands = "self.left(x) + self.right(x)"
