@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from archc.backends.table import Cell, Table
     from archc.sweeps import Bounds, Outcome, Plan
     from archc.sweeps.axes import Choice
-    from archc.sweeps.plan import Numbers
+    from archc.sweeps.costs import Numbers
 
 LIMIT = 1_000_000
 BY = "multiply_adds"
@@ -145,7 +145,9 @@ def command(
     plan = _plan(spec, with_, input_, vary, limit)
     bounds, order = parse_bounds(least, most), parse_order(sort or BY)
     _check_targets(plan, spec, plot, write)
-    outcome = _run(plan, bounds, order, top, output, sort_rows=sort is not None)
+    outcome = _run(
+        plan, bounds, order, top, output, sort_rows=sort is not None, keep_points=plot is not None
+    )
     _tell(plan, outcome)
     if output is not None:
         tell_written(output)
@@ -192,13 +194,23 @@ def _run(
     output: Path | None,
     *,
     sort_rows: bool,
+    keep_points: bool,
 ) -> Outcome:
     from archc.sweeps import RowsFile, run
 
-    rows = None if output is None else RowsFile(output, plan.axes)
+    rows = None if output is None else RowsFile(output, plan.axes, sortable=sort_rows)
     variants = progress_bar(plan.variants(), plan.count, "variants")
     with _Signals() as signals:
-        return run(variants, bounds, order, top, rows, sort_rows=sort_rows, stopped=signals.stopped)
+        return run(
+            variants,
+            bounds,
+            order,
+            top,
+            rows,
+            sort_rows=sort_rows,
+            keep_points=keep_points,
+            stopped=signals.stopped,
+        )
 
 
 def _check_names(output: Path | None, plot: Path | None) -> None:

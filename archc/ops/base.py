@@ -39,6 +39,7 @@ class ShapeError(ValueError):
     ``attribute`` names what the author wrote that is at fault (``"kernel"``, ``"groups"``), where
     one thing is; ``hint`` says what to do about it. ``otherwise`` is the shape that would be put
     out if this fault were ignored, where that is known: what comes next can be checked with it.
+    ``whose`` fault it is stands before the message where a network's is told in one line.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class ShapeError(ValueError):
         self.attribute = attribute
         self.hint = hint
         self.otherwise = otherwise
+        self.whose = ""
 
 
 def describe(shape: Shape) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from itertools import chain
 from typing import Protocol, TypeAlias
 
@@ -23,7 +24,7 @@ _RANGE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Factor:
     """A multiple of what the spec says: ``x0.5``."""
 
@@ -34,6 +35,10 @@ class Factor:
         return max(1, int(value * self.times + Fraction(1, 2)))
 
     def __str__(self) -> str:
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         return f"x{float(self.times):.15g}"
 
 

@@ -6,11 +6,13 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 from archc.source.diagnostics import Findings, fail
 from archc.source.suggest import closest
 from archc.spec import Place, Source
-from archc.sweeps.plan import METRICS, Numbers
+from archc.sweeps.costs import Numbers
+from archc.sweeps.plan import METRICS
 from archc.text import listing, quote
 
 _SUFFIXES = {"": 0, "k": 3, "K": 3, "M": 6, "G": 9, "B": 9, "T": 12, "P": 15}
@@ -30,8 +32,14 @@ class Bounds:
     least: tuple[Fraction | None, ...]
     most: tuple[Fraction | None, ...]
 
+    @cached_property
+    def _any(self) -> bool:
+        return any(bound is not None for bound in (*self.least, *self.most))
+
     def admit(self, numbers: Numbers) -> bool:
         """Whether a variant's numbers lie within."""
+        if not self._any:
+            return True
         for low, value, high in zip(self.least, numbers, self.most, strict=True):
             if (low is not None and value < low) or (high is not None and value > high):
                 return False

@@ -2,7 +2,8 @@
 
 A stage's blocks are lowered and counted once for each input that they meet, by the same functions
 that compile them, and a variant's numbers are sums over its pieces: equal blocks are not counted
-again, and nothing has a second formula.
+again, and nothing has a second formula. Variants that differ in depths alone share a `_Profile`,
+whose numbers are linear in the depths.
 """
 
 from __future__ import annotations
@@ -11,30 +12,25 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
+from operator import ge, itemgetter, mul
 from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from archc.blocks import MAX_BLOCKS, Stage
-from archc.blocks.lowering import final_activation
-from archc.compile import blocks_in_a_row
-from archc.graph import Fragment, Shape, ShapeError
+from archc.graph import Shape, ShapeError
 from archc.source.diagnostics import Findings
 from archc.source.validate import validate
 from archc.spec import Source, Spec, SpecError, resolve
 from archc.spec.overrides import Override, locate_with
 from archc.sweeps.axes import Axis, Choice, Factor
+from archc.sweeps.costs import Cost, Costs, Kind, Numbers, plus
 
 METRICS = ("layers", "params", "multiply_adds")
-"""What variants are counted by."""
-
-Numbers = tuple[int, int, int]
-"""Layers, parameters, multiply-adds: in the order of `METRICS`."""
-
-_NONE: Numbers = (0, 0, 0)
+"""What variants are counted by, in the order of `Numbers`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Variant:
     """A variant: which one it is, counted from 0, what it sets, and its `METRICS`."""
 
@@ -43,7 +39,7 @@ class Variant:
     numbers: Numbers
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Unbuildable:
     """A variant that no network can have, and why."""
 
@@ -52,24 +48,34 @@ class Unbuildable:
     reason: str
 
 
-_MOST_STAGES, _MOST_COSTS = 20_000, 50_000
+_MOST_STAGES, _MOST_COSTS, _MOST_PROFILES = 20_000, 50_000, 50_000
 """How many are remembered; then all are forgotten, which costs time, not memory."""
+_ROWS = 4096
+"""How many combinations of the last axes are spelt out."""
+
+_Places = tuple[int, ...]
+"""Which value of each axis it is, from 0."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Stage:
-    """A stage whatever its depth; those that lower alike share a ``kind``."""
+class _Profile(NamedTuple):
+    """What variants have in common that differ in depths alone: they cost so much and, for each
+    stage, so much a block, if each stage has at least so many blocks.
 
-    model: Stage
-    kind: int
+    Of each metric, and of ``least``, the first number is the network's, the others the stages'.
+    """
 
+    layers: tuple[int, ...]
+    params: tuple[int, ...]
+    multiply_adds: tuple[int, ...]
+    least: tuple[int, ...]
 
-@dataclass(frozen=True, slots=True)
-class _Costed:
-    """What a piece costs, and the shape that it puts out."""
-
-    numbers: Numbers
-    output_shape: Shape
+    def at(self, depths: tuple[int, ...]) -> Numbers:
+        """The numbers of the variant with these depths, after a first 1."""
+        return (
+            sum(map(mul, self.layers, depths)),
+            sum(map(mul, self.params, depths)),
+            sum(map(mul, self.multiply_adds, depths)),
+        )
 
 
 @dataclass
@@ -87,9 +93,9 @@ class Plan:
 
     _kinds: dict[Stage, int] = field(default_factory=dict, init=False)
     _bases: dict[tuple[Choice, ...], Spec | str] = field(default_factory=dict, init=False)
-    _stages: dict[object, _Stage | str] = field(default_factory=dict, init=False)
-    _blocks: dict[tuple[int, Shape, int], _Costed] = field(default_factory=dict, init=False)
-    _costs: dict[object, tuple[Numbers, Shape] | str] = field(default_factory=dict, init=False)
+    _stages: dict[object, Kind | str] = field(default_factory=dict, init=False)
+    _costs: Costs = field(default_factory=Costs, init=False)
+    _ends: dict[object, Cost | str] = field(default_factory=dict, init=False)
 
     @cached_property
     def spec(self) -> Spec:
@@ -103,17 +109,35 @@ class Plan:
 
     def variants(self) -> Iterator[Variant | Unbuildable]:
         """Every variant with its numbers, or with the reason why it cannot be built."""
-        for index, settings in enumerate(self.settings()):
-            try:
-                numbers = self._numbers(settings)
-            except _CannotBuild as error:
-                yield Unbuildable(index, settings, str(error))
+        depths_of, others_of = (_taking(places) for places in self._split)
+        profiles: dict[object, _Profile | None] = {}
+        depths: dict[object, tuple[int, ...] | None] = {}
+        for index, (places, settings) in enumerate(_product(self.axes)):
+            if len(profiles) > _MOST_PROFILES or len(depths) > _MOST_PROFILES:
+                profiles.clear()
+                depths.clear()
+            others = others_of(places)
+            if others not in profiles:
+                profiles[others] = self._profile(settings)
+            which = depths_of(places)
+            if which not in depths:
+                depths[which] = self._depths(settings)
+            profile, deep = profiles[others], depths[which]
+            if profile and deep and all(map(ge, deep, profile.least)):
+                yield Variant(index, settings, profile.at(deep))
             else:
-                yield Variant(index, settings, numbers)
+                yield self._one(index, settings)
+
+    def _one(self, index: int, settings: tuple[Choice, ...]) -> Variant | Unbuildable:
+        """A variant with its numbers, or the reason why it cannot be built."""
+        try:
+            return Variant(index, settings, self._numbers(settings))
+        except _CannotBuild as error:
+            return Unbuildable(index, settings, str(error))
 
     def settings(self) -> Iterator[tuple[Choice, ...]]:
         """What each variant sets, in order; uncounted."""
-        return _product(self.axes)
+        return (settings for _, settings in _product(self.axes))
 
     def stages(self, settings: tuple[Choice, ...]) -> list[Stage]:
         """The stages of a variant that can be built."""
@@ -125,6 +149,15 @@ class Plan:
             depth = self._depth(index, spec, picker.depth.of(settings))
             found.append(stage.model.model_copy(update={"depth": depth}))
         return found
+
+    @cached_property
+    def _split(self) -> tuple[list[int], list[int]]:
+        """Which axes vary depths, and which vary anything else."""
+        depths: list[int] = []
+        others: list[int] = []
+        for place, axis in enumerate(self.axes):
+            (depths if axis.attribute == "depth" else others).append(place)
+        return depths, others
 
     @cached_property
     def _blocks_of(self) -> _Picker:
@@ -143,31 +176,62 @@ class Plan:
         return pickers
 
     def _numbers(self, settings: tuple[Choice, ...]) -> Numbers:
-        if len(self._stages) > _MOST_STAGES or len(self._costs) > _MOST_COSTS:
-            self._forget()
+        self._forget()
         base = self._blocks_of.of(settings)
         spec = self._base(base)
-        (layers, params, multiply_adds), shape = self._cost_of_stem(spec, base)
+        numbers, shape = self._stem(spec, base)
         blocks = 0
         for index, picker in enumerate(self._pickers):
             stage = self._stage(index, spec, base, picker.others.of(settings))
             depth = self._depth(index, spec, picker.depth.of(settings))
             blocks += depth
             try:
-                more, shape = self._cost_of_stage(stage, depth, shape, spec)
+                more, shape = self._costs.stage(stage, depth, shape, spec.style)
             except ShapeError as error:
                 raise _CannotBuild(f"stage {index + 1}: {error.message}") from None
-            layers += more[0]
-            params += more[1]
-            multiply_adds += more[2]
+            numbers = plus(numbers, more)
         if blocks > MAX_BLOCKS:
             raise _CannotBuild(f"a network may have at most {MAX_BLOCKS:,} blocks")
-        more, _ = self._cost_of_head(spec, base, shape)
-        return layers + more[0], params + more[1], multiply_adds + more[2]
+        return plus(numbers, self._head(spec, base, shape).numbers)
+
+    def _profile(self, settings: tuple[Choice, ...]) -> _Profile | None:
+        """What variants with these settings cost at any depth; None where there is no such form."""
+        self._forget()
+        try:
+            base = self._blocks_of.of(settings)
+            spec = self._base(base)
+            numbers, shape = self._stem(spec, base)
+            steps, least = list[Numbers](), [1]
+            for index, picker in enumerate(self._pickers):
+                stage = self._stage(index, spec, base, picker.others.of(settings))
+                line = self._costs.line(stage, shape, spec.style)
+                if line is None:
+                    return None
+                numbers, shape = plus(numbers, line.base), line.output_shape
+                steps.append(line.step)
+                least.append(line.least)
+            numbers = plus(numbers, self._head(spec, base, shape).numbers)
+        except _CannotBuild:
+            return None
+        layers, params, multiply_adds = zip(numbers, *steps, strict=True)
+        return _Profile(layers, params, multiply_adds, tuple(least))
+
+    def _depths(self, settings: tuple[Choice, ...]) -> tuple[int, ...] | None:
+        """1, and how deep each stage is; None where they may not be."""
+        try:
+            depths = [
+                self._depth(index, self.spec, picker.depth.of(settings))
+                for index, picker in enumerate(self._pickers)
+            ]
+        except _CannotBuild:
+            return None
+        return (1, *depths) if sum(depths) <= MAX_BLOCKS else None
 
     def _forget(self) -> None:
-        for memory in (self._kinds, self._stages, self._blocks, self._costs):
-            memory.clear()
+        if len(self._stages) > _MOST_STAGES or len(self._costs) > _MOST_COSTS:
+            for memory in (self._kinds, self._stages, self._ends):
+                memory.clear()
+            self._costs.forget()
 
     # What is varied
 
@@ -206,7 +270,7 @@ class Plan:
 
     def _stage(
         self, index: int, spec: Spec, base: tuple[Choice, ...], choices: tuple[Choice, ...]
-    ) -> _Stage:
+    ) -> Kind:
         """The stage at an index with these settings, checked as the spec's own are."""
         key = (index, base, choices, tuple(map(type, choices)))  # true is another than 1
         found = self._stages.get(key)
@@ -216,7 +280,7 @@ class Plan:
             raise _CannotBuild(found)
         return found
 
-    def _checked(self, index: int, spec: Spec, choices: tuple[Choice, ...]) -> _Stage | str:
+    def _checked(self, index: int, spec: Spec, choices: tuple[Choice, ...]) -> Kind | str:
         own = spec.stages[index].model
         settings = dict(zip(self._pickers[index].others.places, choices, strict=True))
         changed: dict[str, object] = {}
@@ -235,87 +299,48 @@ class Plan:
             model = type(own).model_validate({**values, **changed, "depth": 1})
         except ValidationError:
             return _complaint(spec, index, changed)
-        return _Stage(model, self._kinds.setdefault(model, len(self._kinds)))
+        return Kind(model, self._kinds.setdefault(model, len(self._kinds)))
 
-    # What it costs
+    # What stands around the stages
 
-    def _cost_of_stem(self, spec: Spec, base: tuple[Choice, ...]) -> tuple[Numbers, Shape]:
-        return self._cached(("stem", base), lambda: self._layers(spec, "stem", spec.header.input))
+    def _stem(self, spec: Spec, base: tuple[Choice, ...]) -> Cost:
+        return self._cached(base, lambda: self._costs.stem(spec))
 
-    def _cost_of_head(
-        self, spec: Spec, base: tuple[Choice, ...], shape: Shape
-    ) -> tuple[Numbers, Shape]:
-        return self._cached(("head", base, shape), lambda: self._head(spec, shape))
+    def _head(self, spec: Spec, base: tuple[Choice, ...], shape: Shape) -> Cost:
+        return self._cached((base, shape), lambda: self._costs.head(spec, shape))
 
-    def _cached(
-        self, key: object, compute: Callable[[], tuple[Numbers, Shape]]
-    ) -> tuple[Numbers, Shape]:
-        found = self._costs.get(key)
+    def _cached(self, key: object, compute: Callable[[], Cost]) -> Cost:
+        found = self._ends.get(key)
         if found is None:
             try:
                 found = compute()
-            except _CannotBuild as error:
-                found = str(error)
-            self._costs[key] = found
+            except ShapeError as error:
+                found = f"{error.whose}: {error.message}"
+            self._ends[key] = found
         if isinstance(found, str):
             raise _CannotBuild(found)
         return found
 
-    def _cost_of_stage(
-        self, stage: _Stage, depth: int, shape: Shape, spec: Spec
-    ) -> tuple[Numbers, Shape]:
-        """The blocks of a stage, one behind the other, and what ends it; raises `ShapeError`."""
 
-        def lower(x: Shape, stride: int) -> _Costed:
-            key = (stage.kind, x, stride)
-            if key not in self._blocks:
-                piece = stage.model.lower(x, stride, spec.style)
-                self._blocks[key] = _Costed(_cost(piece), piece.output_shape)
-            return self._blocks[key]
-
-        total = _NONE
-        for _, times, block in blocks_in_a_row(depth, stage.model.stride, shape, lower):
-            total, shape = _sum(total, _times(block.numbers, times)), block.output_shape
-        more, shape = self._end(stage, shape)
-        return _sum(total, more), shape
-
-    def _end(self, stage: _Stage, shape: Shape) -> tuple[Numbers, Shape]:
-        key = (stage.kind, shape)
-        if key not in self._costs:
-            end = stage.model.finish(shape)
-            self._costs[key] = (_NONE, shape) if end is None else (_cost(end), end.output_shape)
-        found = self._costs[key]
-        assert not isinstance(found, str)
-        return found
-
-    def _head(self, spec: Spec, shape: Shape) -> tuple[Numbers, Shape]:
-        total = _NONE
-        if spec.style.pre_activation and spec.stages:
-            piece = final_activation(shape, spec.style)
-            total, shape = _cost(piece), piece.output_shape
-        more, shape = self._layers(spec, "head", shape)
-        return _sum(total, more), shape
-
-    def _layers(self, spec: Spec, part: str, shape: Shape) -> tuple[Numbers, Shape]:
-        total = _NONE
-        for layer in spec.stem if part == "stem" else spec.head:
-            try:
-                piece = layer.model.lower(shape, spec.surroundings)
-            except ShapeError as error:
-                raise _CannotBuild(f"`{layer.word}`: {error.message}") from None
-            total, shape = _sum(total, _cost(piece)), piece.output_shape
-        return total, shape
+_Row = tuple[_Places, tuple[Choice, ...]]
 
 
-def _product(axes: Sequence[Axis]) -> Iterator[tuple[Choice, ...]]:
-    """Every combination of settings, no axis being spelt out."""
+def _product(axes: Sequence[Axis]) -> Iterator[_Row]:
+    """Every combination of settings; but for the last axes, if they have few, none is spelt out."""
     if not axes:
-        yield ()
+        yield (), ()
         return
     first, *rest = axes
-    for choice in first.values:
-        for others in _product(rest):
-            yield (choice, *others)
+    few = prod(axis.values.count for axis in rest) <= _ROWS
+    rows = list(_product(rest)) if few else None
+    for place, choice in enumerate(first.values):
+        for places, others in _product(rest) if rows is None else rows:
+            yield (place, *places), (choice, *others)
+
+
+def _taking(places: Sequence[int]) -> Callable[[_Places], object]:
+    """What takes some items of a tuple."""
+    return itemgetter(*places) if places else lambda _: None
 
 
 def _complaint(spec: Spec, index: int, changed: Mapping[str, object]) -> str:
@@ -351,24 +376,3 @@ class _Picker:
 class _Pickers(NamedTuple):
     depth: _Picker
     others: _Picker
-
-
-def _cost(piece: Fragment) -> Numbers:
-    """The numbers of a piece of graph: sums over its ops, and the layers on its longest way."""
-    depths = {Fragment.INPUT: 0}
-    params = multiply_adds = layers = 0
-    for step in piece.steps:
-        layers = max(depths[source] for source in step.inputs)
-        layers += step.op.is_layer
-        depths[step.name] = layers
-        params += step.op.params
-        multiply_adds += step.op.multiply_adds(step.output_shape)
-    return layers, params, multiply_adds
-
-
-def _sum(a: Numbers, b: Numbers) -> Numbers:
-    return a[0] + b[0], a[1] + b[1], a[2] + b[2]
-
-
-def _times(a: Numbers, count: int) -> Numbers:
-    return a[0] * count, a[1] * count, a[2] * count

@@ -10,6 +10,8 @@ import tempfile
 from array import array
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
+from operator import add
 from pathlib import Path
 from typing import BinaryIO
 
@@ -42,12 +44,15 @@ class RowsFile:
     a JSON list with its bracket: so does what is left there where the disk fills up or the program
     is killed. The next sweep to the same place removes what is left, once nobody writes it any
     more. Where a stream stands at the place, rows are kept without a name until they are finished.
+    Where each row lies is remembered only if they are ``sortable``.
     """
 
-    def __init__(self, path: Path, axes: Sequence[Axis]):
+    def __init__(self, path: Path, axes: Sequence[Axis], *, sortable: bool = True):
         self.path = path
         self.rows = 0
         self._names = [*(axis.name for axis in axes), *METRICS]
+        self._keys = [f"{json.dumps(name)}: " for name in self._names]
+        self._sortable = sortable
         self._is_json = path.suffix.lower() == ".json"
         self._head, self._between, self._end = (
             (b"[\n", b",\n", b"\n]\n") if self._is_json else (_csv_line(self._names), b"", b"")
@@ -154,7 +159,7 @@ class RowsFile:
                 self._file.write(self._end)
             raise self._failure(error) from error
         self._written = start + len(content) + len(self._end)
-        for line in self._waiting:
+        for line in self._waiting if self._sortable else ():
             self._starts.append(at)
             self._lengths.append(len(line))
             at += len(line) + len(self._between)
@@ -177,11 +182,13 @@ class RowsFile:
         return OutputError(self.path, f"{reason(error)}; {kept}")
 
     def _line(self, variant: Variant) -> bytes:
+        cell = _json_cell if self._is_json else _csv_cell
+        cells = [str(one) if type(one) is int else cell(one) for one in variant.settings]
+        layers, params, multiply_adds = variant.numbers
+        cells += str(layers), str(params), str(multiply_adds)
         if self._is_json:
-            cells = [*map(plain, variant.settings), *variant.numbers]
-            row = dict(zip(self._names, cells, strict=True))
-            return json.dumps(row, separators=(", ", ": ")).encode()
-        return _csv_line([*map(_csv_setting, variant.settings), *variant.numbers])
+            return f"{{{', '.join(map(add, self._keys, cells))}}}".encode()
+        return f"{','.join(cells)}\n".encode()
 
 
 def plain(choice: Choice) -> int | float | str | bool:
@@ -189,9 +196,18 @@ def plain(choice: Choice) -> int | float | str | bool:
     return str(choice) if isinstance(choice, Factor) else choice
 
 
-def _csv_setting(choice: Choice) -> str:
+def _json_cell(choice: Choice) -> str:
+    return json.dumps(plain(choice))
+
+
+def _csv_cell(choice: Choice) -> str:
     """A setting as CSV has it: a word as a text, a number as it is written."""
-    return csv_text(choice) if isinstance(choice, str) else shown(choice)
+    return _csv_word(choice) if isinstance(choice, str) else shown(choice)
+
+
+@cache
+def _csv_word(word: str) -> str:
+    return _csv_line([csv_text(word)]).decode().removesuffix("\n")
 
 
 def _beside(path: Path) -> tuple[Path, BinaryIO]:

@@ -6,9 +6,11 @@ import re
 from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from math import inf
 
 from archc.sweeps.bounds import Bounds
-from archc.sweeps.plan import METRICS, Numbers, Unbuildable, Variant
+from archc.sweeps.costs import Numbers
+from archc.sweeps.plan import METRICS, Unbuildable, Variant
 from archc.sweeps.rows import RowsFile
 
 _SPARE = 1024
@@ -21,7 +23,7 @@ class Outcome:
 
     ``best`` are the first few in the order asked for, ``faults`` the first of the variants that
     could not be built for each reason, with how many there were; reasons that differ in numbers
-    alone are one. ``points`` has parameters and multiply-adds of all that were kept.
+    alone are one. ``points`` has parameters and multiply-adds of all that were kept, if asked for.
     """
 
     seen: int = 0
@@ -53,6 +55,7 @@ def run(
     rows: RowsFile | None = None,
     *,
     sort_rows: bool = False,
+    keep_points: bool = False,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Outcome:
     """Go through variants; what is kept goes into ``rows``.
@@ -62,6 +65,7 @@ def run(
     """
     outcome = Outcome()
     keys: list[int] = []
+    last = inf  # what the worst of the best is ordered by, once there are enough of them
     parameters, multiply_adds = METRICS.index("params"), METRICS.index("multiply_adds")
 
     def rank(variant: Variant) -> tuple[int, int]:
@@ -77,15 +81,19 @@ def run(
                 outcome.note(variant)
             elif bounds.admit(variant.numbers):
                 outcome.kept += 1
-                outcome.points[0].append(variant.numbers[parameters])
-                outcome.points[1].append(variant.numbers[multiply_adds])
-                outcome.best.append(variant)
-                if len(outcome.best) > top + _SPARE:
-                    outcome.best = sorted(outcome.best, key=rank)[:top]
+                if keep_points:
+                    outcome.points[0].append(variant.numbers[parameters])
+                    outcome.points[1].append(variant.numbers[multiply_adds])
+                key = order(variant.numbers)
+                if key < last:  # of equal ones, those that came first are better
+                    outcome.best.append(variant)
+                    if len(outcome.best) > top + _SPARE:
+                        outcome.best = sorted(outcome.best, key=rank)[:top]
+                        last = order(outcome.best[-1].numbers)
                 if rows is not None:
                     rows.add(variant)
                     if sort_rows:
-                        keys.append(order(variant.numbers))
+                        keys.append(key)
     except KeyboardInterrupt:
         outcome.interrupted = True
     outcome.best = sorted(outcome.best, key=rank)[:top]
