@@ -22,8 +22,8 @@ from archc import analysis
 from archc.analysis import Device, compare, roofline
 from archc.backends.onnx import to_onnx
 from archc.backends.pytorch import emit
-from archc.backends.pytorch.tree import StructureError
 from archc.graph import FragmentBuilder, Network, NetworkBuilder, Step, lint
+from archc.graph.modules import StructureError
 from archc.live import build_module
 from archc.ops import AdaptiveAvgPool2d as Pool
 from archc.ops import Add, BatchNorm2d, Conv2d, Flatten, Linear, Op, Shape

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from archc.analysis.plain import as_plain
-from archc.graph import Network, Node, overwritable, overwrites, runs_ahead
-from archc.ops import Arity, Op, Storage
+from archc.graph import Network, Node
+from archc.graph.modules import Group, Leaf, StructureError, fold
+from archc.graph.schedule import ARGUMENT, Schedule
+from archc.ops import Storage
 
 DTYPES: dict[str, int] = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
 """Bytes of an element, by dtype."""
@@ -85,9 +87,8 @@ def memory(network: Network, batch: int = 1, dtype: str = "float32") -> Memory:
     alive = values.alive()
     kept = values.kept()
     most = max(alive, key=alive.__getitem__)
-    params, buffers = _state(network, dtype)
+    params, buffers, tensors = _state(network, dtype)
     learned = sum(params.values())
-    tensors = sum(len(_learned(node.op)) for node in network.nodes.values())
     return Memory(
         name=network.name,
         input=network.input_shape,
@@ -120,23 +121,23 @@ def memory(network: Network, batch: int = 1, dtype: str = "float32") -> Memory:
     )
 
 
-def _learned(op: Op) -> list[str]:
-    return [name for name in op.state if name not in op.buffers]
-
-
-def _state(network: Network, dtype: str) -> tuple[dict[str, int], dict[str, int]]:
-    """Bytes of parameters and of buffers, by dtype."""
+def _state(network: Network, dtype: str) -> tuple[dict[str, int], dict[str, int], int]:
+    """Bytes of parameters and of buffers, by dtype, and how many tensors are learned."""
     params: Counter[str] = Counter({dtype: 0})
     buffers: Counter[str] = Counter()
+    tensors = 0
     for node in network.nodes.values():
-        for name, shape in node.op.state.items():
-            if name not in node.op.buffers:
+        state = node.op.state
+        averaged = node.op.buffers if state else ()
+        for name, shape in state.items():
+            if name not in averaged:
                 params[dtype] += DTYPES[dtype] * math.prod(shape)
+                tensors += 1
             elif shape:
                 buffers[dtype] += DTYPES[dtype] * math.prod(shape)
             else:
                 buffers[_COUNTER] += _INDEX
-    return dict(params), dict(buffers)
+    return dict(params), dict(buffers), tensors
 
 
 class _Values:
@@ -149,13 +150,10 @@ class _Values:
         ids = list(network.nodes)
         self.nodes: list[Node] = [network.nodes[id] for id in ids[: ids.index(network.logits) + 1]]
         self.learns = _learning(self.nodes)
-        self.own = overwritable(network)
-        self.ahead = runs_ahead(network)
+        self.schedule = Schedule.of(network)
         self.holder: dict[str, str] = {}
         for node in self.nodes:
             self.holder[node.id] = self._held_by(node)
-        self.ends = _ends_of_modules(self.nodes)
-        self.line_ends = self._line_ends()
 
     def bytes(self, id: str) -> int:
         """The bytes of a value."""
@@ -167,29 +165,22 @@ class _Values:
 
     def alive(self) -> dict[str, int]:
         """The bytes alive while each op runs."""
+        forward = _Forward(self.schedule)
+        forward.run(_modules(self.network), self.nodes[0].id)
         last: dict[str, int] = {}
-        for index, node in enumerate(self.nodes):
-            for id in (*node.inputs, node.id):
-                holder = self.holder[id]
-                until = max(self._read_until(id, index), self._returns(id, node.id))
-                last[holder] = max(last.get(holder, 0), until)
-        last[self.nodes[0].id] = len(self.nodes)
+        for id, until in forward.until.items():
+            holder = self.holder[id]
+            last[holder] = max(last.get(holder, 0), until)
+        last[self.nodes[0].id] = len(self.nodes)  # the images are the caller's
         ends: dict[int, list[str]] = {}
         for id, index in last.items():
             ends.setdefault(index, []).append(id)
         now, alive = 0, {}
-        for index, node in enumerate(self.nodes):
+        for index, node in enumerate([self.nodes[0], *forward.order]):
             now += self.output(node)
             alive[node.id] = now + self.places(node)
             now -= sum(self.bytes(id) for id in ends.get(index, ()))
         return alive
-
-    def _read_until(self, id: str, index: int) -> int:
-        """Until when a value is held that the op of an index reads or puts out."""
-        if id in self.ahead and id in self.nodes[index].inputs:
-            # It has a variable to itself, until the module returns.
-            return self.ends.get(self.nodes[index].id.rpartition(".")[0], len(self.nodes) - 1)
-        return self._line_done(index) if id in self.line_ends else index
 
     def places(self, node: Node) -> int:
         """The bytes of the places of maxima, which torch finds whether it needs them or not."""
@@ -227,65 +218,63 @@ class _Values:
         # A mask has the factors on a CPU, of the dtype of the values; on CUDA a byte for each.
         return values, more + (self.bytes(node.id) if saved.mask else 0)
 
-    def _line_ends(self) -> set[str]:
-        """The values that a variable holds: those of relus, poolings, sums and modules.
-
-        A variable holds its value until the line is done that gives it the next one.
-        """
-        found = {self.nodes[index].id for index in self.ends.values()}
-        for node in self.nodes:
-            torch, merges = node.op.torch, node.op.arity is Arity.SEVERAL
-            if torch.ends_line or merges or node.id.rpartition(".")[2].isdigit():
-                found.add(node.id)
-            if merges and (over := overwrites(node, self.own)):
-                found.add(over)
-        return found
-
-    def _line_done(self, index: int) -> int:
-        """The op that ends the line of an op, in the ``forward`` of the op's own module.
-
-        Lines of modules that are called on the way are within it.
-        """
-        module = self.nodes[index].id.rpartition(".")[0]
-        start = len(module) + 1 if module else 0
-        while index + 1 < len(self.nodes) and not self._ends_line(index, start):
-            index += 1
-        return index
-
-    def _ends_line(self, index: int, start: int) -> bool:
-        """Whether an op ends a line of the module whose children's names begin at ``start``."""
-        id = self.nodes[index].id
-        dot = id.find(".", start)
-        return id in self.line_ends if dot < 0 else self.ends[id[:dot]] == index
-
-    def _returns(self, value: str, reader: str) -> int:
-        """When the outermost module returns that reads a value as its argument."""
-        if reader.rpartition(".")[0] == value.rpartition(".")[0]:
-            return 0  # nearly always, and splitting paths takes longer than all the rest
-        inside = reader.split(".")[:-1]
-        outside = value.split(".")[:-1]
-        depth = next(
-            (i for i, (a, b) in enumerate(zip(inside, outside, strict=False)) if a != b),
-            min(len(inside), len(outside)),
-        )
-        return self.ends.get(".".join(inside[: depth + 1]), 0) if depth < len(inside) else 0
-
     def _held_by(self, node: Node) -> str:
         """The value whose memory has this one: its own, or that of a value it is written over."""
         if node.op.storage is Storage.SHARED:
             return self.holder[node.inputs[0]]
-        over = overwrites(node, self.own)
+        over = self.schedule.overwrites(node)
         return node.id if over is None else self.holder[over]
 
 
-def _ends_of_modules(nodes: list[Node]) -> dict[str, int]:
-    """The last op of each module that has others in it, by the module's path."""
-    ends: dict[str, int] = {}
-    for index, node in enumerate(nodes):
-        parts = node.id.split(".")
-        for depth in range(1, len(parts)):
-            ends[".".join(parts[:depth])] = index
-    return ends
+class _Forward:
+    """A forward as Python runs it: the ops in order, and until which of them each value is held.
+
+    A variable holds its value until the line is done that gives it the next one, or until its
+    module returns; what a module is called with is held as long.
+    """
+
+    def __init__(self, schedule: Schedule):
+        self.schedule = schedule
+        self.order: list[Node] = []
+        self.until: dict[str, int] = {}
+
+    def run(self, module: Group, argument: str) -> None:
+        """Run a module on a value."""
+        values = {"": argument}
+        variables = {ARGUMENT: argument}
+        wiring = {child.name: (child, sources) for child, sources in module.wiring()}
+        for line in self.schedule.lines(module):
+            for name in line.computes:
+                child, sources = wiring[name]
+                read = [values[source] for source in sources]
+                if isinstance(child, Leaf):
+                    self.order.append(child.node)
+                else:
+                    self.run(child, read[0])
+                values[name] = child.result
+                self._hold(*read, child.result)
+            if line.variable is not None:
+                if line.variable in variables:
+                    self._hold(variables[line.variable])
+                variables[line.variable] = values[line.result]
+        self._hold(argument, *variables.values())
+
+    def _hold(self, *ids: str) -> None:
+        """Values are alive now."""
+        for id in ids:
+            self.until[id] = len(self.order)
+
+
+def _modules(network: Network) -> Group:
+    """The modules of a network; one around all of its ops where its ids tell of none."""
+    try:
+        return fold(network)
+    except StructureError:
+        root = Group("", "", source="input", result=network.logits)
+        for node in network.nodes.values():
+            if node.inputs and (node.id != network.output or node.id == network.logits):
+                root.children[node.id] = Leaf(node.id, node)
+        return root
 
 
 def _learning(nodes: list[Node]) -> set[str]:

@@ -7,7 +7,6 @@ from archc.graph.convolutional import (
     smallest_side,
 )
 from archc.graph.deploy import Foldings, deploy_form, foldings
-from archc.graph.inplace import overwritable, overwrites
 from archc.graph.lint import LintError, lint
 from archc.graph.network import (
     NOTEBOOK_VIEWS,
@@ -18,7 +17,6 @@ from archc.graph.network import (
     Node,
     Step,
 )
-from archc.graph.order import runs_ahead
 from archc.graph.regions import Origin, Region, Standing, enclosing, renamed, walk
 from archc.graph.repeats import Folded, fold_repeats
 from archc.ops import OPS, Op, Shape, ShapeError
@@ -49,10 +47,7 @@ __all__ = [
     "foldings",
     "fully_convolutional",
     "lint",
-    "overwritable",
-    "overwrites",
     "renamed",
-    "runs_ahead",
     "smallest_side",
     "walk",
 ]

@@ -18,7 +18,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from archc.backends.pytorch import emit
-from archc.backends.pytorch.tree import StructureError
 from archc.graph import (
     Fragment,
     FragmentBuilder,
@@ -29,6 +28,7 @@ from archc.graph import (
     Step,
     lint,
 )
+from archc.graph.modules import StructureError
 from archc.ops import Add, BatchNorm2d, Conv2d, Dropout, MaxPool2d, Op, ReLU
 
 KINDS = ("conv", "conv", "narrow", "norm", "relu", "relu", "dropout", "pool", "add")

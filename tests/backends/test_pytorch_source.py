@@ -16,8 +16,8 @@ from strategies import HOSTILE, compile_data
 import archc
 from archc.backends.pytorch import emit
 from archc.backends.pytorch.text import Namespace, class_name
-from archc.backends.pytorch.tree import StructureError, fold
 from archc.graph import Network, NetworkBuilder, Node, lint
+from archc.graph.modules import StructureError, fold
 from archc.graph.network import FragmentBuilder
 from archc.ops import Add, Conv2d, ReLU
 from archc.spec.files import shipped_names

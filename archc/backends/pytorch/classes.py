@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from archc.backends.pytorch.text import Namespace
-from archc.backends.pytorch.tree import Group, Leaf, StructureError
+from archc.graph.modules import Group, Leaf, StructureError
 
 Number: TypeAlias = int | float | bool
 Slot: TypeAlias = tuple[str, str]

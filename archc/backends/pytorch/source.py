@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from archc.backends.pytorch.classes import (
@@ -15,7 +15,6 @@ from archc.backends.pytorch.classes import (
     value_of,
 )
 from archc.backends.pytorch.forward import forward_lines, written_call
-from archc.backends.pytorch.inplace import overwritten
 from archc.backends.pytorch.text import (
     RESERVED,
     WIDTH,
@@ -28,8 +27,9 @@ from archc.backends.pytorch.text import (
     prose,
     run_together,
 )
-from archc.backends.pytorch.tree import Group, Leaf, StructureError, fold
-from archc.graph import Network, Node, enclosing, runs_ahead, walk
+from archc.graph import Network, Node, enclosing, walk
+from archc.graph.modules import Group, Leaf, StructureError, fold
+from archc.graph.schedule import Schedule
 from archc.ops import Conv2d, Op
 
 
@@ -45,7 +45,7 @@ def emit(network: Network) -> str:
     names = Namespace(RESERVED)
     title = names.new(class_name(network.name))
     _name_classes(classes, _labels(network), names)
-    writer = _Writer(found, overwritten(network, root, found), runs_ahead(network))
+    writer = _Writer(found, Schedule.of(network, frozenset(_optional(root, found))))
     body: list[str] = []
     for lines in _own_modules(network):
         body += ["", *lines]
@@ -55,6 +55,19 @@ def emit(network: Network) -> str:
     text = "\n".join(body)
     head = [*_docstring(network), "", *_imports(text), "", f'__all__ = ["{title}"]']
     return "\n".join(head) + "\n" + text + "\n"
+
+
+def _optional(group: Group, classes: Mapping[Group, Class]) -> Iterator[str]:
+    """The ids of children that some modules of a class do without.
+
+    Where one is left out, its value is its input's, which is not its own to change.
+    """
+    one = classes.get(group)
+    for child in group.children.values():
+        if isinstance(child, Group):
+            yield from _optional(child, classes)
+        elif one is not None and one.optional == child.name:
+            yield child.node.id
 
 
 def _own_modules(network: Network) -> list[tuple[str, ...]]:
@@ -111,12 +124,10 @@ def _name_classes(classes: list[Class], labels: Mapping[str, str], names: Namesp
 
 @dataclass(frozen=True)
 class _Writer:
-    """Writes classes, knowing which module is of which, which values may be overwritten, and which
-    are computed before their turn."""
+    """Writes classes, knowing which module is of which, and how the network runs."""
 
     classes: Mapping[Group, Class]
-    overwritable: frozenset[str]
-    ahead: frozenset[str]
+    schedule: Schedule
 
     def inner_class(self, one: Class) -> list[str]:
         """The source of a class that modules share."""
@@ -146,7 +157,7 @@ class _Writer:
             *body,
             "",
             "    def forward(self, x: Tensor) -> Tensor:",
-            *forward_lines(model, self.overwritable, self.ahead),
+            *forward_lines(model, self.schedule),
         ]
 
     def network_class(self, network: Network, root: Group, name: str) -> list[str]:
@@ -169,7 +180,7 @@ class _Writer:
             *_initialisation(network),
             "",
             "    def forward(self, x: Tensor) -> Tensor:",
-            *forward_lines(root, self.overwritable, self.ahead),
+            *forward_lines(root, self.schedule),
             *(_predict(softmax.op) if network.output != network.logits else []),
         ]
 
@@ -235,7 +246,7 @@ class _Writer:
             if default is None or text != usual:
                 arguments.append((name, text))
         arguments += how.fixed
-        if node.op.torch.in_place and node.inputs[0] in self.overwritable:
+        if node.op.torch.in_place and self.schedule.overwrites(node) is not None:
             arguments.append(("inplace", "True"))
         return Call(how.function, tuple(arguments))
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from archc.graph import Network, Node
+from archc.graph.network import Network, Node
 from archc.ops import Arity
 
 
