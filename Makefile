@@ -5,7 +5,7 @@ GROUPS_WITHOUT_FIGURES := cifar10 torchvision
 FIGURE3 := imagenet/vgg19 imagenet/plain34 imagenet/resnet34
 FIGURE5 := imagenet/resnet34 imagenet/resnet50
 
-.PHONY: demo test lint verify generated schema bench clean
+.PHONY: demo test lint verify generated schema index bench clean
 
 demo: .venv/installed
 	@echo
@@ -35,13 +35,18 @@ verify: .venv/developing
 	$(BIN)/archc verify $$($(BIN)/archc list --format names)
 
 # What `archc build` writes for the shipped specs, and the JSON Schemas of specs and recipes.
-generated: schema
+generated: schema index
 	$(BIN)/archc build $$($(BIN)/archc list imagenet --format names) -o generated
 	$(BIN)/archc build $$($(BIN)/archc list $(GROUPS_WITHOUT_FIGURES) --format names) --no-figures -o generated
 	$(BIN)/archc draw $(FIGURE3) -o generated/figure3.svg
 	$(BIN)/archc draw $(FIGURE3) --fold -o generated/figure3-folded.svg
 	$(BIN)/archc draw $(FIGURE5) --blocks -o generated/figure5.svg
 	$(BIN)/archc draw imagenet/resnet152 --fold -o generated/resnet152-folded.svg
+
+# What `archc list` says, so that it need not compile every shipped spec.
+index: .venv/installed
+	$(BIN)/python -m archc.listing > specs/index.json.new
+	mv specs/index.json.new specs/index.json
 
 schema: .venv/installed
 	$(BIN)/archc schema -o specs/schema.json

@@ -33,16 +33,20 @@ if TYPE_CHECKING:
     from archc.backends.onnx import OnnxError as OnnxError
     from archc.devices import DeviceError as DeviceError
     from archc.devices import RunError as RunError
+    from archc.errors import ArchcError as ArchcError
+    from archc.errors import ArchcWarning as ArchcWarning
+    from archc.errors import OutputError as OutputError
+    from archc.errors import SweepError as SweepError
     from archc.errors import TrainingError as TrainingError
-    from archc.files import OutputError as OutputError
+    from archc.errors import WeightsWarning as WeightsWarning
     from archc.graph import Network as Network
     from archc.spec import SpecError as SpecError
-    from archc.sweeps import SweepError as SweepError
     from archc.weights import WeightsError as WeightsError
-    from archc.weights import WeightsWarning as WeightsWarning
 
 __version__ = "0.1.0"
 __all__ = [
+    "ArchcError",
+    "ArchcWarning",
     "DeviceError",
     "FigureError",
     "Network",
@@ -84,13 +88,15 @@ _HOMES = {
     "FigureError": "archc.backends.figure",
     "Network": "archc.graph",
     "OnnxError": "archc.backends.onnx",
-    "OutputError": "archc.files",
+    "ArchcError": "archc.errors",
+    "ArchcWarning": "archc.errors",
+    "OutputError": "archc.errors",
     "RunError": "archc.devices",
     "SpecError": "archc.spec",
-    "SweepError": "archc.sweeps",
+    "SweepError": "archc.errors",
     "TrainingError": "archc.errors",
     "WeightsError": "archc.weights",
-    "WeightsWarning": "archc.weights",
+    "WeightsWarning": "archc.errors",
 }
 
 

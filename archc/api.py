@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from archc import analysis
 from archc.compile import compile_spec
 from archc.graph import NOTEBOOK_VIEWS, Network, deploy_form
+from archc.shipped import shipped_names
 from archc.spec import Diagnostic, SpecError, load_spec
-from archc.spec.files import shipped_names
 from archc.spec.overrides import Override
 from archc.spec.show import show as show_spec
 
@@ -452,5 +452,7 @@ def _overrides(with_: Mapping[str, object] | Sequence[str]) -> list[Override]:
     return list(with_.items()) if isinstance(with_, Mapping) else list(with_)
 
 
-def _size(input: Sequence[int] | None) -> str | None:
-    return None if input is None else ",".join(map(str, input))
+def _size(input: Sequence[int] | None) -> Sequence[int] | None:
+    if isinstance(input, str) or not isinstance(input, Sequence | None):
+        raise TypeError("`input` must be (channels, height, width)")
+    return input

@@ -15,10 +15,9 @@ from archc.analysis import count
 from archc.backends.jsontext import to_text
 from archc.backends.pytorch import emit
 from archc.compile import compile_spec
+from archc.errors import ArchcError, OutputError, reason
 from archc.files import (
-    OutputError,
     make_folder,
-    reason,
     reclaim_for,
     refuse_special,
     take_steps,
@@ -35,13 +34,16 @@ _PATIENCE = 1.0
 """Seconds that a build waits for another one before it says so."""
 
 
-class ConflictError(Exception):
-    """Files stand in the way that archc did not write as they are; ``hint`` says what helps."""
+class ConflictError(ArchcError):
+    """Files stand in the way that archc did not write as they are, each for a reason."""
 
     def __init__(self, reasons: Sequence[str], hint: str):
+        super().__init__("\n".join(reasons), hint)
         self.reasons = tuple(reasons)
-        self.hint = hint
-        super().__init__("\n".join(reasons))
+
+    def lines(self) -> Iterator[str]:
+        """A line for each reason."""
+        yield from (f"archc: error: {words}" for words in self.reasons)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from archc.errors import ArchcError
 from archc.running import lacks_memory
 
 if TYPE_CHECKING:
@@ -20,11 +21,11 @@ PRECISIONS = {"float32": "32-true", "tf32": "32-true", "bfloat16": "bf16-mixed"}
 """The precisions of training, and what each is to Lightning Fabric; weights are float32."""
 
 
-class DeviceError(Exception):
+class DeviceError(ArchcError):
     """A device is not there, or a network does not fit into its memory."""
 
 
-class RunError(Exception):
+class RunError(ArchcError):
     """A module cannot be run as it was asked for."""
 
 

@@ -1,21 +1,55 @@
-"""Warnings, and why a network cannot be trained or tested; torch is not needed for them."""
+"""Errors and warnings that programs may catch, all of one kind; importing them costs nothing."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 
-class ArchcWarning(UserWarning):
-    """Something was done, but not quite as its user may expect; the message says what and why."""
+
+class ArchcError(Exception):
+    """Something cannot be done: ``message`` says what and why, ``hint`` what to do about it.
+
+    Every error that archc raises for what it was given is one. A wrong call (an argument of a
+    wrong type, a number out of range) is a TypeError or a ValueError, a package that is not
+    installed a ModuleNotFoundError.
+    """
+
+    def __init__(self, message: str, hint: str | None = None):
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def lines(self) -> Iterator[str]:
+        """The lines in which the command line shows it, the hint left out."""
+        yield f"archc: error: {self.message}"
 
 
-class TrainingError(Exception):
-    """Training cannot begin or go on; ``hint`` says what to do about it.
+class OutputError(ArchcError):
+    """A file cannot be written; the message says which and why."""
+
+    def __init__(self, path: Path, reason: str):
+        where = "to standard output" if str(path) == "-" else repr(str(path))
+        super().__init__(f"cannot write {where}: {reason}")
+
+
+def reason(error: Exception) -> str:
+    """What an error of the operating system says, in the middle of a sentence."""
+    words = error.strerror if isinstance(error, OSError) else None
+    return (words or str(error)).lower()
+
+
+class SweepError(ArchcError):
+    """A sweep cannot be made."""
+
+
+class TrainingError(ArchcError):
+    """Training cannot begin or go on.
 
     ``of_one_process`` is whether other processes that train together do not meet the error.
     """
 
     def __init__(self, message: str, hint: str | None = None, *, of_one_process: bool = False):
-        super().__init__(message)
-        self.hint = hint
+        super().__init__(message, hint)
         self.of_one_process = of_one_process
 
 
@@ -30,6 +64,14 @@ class Interrupted(Exception):
         super().__init__(f"interrupted at iteration {iteration:,}")
         self.iteration = iteration
         self.signal = signal
+
+
+class ArchcWarning(UserWarning):
+    """Something was done, but not quite as its user may expect; the message says what and why."""
+
+
+class SpecWarning(ArchcWarning):
+    """A spec is valid, but says what is probably not meant."""
 
 
 class WeightsWarning(ArchcWarning):

@@ -7,17 +7,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
+from archc.errors import OutputError, reason
 from archc.locks import SUPPORTED
 from archc.streams import kind_of, open_stream
 from archc.temporaries import Batch, reclaim
-
-
-class OutputError(Exception):
-    """A file cannot be written; the message says which and why."""
-
-    def __init__(self, path: Path, reason: str):
-        where = "to standard output" if str(path) == "-" else repr(str(path))
-        super().__init__(f"cannot write {where}: {reason}")
 
 
 def write(path: Path, content: bytes) -> None:
@@ -82,12 +75,6 @@ def reclaim_for(places: Iterable[Path]) -> None:
         names.setdefault(place.parent, set()).add(place.name)
     for folder, targets in names.items():
         reclaim(folder, targets)
-
-
-def reason(error: Exception) -> str:
-    """What an error of the operating system says, in the middle of a sentence."""
-    words = error.strerror if isinstance(error, OSError) else None
-    return (words or str(error)).lower()
 
 
 def refuse_special(path: Path) -> None:

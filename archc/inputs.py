@@ -16,6 +16,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from archc.errors import OutputError
+
 _Identity = tuple[int, int]
 
 
@@ -76,8 +78,6 @@ def _refuse(seen: _Seen, output: str, identity: _Identity | None) -> None:
     read = seen.inputs.get(identity) if identity else None
     if read is None:
         return
-    from archc.files import OutputError  # what it imports, `archc --help` can do without
-
     if read == repr(output):
         raise OutputError(Path(output), "this command also reads it")
     raise OutputError(Path(output), f"it is the same file as {read}, which this command reads")

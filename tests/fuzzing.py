@@ -27,9 +27,9 @@ from archc.compile import compile_spec
 from archc.graph import Network
 from archc.hardware import find_device
 from archc.recipes import load_recipe, resolve_recipe
+from archc.shipped import shipped_folder
 from archc.source.diagnostics import MAX_DIAGNOSTICS
 from archc.spec import Diagnostic, Place, Source, Spec, SpecError, resolve
-from archc.spec.files import shipped_folder
 from archc.spec.show import show
 from archc.sweeps import Plan, Variant, parse_axes, parse_bounds, parse_order
 from archc.sweeps.specs import variant_specs

@@ -17,9 +17,10 @@ import pytest
 
 from archc.api import draw, load
 from archc.build import MANIFEST, ConflictError, build, digest, outputs
-from archc.files import OutputError, write
+from archc.errors import OutputError
+from archc.files import write
+from archc.shipped import shipped_names
 from archc.spec import Spec, load_spec
-from archc.spec.files import shipped_names
 
 ROOT = Path(__file__).parents[1]
 

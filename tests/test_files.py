@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from archc import files, locks
-from archc.files import OutputError, take_steps, write, write_all
+from archc.errors import OutputError
+from archc.files import take_steps, write, write_all
 from archc.streams import is_stream
 from archc.temporaries import Batch, create, reclaim, temporary_for
 

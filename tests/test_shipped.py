@@ -12,7 +12,8 @@ from reference.catalogue import CONFIGS, TORCHVISION, build
 
 import archc
 from archc.graph import Network
-from archc.spec.files import shipped_names
+from archc.listing import index_text, summaries
+from archc.shipped import shipped_folder, shipped_names
 
 DATA = Path(__file__).parent / "data"
 FACTS = json.loads((DATA / "networks.json").read_text(encoding="utf-8"))
@@ -116,3 +117,26 @@ def test_twice_the_image_size_is_four_times_the_convolutions_and_no_parameter_mo
     assert twice.params == once.params
     assert twice.multiply_adds - classifier == 4 * (once.multiply_adds - classifier)
     assert_agrees(twice, on_meta(twice))
+
+
+def test_the_index_of_the_shipped_specs_is_theirs() -> None:
+    """`make index` writes it anew."""
+    assert (shipped_folder() / "index.json").read_text(encoding="utf-8") == index_text()
+
+
+def test_an_index_of_other_specs_is_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("imagenet/resnet34", "imagenet/plain34"):
+        copy = tmp_path / f"{name}.yaml"
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_bytes((shipped_folder() / f"{name}.yaml").read_bytes())
+    right = '{"digest": "", "specs": [1]}'
+    for text in (right, "", "[]", "[", '{"digest": 1}', None):
+        if text is not None:
+            (tmp_path / "index.json").write_text(text, encoding="utf-8")
+        with monkeypatch.context() as patch:
+            for module in ("archc.shipped", "archc.listing", "archc.spec.files"):
+                patch.setattr(f"{module}.shipped_folder", lambda: tmp_path)
+            found = {row["spec"]: row["layers"] for row in summaries()}
+        assert found == {"imagenet/plain34": 34, "imagenet/resnet34": 34}

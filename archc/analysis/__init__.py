@@ -1,12 +1,19 @@
 """Facts about a network: functions from a `Network` to typed results."""
 
-from archc.analysis.compare import Comparison, compare
-from archc.analysis.conventions import CONVENTIONS, Convention, Explanation, explain
-from archc.analysis.count import LEVELS, Count, Level, Row, count
-from archc.analysis.memory import DTYPES, Memory, memory
-from archc.analysis.receptive import Field, Fields, receptive_fields
-from archc.analysis.roofline import Device, Roofline, roofline
-from archc.analysis.work import Work, work
+from typing import TYPE_CHECKING
+
+from archc.choices import BYTES as DTYPES
+from archc.choices import LEVELS, Level
+from archc.lazy import exports
+
+if TYPE_CHECKING:
+    from archc.analysis.comparison import Comparison, compare
+    from archc.analysis.conventions import CONVENTIONS, Convention, Explanation, explain
+    from archc.analysis.counting import Count, Row, count
+    from archc.analysis.footprint import Memory, memory
+    from archc.analysis.receptive import Field, Fields, receptive_fields
+    from archc.analysis.rooflines import Device, Roofline, roofline
+    from archc.analysis.workload import Work, work
 
 __all__ = [
     "CONVENTIONS",
@@ -32,3 +39,16 @@ __all__ = [
     "roofline",
     "work",
 ]
+
+__getattr__ = exports(
+    __name__,
+    {
+        **dict.fromkeys(("Comparison", "compare"), ".comparison"),
+        **dict.fromkeys(("CONVENTIONS", "Convention", "Explanation", "explain"), ".conventions"),
+        **dict.fromkeys(("Count", "Row", "count"), ".counting"),
+        **dict.fromkeys(("Memory", "memory"), ".footprint"),
+        **dict.fromkeys(("Field", "Fields", "receptive_fields"), ".receptive"),
+        **dict.fromkeys(("Device", "Roofline", "roofline"), ".rooflines"),
+        **dict.fromkeys(("Work", "work"), ".workload"),
+    },
+)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from archc.errors import ArchcError
 from archc.graph import Network, Node, Shape
 from archc.ops.facts import Initializer, OnnxNode
 
@@ -28,7 +29,7 @@ MAX_BYTES = 2**31 - 2**22
 """What protobuf allows a message, less ample room for all but the weights."""
 
 
-class OnnxError(Exception):
+class OnnxError(ArchcError):
     """A network does not fit into an ONNX file."""
 
 

@@ -77,8 +77,9 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command: what it reads it cannot write, and warnings are in archc's words."""
         from archc.inputs import guarded_inputs
+        from archc.source.caller import on_command_line
 
-        with guarded_inputs(), say_warnings():
+        with on_command_line(), guarded_inputs(), say_warnings():
             return super().invoke(ctx)
 
     def resolve_command(

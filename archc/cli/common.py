@@ -16,7 +16,7 @@ import click
 
 from archc.cli.complete import ATTRIBUTES
 from archc.cli.terminal import say, say_heading
-from archc.files import OutputError, reason, write
+from archc.errors import OutputError, reason
 from archc.inputs import note_output
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class _NamedFile(_ParamType):
 
 
 def _shipped_specs() -> list[str]:
-    from archc.spec.files import shipped_names
+    from archc.shipped import shipped_names
 
     return shipped_names()
 
@@ -419,6 +419,8 @@ def put_out(content: str | bytes, path: Path | None, hint: str | None = None) ->
         except OSError as error:
             raise OutputError(Path("-"), reason(error)) from error
     else:
+        from archc.files import write
+
         note_output(path)
         write(path, raw)
         tell_written(path, hint=hint)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from archc.analysis import CONVENTIONS, DTYPES, LEVELS, Level
+from archc.choices import BYTES, CONVENTIONS, LEVELS, Level
 from archc.cli.common import format_for, load_networks, output, specs, table_format
 from archc.cli.complete import DEVICES
 
@@ -31,7 +31,7 @@ _TAKES = {
 )
 @click.option(
     "--convention",
-    type=click.Choice(list(CONVENTIONS)),
+    type=click.Choice(CONVENTIONS),
     help="Whose FLOPs to count: the paper's, or those that a tool prints. [default: multiply-adds]",
 )
 @click.option("--explain", is_flag=True, help="All conventions, and what each adds by kind of op.")
@@ -55,7 +55,7 @@ _TAKES = {
     help="Batch size for --memory and --roofline. [default: 1]",
 )
 @click.option(
-    "--dtype", type=click.Choice(list(DTYPES)), help="The dtype for --memory. [default: float32]"
+    "--dtype", type=click.Choice(list(BYTES)), help="The dtype for --memory. [default: float32]"
 )
 @output
 def command(

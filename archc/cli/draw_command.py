@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from archc.backends.figure import DPI, FORMATS, THEMES, DrawOptions, draw
+from archc.choices import DPI, FORMATS, THEMES
 from archc.cli.common import OutputFile, load_networks, put_out, quiet, specs
 
 
@@ -24,7 +24,7 @@ from archc.cli.common import OutputFile, load_networks, put_out, quiet, specs
 @click.option("--format", "format_", type=click.Choice(FORMATS), help="[default: by extension]")
 @click.option("--fold", is_flag=True, help="Draw a run of equal blocks once, with its length.")
 @click.option("--blocks", is_flag=True, help="Draw the distinct blocks in detail, as in Figure 5.")
-@click.option("--theme", type=click.Choice(list(THEMES)), default="light", show_default=True)
+@click.option("--theme", type=click.Choice(THEMES), default="light", show_default=True)
 @click.option(
     "--dpi",
     type=click.IntRange(18, 1200),
@@ -65,4 +65,6 @@ def command(
     if fold and blocks:
         raise click.UsageError("--fold cannot be used with --blocks, which draws each block once")
     networks = load_networks(specs, with_, input_)
+    from archc.backends.figure import DrawOptions, draw
+
     put_out(draw(networks, format_, DrawOptions(fold, blocks, theme, dpi or DPI)), output)

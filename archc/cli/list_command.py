@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from archc.cli.common import print_table, put_out
@@ -11,7 +9,7 @@ from archc.cli.terminal import say
 
 
 def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    from archc.spec.files import shipped_names
+    from archc.shipped import shipped_names
 
     groups = sorted({name.split("/")[0] for name in shipped_names()})
     return [group for group in groups if group.startswith(incomplete)]
@@ -36,7 +34,8 @@ def command(groups: tuple[str, ...], format_: str) -> None:
       archc list imagenet
       archc count $(archc list cifar10 --format names)
     """
-    from archc.spec.files import shipped_names
+    from archc.listing import summaries
+    from archc.shipped import shipped_names
 
     names = shipped_names()
     known = sorted({name.split("/")[0] for name in names})
@@ -50,7 +49,7 @@ def command(groups: tuple[str, ...], format_: str) -> None:
     if format_ == "names":
         say(*names)
         return
-    rows = [_row(name) for name in names]
+    rows = [row for row in summaries() if row["spec"] in names]
     if format_ == "json":
         from archc.backends.jsontext import to_text
 
@@ -67,18 +66,3 @@ def command(groups: tuple[str, ...], format_: str) -> None:
         Column("title", "title"),
     )
     print_table(Table(columns, tuple(tuple(row[c.key] for c in columns) for row in rows)))
-
-
-def _row(name: str) -> dict[str, Any]:
-    from archc.api import load
-
-    network = load(name)
-    return {
-        "spec": name,
-        "title": network.title,
-        "description": network.description,
-        "input": list(network.input_shape),
-        "layers": network.layers,
-        "params": network.params,
-        "multiply_adds": network.multiply_adds,
-    }

@@ -232,7 +232,7 @@ def _check_names(output: Path | None, plot: Path | None) -> None:
 
 def _check_targets(plan: Plan, spec: str, plot: Path | None, write: Path | None) -> None:
     """Find out before the sweep what can be known of what comes after it."""
-    from archc.files import OutputError
+    from archc.errors import OutputError
 
     source = plan.source
     if write is not None:

@@ -1,12 +1,7 @@
 """What is computed: ops, the network of them, and its invariants. Knows no YAML and no torch."""
 
-from archc.graph.convolutional import (
-    Convolutional,
-    NotConvolutionalError,
-    fully_convolutional,
-    smallest_side,
-)
-from archc.graph.deploy import Foldings, deploy_form, foldings
+from typing import TYPE_CHECKING
+
 from archc.graph.lint import LintError, lint
 from archc.graph.network import (
     NOTEBOOK_VIEWS,
@@ -18,8 +13,18 @@ from archc.graph.network import (
     Step,
 )
 from archc.graph.regions import Origin, Region, Standing, enclosing, renamed, walk
-from archc.graph.repeats import Folded, fold_repeats
+from archc.lazy import exports
 from archc.ops import OPS, Op, Shape, ShapeError
+
+if TYPE_CHECKING:
+    from archc.graph.convolutional import (
+        Convolutional,
+        NotConvolutionalError,
+        fully_convolutional,
+        smallest_side,
+    )
+    from archc.graph.deploy import Foldings, deploy_form, foldings
+    from archc.graph.repeats import Folded, fold_repeats
 
 __all__ = [
     "NOTEBOOK_VIEWS",
@@ -51,3 +56,15 @@ __all__ = [
     "smallest_side",
     "walk",
 ]
+
+__getattr__ = exports(
+    __name__,
+    {
+        **dict.fromkeys(
+            ("Convolutional", "NotConvolutionalError", "fully_convolutional", "smallest_side"),
+            ".convolutional",
+        ),
+        **dict.fromkeys(("Foldings", "deploy_form", "foldings"), ".deploy"),
+        **dict.fromkeys(("Folded", "fold_repeats"), ".repeats"),
+    },
+)

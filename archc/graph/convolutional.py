@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import prod
 
+from archc.errors import ArchcError
 from archc.graph.deploy import close_up
 from archc.graph.lint import lint
 from archc.graph.network import Network, Node
@@ -18,7 +19,7 @@ from archc.ops import AvgPool2d, Conv2d, Op, Shape, ShapeError
 from archc.ops.facts import MIXED, Everything, Grid, Point
 
 
-class NotConvolutionalError(ValueError):
+class NotConvolutionalError(ArchcError, ValueError):
     """A network has no fully convolutional form; the message says why."""
 
 

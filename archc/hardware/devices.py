@@ -10,6 +10,7 @@ from pydantic import Field, JsonValue
 
 from archc.analysis import Device
 from archc.source.ancestry import read_mapping
+from archc.source.caller import said
 from archc.source.diagnostics import Findings, Source, fail
 from archc.source.files import open_text
 from archc.source.reader import Entry
@@ -69,7 +70,11 @@ def find_device(name: str, path: str | None = None) -> Device:
         hint = f"choose from {listing(map(quote_name, devices), 'and')}"
         if alike:
             hint = f"did you mean {listing(f'`{quote_name(one)}`' for one in alike)}?"
-        fail(Source("--roofline", name).start(), f"there is no device {quote(name)}", hint)
+        fail(
+            Source(said("--roofline", "device"), name).start(),
+            f"there is no device {quote(name)}",
+            hint,
+        )
     return devices[name]
 
 

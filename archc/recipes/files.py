@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from archc.shipped import RECIPES, SUFFIX, shipped_folder
+from archc.source.caller import said
 from archc.source.diagnostics import Place, Source, fail
 from archc.source.files import open_text
 from archc.source.suggest import closest
-from archc.spec.files import ALL_KEYS, RECIPES, SUFFIX, shipped_folder
+from archc.spec.files import ALL_KEYS
 from archc.text import listing, quote
 
 KIND = "recipe"
@@ -24,7 +26,7 @@ def open_recipe(recipe: str) -> Source:
 
     Raises `SpecError` if there is none, or if it cannot be a recipe.
     """
-    return _open(recipe, recipe, Source("--recipe", recipe).start(), None)
+    return _open(recipe, recipe, Source(said("--recipe", "recipe"), recipe).start(), None)
 
 
 def open_parent_recipe(recipe: str, place: Place) -> Source:

@@ -23,6 +23,7 @@ from archc.recipes.models import (
     only_for,
 )
 from archc.source.ancestry import open_ancestor, read_mapping
+from archc.source.caller import said
 from archc.source.diagnostics import Findings, Note, Place, Source, SpecError
 from archc.source.reader import INVALID, Entry, Value, read
 from archc.source.record import Record
@@ -109,9 +110,11 @@ def _set(entries: dict[str, Entry], setting: str, findings: Findings) -> None:
     text = re.sub(r"[\r\n]", " ", setting)
     path, equals, value = text.partition("=")
     # YAML with blanks before it, so that places count along the setting as it is shown.
-    source = Source("--set", " " * (len(path) + 1) + value, kind="setting", shown=text)
+    source = Source(
+        said("--set", "settings"), " " * (len(path) + 1) + value, kind="setting", shown=text
+    )
     if not equals or not path.strip() or not value.strip():
-        message = f"`--set` needs KEY=VALUE, not {quote(text)}"
+        message = f"`{source.name}` needs KEY=VALUE, not {quote(text)}"
         findings.error(source.start(), message, "for example iterations=2000")
         return
     try:
@@ -213,7 +216,9 @@ def _check_rate(entry: Entry, rate: LearningRate, findings: Findings) -> None:
                 rows[key].key,
                 f"`{key}` and `schedule: {rate.schedule}` cannot be used together: the rate is "
                 "either divided or falls along a cosine",
-                f"--set learning_rate.{key}=null removes `{key}`" if _is_set(rows) else None,
+                f"{_setting(f'learning_rate.{key}=null')} removes `{key}`"
+                if _is_set(rows)
+                else None,
                 [Note(rows["schedule"].key, "`schedule` is given here")],
             )
     if rate.schedule is None and rate.final is not None:
@@ -230,7 +235,7 @@ def _check_rate(entry: Entry, rate: LearningRate, findings: Findings) -> None:
             rows["patience"].key,
             "`at` and `patience` cannot be used together: the rate is divided either at given "
             "iterations or when the test error stops falling",
-            "--set learning_rate.at=null removes `at`" if _is_set(rows) else None,
+            f"{_setting('learning_rate.at=null')} removes `at`" if _is_set(rows) else None,
             [Note(rows["at"].key, "`at` is given here")],
         )
     if rate.at is not None and list(rate.at) != sorted(set(rate.at)):
@@ -263,7 +268,7 @@ def _check_warm_up(
         findings.error(
             rows["warm_up_iterations"].key,
             "`warm_up_iterations` and `warm_up` cannot be used together: a recipe has one warm-up",
-            "--set warm_up=null removes `warm_up`"
+            f"{_setting('warm_up=null')} removes `warm_up`"
             if _is_set({**rows, "warm_up": entries["warm_up"]})
             else "`warm_up: null` removes one that is inherited",
             [Note(entries["warm_up"].key, "`warm_up` is given here")],
@@ -271,8 +276,13 @@ def _check_warm_up(
 
 
 def _is_set(rows: Mapping[str, Entry]) -> bool:
-    """Whether one of the keys is given on the command line."""
-    return any(entry.key.source.name == "--set" for entry in rows.values())
+    """Whether one of the keys is given by the caller, not by the recipe."""
+    return any(entry.key.source.kind == "setting" for entry in rows.values())
+
+
+def _setting(text: str) -> str:
+    """A setting as the caller gives it."""
+    return said(f"--set {text}", f'settings=["{text}"]')
 
 
 def _check_resize(entry: Entry, sides: tuple[int, int], findings: Findings) -> None:

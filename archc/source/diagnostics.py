@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NoReturn
 
+from archc.errors import ArchcError
 from archc.text import display_width, visible
 
 WINDOW = 100
@@ -141,16 +142,22 @@ class Diagnostic:
         }
 
 
-class SpecError(Exception):
+class SpecError(ArchcError):
     """A spec cannot be used; ``diagnostics`` says why, in the order of the text.
 
-    After `MAX_DIAGNOSTICS` mistakes archc looks no further; one more diagnostic, the last, is
-    then at the first mistake that is not told.
+    ``message`` has all of them as they are shown, hints included. After `MAX_DIAGNOSTICS` mistakes
+    archc looks no further; one more diagnostic, the last, is then at the first mistake that is not
+    told.
     """
 
     def __init__(self, diagnostics: Iterable[Diagnostic]):
         self.diagnostics = tuple(diagnostics)
         super().__init__("\n".join(diagnostic.render() for diagnostic in self.diagnostics))
+
+    def lines(self) -> Iterator[str]:
+        """The diagnostics, each with its line of the source and its hint."""
+        for diagnostic in self.diagnostics:
+            yield from diagnostic.lines()
 
 
 @dataclass

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 
 from archc.inputs import note_input
+from archc.shipped import RECIPES, SUFFIX, shipped_folder, shipped_names
+from archc.source.caller import said
 from archc.source.diagnostics import Place, Source, fail
 from archc.source.files import check_is_meant, fill, os_reason, read_bytes
 from archc.source.reader import MAX_BYTES
@@ -18,47 +19,22 @@ from archc.source.suggest import distance, nearest
 from archc.text import listing, quote, quote_name
 
 STDIN = "-"
-SUFFIX = ".yaml"
 _SUFFIXES = (SUFFIX, ".yml")
-RECIPES = "recipes"
-"""The folder of the shipped specs that holds no specs, but recipes."""
-
 _SHOWN = 6
 """How many specs of a group a hint names."""
 
-_WEIGHTS_HINT = (
-    "give the spec of its network, and the weights (.safetensors or .pth) as "
-    "`--weights FILE`, for example to `archc verify`"
-)
+
+def _weights_hint() -> str:
+    """What to do with a checkpoint."""
+    return "give the spec of its network, and the weights (.safetensors or .pth) as " + said(
+        "`--weights FILE`, for example to `archc verify`", "`weights=...`"
+    )
+
 
 KEYS_AT_TOP = ("name", "extends", "stages")
 """Keys of which every spec has one at the top."""
 ALL_KEYS = (*KEYS_AT_TOP, "recipe")
 """The same of specs and recipes."""
-
-
-@cache
-def shipped_folder() -> Path:
-    """Where the shipped specs lie: inside an installed package, or in the checkout's ``specs/``."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "_shipped"
-    return installed if installed.is_dir() else package.parent / "specs"
-
-
-def shipped_names() -> list[str]:
-    """The names of all shipped specs, as ``imagenet/resnet34``, in order."""
-    return [name for _, name in sorted(_shipped())]
-
-
-def _shipped() -> Iterator[tuple[tuple[str, list[tuple[int, int | str]]], str]]:
-    for path in shipped_folder().glob(f"*/*{SUFFIX}"):
-        group = path.parent.name
-        if group == RECIPES:
-            continue
-        # resnet18 before resnet101: runs of digits sort as numbers.
-        parts = re.findall(r"\d+|\D+", path.stem)
-        key = [(0, int(part)) if part.isdigit() else (1, part) for part in parts]
-        yield (group, key), f"{group}/{path.stem}"
 
 
 def open_spec(spec: str) -> Source:
@@ -69,13 +45,13 @@ def open_spec(spec: str) -> Source:
     """
     if spec == STDIN:
         source = Source("<stdin>")
-        fill(source, _read_stdin(source), _WEIGHTS_HINT)
+        fill(source, _read_stdin(source), _weights_hint())
         return source
     source = Source(spec, path=spec)
     shipped = _shipped_path(spec)
     if not os.path.lexists(spec) and shipped is not None:
         source.path = str(shipped)
-    fill(source, _read(source, source.start(), spec), _WEIGHTS_HINT)
+    fill(source, _read(source, source.start(), spec), _weights_hint())
     return source
 
 
@@ -95,7 +71,7 @@ def open_parent(spec: str, place: Place) -> Source:
         parent = Source(name, path=path, via=place)
     raw = _read(parent, place, spec)
     check_is_meant(parent, raw, place, spec, KEYS_AT_TOP, ALL_KEYS)
-    fill(parent, raw, _WEIGHTS_HINT)
+    fill(parent, raw, _weights_hint())
     return parent
 
 

@@ -7,10 +7,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from archc.files import reason
+from archc.errors import reason
+from archc.shipped import SUFFIX
 from archc.source.diagnostics import Diagnostic, Findings, Source, SpecError
 from archc.source.reader import MAX_BYTES, read
-from archc.spec.files import STDIN, SUFFIX
+from archc.spec.files import STDIN
 from archc.text import quote, quote_name
 
 SUFFIXES = (SUFFIX, ".yml")

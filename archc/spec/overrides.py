@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TypeAlias
 
+from archc.source.caller import said
 from archc.source.diagnostics import Findings, Place, Source
 from archc.source.reader import INVALID, Entry, Value, scalar
 from archc.text import quote
 
 Override: TypeAlias = str | tuple[str, object]
 """``NAME=VALUE``, or a name and its value as data."""
+
+OPTIONS = ("--with", "with_", "--input", "input")
+"""How sources of what callers say are called, on the command line and in Python."""
+
+Size: TypeAlias = str | Sequence[int]
+"""``C,H,W``, or the numbers as data."""
 
 
 def parse_with(text: str, findings: Findings) -> tuple[str, Entry] | None:
@@ -19,12 +27,12 @@ def parse_with(text: str, findings: Findings) -> tuple[str, Entry] | None:
     Returns None, the mistake being noted, if the text is not of this form.
     """
     text = _line(text)
-    source = Source("--with", text)
+    source = Source(said("--with", "with_"), text)
     name, equals, values = text.partition("=")
     if not equals or not name.strip():
         findings.error(
             source.start(),
-            f"`--with` takes NAME=VALUE, not {quote(text)}",
+            f"`{source.name}` takes NAME=VALUE, not {quote(text)}",
             "for example depth=3,4,11,3",
         )
         return None
@@ -64,9 +72,11 @@ def _located(data: object, place: Place) -> Value:
     return Value(str(data), place)
 
 
-def parse_input(text: str, findings: Findings) -> Entry:
-    """``C,H,W``."""
-    text = _line(text)
+def parse_input(size: Size, findings: Findings) -> Entry:
+    """``C,H,W``, or three numbers as data."""
+    if not isinstance(size, str):
+        return _locate_input(size)
+    text = _line(size)
     source = Source("--input", text)
     value = _values(source, text, 1, findings)
     if value.data is not INVALID and len(text.split(",")) != 3:
@@ -75,6 +85,16 @@ def parse_input(text: str, findings: Findings) -> Entry:
         findings.error(source.start(), message, "for example 3,224,224")
         value = Value(INVALID, source.start())
     return Entry(source.start(), value)
+
+
+def _locate_input(size: Sequence[int]) -> Entry:
+    """An image's size as a program gives it; what it may be is checked like a spec's."""
+    source = Source("input", f"({', '.join(map(str, size))})")
+    items, column = [], 2
+    for number in size:
+        items.append(_located(number, Place(source, 1, column)))
+        column += len(f"{number}, ")
+    return Entry(source.start(), Value(tuple(items), source.start()))
 
 
 def channels_last(value: Value) -> str | None:
@@ -89,7 +109,10 @@ def channels_last(value: Value) -> str | None:
     if not seems:
         return None
     given, meant = f"{first},{second},{last}", f"{last},{first},{second}"
-    if not value.place.source.name.startswith("--"):
+    name = value.place.source.name
+    if name == "input":
+        given, meant = (f"({text.replace(',', ', ')})" for text in (given, meant))
+    elif not name.startswith("--"):
         given, meant = (f"[{text.replace(',', ', ')}]" for text in (given, meant))
     return f"{given} looks like height, width, channels; channels come first: {meant}"
 

@@ -13,15 +13,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from archc.blocks import MAX_BLOCKS, STANDARD, Library
+from archc.shipped import shipped_folder
 from archc.source.ancestry import MAX_ANCESTORS, open_ancestor, read_mapping
 from archc.source.diagnostics import Findings, Note, Place, Source, SpecError
 from archc.source.reader import INVALID, Entry, Value, read
 from archc.source.validate import describe, is_nothing, tainted, unknown, validate
-from archc.spec.files import open_parent, open_spec, shipped_folder
+from archc.spec.files import open_parent, open_spec
 from archc.spec.layers import place_layer
 from archc.spec.models import KEYS, NAME, Header, Spec
 from archc.spec.overrides import (
     Override,
+    Size,
     channels_last,
     locate_with,
     parse_input,
@@ -49,7 +51,7 @@ _OWN = {"name", "title", "description"}
 def load_spec(
     spec: str,
     with_: Sequence[Override] = (),
-    input_: str | None = None,
+    input_: Size | None = None,
     library: Library = STANDARD,
 ) -> Spec:
     """Read, resolve and check a spec: a path, a shipped name, or ``-`` for standard input.
@@ -64,7 +66,7 @@ def load_spec(
 def resolve(
     source: Source,
     with_: Sequence[Override] = (),
-    input_: str | None = None,
+    input_: Size | None = None,
     library: Library = STANDARD,
 ) -> Spec:
     """Like `load_spec`, for a text that has been read."""
@@ -304,7 +306,7 @@ def _check_whole(spec: Spec, findings: Findings) -> None:
             )
 
 
-def _label(source: Source, with_: Sequence[Override], input_: str | None) -> str:
+def _label(source: Source, with_: Sequence[Override], input_: Size | None) -> str:
     """Which spec this is, the same on every machine: a shipped name or the file's own name."""
     name = source.name
     if source.path is not None:
@@ -314,7 +316,10 @@ def _label(source: Source, with_: Sequence[Override], input_: str | None) -> str
         name = os.path.relpath(path, folder).replace(os.sep, "/") if inside else path
         name = name.removesuffix(".yaml") if inside else os.path.basename(path)
     options = [f"--with {written(one)}" for one in with_]
-    options += [f"--input {input_}"] if input_ is not None else []
+    if input_ is not None:
+        options.append(
+            f"--input {input_ if isinstance(input_, str) else ','.join(map(str, input_))}"
+        )
     return quote_name(" ".join([name, *options]))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from archc.source.diagnostics import Place
 from archc.source.reader import is_plain, quoted
 from archc.spec.models import PlacedLayer, PlacedStage, Spec
+from archc.spec.overrides import OPTIONS
 from archc.text import display_width, quote_name
 
 DEFAULT = "default"
@@ -60,14 +61,14 @@ def _stages(stages: tuple[PlacedStage, ...]) -> Iterator[_Line]:
             if name in stage.attributes:
                 attribute = stage.attributes[name]
                 origin = _origin(attribute.value.place)
-                if attribute.via != "stage" and not origin.startswith("--"):
+                if attribute.via != "stage" and origin not in OPTIONS:
                     origin += f" ({attribute.via})"
             yield f"  {dash}{name}: {_text(value)}", origin
             dash = "  "
 
 
 def _origin(place: Place) -> str:
-    if place.source.name.startswith("--"):
+    if place.source.path is None and place.source.name in OPTIONS:
         return place.source.name
     return f"{quote_name(place.source.name)}:{place.line}"
 

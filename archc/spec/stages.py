@@ -12,6 +12,7 @@ from functools import partial
 from pydantic import BaseModel
 
 from archc.blocks import MAX_BLOCKS, Library, Stage, StageAttributes
+from archc.source.caller import said
 from archc.source.diagnostics import Findings, Place
 from archc.source.reader import Entry, Value
 from archc.source.suggest import closest
@@ -269,11 +270,12 @@ class _Stages:
 
 def _elsewhere(name: str, entry: Entry) -> str:
     """Where a key of the whole spec is written instead."""
-    if entry.key.source.path is not None or not entry.key.source.name.startswith("--"):
+    option = entry.key.source.name
+    if entry.key.source.path is not None or option not in ("--with", "with_"):
         return f"`{name}` is a key of the network: write it at the top of the spec"
     if name == "input":
-        return "use `--input 3,224,224`"
-    return f"`--with` sets only stage attributes; set `{name}` in a spec that extends this one"
+        return f"use {said('`--input 3,224,224`', '`input=(3, 224, 224)`')}"
+    return f"`{option}` sets only stage attributes; set `{name}` in a spec that extends this one"
 
 
 def _count(number: int, noun: str) -> str:

@@ -7,10 +7,10 @@ import os
 import re
 from pathlib import Path
 
+from archc.shipped import shipped_folder, shipped_names
 from archc.source.diagnostics import Findings, Place, Source, fail
 from archc.source.reader import Entry, Value, is_plain, quoted
 from archc.source.validate import validate
-from archc.spec.files import shipped_folder, shipped_names
 from archc.spec.models import Header
 from archc.spec.resolve import load_spec
 from archc.text import quote_name

@@ -1,5 +1,6 @@
 """Sweeps over the variants of a spec: their numbers, exactly, by the thousand."""
 
+from archc.errors import SweepError
 from archc.sweeps.axes import Axis, Factor, parse_axes
 from archc.sweeps.bounds import Bounds, parse_bounds, parse_order
 from archc.sweeps.plan import METRICS, Plan, Unbuildable, Variant
@@ -22,11 +23,3 @@ __all__ = [
     "parse_order",
     "run",
 ]
-
-
-class SweepError(Exception):
-    """A sweep cannot be made; ``hint`` says what to do about it."""
-
-    def __init__(self, message: str, hint: str):
-        super().__init__(message)
-        self.hint = hint

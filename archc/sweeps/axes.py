@@ -10,6 +10,7 @@ from functools import cached_property
 from itertools import chain
 from typing import Protocol, TypeAlias
 
+from archc.source.caller import said
 from archc.source.diagnostics import Findings
 from archc.source.reader import MAX_DIGITS, scalar
 from archc.source.validate import unknown
@@ -95,18 +96,22 @@ def parse_axes(texts: Iterable[str], spec: Spec) -> tuple[Axis, ...]:
             if axis.attribute == other.attribute and (
                 None in (axis.stage, other.stage) or axis.stage == other.stage
             ):
-                message = f"`{axis.name}` is already varied by `--vary {other.place.source.text}`"
+                message = f"`{axis.name}` is already varied by `{_option(other.place.source)}`"
                 findings.error(axis.place, message)
         axes.append(axis)
     findings.check()
     return tuple(axes)
 
 
+def _option(source: Source) -> str:
+    return said(f"--vary {source.text}", source.text)
+
+
 def _parse(text: str, spec: Spec, findings: Findings) -> Axis | None:
-    source = Source("--vary", text)
+    source = Source(said("--vary", "vary"), text)
     form = re.fullmatch(r"\s*(\w+)\s*(?:\[\s*(\w*)\s*\])?\s*=(.*)", text)
     if form is None:
-        message = f"`--vary` takes NAME=VALUES, not {quote(text)}"
+        message = f"`{source.name}` takes NAME=VALUES, not {quote(text)}"
         findings.error(source.start(), message, EXAMPLE)
         return None
     name, stage = form[1], form[2]

@@ -22,7 +22,7 @@ from archc.graph import Shape, ShapeError
 from archc.source.diagnostics import Findings
 from archc.source.validate import validate
 from archc.spec import Source, Spec, SpecError, resolve
-from archc.spec.overrides import Override, locate_with
+from archc.spec.overrides import Override, Size, locate_with
 from archc.sweeps.axes import Axis, Choice, Factor
 from archc.sweeps.costs import Cost, Costs, Kind, Numbers, plus
 
@@ -89,7 +89,7 @@ class Plan:
     source: Source
     axes: Sequence[Axis]
     with_: Sequence[Override] = ()
-    input_: str | None = None
+    input_: Size | None = None
 
     _kinds: dict[Stage, int] = field(default_factory=dict, init=False)
     _bases: dict[tuple[Choice, ...], Spec | str] = field(default_factory=dict, init=False)

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from archc.backends.table import csv_text
-from archc.files import OutputError, make_folder, mode_of, reason, reclaim_for, write_fully
+from archc.errors import OutputError, reason
+from archc.files import make_folder, mode_of, reclaim_for, write_fully
 from archc.locks import SUPPORTED
 from archc.streams import open_stream
 from archc.sweeps.axes import Axis, Choice, Factor, shown

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from archc.analysis import Comparison
-from archc.analysis.compare import LayerChange, Part, Totals
+from archc.analysis.comparison import LayerChange, Part, Totals
 from archc.backends.numbers import counted, exactly, shape
 from archc.backends.table import Cell, Column, Table
 

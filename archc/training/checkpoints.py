@@ -18,8 +18,8 @@ from typing import Any
 
 from torch import Tensor
 
-from archc.errors import TrainingError
-from archc.files import reason, write_all
+from archc.errors import TrainingError, reason
+from archc.files import write_all
 from archc.weights import WeightsError, read_checkpoint
 from archc.weights.files import to_safetensors
 

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from archc.errors import DataError
-from archc.files import reason
+from archc.errors import DataError, reason
+from archc.source.caller import said
 from archc.training.data import TEST_BATCH, ImageSource, corners, finished_mean
 from archc.training.order import Epochs, generator_of, permutation, spread
 
@@ -106,7 +106,7 @@ class Cifar10:
         """Nothing: the images are tested as large as they are."""
         raise DataError(
             f"images of CIFAR-10 have one size, {SIDE}x{SIDE}: they are not resized to several",
-            "--crops 10 tests several views of each",
+            f"{said('--crops 10', 'crops=10')} tests several views of each",
         )
 
     def _draw(self, epoch: int) -> tuple[Tensor, ...]:
@@ -165,7 +165,7 @@ def _free(size: tuple[int, int], pad: int) -> tuple[int, int]:
     if min(height, width) < 0:
         raise DataError(
             f"the network takes images of {size[0]}x{size[1]}; CIFAR-10's are {SIDE}x{SIDE}",
-            "set `input: [3, 32, 32]` in the spec, or use --input 3,32,32",
+            "set `input: [3, 32, 32]` in the spec" + said(", or use --input 3,32,32", ""),
         )
     return height, width
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from archc.errors import DataError
 from archc.graph import Network
 from archc.recipes import Recipe
+from archc.source.caller import said
 
 TEST_BATCH = 500
 """How many views of images are tested at a time."""
@@ -82,7 +83,7 @@ def open_data(source: ImageSource, mean: Tensor | None = None) -> Data:
     """
     if not source.directory.is_dir():
         what = "is not a folder" if source.directory.exists() else "there is no such folder"
-        raise DataError(f"--data {str(source.directory)!r}: {what}")
+        raise DataError(f"{said('--data ', 'data=')}{str(source.directory)!r}: {what}")
     if source.recipe.header.data == "cifar10":
         from archc.training.cifar10 import Cifar10
 

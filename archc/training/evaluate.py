@@ -20,6 +20,7 @@ from archc.graph import (
 )
 from archc.live import build_module
 from archc.recipes import Recipe, load_recipe
+from archc.source.caller import said
 from archc.training.data import ImageSource, open_data, size_and_classes
 from archc.training.run import Run, open_run
 from archc.training.testing import Score, score, score_fully_convolutional
@@ -102,7 +103,8 @@ def _convolutional(network: Network, scales: Sequence[int]) -> Convolutional:
         form = fully_convolutional(network)
     except NotConvolutionalError as error:
         raise TrainingError(
-            f"no fully convolutional form: {error}", "--crops 10 tests several views of each image"
+            f"no fully convolutional form: {error}",
+            f"{said('--crops 10', 'crops=10')} tests several views of each image",
         ) from None
     if min(scales) < (least := smallest_side(form.network)):
         raise TrainingError(

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from archc.errors import DataError
+from archc.errors import DataError, reason
 from archc.extras import require
-from archc.files import reason
 from archc.recipes import Recipe
+from archc.source.caller import said
 from archc.training.data import TEST_BATCH, ImageSource, corners, finished_mean
 from archc.training.order import permutation, seed_of
 
@@ -267,7 +267,10 @@ def _of_living_workers(loader: DataLoader[Any]) -> Iterator[Any]:
             raise
         raise DataError(
             "a process that decodes images died, perhaps for lack of memory",
-            "use fewer --workers, and --resume to continue",
+            said(
+                "use fewer --workers, and --resume to continue",
+                "use fewer `workers`, and resume=True to continue",
+            ),
             of_one_process=True,
         ) from None
 

@@ -13,8 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archc.devices import peak_memory
-from archc.errors import Interrupted, TrainingError
-from archc.files import OutputError
+from archc.errors import Interrupted, OutputError, TrainingError
 from archc.graph import Network
 from archc.recipes import Recipe
 from archc.training.averages import Averages

@@ -7,8 +7,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from archc.errors import TrainingError
-from archc.files import OutputError, reason, write
+from archc.errors import OutputError, TrainingError, reason
+from archc.files import write
 from archc.inputs import note_input
 from archc.recipes.models import MAX_ITERATIONS
 from archc.source.diagnostics import Diagnostic, Findings, Place, Source

@@ -20,12 +20,13 @@ from torch import Tensor
 from archc import __version__
 from archc.backends.pytorch import emit
 from archc.compile import compile_spec
-from archc.errors import TrainingError
-from archc.files import OutputError, make_folder, reason, refuse_special, write_all
+from archc.errors import OutputError, TrainingError, reason
+from archc.files import make_folder, refuse_special, write_all
 from archc.graph import Network
 from archc.inputs import note_input, note_output
 from archc.locks import LockUnavailableError, try_lock
 from archc.recipes import Recipe, load_recipe
+from archc.source.caller import said
 from archc.source.record import Record
 from archc.spec import Spec, SpecError, load_spec
 from archc.spec.show import show
@@ -189,19 +190,20 @@ def check_same(
     if record.spec_sha256 != spec.digest:
         if not (is_same and _takes_same_images(run, spec)):
             raise TrainingError(
-                f"{str(run.folder)!r} holds a run of a different spec, `{record.spec}`", _ELSEWHERE
+                f"{str(run.folder)!r} holds a run of a different spec, `{record.spec}`",
+                _elsewhere(),
             )
         say("note: the spec has changed since the run began, but its module is the same")
     elif not is_same:
         raise TrainingError(
             f"{str(run.folder)!r} cannot be continued: this archc emits a different module for "
             f"`{record.spec}` than the run began with",
-            f"continue it with archc {record.last_version('archc')}, or {_ELSEWHERE}",
+            f"continue it with archc {record.last_version('archc')}, or {_elsewhere()}",
         )
     if record.recipe_sha256 != recipe.digest and not _is_same_recipe(run, recipe):
         raise TrainingError(
             f"{str(run.folder)!r} holds a run of a different recipe: {_difference(run, recipe)}",
-            _ELSEWHERE,
+            _elsewhere(),
         )
     if seed is not None and seed != record.seed:
         raise TrainingError(f"{str(run.folder)!r} was started with seed {record.seed}")
@@ -262,7 +264,8 @@ def _tell_of_versions(record: _Record, say: Callable[[str], None]) -> None:
         )
 
 
-_ELSEWHERE = "choose another folder with --out"
+def _elsewhere() -> str:
+    return f"choose another folder with {said('--out', '`out`')}"
 
 
 def _difference(run: Run, recipe: Recipe) -> str:
@@ -324,18 +327,19 @@ def check_new(run: Run) -> None:
     except OSError as error:
         raise OutputError(run.folder, reason(error)) from None
     if run.is_begun():
-        raise TrainingError(f"{str(run.folder)!r} already holds a run", "--resume continues it")
+        hint = f"{said('--resume', 'resume=True')} continues it"
+        raise TrainingError(f"{str(run.folder)!r} already holds a run", hint)
     for name in _FILES:
         note_output(run.folder / name)
     foreign = [name for name in found if name not in _FILES and not name.startswith(".")]
     if run.checkpoints.name in foreign:
         raise TrainingError(
             f"{str(run.folder)!r} holds a run whose run.json is missing",
-            "its weights are in checkpoints/; use --out for a new run",
+            f"its weights are in checkpoints/; use {said('--out', 'another `out`')} for a new run",
         )
     if foreign:
         what = f"{str(run.folder)!r} is not empty: it holds {foreign[0]!r}"
-        raise TrainingError(what, _ELSEWHERE)
+        raise TrainingError(what, _elsewhere())
 
 
 @contextmanager

@@ -28,11 +28,12 @@ from archc.devices import (
     on_device,
     peak_memory,
 )
-from archc.errors import Interrupted, TrainingError
+from archc.errors import Interrupted, OutputError, TrainingError
 from archc.extras import require
-from archc.files import OutputError, write, write_all
+from archc.files import write, write_all
 from archc.graph import Network
 from archc.recipes import Recipe
+from archc.source.caller import said
 from archc.spec import Spec
 from archc.text import in_words
 from archc.training import curves
@@ -134,8 +135,9 @@ def train(
             stack.enter_context(runs.alone(order.run, say))
         if options.precision == "bfloat16" and not computes_bfloat16(fabric.device):
             say(
-                "note: this processor has no bfloat16 instructions; --precision float32 is faster "
-                "on it"
+                "note: this processor has no bfloat16 instructions; "
+                + said("--precision float32", 'precision="float32"')
+                + " is faster on it"
             )
         asked = stack.enter_context(_signals(say))
         return _train(order, fabric, observer, asked)
@@ -202,10 +204,10 @@ def _check_launch(options: TrainOptions) -> None:
     if started.isdigit() and int(started) != world:
         here = os.environ.get("LOCAL_WORLD_SIZE", started)
         machines = int(started) // int(here) if here.isdigit() and int(here) else 1
-        nodes = f" --nodes {machines}" if machines > 1 else ""
+        nodes = said(f" --nodes {machines}", f", nodes={machines}") if machines > 1 else ""
         raise TrainingError(
             f"{started} processes were started for {world} devices",
-            f"give --devices {here}{nodes}",
+            f"give {said(f'--devices {here}', f'devices={here}')}{nodes}",
         )
     known = ("WORLD_SIZE", "MASTER_ADDR", "SLURM_NTASKS")
     if options.nodes > 1 and not any(name in os.environ for name in known):
@@ -277,7 +279,7 @@ def _quiet_unless_first(fabric: Fabric) -> Iterator[None]:
             raise
         raise TrainingError(
             "another training process has died",
-            "fix what it reported, then continue with --resume",
+            f"fix what it reported, then continue with {said('--resume', 'resume=True')}",
         ) from None
     except (TrainingError, OutputError, DeviceError) as error:
         if fabric.global_rank and not getattr(error, "of_one_process", False):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archc.backends.figure.pages import figure_css
+from archc.errors import ArchcError
 from archc.extras import require
 from archc.watch.preview import Preview
 from archc.watch.shortage import Shortage, can_open
@@ -55,7 +56,7 @@ HEADERS = {
 }
 
 
-class WatchError(Exception):
+class WatchError(ArchcError):
     """The page cannot be served; the message says why."""
 
 

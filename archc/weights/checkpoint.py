@@ -8,12 +8,12 @@ import re
 import stat
 import tarfile
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from archc.files import reason
+from archc.errors import ArchcError, reason
 from archc.inputs import note_input
 from archc.running import lacks_memory
 from archc.text import listing, quote_name
@@ -29,13 +29,18 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class WeightsError(Exception):
+class WeightsError(ArchcError):
     """A checkpoint cannot be used: ``message`` says of its ``file`` why, ``hint`` what to do."""
 
     def __init__(self, file: str, message: str, hint: str | None = None):
+        super().__init__(f"{quote_name(file)}: error: {message}", hint)
         self.file, self.message = file, message
-        super().__init__(f"{quote_name(file)}: error: {message}")
-        self.hint = hint
+
+    def lines(self) -> Iterator[str]:
+        """The first line says of which file it is."""
+        first, *more = self.message.split("\n")
+        yield f"archc: error: {self.file}: {first}"
+        yield from more
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from archc.errors import ArchcError
 from archc.graph import Network, foldings
 from archc.ops import BatchNorm2d
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class FoldError(ValueError):
+class FoldError(ArchcError, ValueError):
     """Weights cannot be folded; the message names the tensor at fault."""
 
 

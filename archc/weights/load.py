@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from archc.graph import Network, deploy_form, foldings
+from archc.source.caller import said
 from archc.text import listing, quote, quote_name
 from archc.weights.checkpoint import Checkpoint, WeightsError
 from archc.weights.fit import OPTIONAL, Fit, fit
@@ -146,10 +147,13 @@ def _labelled(block: str, faults: list[str]) -> Iterator[tuple[str, str]]:
 def _hint(network: Network, checkpoint: Checkpoint) -> str | None:
     """What the checkpoint does fit, if archc knows."""
     if _fits(deploy_form(network), checkpoint):
-        return "it fits the network's deploy form: use `--deploy` if the command has it"
+        use = said(
+            "use `--deploy` if the command has it", "use `deploy=True` where that can be given"
+        )
+        return f"it fits the network's deploy form: {use}"
     from archc.compile import compile_spec
+    from archc.shipped import shipped_names
     from archc.spec import load_spec
-    from archc.spec.files import shipped_names
 
     others: Mapping[str, Network] = {
         name: compile_spec(load_spec(name)) for name in shipped_names()

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from archc.analysis import compare
-from archc.analysis.compare import LayerChange
+from archc.analysis.comparison import LayerChange
 from archc.analysis.computation import computes_same
 from archc.errors import WeightsWarning
 from archc.graph import Network, deploy_form, walk
@@ -107,8 +107,8 @@ def _own_network(network: Network, about: Mapping[str, str]) -> Network | None:
 def _lookalikes(network: Network) -> Iterator[tuple[str, Network]]:
     """Shipped specs with the tensors of a network that compute something else from them."""
     from archc.compile import compile_spec
+    from archc.shipped import shipped_names
     from archc.spec import SpecError, load_spec
-    from archc.spec.files import shipped_names
 
     blocks = sum(region.kind == "block" for region in walk(network.regions))
     counted = any(node_id.startswith("features.") for node_id in network.nodes)

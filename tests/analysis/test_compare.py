@@ -10,7 +10,7 @@ from strategies import compile_data, specs, text_of
 
 import archc
 from archc.analysis import compare
-from archc.analysis.compare import Comparison
+from archc.analysis.comparison import Comparison
 from archc.compile import compile_spec
 from archc.spec import Source, SpecError, resolve
 

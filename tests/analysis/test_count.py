@@ -9,9 +9,9 @@ from strategies import compile_data
 
 import archc
 from archc.analysis import CONVENTIONS, LEVELS, Count, count
-from archc.analysis.count import Level
+from archc.analysis.counting import Level
 from archc.graph import Network
-from archc.spec.files import shipped_names
+from archc.shipped import shipped_names
 
 
 @cache

@@ -37,8 +37,8 @@ from archc.graph import Network, Op, Region, fold_repeats
 from archc.graph.network import FragmentBuilder, NetworkBuilder
 from archc.ops.facts import NOTHING, Look, OnnxStep, Saved, Torch
 from archc.ops.traits import ElementWise
+from archc.shipped import shipped_names
 from archc.spec import SpecError
-from archc.spec.files import shipped_names
 
 PAPER = ("imagenet/vgg19", "imagenet/plain34", "imagenet/resnet34")
 SVG = "{http://www.w3.org/2000/svg}"

@@ -20,7 +20,7 @@ from archc.graph import Network, NetworkBuilder, Node, lint
 from archc.graph.modules import StructureError, fold
 from archc.graph.network import FragmentBuilder
 from archc.ops import Add, Conv2d, ReLU
-from archc.spec.files import shipped_names
+from archc.shipped import shipped_names
 
 
 def class_definitions(source: str) -> dict[str, ast.ClassDef]:
@@ -142,7 +142,7 @@ def test_source_needs_torch_alone() -> None:
 
 def test_emission_is_the_same_in_every_process() -> None:
     """Hashes of strings, which order sets, differ between processes."""
-    program = "import archc, hashlib; from archc.spec.files import shipped_names as names; " + (
+    program = "import archc, hashlib; from archc.shipped import shipped_names as names; " + (
         "print(hashlib.sha256(''.join(map(archc.emit, names())).encode()).hexdigest())"
     )
     digests = {

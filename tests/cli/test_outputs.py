@@ -20,9 +20,9 @@ from archc.api import module
 from archc.cli import COMMANDS, cli
 from archc.cli.common import is_stream
 from archc.cli.errors import explain
-from archc.files import OutputError
+from archc.errors import OutputError
 from archc.inputs import guarded_inputs, note_input, note_output
-from archc.spec.files import shipped_folder
+from archc.shipped import shipped_folder
 from archc.training.metrics import HEADING
 
 TINY = """\

@@ -13,7 +13,7 @@ from trained import images_for, trained
 import archc
 from archc.graph import Network, NotConvolutionalError, fully_convolutional, smallest_side
 from archc.ops import AdaptiveAvgPool2d, Conv2d, Flatten, Linear
-from archc.spec.files import shipped_names
+from archc.shipped import shipped_names
 from archc.training.evaluate import convolutional_module
 
 

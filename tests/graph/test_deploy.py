@@ -20,8 +20,8 @@ from archc.graph import (
     lint,
 )
 from archc.ops import Add, BatchNorm2d, Conv2d, Dropout, ReLU
+from archc.shipped import shipped_names
 from archc.spec import SpecError
-from archc.spec.files import shipped_names
 
 WITH_NORMS = [name for name in shipped_names() if "vgg" not in name and "preres" not in name]
 

@@ -20,7 +20,7 @@ from archc.graph import (
     ShapeError,
 )
 from archc.ops import Add, BatchNorm2d, Conv2d, Flatten, Linear, ReLU
-from archc.spec.files import shipped_names
+from archc.shipped import shipped_names
 
 DATA = {
     "name": "small",

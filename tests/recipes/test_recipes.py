@@ -13,8 +13,8 @@ from pydantic import BaseModel
 
 from archc.recipes import load_recipe, recipe_names, recipe_schema
 from archc.recipes.models import EXAMPLES, SECTIONS, Header
+from archc.shipped import shipped_folder, shipped_names
 from archc.spec import SpecError
-from archc.spec.files import shipped_folder, shipped_names
 
 ROOT = Path(__file__).parents[2]
 VALIDATOR = jsonschema.Draft7Validator(recipe_schema())

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from archc.blocks import STANDARD
 from archc.blocks.layers import LAYERS
-from archc.spec.files import shipped_folder, shipped_names
+from archc.shipped import shipped_folder, shipped_names
 from archc.spec.models import Header
 from archc.spec.schema import json_schema
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archc.compile import compile_spec
+from archc.shipped import shipped_names
 from archc.spec import Source, SpecError, load_spec, resolve
-from archc.spec.files import shipped_names
 from archc.spec.show import show
 
 

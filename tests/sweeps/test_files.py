@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import archc
-from archc.files import OutputError
+from archc.errors import OutputError
 from archc.spec import Source, resolve
 from archc.spec.files import open_spec
 from archc.sweeps import Plan, RowsFile, Variant, parse_axes, parse_bounds, parse_order, run

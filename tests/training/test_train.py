@@ -21,8 +21,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 import archc
-from archc.errors import Interrupted, TrainingError
-from archc.files import OutputError
+from archc.errors import Interrupted, OutputError, TrainingError
 from archc.live import build_module
 from archc.temporaries import create, temporary_for
 from archc.training import Progress, Trained, TrainOptions, loop, open_run

@@ -12,7 +12,7 @@ from trained import build, images_for, trained
 
 import archc
 from archc.graph import Network, deploy_form, foldings
-from archc.spec.files import shipped_names
+from archc.shipped import shipped_names
 from archc.weights import Checkpoint, MisfitError, WeightsError, deploy_weights, fold_weights
 from archc.weights.files import to_safetensors
 

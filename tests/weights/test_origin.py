@@ -15,8 +15,8 @@ from torch import Tensor
 import archc
 from archc.analysis.computation import computes_same
 from archc.graph import Network
+from archc.shipped import shipped_names
 from archc.spec import load_spec
-from archc.spec.files import shipped_names
 from archc.weights import Checkpoint, WeightsError, WeightsWarning
 from archc.weights.files import to_safetensors
 from archc.weights.origin import check_origin, describe_origin

@@ -20,24 +20,19 @@ from archc.backends.figure.render import run_graphviz
 from archc.backends.figure.scene import Scene
 from archc.backends.figure.svg import to_svg
 from archc.backends.figure.theme import THEMES, Theme
-from archc.errors import ArchcWarning
+from archc.choices import DPI, FORMATS
+from archc.errors import ArchcError, ArchcWarning
 from archc.graph import Network
 from archc.text import code_points
 
 __all__ = ["FORMATS", "MOST_LAYERS", "THEMES", "DrawOptions", "FigureError", "Theme", "draw"]
-
-FORMATS = ("svg", "png", "pdf", "dot")
-"""What `draw` writes."""
-
-DPI = 144
-"""Pixels per inch of a PNG by default: two for a point, which stays legible on paper."""
 _MOST_PIXELS, _MOST_AREA = 32_767, 2**28
 """What Cairo draws: pixels on a side, and pixels in all, of 4 bytes each (here 1 GiB)."""
 _MOST_POINTS = 14_400
 """What PDF readers show: 200 inches (ISO 32000-1, annex C)."""
 
 
-class FigureError(ValueError):
+class FigureError(ArchcError, ValueError):
     """A figure cannot be drawn as asked; the message says why and what can be done."""
 
 

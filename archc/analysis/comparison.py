@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any, Literal, TypeAlias
 
-from archc.analysis.memory import memory
+from archc.analysis.footprint import memory
 from archc.analysis.parts import has_stages, runs
 from archc.analysis.plain import as_plain
 from archc.graph import Network, Node, Shape, enclosing

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from archc.analysis.plain import as_plain
+from archc.choices import BYTES as DTYPES
 from archc.graph import Network, Node
 from archc.graph.modules import Group, Leaf, StructureError, fold
 from archc.graph.schedule import ARGUMENT, Schedule
 from archc.ops import Storage
-
-DTYPES: dict[str, int] = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
-"""Bytes of an element, by dtype."""
 
 _COUNTER, _INDEX = "int64", 8
 """What counts batches, and what points to the maximum of a window."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from archc.analysis.memory import DTYPES
 from archc.analysis.plain import as_plain
-from archc.analysis.work import work_of
+from archc.analysis.workload import work_of
+from archc.choices import BYTES
 from archc.graph import Network, Shape
 
 
@@ -75,7 +75,7 @@ def roofline(network: Network, device: Device, batch: int = 1) -> Roofline:
     """
     if batch < 1:
         raise ValueError(f"`batch` must be at least 1, not {batch}")
-    size, rows = DTYPES[device.dtype], []
+    size, rows = BYTES[device.dtype], []
     for node in network.nodes.values():
         one = work_of(network, node)
         multiply_adds, moved = batch * one.multiply_adds, one.bytes_moved(batch, size)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from archc.analysis.conventions import CONVENTIONS, DEFAULT, Costs, tally
 from archc.analysis.parts import runs
 from archc.analysis.plain import as_plain
+from archc.choices import LEVELS as LEVELS
+from archc.choices import Level as Level
 from archc.graph import Network, Node, Shape, Standing
-
-Level: TypeAlias = Literal["network", "stage", "block", "layer"]
-LEVELS: tuple[Level, ...] = ("network", "stage", "block", "layer")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,27 @@
+"""Who wrote the options: messages name them as the caller writes them.
+
+The command line says ``--input 3,32,32``, a Python program ``input=(3, 32, 32)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+_ON_COMMAND_LINE: ContextVar[bool] = ContextVar("on_command_line", default=False)
+
+
+@contextmanager
+def on_command_line() -> Iterator[None]:
+    """While it is entered, options are the command line's."""
+    token = _ON_COMMAND_LINE.set(True)
+    try:
+        yield
+    finally:
+        _ON_COMMAND_LINE.reset(token)
+
+
+def said(command_line: str, python: str) -> str:
+    """The words for an option that the caller uses."""
+    return command_line if _ON_COMMAND_LINE.get() else python
