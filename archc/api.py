@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from archc import analysis
 from archc.compile import compile_spec
-from archc.graph import NOTEBOOK_VIEWS, Network, deploy_form
+from archc.graph import Network, deploy_form
 from archc.shipped import shipped_names
+from archc.shown import SHOW, Way
 from archc.spec import Diagnostic, SpecError, load_spec
 from archc.spec.overrides import Override
 from archc.spec.show import show as show_spec
@@ -41,17 +41,17 @@ if TYPE_CHECKING:
     from archc.weights import Checkpoint
 
 
-def _in_notebook(view: str, network: Network) -> str:
-    from archc import notebook
+def _show(way: Way, one: object) -> str | None:
+    if isinstance(one, Network) and way in ("html", "svg"):
+        from archc import notebook
 
-    shown: str = getattr(notebook, view)(network)
-    return shown
+        return notebook.svg(one) if way == "svg" else notebook.html(one)
+    from archc.tables.results import show
+
+    return show(way, one)
 
 
-NOTEBOOK_VIEWS |= {
-    "text/html": partial(_in_notebook, "html"),
-    "image/svg+xml": partial(_in_notebook, "svg"),
-}
+SHOW.append(_show)
 
 SpecLike: TypeAlias = "str | os.PathLike[str] | Network"
 WeightsLike: TypeAlias = "str | os.PathLike[str] | Mapping[str, torch.Tensor]"

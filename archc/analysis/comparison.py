@@ -12,6 +12,7 @@ from archc.analysis.footprint import memory
 from archc.analysis.parts import has_stages, runs
 from archc.analysis.plain import as_plain
 from archc.graph import Network, Node, Shape, enclosing
+from archc.shown import Shown
 
 Change: TypeAlias = Literal["added", "removed", "changed"]
 
@@ -68,8 +69,8 @@ class LayerChange:
     multiply_adds: int
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+@dataclass(frozen=True, slots=True, repr=False)
+class Comparison(Shown):
     """Two networks compared; they are the ``same`` if they compile to the same graph."""
 
     same: bool

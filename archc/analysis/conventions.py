@@ -32,6 +32,7 @@ from archc.ops import (
     Softmax,
     ZeroPadShortcut,
 )
+from archc.shown import Shown
 
 DEFAULT = "multiply-adds"
 
@@ -120,8 +121,8 @@ class Explained:
     not_counted: dict[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+@dataclass(frozen=True, slots=True, repr=False)
+class Explanation(Shown):
     """A network's FLOPs in every convention, for one image of shape ``input``."""
 
     name: str

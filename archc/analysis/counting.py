@@ -12,6 +12,7 @@ from archc.analysis.plain import as_plain
 from archc.choices import LEVELS as LEVELS
 from archc.choices import Level as Level
 from archc.graph import Network, Node, Shape, Standing
+from archc.shown import Shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,8 @@ class Row:
     flops: int
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+@dataclass(frozen=True, slots=True, repr=False)
+class Count(Shown):
     """The counts of a network for one image of shape ``input``, and of its parts.
 
     ``flops`` is the total that ``tool`` prints, in its own unit; ``not_counted`` says how many ops

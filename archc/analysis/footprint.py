@@ -13,6 +13,7 @@ from archc.graph import Network, Node
 from archc.graph.modules import Group, Leaf, StructureError, fold
 from archc.graph.schedule import ARGUMENT, Schedule
 from archc.ops import Storage
+from archc.shown import Shown
 
 _COUNTER, _INDEX = "int64", 8
 """What counts batches, and what points to the maximum of a window."""
@@ -39,8 +40,8 @@ class LayerMemory:
     kept: int
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+@dataclass(frozen=True, slots=True, repr=False)
+class Memory(Shown):
     """The memory of a network in bytes, for a batch of images of shape ``input``.
 
     ``params`` and ``buffers`` are by dtype. ``inference`` is the most that images and activations

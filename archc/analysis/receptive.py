@@ -9,6 +9,7 @@ from typing import Any
 from archc.analysis.plain import as_plain
 from archc.graph import Network, Node, Shape, Standing
 from archc.ops.facts import Everything, Grid, Point, Reach, Window
+from archc.shown import Shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,8 @@ class Field:
     centre: tuple[float, float]
 
 
-@dataclass(frozen=True, slots=True)
-class Fields:
+@dataclass(frozen=True, slots=True, repr=False)
+class Fields(Shown):
     """The receptive fields of a network's ops, in order, for images of shape ``input``."""
 
     name: str

@@ -9,6 +9,7 @@ from archc.analysis.plain import as_plain
 from archc.analysis.workload import work_of
 from archc.choices import BYTES
 from archc.graph import Network, Shape
+from archc.shown import Shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,8 @@ class LayerBound:
     bound: Literal["compute", "memory"]
 
 
-@dataclass(frozen=True, slots=True)
-class Roofline:
+@dataclass(frozen=True, slots=True, repr=False)
+class Roofline(Shown):
     """The least time of a forward: the sum over its layers, which run one after another."""
 
     name: str

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from archc.graph.lint import LintError, lint
 from archc.graph.network import (
-    NOTEBOOK_VIEWS,
     Fragment,
     FragmentBuilder,
     Network,
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from archc.graph.repeats import Folded, fold_repeats
 
 __all__ = [
-    "NOTEBOOK_VIEWS",
     "OPS",
     "Convolutional",
     "Folded",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from archc.graph.regions import NOWHERE, Region, Standing, standings
 from archc.ops import MAX_PARAMS, Input, Op, Shape, ShapeError, Softmax
+from archc.shown import Shown
 
 if TYPE_CHECKING:
     import networkx
@@ -44,13 +45,8 @@ class Node:
         return self.op.is_layer
 
 
-NOTEBOOK_VIEWS: dict[str, Callable[[Network], str]] = {}
-"""How notebooks show a network, by MIME type. Whoever can draw one enters it here; the graph itself
-knows no pictures."""
-
-
-@dataclass(frozen=True)
-class Network:
+@dataclass(frozen=True, repr=False)
+class Network(Shown):
     """A network as a graph: what every count, figure and module of archc is made from.
 
     ``nodes`` maps each id to its node in topological order, the input first and the output last.
@@ -154,16 +150,6 @@ class Network:
             "block_label": standing.label,
             "origin": None if standing.origin is None else str(standing.origin),
         }
-
-    def _repr_html_(self) -> str | None:
-        """What a notebook shows."""
-        show = NOTEBOOK_VIEWS.get("text/html")
-        return None if show is None else show(self)
-
-    def _repr_svg_(self) -> str | None:
-        """What a notebook that takes no HTML shows."""
-        show = NOTEBOOK_VIEWS.get("image/svg+xml")
-        return None if show is None else show(self)
 
     @cached_property
     def graph(self) -> networkx.DiGraph[str]:

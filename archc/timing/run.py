@@ -19,6 +19,7 @@ from archc.inference import compiled
 from archc.live import build_module
 from archc.ops import BatchNorm2d
 from archc.running import DTYPES, as_it_was, quiet, why_not
+from archc.shown import Shown
 from archc.timing.timing import (
     Rates,
     Step,
@@ -72,8 +73,8 @@ class BenchOptions:
         return ", ".join(name for name, holds in chosen if holds)
 
 
-@dataclass(frozen=True, slots=True)
-class BenchResult:
+@dataclass(frozen=True, slots=True, repr=False)
+class BenchResult(Shown):
     """A row: times in seconds, memory in bytes, and the limit that the device's own rates set.
 
     The limit is the larger of multiply-adds over the matrix rate and bytes over the bandwidth,

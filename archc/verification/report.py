@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from archc.shown import Shown
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -39,8 +41,8 @@ class Row:
         return cls(check, None, "not run")
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+@dataclass(frozen=True, slots=True, repr=False)
+class Report(Shown):
     """The verification of one network."""
 
     name: str
