@@ -14,46 +14,61 @@ if TYPE_CHECKING:
     from archc.api import diff as diff
     from archc.api import draw as draw
     from archc.api import emit as emit
-    from archc.api import evaluate as evaluate
     from archc.api import explain as explain
     from archc.api import export as export
     from archc.api import fold as fold
+    from archc.api import fully_convolutional as fully_convolutional
     from archc.api import load as load
     from archc.api import memory as memory
     from archc.api import module as module
+    from archc.api import origin as origin
+    from archc.api import read as read
+    from archc.api import read_weights as read_weights
     from archc.api import receptive_fields as receptive_fields
     from archc.api import report as report
     from archc.api import roofline as roofline
     from archc.api import show as show
     from archc.api import specs as specs
     from archc.api import sweep as sweep
-    from archc.api import train as train
+    from archc.api import to_graphml as to_graphml
+    from archc.api import to_json as to_json
+    from archc.api import to_safetensors as to_safetensors
     from archc.api import verify as verify
     from archc.backends.figure import FigureError as FigureError
     from archc.backends.onnx import OnnxError as OnnxError
+    from archc.design import Design as Design
     from archc.devices import DeviceError as DeviceError
     from archc.devices import RunError as RunError
     from archc.errors import ArchcError as ArchcError
     from archc.errors import ArchcWarning as ArchcWarning
     from archc.errors import OutputError as OutputError
+    from archc.errors import SpecWarning as SpecWarning
     from archc.errors import SweepError as SweepError
     from archc.errors import TrainingError as TrainingError
     from archc.errors import WeightsWarning as WeightsWarning
+    from archc.graph import Convolutional as Convolutional
     from archc.graph import Network as Network
+    from archc.graph import NotConvolutionalError as NotConvolutionalError
     from archc.spec import SpecError as SpecError
+    from archc.training.facade import evaluate as evaluate
+    from archc.training.facade import train as train
     from archc.weights import WeightsError as WeightsError
 
 __version__ = "0.1.0"
 __all__ = [
     "ArchcError",
     "ArchcWarning",
+    "Convolutional",
+    "Design",
     "DeviceError",
     "FigureError",
     "Network",
+    "NotConvolutionalError",
     "OnnxError",
     "OutputError",
     "RunError",
     "SpecError",
+    "SpecWarning",
     "SweepError",
     "TrainingError",
     "WeightsError",
@@ -70,15 +85,22 @@ __all__ = [
     "explain",
     "export",
     "fold",
+    "fully_convolutional",
     "load",
     "memory",
     "module",
+    "origin",
+    "read",
+    "read_weights",
     "receptive_fields",
     "report",
     "roofline",
     "show",
     "specs",
     "sweep",
+    "to_graphml",
+    "to_json",
+    "to_safetensors",
     "train",
     "verify",
 ]
@@ -86,7 +108,10 @@ __all__ = [
 _HOMES = {
     "DeviceError": "archc.devices",
     "FigureError": "archc.backends.figure",
+    "Convolutional": "archc.graph",
+    "Design": "archc.design",
     "Network": "archc.graph",
+    "NotConvolutionalError": "archc.graph",
     "OnnxError": "archc.backends.onnx",
     "ArchcError": "archc.errors",
     "ArchcWarning": "archc.errors",
@@ -95,7 +120,10 @@ _HOMES = {
     "SpecError": "archc.spec",
     "SweepError": "archc.errors",
     "TrainingError": "archc.errors",
+    "SpecWarning": "archc.errors",
     "WeightsError": "archc.weights",
+    "evaluate": "archc.training.facade",
+    "train": "archc.training.facade",
     "WeightsWarning": "archc.errors",
 }
 

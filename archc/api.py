@@ -7,18 +7,19 @@ A spec is the path of a YAML file, the name of a shipped spec (``imagenet/resnet
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from archc import analysis
-from archc.compile import compile_spec
+from archc.design import Design
+from archc.errors import SpecWarning
 from archc.graph import Network, deploy_form
 from archc.shipped import shipped_names
 from archc.shown import SHOW, Way
-from archc.spec import Diagnostic, SpecError, load_spec
-from archc.spec.overrides import Override
-from archc.spec.show import show as show_spec
+from archc.spec import Diagnostic, Source, SpecError, resolve
+from archc.spec.files import open_spec
+from archc.spec.overrides import Override, Size
 
 if TYPE_CHECKING:
     import torch
@@ -34,10 +35,10 @@ if TYPE_CHECKING:
         Roofline,
     )
     from archc.exporting import ExportFormat
+    from archc.graph import Convolutional
     from archc.sweeps import Unbuildable, Variant
     from archc.timing import BenchOptions, BenchResult
-    from archc.training import Observer, Score, Trained, TrainOptions
-    from archc.verification import Options, Report
+    from archc.verification import Options, Report, Row
     from archc.weights import Checkpoint
 
 
@@ -54,7 +55,23 @@ def _show(way: Way, one: object) -> str | None:
 SHOW.append(_show)
 
 SpecLike: TypeAlias = "str | os.PathLike[str] | Network"
-WeightsLike: TypeAlias = "str | os.PathLike[str] | Mapping[str, torch.Tensor]"
+WeightsLike: TypeAlias = "str | os.PathLike[str] | Mapping[str, torch.Tensor] | Checkpoint"
+
+
+def read(
+    spec: str | os.PathLike[str] | Source,
+    *,
+    with_: Mapping[str, object] | Sequence[str] = (),
+    input: Sequence[int] | str | None = None,
+) -> Design:
+    """Read a spec: the `Network` it describes, made when it is asked for, and its resolved text.
+
+    ``with_`` sets stage attributes, one value for all stages or a list with one per stage (None
+    leaves a stage alone), or ``NAME=VALUE`` texts; ``input`` is ``(channels, height, width)``, or
+    ``"C,H,W"``.
+    """
+    source = spec if isinstance(spec, Source) else open_spec(os.fsdecode(spec))
+    return Design(resolve(source, _overrides(with_), _size(input)))
 
 
 def load(
@@ -63,16 +80,18 @@ def load(
     with_: Mapping[str, object] | Sequence[str] = (),
     input: Sequence[int] | None = None,
 ) -> Network:
-    """Read a spec and compile it into a `Network`.
+    """Read a spec and compile it into a `Network`; ``with_`` and ``input`` are as for `read`.
 
-    ``with_`` sets stage attributes, one value for all stages or a list with one per stage (None
-    leaves a stage alone); ``input`` is ``(channels, height, width)``.
+    Warns with `SpecWarning` of what is valid, but probably not meant.
 
     >>> import archc
     >>> archc.load("imagenet/resnet50", with_={"depth": [3, 4, 11, 3]}).layers
     65
     """
-    return compile_spec(load_spec(os.fsdecode(spec), _overrides(with_), _size(input)))
+    design = read(spec, with_=with_, input=input)
+    for note in design.notes:
+        warnings.warn(f"{note.place}: {note.message}", SpecWarning, stacklevel=2)
+    return design.network
 
 
 def specs(group: str | None = None) -> list[str]:
@@ -117,7 +136,7 @@ def show(
     >>> archc.show("imagenet/resnet152").split()[:2]
     ['name:', 'resnet152']
     """
-    return show_spec(load_spec(os.fsdecode(spec), _overrides(with_), _size(input)))
+    return read(spec, with_=with_, input=input).text
 
 
 def count(spec: SpecLike, by: Level = "stage", convention: str = "multiply-adds") -> Count:
@@ -214,7 +233,6 @@ def sweep(
     (6,) (50, 25557032, 3857973248)
     (23,) (101, 44549160, 7570194432)
     """
-    from archc.spec.files import open_spec
     from archc.sweeps import Plan, parse_axes
 
     if isinstance(vary, str):
@@ -276,7 +294,6 @@ def fold(spec: SpecLike, weights: WeightsLike) -> dict[str, torch.Tensor]:
 
     Raises `WeightsError` where they cannot be read, do not fit, or cannot be folded.
     """
-    from archc.live import require_torch
     from archc.weights import deploy_weights
 
     require_torch("folding weights")
@@ -297,8 +314,6 @@ def compiled(module: torch.nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
     ModuleNotFoundError where torch is not installed, TypeError for what is no module, ValueError
     for one in training mode, also where it is called.
     """
-    from archc.live import require_torch
-
     require_torch("compiling")
     from archc.inference import compiled
 
@@ -325,16 +340,18 @@ def export(
     return export(_network(spec), format, _checkpoint(weights), deploy=deploy, batch=batch)
 
 
-def report(*specs: SpecLike, fold: bool | None = None) -> str:
+def report(*specs: SpecLike, fold: bool | None = None, names: Sequence[str] | None = None) -> str:
     """Figure, tables and source of networks as one HTML document that needs nothing else.
 
     Several are drawn side by side and compared with the first. With ``fold`` equal blocks in a row
-    are drawn once; by default where a network has more than 60 layers. Raises ValueError for none.
+    are drawn once; by default where a network has more than 60 layers. ``names`` are what the
+    specs are called. Raises ValueError for none.
     """
     from archc.pages import report
 
     networks = [_network(spec) for spec in specs]
-    names = [one.name if isinstance(one, Network) else os.fsdecode(one) for one in specs]
+    if names is None:
+        names = [one.name if isinstance(one, Network) else os.fsdecode(one) for one in specs]
     return report(networks, names, fold=fold)
 
 
@@ -344,102 +361,117 @@ def verify(
     weights: WeightsLike | None = None,
     deploy: bool = False,
     source: str | None = None,
+    file: str | None = None,
     options: Options | None = None,
+    done: Callable[[Row], None] | None = None,
 ) -> Report:
     """Prove the emitted module equal to the network's graph, check by check.
 
     A row of the report says for each check whether it passed, its number, and which layers fail.
-    ``source`` is a source text to check instead of what archc emits; it is executed.
-    Raises `WeightsError`, `DeviceError`, and ModuleNotFoundError where torch is not installed.
+    ``source`` is a source text to check instead of what archc emits, ``file`` its path; it is
+    executed. ``done`` receives each row as soon as its check is done. Raises `WeightsError`,
+    `DeviceError`, and ModuleNotFoundError where torch is not installed.
     """
-    from archc.live import require_torch
-
     require_torch("verification")
     from archc.verification import verify
 
     checkpoint = _checkpoint(weights)
-    return verify(_network(spec), checkpoint, options, source=source, deploy=deploy)
+    return verify(
+        _network(spec), checkpoint, options, source=source, file=file, deploy=deploy, done=done
+    )
 
 
-def bench(*specs: SpecLike, options: BenchOptions | None = None) -> list[BenchResult]:
+def bench(
+    *specs: SpecLike,
+    options: BenchOptions | None = None,
+    done: Callable[[BenchResult], None] | None = None,
+) -> list[BenchResult]:
     """Time networks' modules, each with every batch size, beside the hardware's limit.
 
+    ``done`` receives each result as soon as it is there, beside the best rates until then.
     Times are in seconds, memory in bytes. Raises `DeviceError` for a device that is not there or
     lacks the memory, `RunError` for a network that cannot be trained or compiled, ValueError for
     options that exclude each other, and ModuleNotFoundError where torch is not installed.
     """
-    from archc.live import require_torch
-
     require_torch("timing a module")
     from archc.timing import BenchOptions, at_best, bench
 
-    return at_best(list(bench([_network(spec) for spec in specs], options or BenchOptions())))
+    results = []
+    for result in bench([_network(spec) for spec in specs], options or BenchOptions()):
+        results.append(result)
+        if done is not None:
+            done(result)
+    return at_best(results)
 
 
-def train(
-    spec: str | os.PathLike[str],
-    recipe: str,
-    data: str | os.PathLike[str],
-    out: str | os.PathLike[str],
-    *,
-    with_: Mapping[str, object] | Sequence[str] = (),
-    settings: Sequence[str] = (),
-    options: TrainOptions | None = None,
-    observer: Observer | None = None,
-) -> Trained:
-    """Train a spec's network by a recipe on the images of a folder, into a run's folder.
+def fully_convolutional(spec: SpecLike) -> Convolutional:
+    """The form of a network that takes images of any size and puts out a map of scores.
 
-    ``recipe`` is a path or a shipped name (``cifar10``, ``imagenet``), ``settings`` are
-    ``KEY=VALUE`` laid over it, ``with_`` as for `load`. ``observer`` receives the progress.
-    Raises `TrainingError`, `OutputError`, `DeviceError`, and ModuleNotFoundError where Lightning
-    Fabric is not installed.
+    Raises `NotConvolutionalError` where there is none.
     """
-    from archc.live import require_torch
-    from archc.recipes import load_recipe
+    from archc.graph import fully_convolutional
 
-    loaded = load_spec(os.fsdecode(spec), _overrides(with_))
-    chosen = load_recipe(recipe, settings)
-    require_torch("training")
-    from archc.training import Silent, TrainOptions, train
-
-    folders = Path(os.fsdecode(data)), Path(os.fsdecode(out))
-    return train(loaded, chosen, *folders, options or TrainOptions(), observer or Silent())
+    return fully_convolutional(_network(spec))
 
 
-def evaluate(
-    run: str | os.PathLike[str],
-    data: str | os.PathLike[str],
-    crops: int | None = None,
-    *,
-    scales: Sequence[int] = (),
-    device: str = "cpu",
-    as_trained: bool = False,
-) -> Score:
-    """The test error of a run, looking at one or ten crops of each image of a folder.
+def read_weights(file: str | os.PathLike[str]) -> Checkpoint:
+    """The tensors of a checkpoint, ``.safetensors`` or ``.pth``, with nothing executed.
 
-    With ``scales`` it is that of the fully convolutional form on uncropped images, whose shorter
-    side has each of these lengths: scores averaged over positions, probabilities over scales.
-    With ``as_trained`` it is of the images that training tested on, where the recipe holds some
-    out of the training set or limits them. Raises `TrainingError`, `WeightsError`, `DeviceError`.
+    Raises `WeightsError` where it cannot be read, ModuleNotFoundError where torch is missing.
     """
-    from archc.live import require_torch
+    require_torch("reading weights")
+    from archc.weights import read_checkpoint
 
-    require_torch("testing")
-    from archc.training import evaluate, subject_of_run
+    return read_checkpoint(file)
 
-    subject = subject_of_run(Path(os.fsdecode(run)))
-    folder = Path(os.fsdecode(data))
-    return evaluate(subject, folder, crops, scales=scales, device=device, as_trained=as_trained)
+
+def to_safetensors(
+    weights: Mapping[str, torch.Tensor], about: Mapping[str, str] | None = None
+) -> bytes:
+    """Weights as a safetensors file; ``about`` is its metadata, such as the `origin` of them."""
+    from archc.weights.files import to_safetensors
+
+    return to_safetensors(weights, about)
+
+
+def origin(design: Design) -> dict[str, str]:
+    """Whose weights they are, for the file that holds them: several networks may have the same
+    tensors and compute something else from them."""
+    from archc.weights.origin import describe_origin
+
+    return describe_origin(design.spec)
+
+
+def to_json(spec: SpecLike) -> str:
+    """The graph as networkx's node-link JSON."""
+    from archc.backends.graphs import to_json
+
+    return to_json(_network(spec))
+
+
+def to_graphml(spec: SpecLike) -> bytes:
+    """The graph as GraphML."""
+    from archc.backends.graphs import to_graphml
+
+    return to_graphml(_network(spec))
+
+
+def require_torch(what: str) -> None:
+    """Raise ModuleNotFoundError, saying how to get it, where torch is missing."""
+    from archc.extras import require
+
+    require("torch", what, "torch")
 
 
 def _checkpoint(weights: WeightsLike | None) -> Checkpoint | None:
     if weights is None:
         return None
-    from archc.live import require_torch
-    from archc.weights import checkpoint_of, read_checkpoint
-
     require_torch("reading weights")
-    return checkpoint_of(weights) if isinstance(weights, Mapping) else read_checkpoint(weights)
+    from archc.weights import Checkpoint, checkpoint_of
+
+    if isinstance(weights, Checkpoint):
+        return weights
+    return checkpoint_of(weights) if isinstance(weights, Mapping) else read_weights(weights)
 
 
 def _network(spec: SpecLike) -> Network:
@@ -452,7 +484,7 @@ def _overrides(with_: Mapping[str, object] | Sequence[str]) -> list[Override]:
     return list(with_.items()) if isinstance(with_, Mapping) else list(with_)
 
 
-def _size(input: Sequence[int] | None) -> Sequence[int] | None:
-    if isinstance(input, str) or not isinstance(input, Sequence | None):
-        raise TypeError("`input` must be (channels, height, width)")
-    return input
+def _size(input: Sequence[int] | str | None) -> Size | None:
+    if input is None or isinstance(input, (str, Sequence)):
+        return input
+    raise TypeError("`input` must be (channels, height, width)")

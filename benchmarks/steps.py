@@ -22,7 +22,8 @@ from training import BATCH, SIZE, _make_images
 import archc
 from archc.devices import computes_bfloat16, describe_device
 from archc.recipes import load_recipe
-from archc.training.data import ImageSource, open_data
+from archc.training.data import ImageSource
+from archc.training.images import open_data
 from archc.training.initialize import initial_module
 
 NAME = "cifar10/resnet20"

@@ -24,7 +24,8 @@ import archc
 from archc.devices import describe_device
 from archc.recipes import load_recipe
 from archc.training import Run, Silent
-from archc.training.data import ImageSource, open_data
+from archc.training.data import ImageSource
+from archc.training.images import open_data
 from archc.training.loop import Asked, Loop
 from archc.training.loop import Task as Training
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from chromium import find_chromium
 from hypothesis import settings
+
+from archc.source.caller import on_command_line
 
 # Tests run in as many processes as there are cores; torch must not take all cores in each.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -23,3 +26,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(
             "No Chromium is installed: the tests of pages in it (tests/browser) were skipped."
         )
+
+
+@pytest.fixture
+def command_line() -> Iterator[None]:
+    """Messages name options as the command line does: ``--input``, not ``input=``."""
+    with on_command_line():
+        yield

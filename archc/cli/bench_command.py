@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,24 +110,30 @@ def command(
         raise click.UsageError("--deploy cannot be used with --train: the deploy form has no norms")
     chosen = format_for(format_, output)
     networks = load_networks(specs, with_, input_)
+    from archc import api
     from archc.devices import DeviceError, RunError
-    from archc.live import require_torch
 
-    require_torch("timing a module")
-    from archc.timing import BenchOptions, at_best, bench
+    api.require_torch("timing a module")
+    from archc.timing import BenchOptions, at_best
 
     options = BenchOptions(device, batches, dtype, deploy, compile_, train, channels_last, seconds)
     names = [spec for spec in specs for _ in batches]
-    rows = bench(networks, options)
-    results: list[BenchResult] = []
+    measured: list[BenchResult] = []
+    progress = with_progress(names, "measuring")
+
+    def note(result: BenchResult) -> None:
+        measured.append(result)
+        next(progress, None)
+
     try:
-        for _ in with_progress(names, "measuring"):
-            results.append(next(rows))
+        with closing(progress):
+            next(progress, None)
+            results = api.bench(*networks, options=options, done=note)
     except (DeviceError, RunError):
-        if results:  # what was measured is not lost; a file is whole or not written
-            _put_out(names[: len(results)], at_best(results), chosen, None)
+        if measured:  # what was measured is not lost; a file is whole or not written
+            _put_out(names[: len(measured)], at_best(measured), chosen, None)
         raise
-    _put_out(names, at_best(results), chosen, output)
+    _put_out(names, results, chosen, output)
 
 
 def _put_out(

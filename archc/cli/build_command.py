@@ -64,7 +64,7 @@ def command(
     from archc.build import build
 
     built = build(
-        read_specs(specs, with_, input_),
+        [design.spec for design in read_specs(specs, with_, input_)],
         output,
         figures=figures,
         force=force,

@@ -63,9 +63,8 @@ def command(
 
 def _checked(name: str, with_: tuple[str, ...], input_: str | None) -> str:
     """What a spec or a recipe is, in a few words; raises `SpecError` if it is not valid."""
-    from archc.compile import compile_spec
+    from archc import api
     from archc.recipes import is_recipe, resolve_recipe
-    from archc.spec import resolve
     from archc.spec.files import open_spec
     from archc.words import summary
 
@@ -74,7 +73,7 @@ def _checked(name: str, with_: tuple[str, ...], input_: str | None) -> str:
         source.kind = "recipe"
         recipe = resolve_recipe(source)
         return f"a recipe of {recipe.header.iterations:,} iterations"
-    return summary(compile_spec(tell_notes(resolve(source, with_, input_))))
+    return summary(tell_notes(api.read(source, with_=with_, input=input_)).network)
 
 
 def _tell(faults: Sequence[Diagnostic], format_: str, summary: str) -> None:

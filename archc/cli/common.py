@@ -7,10 +7,10 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
 
@@ -21,8 +21,9 @@ from archc.inputs import note_output
 
 if TYPE_CHECKING:
     from archc.backends.table import Table
+    from archc.design import Design
     from archc.graph import Network
-    from archc.spec import Diagnostic, Spec
+    from archc.source.diagnostics import Diagnostic, Note
     from archc.weights import Checkpoint
 
 MAX_BATCH = 2**31 - 1
@@ -329,30 +330,40 @@ def tell_weights(network: Network, checkpoint: Checkpoint, *, deploy: bool) -> N
     say(f"archc: {checkpoint.file}: {found}", err=True)
 
 
-def read_specs(names: Sequence[str], with_: Sequence[str], input_: str | None) -> list[Spec]:
-    """Read several specs; all their mistakes are told at once."""
-    from archc.spec import load_spec
+def read_spec(name: str, with_: Sequence[str], input_: str | None) -> Design:
+    """Read a spec, and tell its notes."""
+    from archc import api
 
-    return _each(names, lambda name: tell_notes(load_spec(name, with_, input_)))
+    return tell_notes(api.read(name, with_=with_, input=input_))
+
+
+def read_specs(names: Sequence[str], with_: Sequence[str], input_: str | None) -> list[Design]:
+    """Read several specs; all their mistakes are told at once."""
+    return _each(names, lambda name: read_spec(name, with_, input_))
 
 
 def load_networks(names: Sequence[str], with_: Sequence[str], input_: str | None) -> list[Network]:
     """Read and compile several specs; all their mistakes are told at once."""
-    from archc.compile import compile_spec
-    from archc.spec import load_spec
-
-    return _each(names, lambda name: compile_spec(tell_notes(load_spec(name, with_, input_))))
+    return _each(names, lambda name: read_spec(name, with_, input_).network)
 
 
-def tell_notes(spec: Spec) -> Spec:
+class _Noted(Protocol):
+    @property
+    def notes(self) -> tuple[Note, ...]: ...
+
+
+Noted = TypeVar("Noted", bound=_Noted)
+
+
+def tell_notes(one: Noted) -> Noted:
     """Say on stderr, once, what is valid in a spec but probably not meant; return the spec."""
     told: set[str] = click.get_current_context().meta.setdefault("archc.notes", set())
-    for note in spec.notes:
+    for note in one.notes:
         text = f"{note.place}: note: {note.message}"
         if text not in told:
             say(text, err=True)
             told.add(text)
-    return spec
+    return one
 
 
 def _each(names: Sequence[str], load: Callable[[str], Item]) -> list[Item]:
@@ -501,7 +512,7 @@ def put_out_tables(
     put_out("\n".join(texts), output)
 
 
-def with_progress(items: Iterable[Item], label: str) -> Iterator[Item]:
+def with_progress(items: Iterable[Item], label: str) -> Generator[Item, None, None]:
     """The items, with a progress bar on a terminal once they take more than a second."""
     rows = list(items)
     started = time.monotonic()

@@ -101,17 +101,20 @@ def command(
     networks = load_networks(specs, with_, input_)
     from archc.cli import views
 
-    if view == "--explain":
-        found: views.View = views.Explained(networks)
-    elif view == "--memory":
-        found = views.Memories(networks, batch or 1, dtype or "float32", by == "layer")
-    elif view == "--receptive-field":
-        found = views.ReceptiveFields(networks)
-    elif roofline is not None:
-        found = views.Rooflines(networks, roofline, devices, batch or 1)
-    else:
+    if view is None:
         level = by or ("stage" if len(specs) == 1 else "network")
-        found = views.Counts(networks, level, convention or "multiply-adds")
+        found: views.View = views.Counts(networks, level, convention or CONVENTIONS[0])
+    elif view == "--explain":
+        found = views.Explained(networks)
+    else:
+        from archc.cli import layer_views
+
+        if view == "--memory":
+            found = layer_views.Memories(networks, batch or 1, dtype or "float32", by == "layer")
+        elif roofline is not None:
+            found = layer_views.Rooflines(networks, roofline, devices, batch or 1)
+        else:
+            found = layer_views.ReceptiveFields(networks)
     views.put_out_view(found, specs, format_for(format_, output), output)
 
 

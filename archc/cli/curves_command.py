@@ -29,12 +29,12 @@ def command(runs: tuple[Path, ...], output: Path, split: bool) -> None:
       archc curves runs/plain56-cifar10 runs/resnet56-cifar10 -o figure6.svg
       archc curves runs/plain20-cifar10 runs/plain56-cifar10 --split -o figure1.svg
     """
-    from archc.live import require_torch
+    from archc.extras import require
     from archc.plots import SUFFIXES, plot_format
 
     if output.suffix.lower() not in SUFFIXES:
         raise click.BadParameter(f"FILE ends in {', '.join(SUFFIXES)}", param_hint="'-o'")
-    require_torch("a run")
+    require("torch", "a run", "torch")
     from archc.training import draw_curves, open_run
 
     picture = draw_curves([open_run(run) for run in runs], plot_format(output), split=split)

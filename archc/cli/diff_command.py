@@ -60,9 +60,9 @@ def command(
       archc diff imagenet/resnet50 torchvision/resnet50 --format markdown
     """
     try:
-        from archc.analysis import compare
+        from archc import api
 
-        found = compare(*load_networks([a, b], with_, input_))
+        found = api.diff(*load_networks([a, b], with_, input_))
         if not quiet or output is not None:
             _print(found, (a, b), format_for(format_, output), output)
     except click.ClickException:

@@ -65,6 +65,9 @@ def command(
     if fold and blocks:
         raise click.UsageError("--fold cannot be used with --blocks, which draws each block once")
     networks = load_networks(specs, with_, input_)
-    from archc.backends.figure import DrawOptions, draw
+    from archc import api
 
-    put_out(draw(networks, format_, DrawOptions(fold, blocks, theme, dpi or DPI)), output)
+    figure = api.draw(
+        *networks, format=format_, fold=fold, blocks=blocks, theme=theme, dpi=dpi or DPI
+    )
+    put_out(figure, output)

@@ -24,11 +24,9 @@ def command(
       archc emit imagenet/resnet50 --deploy -o resnet50_deploy.py
       python -c "from resnet34 import ResNet34; print(ResNet34())"
     """
-    from archc.backends.pytorch import emit
-    from archc.graph import deploy_form
-
     (network,) = load_networks([spec], with_, input_)
     if deploy:
         tell_foldings(network)
-        network = deploy_form(network)
-    put_out(emit(network), output)
+    from archc import api
+
+    put_out(api.emit(network, deploy=deploy), output)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,8 @@ from archc.cli.terminal import say
 from archc.text import listing
 
 if TYPE_CHECKING:
-    from archc.training import Score, Subject
+    from archc.graph import Network
+    from archc.training import Score
 
 
 @click.command("evaluate")
@@ -90,71 +90,59 @@ def command(
           --scales 224,256,384,480,640
       archc evaluate torchvision/resnet50 --weights FILE.pth --recipe torchvision --data DIR
     """
-    from archc.live import require_torch
-
-    require_torch("testing")
     if scales and not fully_convolutional:
         raise click.UsageError("--scales needs --fully-convolutional")
     if crops and fully_convolutional:
         raise click.UsageError("--crops and --fully-convolutional cannot be used together")
-    chosen = _subject(subject, with_, input_, weights, data, recipe)
-    from archc.training import evaluate, workers_for
+    from archc.extras import require
 
-    number = int(crops) if crops else chosen.recipe.testing.crops
-    if fully_convolutional and not scales:
-        _, height, width = chosen.network.input_shape
-        scales = (chosen.recipe.testing.shorter_side((height, width)),)
+    require("torch", "testing", "torch")
+    from archc.training import workers_for
+    from archc.training.facade import evaluate
+
     found = evaluate(
-        chosen,
+        _subject(subject, with_, input_, weights, recipe),
         data,
-        number,
+        int(crops) if crops else None,
+        weights=weights,
+        recipe=recipe,
+        fully_convolutional=fully_convolutional,
         scales=scales or (),
         device=device,
         workers=workers_for() if workers is None else workers,
         as_trained=as_trained,
     )
-    _tell(subject, found, number, scales or (), format_)
+    _tell(subject, found, format_)
 
 
 def _subject(
-    name: str,
-    with_: tuple[str, ...],
-    input_: str | None,
-    weights: str | None,
-    data: Path,
-    recipe: str | None,
-) -> Subject:
-    """What is tested: the run in a folder, or a spec's network with weights."""
+    name: str, with_: tuple[str, ...], input_: str | None, weights: str | None, recipe: str | None
+) -> Path | Network:
+    """What is tested: the run in a folder, or a spec's network, which needs weights."""
     from archc.cli.common import load_networks
 
-    file = Path(weights) if weights else None
     if Path(name).is_dir():
         if with_ or input_ or recipe:
             raise click.UsageError(
                 "--with, --input and --recipe cannot be used with a RUN: it has its own spec and "
                 "recipe"
             )
-        from archc.training import subject_of_run
-
-        return subject_of_run(Path(name), file)
-    if file is None:
+        return Path(name)
+    if weights is None:
         from archc.spec.files import open_spec
 
         open_spec(name)
         raise click.UsageError("a SPEC needs --weights FILE; a RUN has its own")
-    from archc.training import subject_of_spec
-
-    return subject_of_spec(load_networks([name], with_, input_)[0], file, data, recipe)
+    return load_networks([name], with_, input_)[0]
 
 
-def _tell(name: str, found: Score, crops: int, scales: Sequence[int], format_: str) -> None:
+def _tell(name: str, found: Score, format_: str) -> None:
     if format_ == "json":
-        looked = {"scales": list(scales)} if scales else {"crops": crops}
-        put_out(json.dumps({"subject": name, **looked, **vars(found)}, indent=1) + "\n", None)
+        put_out(json.dumps({"subject": name, **found.as_dict()}, indent=1) + "\n", None)
         return
-    views = "the centre of each" if crops == 1 else "10 crops of each"
-    if scales:
-        sides = listing([str(one) for one in scales], "and")
+    views = "the centre of each" if found.crops == 1 else "10 crops of each"
+    if found.scales:
+        sides = listing([str(one) for one in found.scales], "and")
         views = f"uncropped images, shorter side {sides}"
     say(
         f"{name}: {found.error:.2f} % of {found.images:,} images wrong, "

@@ -65,15 +65,16 @@ def command(
             f"{str(output)!r} does not end in .onnx or .pt2", param_hint="'-o'"
         )
     (network,) = load_networks([spec], with_, input_)
-    from archc.exporting import export
-    from archc.live import require_torch
+    from archc import api
 
-    require_torch("exporting")
-    from archc.weights import read_checkpoint
-
-    checkpoint = None if weights is None else read_checkpoint(weights)
-    content = export(
-        network, "onnx" if format_ == "onnx" else "pt2", checkpoint, deploy=deploy, batch=batch
+    api.require_torch("exporting")
+    checkpoint = None if weights is None else api.read_weights(weights)
+    content = api.export(
+        network,
+        "onnx" if format_ == "onnx" else "pt2",
+        weights=checkpoint,
+        deploy=deploy,
+        batch=batch,
     )
     if checkpoint is None:
         say("archc: the weights are random; use --weights for trained ones", err=True)

@@ -10,7 +10,7 @@ from archc.cli.common import (
     OutputFile,
     put_out,
     quiet,
-    read_specs,
+    read_spec,
     spec,
     tell_foldings,
     tell_weights,
@@ -44,19 +44,13 @@ def command(
     """
     if output.suffix.lower() != ".safetensors":
         raise click.BadParameter(f"{str(output)!r} does not end in .safetensors", param_hint="'-o'")
-    from archc.compile import compile_spec
+    from archc import api
 
-    (read,) = read_specs([spec], with_, input_)
-    network = compile_spec(read)
-    from archc.live import require_torch
-
-    require_torch("folding weights")
-    from archc.weights import deploy_weights, read_checkpoint
-    from archc.weights.files import to_safetensors
-    from archc.weights.origin import describe_origin
-
-    checkpoint = read_checkpoint(weights)
-    content = to_safetensors(deploy_weights(network, checkpoint), describe_origin(read))
+    design = read_spec(spec, with_, input_)
+    network = design.network
+    api.require_torch("folding weights")
+    checkpoint = api.read_weights(weights)
+    content = api.to_safetensors(api.fold(network, checkpoint), api.origin(design))
     tell_weights(network, checkpoint, deploy=True)
     tell_foldings(network, checkpoint)
     put_out(content, output)

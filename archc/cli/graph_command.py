@@ -32,8 +32,6 @@ def command(
       archc graph imagenet/resnet34 -o resnet34.json
       archc graph imagenet/resnet34 -o resnet34.graphml
     """
-    from archc.backends.graphs import to_graphml, to_json
-
     if format_ is None:
         # Standard output and other devices have no extension to go by.
         extension = ""
@@ -46,4 +44,6 @@ def command(
             )
         format_ = extension or "json"
     (network,) = load_networks([spec], with_, input_)
-    put_out(to_json(network) if format_ == "json" else to_graphml(network), output)
+    from archc import api
+
+    put_out(api.to_json(network) if format_ == "json" else api.to_graphml(network), output)

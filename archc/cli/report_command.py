@@ -45,6 +45,6 @@ def command(
     if not has_name and not is_stream(output):
         raise click.BadParameter(f"{str(output)!r} does not end in .html", param_hint="'-o'")
     networks = load_networks(specs, with_, input_)
-    from archc.pages import report
+    from archc import api
 
-    put_out(report(networks, specs, fold=fold), output)
+    put_out(api.report(*networks, fold=fold, names=specs), output)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from archc.cli.common import output, put_out, spec, tell_notes
+from archc.cli.common import output, put_out, read_spec, spec
 
 
 @click.command("show")
@@ -22,7 +22,4 @@ def command(spec: str, with_: tuple[str, ...], input_: str | None, output: Path 
       archc show imagenet/resnet152
       archc show imagenet/resnet50 --with depth=3,4,11,3
     """
-    from archc.spec import load_spec
-    from archc.spec.show import show
-
-    put_out(show(tell_notes(load_spec(spec, with_, input_))), output)
+    put_out(read_spec(spec, with_, input_).text, output)

@@ -16,9 +16,9 @@ from archc.cli.common import (
     data,
     device_or_auto,
     quiet,
+    read_spec,
     recipe,
     spec,
-    tell_notes,
     tell_written,
     workers,
 )
@@ -110,23 +110,25 @@ def command(
       archc train imagenet/resnet50 --recipe imagenet --data DIR --devices 8 --resume
     """
     from archc.errors import Interrupted
-    from archc.live import require_torch
+    from archc.extras import require
     from archc.recipes import load_recipe
-    from archc.spec import load_spec
 
     if spec == "-" and options["devices"] > 1:
         raise click.BadParameter("several processes cannot read standard input", param_hint="SPEC")
     options["compile"] = options.pop("compile_")
-    loaded = tell_notes(load_spec(spec, with_, input_))
+    design = read_spec(spec, with_, input_)
     chosen = load_recipe(recipe, settings)
-    require_torch("training")
-    from archc.training import TrainOptions, train
+    require("torch", "training", "torch")
+    from archc.training import TrainOptions
+    from archc.training.facade import run_folder, train
 
-    folder = out or Path("runs") / f"{loaded.header.name}-{chosen.name}"
+    folder = out or run_folder(design, chosen)
     before = _modified(folder / WEIGHTS)
-    with _Shown(loaded.header.name, chosen.header.iterations) as shown:
+    with _Shown(design.spec.header.name, chosen.header.iterations) as shown:
         try:
-            trained = train(loaded, chosen, data, folder, TrainOptions(**options), shown)
+            trained = train(
+                design, chosen, data, folder, options=TrainOptions(**options), observer=shown
+            )
         except Interrupted as error:
             shown.close()
             name = signal.Signals(error.signal).name

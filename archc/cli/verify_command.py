@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
-from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -96,25 +95,31 @@ def command(
     networks = load_networks(specs, with_, input_)
     file = None if source is None else open_text(source, "module")
     text, path = (file.text, file.path) if file else (None, None)
+    from archc import api
     from archc.devices import find_device
-    from archc.live import require_torch
 
-    require_torch("verification")
+    api.require_torch("verification")
     find_device(device)
-    from archc.verification import Options, verify
-    from archc.weights import read_checkpoint
+    from archc.verification import Options
 
     options = Options(device, batch, backend)
     reports: list[Report] = []
     pairs = list(zip(specs, networks, strict=True))
     for spec, network in with_progress(pairs, "verifying") if format_ == "json" else pairs:
-        checkpoint = None if weights is None else read_checkpoint(weights)
+        checkpoint = None if weights is None else api.read_weights(weights)
         checks = _Checks(spec, path, device) if format_ == "table" else None
         if checks and reports:
             say("")
-        run = partial(verify, network, checkpoint, options, source=text, file=path, deploy=deploy)
         with redirect_stdout(sys.stderr):  # whatever a source prints
-            report = run(done=checks.show if checks else None)
+            report = api.verify(
+                network,
+                weights=checkpoint,
+                deploy=deploy,
+                source=text,
+                file=path,
+                options=options,
+                done=checks.show if checks else None,
+            )
         if checks:
             checks.end(report)
         reports.append(report)

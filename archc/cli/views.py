@@ -8,22 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from archc.analysis import (
-    Level,
-    count,
-    explain,
-    memory,
-    receptive_fields,
-    roofline,
-)
+from archc import api
 from archc.backends.jsontext import to_text
 from archc.backends.table import Table
+from archc.choices import Level
 from archc.cli.common import put_out, put_out_tables
 from archc.cli.terminal import say
 from archc.graph import Network
-from archc.hardware import find_device
 from archc.tables import counts as count_tables
-from archc.tables import views as tables
 
 
 class View(ABC):
@@ -75,7 +67,7 @@ class Counts(View):
     convention: str
 
     def __post_init__(self) -> None:
-        self.found = [count(one, self.by, self.convention) for one in self.networks]
+        self.found = [api.count(one, self.by, self.convention) for one in self.networks]
 
     def records(self) -> list[dict[str, Any]]:
         """The counts."""
@@ -105,7 +97,7 @@ class Explained(View):
     networks: Sequence[Network]
 
     def __post_init__(self) -> None:
-        self.found = [explain(one) for one in self.networks]
+        self.found = [api.explain(one) for one in self.networks]
 
     def records(self) -> list[dict[str, Any]]:
         """The explanations."""
@@ -122,77 +114,3 @@ class Explained(View):
     def notes(self, names: Sequence[str]) -> list[str]:
         """The tools and how they count; of several networks, once."""
         return count_tables.notes(self.found)
-
-
-@dataclass
-class Memories(View):
-    """Memory in bytes."""
-
-    networks: Sequence[Network]
-    batch: int
-    dtype: str
-    by_layer: bool
-
-    def __post_init__(self) -> None:
-        self.found = [memory(one, self.batch, self.dtype) for one in self.networks]
-
-    def records(self) -> list[dict[str, Any]]:
-        """The memory, with every layer's."""
-        return [one.as_dict() for one in self.found]
-
-    def tables(self, names: Sequence[str]) -> list[Table]:
-        """One for each network."""
-        make = tables.memory_by_layer if self.by_layer else tables.memory_summary
-        return [make(one) for one in self.found]
-
-    def csv(self, names: Sequence[str]) -> Table:
-        """All in one."""
-        return tables.all_memory(names, self.found, self.by_layer)
-
-
-@dataclass
-class ReceptiveFields(View):
-    """Receptive fields, layer by layer."""
-
-    networks: Sequence[Network]
-
-    def __post_init__(self) -> None:
-        self.found = [receptive_fields(one) for one in self.networks]
-
-    def records(self) -> list[dict[str, Any]]:
-        """The fields."""
-        return [one.as_dict() for one in self.found]
-
-    def tables(self, names: Sequence[str]) -> list[Table]:
-        """One for each network."""
-        return [tables.fields(one) for one in self.found]
-
-    def csv(self, names: Sequence[str]) -> Table:
-        """All in one."""
-        return tables.all_fields(names, self.found)
-
-
-@dataclass
-class Rooflines(View):
-    """The least time on a device, layer by layer."""
-
-    networks: Sequence[Network]
-    device: str
-    devices: str | None
-    batch: int
-
-    def __post_init__(self) -> None:
-        device = find_device(self.device, self.devices)
-        self.found = [roofline(one, device, self.batch) for one in self.networks]
-
-    def records(self) -> list[dict[str, Any]]:
-        """The bounds."""
-        return [one.as_dict() for one in self.found]
-
-    def tables(self, names: Sequence[str]) -> list[Table]:
-        """One for each network."""
-        return [tables.roofline(one) for one in self.found]
-
-    def csv(self, names: Sequence[str]) -> Table:
-        """All in one."""
-        return tables.all_rooflines(names, self.found)

@@ -35,6 +35,11 @@ class Convolutional:
     names: dict[str, str]
     linear: dict[str, tuple[str, Shape]]
 
+    @property
+    def smallest_side(self) -> int:
+        """The shorter side of the smallest images that it takes, in pixels."""
+        return smallest_side(self.network)
+
 
 def fully_convolutional(network: Network) -> Convolutional:
     """The form of a network whose head is poolings, linear layers and what acts on each element.

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from archc.analysis import Fields, Memory, Roofline
 from archc.backends.numbers import exactly, in_bytes, percent, shape
 from archc.backends.table import Cell, Column, Table
 from archc.tables.counts import SPEC
+
+if TYPE_CHECKING:
+    from archc.analysis import Fields, Memory, Roofline
 
 _WHERE = (Column("stage", "stage"), Column("block", "block"))
 _LAYER = (Column("layer", "layer"), Column("op", "op"))

@@ -18,10 +18,9 @@ from typing import Any
 
 from torch import Tensor
 
+import archc
 from archc.errors import TrainingError, reason
 from archc.files import write_all
-from archc.weights import WeightsError, read_checkpoint
-from archc.weights.files import to_safetensors
 
 KEPT = 2
 """How many checkpoints a run keeps."""
@@ -65,11 +64,11 @@ def save(folder: Path, saved: Saved, about: Mapping[str, str] | None = None) -> 
     """
     path = folder / f"iteration-{saved.iteration:07d}.json"
     contents = {
-        path.with_suffix(_WEIGHTS): to_safetensors(saved.weights, about),
-        path.with_suffix(_MOMENTUM): to_safetensors(saved.momentum),
+        path.with_suffix(_WEIGHTS): archc.to_safetensors(saved.weights, about),
+        path.with_suffix(_MOMENTUM): archc.to_safetensors(saved.momentum),
     }
     if saved.averaged is not None:
-        contents[path.with_suffix(_AVERAGED)] = to_safetensors(saved.averaged, about)
+        contents[path.with_suffix(_AVERAGED)] = archc.to_safetensors(saved.averaged, about)
     digests = {part.name: hashlib.sha256(raw).hexdigest() for part, raw in contents.items()}
     told: dict[str, Any] = {
         "iteration": saved.iteration,
@@ -158,8 +157,8 @@ def _tensors(path: Path, sha256: str) -> Mapping[str, Tensor]:
     if hashlib.sha256(content).hexdigest() != sha256:
         raise _Damaged(f"{path.name} was changed after it was written")
     try:
-        return read_checkpoint(path).tensors
-    except WeightsError:
+        return archc.read_weights(path).tensors
+    except archc.WeightsError:
         raise _Damaged(f"{path.name} was changed after it was written") from None
 
 

@@ -19,7 +19,7 @@ _SMOOTH = 200
 """How many points a curve of the training error has at most; each is the mean of its rows."""
 
 
-def draw(runs: Sequence[Run], format: str = "svg", *, split: bool = False) -> bytes:
+def draw_curves(runs: Sequence[Run], format: str = "svg", *, split: bool = False) -> bytes:
     """A picture of the runs' training (thin) and test error (bold), each in its colour.
 
     With ``split`` training stands on the left and tests on the right, as in the paper's Figure 1.

@@ -10,10 +10,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+import archc
 from archc.errors import DataError
-from archc.graph import Network
 from archc.recipes import Recipe
-from archc.source.caller import said
 
 TEST_BATCH = 500
 """How many views of images are tested at a time."""
@@ -76,24 +75,7 @@ class Data(Protocol):
         side, and labels. Raises `DataError` where images are of one size only."""
 
 
-def open_data(source: ImageSource, mean: Tensor | None = None) -> Data:
-    """The data of a recipe's kind; ``mean`` is the training images' if it is known already.
-
-    Raises `DataError` for what is missing or not whole.
-    """
-    if not source.directory.is_dir():
-        what = "is not a folder" if source.directory.exists() else "there is no such folder"
-        raise DataError(f"{said('--data ', 'data=')}{str(source.directory)!r}: {what}")
-    if source.recipe.header.data == "cifar10":
-        from archc.training.cifar10 import Cifar10
-
-        return Cifar10(source, mean)
-    from archc.training.folder import ImageFolder
-
-    return ImageFolder(source, mean)
-
-
-def size_and_classes(network: Network) -> tuple[tuple[int, int], int]:
+def size_and_classes(network: archc.Network) -> tuple[tuple[int, int], int]:
     """A network's input size and how many classes it tells apart.
 
     Raises `DataError` for a network that takes no RGB images or puts out no vector.

@@ -7,18 +7,16 @@ import math
 import torch
 from torch import nn
 
-from archc.backends.pytorch import emit
-from archc.graph import Network
-from archc.live import instance
+import archc
 from archc.recipes import Recipe
 from archc.training.order import generator_of, seed_of
 
 
-def initial_module(network: Network, recipe: Recipe, seed: int) -> nn.Module:
+def initial_module(network: archc.Network, recipe: Recipe, seed: int) -> nn.Module:
     """A network's module on the CPU with the weights that a recipe begins with."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(seed, "module"))
-        module = instance(network.name, emit(network))
+        module = archc.module(network)
     if recipe.header.initialization == "he":
         initialize_he(module, generator_of(seed, "he"))
     return module

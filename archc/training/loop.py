@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+import archc
 from archc.devices import peak_memory
 from archc.errors import Interrupted, OutputError, TrainingError
-from archc.graph import Network
 from archc.recipes import Recipe
 from archc.training.averages import Averages
 from archc.training.checkpoints import Saved, save
@@ -85,7 +85,7 @@ class Silent:
 class Task:
     """What is trained and where it is kept; ``about`` is the metadata of its weights' files."""
 
-    network: Network
+    network: archc.Network
     recipe: Recipe
     run: Run
     seed: int

@@ -17,25 +17,20 @@ from typing import Any
 
 from torch import Tensor
 
+import archc
 from archc import __version__
-from archc.backends.pytorch import emit
-from archc.compile import compile_spec
 from archc.errors import OutputError, TrainingError, reason
 from archc.files import make_folder, refuse_special, write_all
-from archc.graph import Network
 from archc.inputs import note_input, note_output
 from archc.locks import LockUnavailableError, try_lock
 from archc.recipes import Recipe, load_recipe
 from archc.source.caller import said
+from archc.source.diagnostics import SpecError
 from archc.source.record import Record
-from archc.spec import Spec, SpecError, load_spec
-from archc.spec.show import show
 from archc.temporaries import reclaim
 from archc.text import listing
 from archc.training.checkpoints import newest_weights, sweep
 from archc.training.metrics import cut
-from archc.weights import read_checkpoint
-from archc.weights.files import to_safetensors
 
 RECORD = "run.json"
 _LOCK = ".lock"
@@ -115,7 +110,7 @@ class Run:
     @property
     def title(self) -> str:
         """What figures call the run's network."""
-        return load_spec(str(self.folder / "spec.yaml")).header.name
+        return self.network().name
 
     def is_begun(self) -> bool:
         """Whether the folder holds a run."""
@@ -129,7 +124,7 @@ class Run:
             return None
         if hashlib.sha256(content).hexdigest() != _read(self).pixel_mean_sha256:
             return None
-        return read_checkpoint(self.pixel_mean).tensors["mean"]
+        return archc.read_weights(self.pixel_mean).tensors["mean"]
 
     def trained_weights(self) -> Path:
         """The file of the weights at the end, or of the newest whole checkpoint.
@@ -141,9 +136,9 @@ class Run:
             raise TrainingError(f"{str(self.folder)!r} has no intact checkpoint yet")
         return found
 
-    def network(self) -> Network:
+    def network(self) -> archc.Network:
         """The network that was trained."""
-        return compile_spec(load_spec(str(self.folder / "spec.yaml")))
+        return archc.read(self.folder / "spec.yaml").network
 
     def recipe(self) -> Recipe:
         """The recipe that it was trained by."""
@@ -161,13 +156,13 @@ def open_run(folder: Path) -> Run:
 
 
 def begin(
-    run: Run, spec: Spec, recipe: Recipe, mean: Tensor, seed: int, how: Mapping[str, Any]
+    run: Run, design: archc.Design, recipe: Recipe, mean: Tensor, seed: int, how: Mapping[str, Any]
 ) -> None:
     """Write what is known of a run before it begins, or nothing. Raises `OutputError`."""
-    files = _files(run, spec, recipe, mean)
+    files = _files(run, design, recipe, mean)
     record = _Record(
-        spec=spec.label,
-        spec_sha256=spec.digest,
+        spec=design.network.source,
+        spec_sha256=design.network.digest,
         recipe=recipe.name,
         recipe_sha256=recipe.digest,
         pixel_mean_sha256=hashlib.sha256(files[run.pixel_mean]).hexdigest(),
@@ -178,7 +173,7 @@ def begin(
 
 
 def check_same(
-    run: Run, spec: Spec, recipe: Recipe, seed: int | None, say: Callable[[str], None]
+    run: Run, design: archc.Design, recipe: Recipe, seed: int | None, say: Callable[[str], None]
 ) -> int:
     """Check that a run is one of this spec and recipe; return its seed. Raises `TrainingError`.
 
@@ -186,9 +181,9 @@ def check_same(
     computes the same, and the recipe's files say the same, ``say`` gets a note and the run goes on.
     """
     record = _read(run)
-    is_same = _is_same_module(run, spec)
-    if record.spec_sha256 != spec.digest:
-        if not (is_same and _takes_same_images(run, spec)):
+    is_same = _is_same_module(run, design)
+    if record.spec_sha256 != design.network.digest:
+        if not (is_same and _takes_same_images(run, design)):
             raise TrainingError(
                 f"{str(run.folder)!r} holds a run of a different spec, `{record.spec}`",
                 _elsewhere(),
@@ -211,26 +206,26 @@ def check_same(
     return record.seed
 
 
-def _is_same_module(run: Run, spec: Spec) -> bool:
+def _is_same_module(run: Run, design: archc.Design) -> bool:
     """Whether the module that a run began with is, but for words, what the spec gives now.
 
     Where its file is lost there is nothing to compare with: the digests decide.
     """
     try:
         before = (run.folder / "module.py").read_text(encoding="utf-8")
-        return _code_of(before) == _code_of(emit(compile_spec(spec)))
+        return _code_of(before) == _code_of(archc.emit(design.network))
     except (OSError, ValueError, SyntaxError):
-        return _read(run).spec_sha256 == spec.digest
+        return _read(run).spec_sha256 == design.network.digest
 
 
-def _takes_same_images(run: Run, spec: Spec) -> bool:
+def _takes_same_images(run: Run, design: archc.Design) -> bool:
     """Whether a run's own spec takes images of the size that the spec takes now: modules are the
     same for many."""
     try:
-        before = load_spec(str(run.folder / "spec.yaml"))
+        before = run.network()
     except SpecError:
         return False
-    return before.header.input == spec.header.input
+    return before.input_shape == design.network.input_shape
 
 
 def _code_of(source: str) -> str:
@@ -280,13 +275,18 @@ def _difference(run: Run, recipe: Recipe) -> str:
 
 
 def go_on(
-    run: Run, spec: Spec, recipe: Recipe, mean: Tensor, iteration: int, how: Mapping[str, Any]
+    run: Run,
+    design: archc.Design,
+    recipe: Recipe,
+    mean: Tensor,
+    iteration: int,
+    how: Mapping[str, Any],
 ) -> None:
     """Bring a run's folder to where it goes on: what was measured later is removed.
 
     Raises `TrainingError` if the images are others, `OutputError`.
     """
-    files, record = _files(run, spec, recipe, mean), _read(run)
+    files, record = _files(run, design, recipe, mean), _read(run)
     if hashlib.sha256(files[run.pixel_mean]).hexdigest() != record.pixel_mean_sha256:
         raise TrainingError(
             f"{str(run.folder)!r} was started with different images: their mean differs"
@@ -294,20 +294,20 @@ def go_on(
     if run.metrics.is_file():
         cut(run.metrics, iteration)
     changes = {
-        "spec_sha256": spec.digest,
+        "spec_sha256": design.network.digest,
         "recipe_sha256": recipe.digest,
         "sittings": [*record.sittings, _sitting(iteration, how)],
     }
     write_all({**files, run.record: record.model_copy(update=changes).text()})
 
 
-def _files(run: Run, spec: Spec, recipe: Recipe, mean: Tensor) -> dict[Path, bytes]:
+def _files(run: Run, design: archc.Design, recipe: Recipe, mean: Tensor) -> dict[Path, bytes]:
     """What a run is, as files."""
     return {
-        run.folder / "spec.yaml": show(spec).encode(),
-        run.folder / "module.py": emit(compile_spec(spec)).encode(),
+        run.folder / "spec.yaml": design.text.encode(),
+        run.folder / "module.py": archc.emit(design.network).encode(),
         run.folder / "recipe.yaml": recipe.as_yaml().encode(),
-        run.pixel_mean: to_safetensors({"mean": mean}),
+        run.pixel_mean: archc.to_safetensors({"mean": mean}),
     }
 
 

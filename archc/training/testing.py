@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from math import log
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,13 +18,22 @@ from archc.training.data import Data
 class Score:
     """How a module does on test images: their number, the mean loss, errors in percent.
 
-    ``top5_error`` is of the five most likely classes.
+    ``top5_error`` is of the five most likely classes. It looked at so many ``crops`` of each image,
+    or at all of it, its shorter side having each of the lengths in ``scales``.
     """
 
     images: int
     loss: float
     error: float
     top5_error: float
+    crops: int = 1
+    scales: tuple[int, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The score as plain data."""
+        looked = {"scales": list(self.scales)} if self.scales else {"crops": self.crops}
+        numbers = ("images", "loss", "error", "top5_error")
+        return {**looked, **{name: getattr(self, name) for name in numbers}}
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ import archc
 from archc.graph import Network, NotConvolutionalError, fully_convolutional, smallest_side
 from archc.ops import AdaptiveAvgPool2d, Conv2d, Flatten, Linear
 from archc.shipped import shipped_names
-from archc.training.evaluate import convolutional_module
+from archc.training.evaluation import convolutional_module
 
 
 @pytest.mark.parametrize("name", shipped_names())

@@ -79,6 +79,8 @@ from archc.compile import compile_spec
 from archc.recipes import load_recipe
 from archc.spec import SpecError, load_spec
 
+pytestmark = pytest.mark.usefixtures("command_line")
+
 def peak():
     try:  # resource's peak is that of the process that started this one, if that was higher
         return int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]) >> 10

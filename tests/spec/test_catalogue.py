@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from broken.catalogue import Entry, entries
 
+pytestmark = pytest.mark.usefixtures("command_line")
+
 ENTRIES = entries()
 
 

@@ -19,6 +19,8 @@ from archc.graph import Network
 from archc.spec import Source, SpecError, resolve
 from archc.sweeps import Factor, Plan, Unbuildable, Variant, parse_axes
 
+pytestmark = pytest.mark.usefixtures("command_line")
+
 VARIED = {
     "depth": ["1..3", "2,1", "x0.5..x2:0.5", "5"],
     "width": ["4,8,12", "x0.25,x3", "1..9:4", "x1"],

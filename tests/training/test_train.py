@@ -31,6 +31,8 @@ from archc.training.initialize import initialize_he
 from archc.training.metrics import read_metrics
 from archc.training.run import Run, alone
 
+pytestmark = pytest.mark.usefixtures("command_line")
+
 CPU = TrainOptions(device="cpu", workers=0)
 RESUME = TrainOptions(device="cpu", workers=0, resume=True)
 
@@ -493,7 +495,7 @@ def test_bfloat16_that_a_processor_has_not_is_a_note(
 ) -> None:
     options = TrainOptions(device="cpu", precision="bfloat16")
     for has in (False, True):
-        train = sys.modules["archc.training.train"]
+        train = sys.modules["archc.training.training"]
         monkeypatch.setattr(train, "computes_bfloat16", lambda _, has=has: has)
         watcher = Watcher()
         settings = ["iterations=1", "batch=2"]

@@ -14,8 +14,10 @@ from torch import Tensor
 import archc
 from archc.errors import DataError, TrainingError
 from archc.live import build_module
-from archc.training.evaluate import evaluate, subject_of_spec
+from archc.training.evaluation import evaluate, subject_of_spec
 from archc.weights.files import to_safetensors
+
+pytestmark = pytest.mark.usefixtures("command_line")
 
 NET = """
 name: windows

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from archc.compile import compile_spec
+import archc
 from archc.devices import (
     PRECISIONS,
     DeviceError,
@@ -31,21 +31,17 @@ from archc.devices import (
 from archc.errors import Interrupted, OutputError, TrainingError
 from archc.extras import require
 from archc.files import write, write_all
-from archc.graph import Network
 from archc.recipes import Recipe
 from archc.source.caller import said
-from archc.spec import Spec
 from archc.text import in_words
-from archc.training import curves
 from archc.training import run as runs
 from archc.training.checkpoints import Saved, newest
-from archc.training.data import Data, ImageSource, Share, open_data, size_and_classes
+from archc.training.curves import draw_curves
+from archc.training.data import Data, ImageSource, Share, size_and_classes
+from archc.training.images import open_data
 from archc.training.loop import Asked, Loop, Observer, Silent, Task, together
 from archc.training.run import Run
 from archc.training.testing import Score
-from archc.weights import WeightsError, read_checkpoint
-from archc.weights.files import to_safetensors
-from archc.weights.origin import describe_origin
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -100,7 +96,7 @@ class _Plan:
 class _Order:
     """What is asked for."""
 
-    spec: Spec
+    design: archc.Design
     recipe: Recipe
     data: Path
     run: Run
@@ -108,7 +104,7 @@ class _Order:
 
 
 def train(
-    spec: Spec,
+    design: archc.Design,
     recipe: Recipe,
     data: Path,
     out: Path,
@@ -125,7 +121,7 @@ def train(
     _require_fabric()
     _check_launch(options)
     _check_batch(recipe, options)
-    order = _Order(spec, recipe, data, Run(out), options)
+    order = _Order(design, recipe, data, Run(out), options)
     with ExitStack() as stack:
         fabric = stack.enter_context(_fabric(options))
         stack.enter_context(_quiet_unless_first(fabric))
@@ -145,10 +141,10 @@ def train(
 
 def _train(order: _Order, fabric: Fabric, observer: Observer, asked: Asked) -> Trained:
     """Train in one of the processes, which all do the same."""
-    run, network = order.run, compile_spec(order.spec)
+    run, network = order.run, order.design.network
     plan = _plan(order, fabric, observer)
     data = _open(order, fabric, network, plan, asked)
-    about = describe_origin(order.spec)
+    about = archc.origin(order.design)
     task = Task(network, order.recipe, run, plan.seed, order.options.compile, about)
     loop = Loop(task, fabric, data, plan.saved, observer, asked)
     if not (loop.is_done and plan.has_weights):
@@ -158,14 +154,14 @@ def _train(order: _Order, fabric: Fabric, observer: Observer, asked: Asked) -> T
         finally:
             if fabric.is_global_zero:
                 _draw(run, observer.said)
-        content = to_safetensors(loop.result.state_dict(), about)
+        content = archc.to_safetensors(loop.result.state_dict(), about)
         together(fabric, lambda: write_all({run.weights: content}))
     fabric.barrier()  # none of the processes leaves while another one still needs it
     most = peak_memory(fabric.device)
     return Trained(run.folder, loop.iteration, loop.test, fabric.is_global_zero, most)
 
 
-def _open(order: _Order, fabric: Fabric, network: Network, plan: _Plan, asked: Asked) -> Data:
+def _open(order: _Order, fabric: Fabric, network: archc.Network, plan: _Plan, asked: Asked) -> Data:
     """The images; what is taken over all of them, the first process takes for all."""
 
     def go_on() -> None:
@@ -328,7 +324,7 @@ def _plan(order: _Order, fabric: Fabric, observer: Observer) -> _Plan:
             runs.check_new(run)
             plan.append(_Plan(options.seed or 0))
             return
-        seed = runs.check_same(run, order.spec, order.recipe, options.seed, observer.said)
+        seed = runs.check_same(run, order.design, order.recipe, options.seed, observer.said)
         saved, mean = newest(run.checkpoints, observer.said), run.read_mean()
         if mean is None:
             observer.said(f"{run.pixel_mean.name} is damaged or missing and will be computed again")
@@ -353,8 +349,8 @@ def _has_weights(run: Run, saved: Saved, observer: Observer) -> bool:
     if not os.path.lexists(run.weights):
         return False
     try:
-        found: Mapping[str, Tensor] = read_checkpoint(run.weights).tensors
-    except WeightsError:
+        found: Mapping[str, Tensor] = archc.read_weights(run.weights).tensors
+    except archc.WeightsError:
         found = {}
     if found.keys() == saved.result.keys() and all(
         found[key].dtype == tensor.dtype and torch.equal(found[key], tensor)
@@ -376,9 +372,9 @@ def _begin(order: _Order, fabric: Fabric, plan: _Plan, mean: Tensor) -> None:
     }
     if run.is_begun():
         iteration = plan.saved.iteration if plan.saved else 0
-        runs.go_on(run, order.spec, order.recipe, mean, iteration, how)
+        runs.go_on(run, order.design, order.recipe, mean, iteration, how)
     else:
-        runs.begin(run, order.spec, order.recipe, mean, plan.seed, how)
+        runs.begin(run, order.design, order.recipe, mean, plan.seed, how)
 
 
 def _run(loop: Loop) -> None:
@@ -399,7 +395,7 @@ def _draw(run: Run, say: Callable[[str], None]) -> None:
     """The curves so far, where there are any and matplotlib is there to draw them."""
     if run.metrics.is_file() and find_spec("matplotlib") is not None:
         try:
-            write(run.curves, curves.draw([run]))
+            write(run.curves, draw_curves([run]))
         except Exception as error:  # a picture must not end a run, nor hide what has ended it
             say(f"the curves cannot be drawn: {in_words(error)}")
 

@@ -9,32 +9,31 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+import archc
 from archc.devices import on_device
 from archc.errors import TrainingError
-from archc.graph import (
-    Convolutional,
-    Network,
-    NotConvolutionalError,
-    fully_convolutional,
-    smallest_side,
-)
-from archc.live import build_module
 from archc.recipes import Recipe, load_recipe
 from archc.source.caller import said
-from archc.training.data import ImageSource, open_data, size_and_classes
+from archc.training.data import ImageSource, size_and_classes
+from archc.training.images import open_data
 from archc.training.run import Run, open_run
 from archc.training.testing import Score, score, score_fully_convolutional
-from archc.weights import read_checkpoint
 
 
 @dataclass(frozen=True)
 class Subject:
     """A network with trained weights, and the recipe that says what it makes of pixels."""
 
-    network: Network
+    network: archc.Network
     weights: Path
     recipe: Recipe
     mean: Tensor | None = None
+
+    @property
+    def usual_side(self) -> int:
+        """The shorter side of the images that its recipe tests on."""
+        _, height, width = self.network.input_shape
+        return self.recipe.testing.shorter_side((height, width))
 
 
 def subject_of_run(folder: Path, weights: Path | None = None) -> Subject:
@@ -49,7 +48,9 @@ def subject_of_run(folder: Path, weights: Path | None = None) -> Subject:
     return Subject(run.network(), chosen, run.recipe(), mean)
 
 
-def subject_of_spec(network: Network, weights: Path, data: Path, recipe: str | None) -> Subject:
+def subject_of_spec(
+    network: archc.Network, weights: Path, data: Path, recipe: str | None
+) -> Subject:
     """A spec's network; without a recipe, the paper's for what the data seems to be."""
     is_folder = any((data / part).is_dir() for part in ("train", "val"))
     chosen = recipe or ("imagenet" if is_folder else "cifar10")
@@ -84,7 +85,7 @@ def evaluate(
         recipe = replace(recipe, header=recipe.header.model_copy(update=all_images))
     size, classes = size_and_classes(network)
     form = _convolutional(network, scales) if scales else None
-    module = build_module(network, read_checkpoint(subject.weights))
+    module = archc.module(network, weights=subject.weights)
     if form is not None:
         module = convolutional_module(form, module)
     with on_device(device) as place:
@@ -94,19 +95,21 @@ def evaluate(
         )
         module.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if scales:
-            return score_fully_convolutional(module, images, scales)
-        return score(module, images, crops or recipe.testing.crops)
+            found = score_fully_convolutional(module, images, scales)
+            return replace(found, scales=tuple(scales))
+        number = crops or recipe.testing.crops
+        return replace(score(module, images, number), crops=number)
 
 
-def _convolutional(network: Network, scales: Sequence[int]) -> Convolutional:
+def _convolutional(network: archc.Network, scales: Sequence[int]) -> archc.Convolutional:
     try:
-        form = fully_convolutional(network)
-    except NotConvolutionalError as error:
+        form = archc.fully_convolutional(network)
+    except archc.NotConvolutionalError as error:
         raise TrainingError(
             f"no fully convolutional form: {error}",
             f"{said('--crops 10', 'crops=10')} tests several views of each image",
         ) from None
-    if min(scales) < (least := smallest_side(form.network)):
+    if min(scales) < (least := form.smallest_side):
         raise TrainingError(
             f"images of {min(scales)} pixels are too small for {network.name}: with its windows "
             f"the shorter side is at least {least}"
@@ -114,9 +117,9 @@ def _convolutional(network: Network, scales: Sequence[int]) -> Convolutional:
     return form
 
 
-def convolutional_module(form: Convolutional, module: nn.Module) -> nn.Module:
+def convolutional_module(form: archc.Convolutional, module: nn.Module) -> nn.Module:
     """A module of a network's fully convolutional form with the weights of one of the network."""
-    built = build_module(form.network)
+    built = archc.module(form.network)
     weights = {}
     for key, tensor in module.state_dict().items():
         if key in form.linear:

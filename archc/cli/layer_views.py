@@ -1,0 +1,88 @@
+"""What ``archc count`` shows layer by layer: memory, receptive fields, rooflines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from archc import api
+from archc.backends.table import Table
+from archc.cli.views import View
+from archc.graph import Network
+from archc.hardware import find_device
+from archc.tables import views as tables
+
+
+@dataclass
+class Memories(View):
+    """Memory in bytes."""
+
+    networks: Sequence[Network]
+    batch: int
+    dtype: str
+    by_layer: bool
+
+    def __post_init__(self) -> None:
+        self.found = [api.memory(one, self.batch, self.dtype) for one in self.networks]
+
+    def records(self) -> list[dict[str, Any]]:
+        """The memory, with every layer's."""
+        return [one.as_dict() for one in self.found]
+
+    def tables(self, names: Sequence[str]) -> list[Table]:
+        """One for each network."""
+        make = tables.memory_by_layer if self.by_layer else tables.memory_summary
+        return [make(one) for one in self.found]
+
+    def csv(self, names: Sequence[str]) -> Table:
+        """All in one."""
+        return tables.all_memory(names, self.found, self.by_layer)
+
+
+@dataclass
+class ReceptiveFields(View):
+    """Receptive fields, layer by layer."""
+
+    networks: Sequence[Network]
+
+    def __post_init__(self) -> None:
+        self.found = [api.receptive_fields(one) for one in self.networks]
+
+    def records(self) -> list[dict[str, Any]]:
+        """The fields."""
+        return [one.as_dict() for one in self.found]
+
+    def tables(self, names: Sequence[str]) -> list[Table]:
+        """One for each network."""
+        return [tables.fields(one) for one in self.found]
+
+    def csv(self, names: Sequence[str]) -> Table:
+        """All in one."""
+        return tables.all_fields(names, self.found)
+
+
+@dataclass
+class Rooflines(View):
+    """The least time on a device, layer by layer."""
+
+    networks: Sequence[Network]
+    device: str
+    devices: str | None
+    batch: int
+
+    def __post_init__(self) -> None:
+        device = find_device(self.device, self.devices)
+        self.found = [api.roofline(one, device, self.batch) for one in self.networks]
+
+    def records(self) -> list[dict[str, Any]]:
+        """The bounds."""
+        return [one.as_dict() for one in self.found]
+
+    def tables(self, names: Sequence[str]) -> list[Table]:
+        """One for each network."""
+        return [tables.roofline(one) for one in self.found]
+
+    def csv(self, names: Sequence[str]) -> Table:
+        """All in one."""
+        return tables.all_rooflines(names, self.found)

@@ -1,0 +1,34 @@
+"""What a front end makes of a text: a network, and where it came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from archc.compile import compile_spec
+from archc.graph import Network
+from archc.source.diagnostics import Note
+from archc.spec import Spec
+from archc.spec.show import show
+
+
+@dataclass(frozen=True)
+class Design:
+    """A spec that was read and found valid."""
+
+    spec: Spec
+
+    @cached_property
+    def network(self) -> Network:
+        """The network that it describes. Raises `SpecError` where its shapes do not fit."""
+        return compile_spec(self.spec)
+
+    @cached_property
+    def text(self) -> str:
+        """The resolved spec as YAML, with the origin of each value as a comment."""
+        return show(self.spec)
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What is valid, but probably not meant."""
+        return self.spec.notes

@@ -1,0 +1,95 @@
+"""Training and testing as Python programs call them: `archc.train`, `archc.evaluate`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import archc
+from archc.errors import ArchcError
+from archc.extras import require
+from archc.recipes import Recipe, load_recipe
+
+if TYPE_CHECKING:
+    from archc.training.loop import Observer
+    from archc.training.testing import Score
+    from archc.training.training import Trained, TrainOptions
+
+
+def train(
+    spec: str | os.PathLike[str] | archc.Design,
+    recipe: str | Recipe,
+    data: str | os.PathLike[str],
+    out: str | os.PathLike[str] | None = None,
+    *,
+    with_: Mapping[str, object] | Sequence[str] = (),
+    input: Sequence[int] | None = None,
+    settings: Sequence[str] = (),
+    options: TrainOptions | None = None,
+    observer: Observer | None = None,
+) -> Trained:
+    """Train a spec's network by a recipe on the images of a folder, into a run's folder.
+
+    ``recipe`` is a path or a shipped name (``cifar10``, ``imagenet``), ``settings`` are
+    ``KEY=VALUE`` laid over it, ``with_`` and ``input`` as for `archc.load`. Without ``out`` the
+    run's folder is ``runs/SPEC-RECIPE``. ``observer`` receives the progress. Raises
+    `TrainingError`, `OutputError`, `DeviceError`, and ModuleNotFoundError where Lightning Fabric is
+    not installed.
+    """
+    design = spec if isinstance(spec, archc.Design) else archc.read(spec, with_=with_, input=input)
+    chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, settings)
+    require("torch", "training", "torch")
+    from archc.training.loop import Silent
+    from archc.training.training import TrainOptions, train
+
+    folder = run_folder(design, chosen) if out is None else Path(os.fsdecode(out))
+    images = Path(os.fsdecode(data))
+    return train(design, chosen, images, folder, options or TrainOptions(), observer or Silent())
+
+
+def run_folder(design: archc.Design, recipe: Recipe) -> Path:
+    """Where a run is kept unless it is said."""
+    return Path("runs") / f"{design.spec.header.name}-{recipe.name}"
+
+
+def evaluate(
+    subject: str | os.PathLike[str] | archc.Network,
+    data: str | os.PathLike[str],
+    crops: int | None = None,
+    *,
+    weights: str | os.PathLike[str] | None = None,
+    recipe: str | None = None,
+    fully_convolutional: bool = False,
+    scales: Sequence[int] = (),
+    device: str = "cpu",
+    workers: int = 0,
+    as_trained: bool = False,
+) -> Score:
+    """The test error of a run, or of a spec's network with weights, on the images of a folder.
+
+    ``crops`` are one or ten of each image, by default the recipe's. ``fully_convolutional``, or
+    ``scales``, tests uncropped images in the network's fully convolutional form, their shorter
+    side having each of these lengths: scores averaged over positions, probabilities over scales.
+    A run has a recipe of its own; of a spec, ``recipe`` says what becomes of pixels. With
+    ``as_trained`` it is of the images that training tested on, where the recipe holds some out of
+    the training set or limits them. Raises `TrainingError`, `WeightsError`, `DeviceError`.
+    """
+    require("torch", "testing", "torch")
+    from archc.training.evaluation import evaluate, subject_of_run, subject_of_spec
+
+    file = None if weights is None else Path(os.fsdecode(weights))
+    folder = Path(os.fsdecode(data))
+    if not isinstance(subject, archc.Network) and Path(os.fsdecode(subject)).is_dir():
+        tested = subject_of_run(Path(os.fsdecode(subject)), file)
+    elif file is None:
+        raise ArchcError("a spec has no weights of its own", "give it `weights=...`")
+    else:
+        network = subject if isinstance(subject, archc.Network) else archc.load(subject)
+        tested = subject_of_spec(network, file, folder, recipe)
+    if fully_convolutional and not scales:
+        scales = (tested.usual_side,)
+    return evaluate(
+        tested, folder, crops, scales=scales, device=device, workers=workers, as_trained=as_trained
+    )
