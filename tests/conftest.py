@@ -29,7 +29,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture
-def command_line() -> Iterator[None]:
+def speaking_command_line() -> Iterator[None]:
     """Messages name options as the command line does: ``--input``, not ``input=``."""
     with on_command_line():
         yield

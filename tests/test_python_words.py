@@ -18,7 +18,7 @@ SPEC = "cifar10/resnet20"
     [
         (
             lambda: archc.load(SPEC, input=(3, 0, 32)),
-            "input:1:5: error: `input` must be [channels, height, width]",
+            "input:1:5: error: the height of `input` must be an integer from 1 to 32,768",
         ),
         (
             lambda: archc.load(SPEC, with_={"depth": [1, 2]}),

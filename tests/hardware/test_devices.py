@@ -9,7 +9,7 @@ import pytest
 from archc.hardware import device_names, find_device
 from archc.spec import SpecError
 
-pytestmark = pytest.mark.usefixtures("command_line")
+pytestmark = pytest.mark.usefixtures("speaking_command_line")
 
 MINE = "mine: {title: My GPU, dtype: float16, tflops: 10, gb_per_s: 500, source: measured}\n"
 

@@ -16,7 +16,7 @@ from archc.recipes.models import EXAMPLES, SECTIONS, Header
 from archc.shipped import shipped_folder, shipped_names
 from archc.spec import SpecError
 
-pytestmark = pytest.mark.usefixtures("command_line")
+pytestmark = pytest.mark.usefixtures("speaking_command_line")
 
 ROOT = Path(__file__).parents[2]
 VALIDATOR = jsonschema.Draft7Validator(recipe_schema())

@@ -18,6 +18,8 @@ import pytest
 from archc.recipes import load_recipe
 from archc.spec import SpecError, load_spec
 
+pytestmark = pytest.mark.usefixtures("speaking_command_line")
+
 HEAD = "name: net\ndefaults: {block: basic, depth: 1, width: 8, shortcut: A}\n"
 
 HUGE: dict[str, str | bytes] = {
@@ -78,8 +80,6 @@ import json, re, resource, sys
 from archc.compile import compile_spec
 from archc.recipes import load_recipe
 from archc.spec import SpecError, load_spec
-
-pytestmark = pytest.mark.usefixtures("command_line")
 
 def peak():
     try:  # resource's peak is that of the process that started this one, if that was higher

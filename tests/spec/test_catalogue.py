@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from broken.catalogue import Entry, entries
 
-pytestmark = pytest.mark.usefixtures("command_line")
+pytestmark = pytest.mark.usefixtures("speaking_command_line")
 
 ENTRIES = entries()
 

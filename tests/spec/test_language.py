@@ -232,6 +232,7 @@ def test_a_spec_may_have_64_ancestors() -> None:
         load_spec("65.yaml")
 
 
+@pytest.mark.usefixtures("speaking_command_line")
 def test_places_survive_merging() -> None:
     write("parent.yaml", "name: p\ndefaults: {block: basic, shortcut: A}\nstages: [{width: 8}]\n")
     spec = load("name: c\nextends: parent.yaml\nwith: {depth: [2]}\n", "stride=2")

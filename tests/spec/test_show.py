@@ -34,6 +34,7 @@ def test_any_words_survive(title: str, description: str) -> None:
     assert resolve(Source("shown.yaml", show(spec))).header == spec.header
 
 
+@pytest.mark.usefixtures("speaking_command_line")
 def test_every_value_has_its_origin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("parent.yaml").write_text(

@@ -19,7 +19,7 @@ from archc.graph import Network
 from archc.spec import Source, SpecError, resolve
 from archc.sweeps import Factor, Plan, Unbuildable, Variant, parse_axes
 
-pytestmark = pytest.mark.usefixtures("command_line")
+pytestmark = pytest.mark.usefixtures("speaking_command_line")
 
 VARIED = {
     "depth": ["1..3", "2,1", "x0.5..x2:0.5", "5"],

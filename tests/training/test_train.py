@@ -31,7 +31,7 @@ from archc.training.initialize import initialize_he
 from archc.training.metrics import read_metrics
 from archc.training.run import Run, alone
 
-pytestmark = pytest.mark.usefixtures("command_line")
+pytestmark = pytest.mark.usefixtures("speaking_command_line")
 
 CPU = TrainOptions(device="cpu", workers=0)
 RESUME = TrainOptions(device="cpu", workers=0, resume=True)

@@ -17,7 +17,7 @@ from archc.live import build_module
 from archc.training.evaluation import evaluate, subject_of_spec
 from archc.weights.files import to_safetensors
 
-pytestmark = pytest.mark.usefixtures("command_line")
+pytestmark = pytest.mark.usefixtures("speaking_command_line")
 
 NET = """
 name: windows

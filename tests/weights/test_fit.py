@@ -17,7 +17,7 @@ from archc.graph import FragmentBuilder, Network, NetworkBuilder, Shape, deploy_
 from archc.ops import Conv2d, ReLU
 from archc.weights import Checkpoint, Fit, MisfitError, WeightsError, fit, match
 
-pytestmark = pytest.mark.usefixtures("command_line")
+pytestmark = pytest.mark.usefixtures("speaking_command_line")
 
 RESNET20 = archc.load("cifar10/resnet20")
 TRACKED = "num_batches_tracked"

@@ -16,7 +16,7 @@ from archc.shipped import shipped_names
 from archc.weights import Checkpoint, MisfitError, WeightsError, deploy_weights, fold_weights
 from archc.weights.files import to_safetensors
 
-pytestmark = pytest.mark.usefixtures("command_line")
+pytestmark = pytest.mark.usefixtures("speaking_command_line")
 
 CLOSE = 1e-12
 TWO: list[Data] = [{"width": 8}, {"width": 16, "stride": 2}]
