@@ -10,7 +10,6 @@ from archc.assembly import Piece, assemble
 from archc.graph import Network, NetworkBuilder, Origin, Region, ShapeError, lint
 from archc.naming import Names
 from archc.spec import Spec
-from archc.spec.shapes import shape_faults
 
 
 def compile_spec(spec: Spec) -> Network:
@@ -22,6 +21,8 @@ def compile_spec(spec: Spec) -> Network:
     try:
         made.join(assemble(spec))
     except ShapeError:
+        from archc.spec.shapes import shape_faults
+
         raise shape_faults(spec) from None
     return lint(
         Network(

@@ -9,7 +9,6 @@ from archc.compile import compile_spec
 from archc.graph import Network
 from archc.source.diagnostics import Note
 from archc.spec import Spec
-from archc.spec.show import show
 
 
 @dataclass(frozen=True)
@@ -26,6 +25,8 @@ class Design:
     @cached_property
     def text(self) -> str:
         """The resolved spec as YAML, with the origin of each value as a comment."""
+        from archc.spec.show import show
+
         return show(self.spec)
 
     @property

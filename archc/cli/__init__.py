@@ -13,10 +13,8 @@ import click
 
 from archc import __version__
 from archc.cli.signals import Endings
+from archc.cli.startup import start_quickly
 from archc.cli.terminal import say, say_click_error, say_warnings
-
-# Pydantic's plugins have no part in specs, and looking for them costs 12 ms of every start.
-os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 GROUPS = {
     "Author": {
@@ -125,6 +123,7 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the command line; no traceback reaches the user unless ARCHC_DEBUG is set."""
+    start_quickly()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # what a terminal cannot show ends no command
     if "_ARCHC_COMPLETE" in os.environ:

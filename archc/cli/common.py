@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import click
 
 from archc.cli.complete import ATTRIBUTES
+from archc.cli.startup import GC_THRESHOLDS
 from archc.cli.terminal import say, say_heading
 from archc.errors import OutputError, reason
 from archc.inputs import note_output
@@ -396,13 +397,8 @@ def many_objects() -> Iterator[None]:
         yield
     finally:
         gc.freeze()
-        gc.set_threshold(*_THRESHOLDS)
+        gc.set_threshold(*GC_THRESHOLDS)
         gc.enable()
-
-
-_THRESHOLDS = (50_000, 100, 100)
-"""Python searches for garbage after so many new objects, and among older ones only every hundredth
-time; by default after 700, and every tenth time."""
 
 
 def read_stdin_once(names: Sequence[str]) -> None:

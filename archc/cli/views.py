@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from archc import api
-from archc.backends.jsontext import to_text
 from archc.backends.table import Table
 from archc.choices import Level
 from archc.cli.common import put_out, put_out_tables
@@ -51,6 +50,8 @@ def put_out_view(view: View, specs: Sequence[str], format_: str, output: Path | 
             {"name": record["name"], "spec": spec, **record}
             for spec, record in zip(specs, view.records(), strict=True)
         ]
+        from archc.backends.jsontext import to_text
+
         put_out(to_text(records), output)
     elif format_ == "csv":
         put_out(view.csv(specs).csv(), output)

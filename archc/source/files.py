@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import select
 import stat
 from collections.abc import Callable, Sequence
 
@@ -120,6 +119,8 @@ def _await_writer(descriptor: int) -> bool:
     """Whether this is a pipe; if so, wait a moment for a writer: without one it reads as empty."""
     is_pipe = stat.S_ISFIFO(os.fstat(descriptor).st_mode)
     if is_pipe:
+        import select
+
         waiting = select.poll()
         waiting.register(descriptor, select.POLLIN)
         waiting.poll(PIPE_WAIT)

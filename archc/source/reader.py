@@ -15,7 +15,6 @@ from typing import Any, TypeAlias
 import yaml
 
 from archc.source.diagnostics import Findings, Note, Place, Source, SpecError, fail
-from archc.source.syntax import DIRECTIVES, explain
 from archc.text import quote
 
 MAX_BYTES = 1_000_000
@@ -158,6 +157,8 @@ class _Reader:
             hint = "a spec begins with `name:`" if self.kind == "spec" else None
             fail(self.source.start(), f"the {self.kind} is empty", hint)
         if event.tags or event.version not in (None, (1, 2)):
+            from archc.source.syntax import DIRECTIVES
+
             fail(self._place(event), DIRECTIVES)
         value = self._value(next(events), events, 1)
         next(events)  # the document's end
@@ -178,6 +179,8 @@ class _Reader:
                     fail(self._place(event), f"a {self.kind} has {most}; this is one more")
                 yield event
         except yaml.YAMLError as error:
+            from archc.source.syntax import explain
+
             raise SpecError([explain(error, self.source)]) from None
 
     def _place(self, event: yaml.Event) -> Place:

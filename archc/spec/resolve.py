@@ -30,7 +30,6 @@ from archc.spec.overrides import (
     parse_with,
     written,
 )
-from archc.spec.shapes import faults_of_any_shape
 from archc.spec.stages import Written, place_stages
 from archc.text import quote_name
 
@@ -254,6 +253,8 @@ def _finish(
         layers = [layer for layer in (*stem, *head) if layer]
         numbers = {row.place: number for number, row in enumerate(draft.rows("stages"), 1)}
         numbered = [(numbers[stage.place], stage) for stage in stages]
+        from archc.spec.shapes import faults_of_any_shape
+
         faults_of_any_shape(layers, numbered, findings)
         return None
     assert header is not None
