@@ -62,6 +62,11 @@ _MARKS_IN_ASCII: dict[bool | None, str] = {True: "ok", False: "no", None: "-"}
     help="The compiler of torch.compile; inductor needs a C++ compiler.",
 )
 @click.option(
+    "--quick",
+    is_flag=True,
+    help="Leave out multiply-adds, other inputs, torch.export and torch.compile.",
+)
+@click.option(
     "--format", "format_", type=click.Choice(["table", "json"]), default="table", show_default=True
 )
 def command(
@@ -74,6 +79,7 @@ def command(
     source: str | None,
     batch: int,
     backend: str,
+    quick: bool,
     format_: str,
 ) -> int:
     """Verify the emitted module against its graph, op by op.
@@ -84,6 +90,7 @@ def command(
     \b
     Examples:
       archc verify imagenet/resnet34
+      archc verify imagenet/resnet50 --quick
       archc verify torchvision/resnet50 --weights resnet50.pth
       archc verify cifar10/resnet20 cifar10/resnet56 --device cuda
       archc verify cifar10/preresnet110 --deploy --format json
@@ -102,7 +109,7 @@ def command(
     find_device(device)
     from archc.verification import Options
 
-    options = Options(device, batch, backend)
+    options = Options(device, batch, backend, quick)
     reports: list[Report] = []
     pairs = list(zip(specs, networks, strict=True))
     for spec, network in with_progress(pairs, "verifying") if format_ == "json" else pairs:

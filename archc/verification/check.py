@@ -13,13 +13,12 @@ from torch import Tensor, nn
 
 from archc.backends.numbers import counted
 from archc.backends.pytorch import emit
-from archc.devices import RunError, on_device
+from archc.devices import on_device
 from archc.graph import Network, Shape, deploy_form
-from archc.live import forget_source, instance, source_name
+from archc.live import instance, source_name
 from archc.running import BACKENDS, as_it_was, fault_of, lacks_memory
-from archc.text import listing
 from archc.verification.report import Fault, Report, Row
-from archc.verification.settings import kept_settings, reproducible
+from archc.verification.settings import reproducible
 from archc.verification.structure import (
     check_initial_values,
     check_modes,
@@ -50,14 +49,22 @@ CHECKS = (
 )
 """What is checked, in this order."""
 
+THOROUGH = ("multiply-adds", "other inputs", "torch.export", "torch.compile")
+"""What a quick verification leaves out: for these torch imports its compilers, and uses them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to verify: where, on how many images, and what torch.compile compiles with."""
+    """How to verify: where, on how many images, and what torch.compile compiles with.
+
+    A ``quick`` one leaves out `THOROUGH`: it proves shapes, values, statistics and gradients, and
+    does not ask what else the module can do.
+    """
 
     device: str = "cpu"
     batch: int = 2
     backend: str = "inductor"
+    quick: bool = False
 
     def __post_init__(self) -> None:
         """Raises ValueError for less than two images, and for another backend."""
@@ -66,6 +73,11 @@ class Options:
         if self.backend not in BACKENDS:
             words = f"`backend` must be one of {', '.join(BACKENDS)}, not {self.backend!r}"
             raise ValueError(words)
+
+    @property
+    def checks(self) -> tuple[str, ...]:
+        """What is checked, in order."""
+        return tuple([one for one in CHECKS if not (self.quick and one in THOROUGH)])
 
 
 def verify(
@@ -96,7 +108,7 @@ def verify(
     text = _Text(
         network.name, emit(network) if source is None else source, file, is_emitted=source is None
     )
-    rows = _told(told, _found(network, text, weights, options))
+    rows = _told(told, options.checks, _found(network, text, weights, options))
     found: dict[str, Row] = {}
     # What `done` raises is not raised inside the generators, where it would count as the source's.
     with closing(rows):
@@ -109,11 +121,13 @@ def verify(
     return Report(network.name, options.device, tuple(ordered))
 
 
-def _told(weights: str | None, rows: Iterator[Row]) -> Generator[Row, None, None]:
-    """The row of the weights, then one for each of `CHECKS`, in order, run or not."""
+def _told(
+    weights: str | None, checks: Sequence[str], rows: Iterator[Row]
+) -> Generator[Row, None, None]:
+    """The row of the weights, then one for each of the checks, in order, run or not."""
     if weights is not None:
         yield Row.of("weights", weights)
-    waiting = list(CHECKS)
+    waiting = list(checks)
     for row in rows:
         while row.check in waiting and (check := waiting.pop(0)) != row.check:
             yield Row.skipped(check)
@@ -127,10 +141,7 @@ def _found(
     """The rows of the checks that could be run; a source's own failure is a row, too."""
     with on_device(options.device) as device, as_it_was(device), reproducible(device):
         try:
-            with kept_settings() as changed:
-                yield from _rows(network, text, weights, options, device)
-                if settings := changed():
-                    yield Row.of(CHECKS[0], "", [Fault("", _changes(settings))])
+            yield from _rows(network, text, weights, options, device)
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:  # a source may raise anything
@@ -154,7 +165,7 @@ def _rows(
         yield text.fails(error)
         return
     try:
-        on_meta = copy.deepcopy(module).to("meta")
+        observed = copy.deepcopy(module).to(device)
     except Exception as error:
         yield text.fails(error, otherwise="its module cannot be copied: ")
         return
@@ -163,9 +174,12 @@ def _rows(
     state = check_state(network, module)
     yield state
     if state.passed:
-        yield check_initial_values(network, module, text.instance(seed=1))
-    seen = observe(on_meta, network.input_shape)
-    yield from (check_shapes(network, seen), check_multiply_adds(network, seen))
+        yield check_initial_values(network, module)
+    seen = observe(observed, network.input_shape, device, is_counted=not options.quick)
+    del observed
+    yield check_shapes(network, seen)
+    if not options.quick:
+        yield check_multiply_adds(network, seen)
     if not state.passed:
         return
     images = _images(options.batch, network.input_shape).to(device)
@@ -174,9 +188,10 @@ def _rows(
     inference = subject.check_inference()
     yield inference
     if inference.passed:
-        yield subject.check_other_inputs()
-        yield subject.check_export()
-        yield subject.check_compile(options.backend)
+        if not options.quick:
+            yield subject.check_other_inputs()
+            yield subject.check_export()
+            yield subject.check_compile(options.backend)
         yield subject.check_deploy()
 
 
@@ -184,10 +199,6 @@ def _images(batch: int, input_shape: Shape) -> Tensor:
     """Normally distributed images, the same in every run."""
     generator = torch.Generator().manual_seed(1)
     return torch.randn(batch, *input_shape, generator=generator, device="cpu")
-
-
-def _changes(settings: Sequence[str]) -> str:
-    return f"it changes torch's global {listing(settings, 'and')}"
 
 
 @dataclass(frozen=True)
@@ -199,18 +210,11 @@ class _Text:
     file: str | None
     is_emitted: bool
 
-    def instance(self, seed: int = 0) -> nn.Module:
-        """A fresh module, of a seed always the same.
-
-        Raises whatever the source does, and `RunError` where it sets what torch does for everybody.
-        """
-        torch.manual_seed(seed)
-        with kept_settings() as changed, torch.device("cpu"):
-            made = instance(self.network, self.source, self.file)
-            if found := changed():
-                forget_source(self.source, self.file)  # imported once more, it would set nothing
-                raise RunError(_changes(found))
-        return made
+    def instance(self) -> nn.Module:
+        """A fresh module, always the same. Raises whatever the source does."""
+        torch.manual_seed(0)
+        with torch.device("cpu"):
+            return instance(self.network, self.source, self.file)
 
     def summary(self, module: nn.Module) -> str:
         """How long it is, and of a file which class was taken."""
@@ -225,6 +229,6 @@ class _Text:
         name = source_name(self.network, self.source, self.file)
         frames = traceback.extract_tb(error.__traceback__)
         lines = [frame.lineno for frame in frames if frame.filename == name]
-        words = str(error) if isinstance(error, RunError) else fault_of(error)
+        words = fault_of(error)
         words = f"{words} (line {lines[-1]})" if lines else f"{otherwise}{words}"
         return Row.of(CHECKS[0], "", [Fault("", words)])
