@@ -54,6 +54,7 @@ schema: .venv/installed
 
 bench: .venv/developing
 	$(BIN)/python benchmarks/compiler.py
+	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/bounds.py
 	$(BIN)/python benchmarks/counting.py
 	$(BIN)/python benchmarks/figures.py

@@ -46,7 +46,10 @@ print(time.perf_counter() - started, usage.ru_maxrss, os.waitstatus_to_exitcode(
 
 def _once(command: Sequence[str]) -> Run:
     # From a small process of its own: a child's peak begins at that of the process it comes from.
-    told = subprocess.check_output([sys.executable, "-S", "-c", _TIMER, *command], text=True)
+    # Byte code is written and found, as it is for users.
+    clean = {key: one for key, one in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    timer = [sys.executable, "-S", "-c", _TIMER, *command]
+    told = subprocess.check_output(timer, text=True, env=clean)
     seconds, peak, code = map(float, told.split())
     if code:
         raise SystemExit(f"{' '.join(command)} failed")
