@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -97,11 +98,8 @@ def command(
       archc verify imagenet/resnet50 --source my_resnet50.py
     """
     _check_single(specs, {"--weights": weights, "--source": source})
-    from archc.source.files import open_text
-
     networks = load_networks(specs, with_, input_)
-    file = None if source is None else open_text(source, "module")
-    text, path = (file.text, file.path) if file else (None, None)
+    text, path = _read(source)
     from archc import api
     from archc.devices import find_device
 
@@ -117,22 +115,25 @@ def command(
         checks = _Checks(spec, path, device) if format_ == "table" else None
         if checks and reports:
             say("")
+        run = partial(api.verify, network, weights=checkpoint, deploy=deploy, options=options)
         with redirect_stdout(sys.stderr):  # whatever a source prints
-            report = api.verify(
-                network,
-                weights=checkpoint,
-                deploy=deploy,
-                source=text,
-                file=path,
-                options=options,
-                done=checks.show if checks else None,
-            )
+            report = run(source=text, file=path, done=checks.show if checks else None)
         if checks:
             checks.end(report)
         reports.append(report)
     if format_ == "json":
         _put_out(specs, reports)
     return 0 if all(report.passed for report in reports) else 1
+
+
+def _read(source: str | None) -> tuple[str | None, str | None]:
+    """The text of a source, and where it lies."""
+    if source is None:
+        return None, None
+    from archc.source.files import open_text
+
+    file = open_text(source, "module")
+    return file.text, file.path
 
 
 def _check_single(specs: Sequence[str], given: Mapping[str, str | None]) -> None:

@@ -182,7 +182,7 @@ def _rebuilt(network: Network, names: dict[str, str], replaced: dict[str, Op]) -
         op = replaced.get(node.id, node.op)
         shapes = [nodes[source].output_shape for source in inputs]
         shape = op.infer(*shapes) if shapes else node.output_shape
-        new = replace(node, id=names[node.id], op=op, inputs=inputs, output_shape=shape)
+        new = node._replace(id=names[node.id], op=op, inputs=inputs, output_shape=shape)
         nodes[new.id] = new
         stands_for[node.id] = new.id
     words = "; ".join(filter(None, [network.description, "fully convolutional form"]))

@@ -78,7 +78,7 @@ def deploy_form(network: Network) -> Network:
             assert isinstance(op, Conv2d)
             op = replace(op, bias=True)
         inputs = [found.names[stands_for.get(source, source)] for source in node.inputs]
-        new = replace(node, id=found.names[node.id], op=op, inputs=tuple(inputs))
+        new = node._replace(id=found.names[node.id], op=op, inputs=tuple(inputs))
         nodes[new.id] = new
     form = f"deploy form, {found.count} batch norms folded into convolutions"
     description = "; ".join(filter(None, [network.description, form]))

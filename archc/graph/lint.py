@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from archc.graph.network import Network, Node
 from archc.ops import Arity, Shape, ShapeError
 
@@ -21,25 +23,39 @@ def lint(network: Network) -> Network:
     """
     if not network.nodes:
         raise LintError("the network has no nodes")
-    seen: set[str] = set()
-    read: set[str] = set()
-    inferred: dict[tuple[int, tuple[Shape, ...]], Shape] = {}
-    for key, node in network.nodes.items():
-        if key != node.id:
-            raise LintError(f"node {node.id!r} is listed under the id {key!r}")
-        _check_wiring(node, seen)
-        _check_shape(network, node, inferred)
-        read.update(node.inputs)
-        seen.add(key)
-    unread = [id for id in network.nodes if id not in read]
-    if len(unread) != 1:
-        raise LintError(f"more than one output: {', '.join(unread)}")
-    _check_paths(seen)
+    _check_nodes(network)
+    _check_paths(network)
     _check_regions(network)
     return network
 
 
-def _check_wiring(node: Node, seen: set[str]) -> None:
+def _check_nodes(network: Network) -> None:
+    shapes: dict[str, Shape] = {}
+    read: set[str] = set()
+    # Equal blocks share their ops: each is asked once for the same shapes. The network holds all
+    # its ops, so that no two of them have the same `id` here.
+    inferred: dict[tuple[int, Shape | tuple[Shape, ...]], Shape] = {}
+    for key, node in network.nodes.items():
+        id_, op, inputs, shape = node
+        if key != id_:
+            raise LintError(f"node {id_!r} is listed under the id {key!r}")
+        # Most nodes read one other, and networks have 100,000: what goes for these is written out.
+        if len(inputs) == 1 and op.arity is Arity.ONE and inputs[0] in shapes:
+            asked: tuple[int, Shape | tuple[Shape, ...]] = (id(op), shapes[inputs[0]])
+            read.add(inputs[0])
+        else:
+            _check_wiring(node, shapes)
+            asked = (id(op), tuple([shapes[source] for source in inputs]))
+            read.update(inputs)
+        if inputs and inferred.get(asked) != shape:
+            inferred[asked] = _inferred(node, *[shapes[source] for source in inputs])
+        shapes[key] = shape
+    unread = [id for id in network.nodes if id not in read]
+    if len(unread) != 1:
+        raise LintError(f"more than one output: {', '.join(unread)}")
+
+
+def _check_wiring(node: Node, seen: Mapping[str, Shape]) -> None:
     if node.op.arity is Arity.NONE:
         if seen or node.inputs:
             what = "is not the first node" if seen else "has inputs"
@@ -57,26 +73,15 @@ def _check_wiring(node: Node, seen: set[str]) -> None:
             raise LintError(f"{node.id!r} reads {source!r}, which does not come before it")
 
 
-def _check_shape(
-    network: Network, node: Node, inferred: dict[tuple[int, tuple[Shape, ...]], Shape]
-) -> None:
-    inputs, nodes = node.inputs, network.nodes
-    if not inputs:
-        return
-    if len(inputs) == 1:  # as most have; building a list takes longer than all the rest
-        shapes: tuple[Shape, ...] = (nodes[inputs[0]].output_shape,)
-    else:
-        shapes = tuple([nodes[source].output_shape for source in inputs])
-    # Equal blocks share their ops: each is asked once for the same shapes. The network holds all
-    # its ops, so that no two of them have the same `id` here.
-    key = (id(node.op), shapes)
-    if key not in inferred:
-        try:
-            inferred[key] = node.op.infer(*shapes)
-        except ShapeError as error:
-            raise LintError(f"{node.id!r}: {error.message}") from error
-    if (shape := inferred[key]) != node.output_shape:
+def _inferred(node: Node, *shapes: Shape) -> Shape:
+    """The shape that a node has, which its op infers from those it reads."""
+    try:
+        shape = node.op.infer(*shapes)
+    except ShapeError as error:
+        raise LintError(f"{node.id!r}: {error.message}") from error
+    if shape != node.output_shape:
         raise LintError(f"{node.id!r} has shape {node.output_shape}, its op infers {shape}")
+    return shape
 
 
 def _check_regions(network: Network) -> None:
@@ -92,8 +97,9 @@ def _check_regions(network: Network) -> None:
             last = rank
 
 
-def _check_paths(ids: set[str]) -> None:
-    parents = {node_id.rpartition(".")[0] for node_id in ids}
+def _check_paths(network: Network) -> None:
+    ids = network.nodes.keys()
+    parents = {id.rpartition(".")[0] for id in ids}
     while parents := parents - {""}:
         if clash := parents & ids:
             raise LintError(f"{min(clash)!r} is both a node and a module around others")

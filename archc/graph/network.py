@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archc.graph.regions import NOWHERE, Region, Standing, standings
 from archc.ops import MAX_PARAMS, Input, Op, Shape, ShapeError, Softmax
@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     import networkx
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
-    """One op in its place.
+class Node(NamedTuple):
+    """One op in its place; a tuple, because networks have 100,000 of them.
 
     ``id`` is the path of the op's module, or a unique place for an op that is no module.
     ``inputs`` are the ids it reads, in order. ``output_shape`` has no batch.
@@ -82,12 +81,20 @@ class Network(Shown):
     @cached_property
     def params(self) -> int:
         """The number of learned parameters."""
-        return sum(node.op.params for node in self.nodes.values())
+        return sum(count * op.params for op, _, count in self._alike)
 
     @cached_property
     def multiply_adds(self) -> int:
         """Multiply-adds of convolutions and linear layers for one image: the paper's FLOPs."""
-        return sum(node.op.multiply_adds(node.output_shape) for node in self.nodes.values())
+        return sum(count * op.multiply_adds(shape) for op, shape, count in self._alike)
+
+    @cached_property
+    def _alike(self) -> list[tuple[Op, Shape, int]]:
+        """The ops with their output shapes, and how often each is there: equal blocks share ops."""
+        found: dict[tuple[int, Shape], list[Node]] = {}
+        for node in self.nodes.values():
+            found.setdefault((id(node.op), node.output_shape), []).append(node)
+        return [(alike[0].op, alike[0].output_shape, len(alike)) for alike in found.values()]
 
     @cached_property
     def state(self) -> Mapping[str, Shape]:
@@ -291,12 +298,16 @@ class NetworkBuilder:
 
         Returns the ids. Raises ValueError for one that is taken.
         """
-        ids = {Fragment.INPUT: self.last}
+        nodes, node_id = self.nodes, self.last
+        ids = {Fragment.INPUT: node_id}
         for step in fragment.steps:
             node_id = ids[step.name] = place(step)
-            if node_id in self.nodes:
+            if node_id in nodes:
                 raise ValueError(f"there is already a node {node_id!r}")
-            inputs = tuple([ids[source] for source in step.inputs])
-            self.nodes[node_id] = Node(node_id, step.op, inputs, step.output_shape)
-            self.last = node_id
+            if len(step.inputs) == 1:  # as nearly always
+                inputs: tuple[str, ...] = (ids[step.inputs[0]],)
+            else:
+                inputs = tuple([ids[source] for source in step.inputs])
+            nodes[node_id] = Node(node_id, step.op, inputs, step.output_shape)
+        self.last = node_id
         return tuple(ids.values())[1:]

@@ -55,7 +55,7 @@ def fold_repeats(network: Network) -> Folded:
         else:
             for node in members:
                 inputs = tuple([stands_for.get(source, source) for source in node.inputs])
-                nodes[node.id] = replace(node, inputs=inputs)
+                nodes[node.id] = node._replace(inputs=inputs)
             kept = this
         before = members[-1].id
     regions = renamed(network.regions, {id: id for id in nodes})

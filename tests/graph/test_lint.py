@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,7 +27,7 @@ def network(nodes: Iterable[Node]) -> Network:
 
 def changed(node_id: str, **changes: Any) -> Network:
     """The sound network with something else about one node."""
-    return network(replace(node, **changes) if node.id == node_id else node for node in SOUND)
+    return network(node._replace(**changes) if node.id == node_id else node for node in SOUND)
 
 
 def test_a_sound_network_comes_back() -> None:

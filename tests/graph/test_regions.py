@@ -104,7 +104,7 @@ def renamed_relu(network: Network) -> Network:
     for node in network.nodes.values():
         id = new if node.id == old else node.id
         inputs = tuple(new if source == old else source for source in node.inputs)
-        nodes[id] = replace(node, id=id, inputs=inputs)
+        nodes[id] = node._replace(id=id, inputs=inputs)
     return lint(replace(network, nodes=nodes, regions=()))
 
 

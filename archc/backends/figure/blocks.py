@@ -116,7 +116,7 @@ def _alone(network: Network, members: list[Node]) -> Network:
     nodes = {"input": image}
     for node in members:
         inputs = tuple(["input" if one == source else one for one in node.inputs])
-        nodes[node.id] = replace(node, inputs=inputs)
+        nodes[node.id] = node._replace(inputs=inputs)
     return replace(network, nodes=nodes, regions=renamed(network.regions, {id: id for id in nodes}))
 
 
