@@ -16,7 +16,6 @@ from archc.design import Design
 from archc.errors import SpecWarning
 from archc.graph import Network, deploy_form
 from archc.shipped import shipped_names
-from archc.shown import SHOW, Way
 from archc.spec import Diagnostic, Source, SpecError, resolve
 from archc.spec.files import open_spec
 from archc.spec.overrides import Override, Size
@@ -42,18 +41,6 @@ if TYPE_CHECKING:
     from archc.weights import Checkpoint
 
 
-def _show(way: Way, one: object) -> str | None:
-    if isinstance(one, Network) and way in ("html", "svg"):
-        from archc import notebook
-
-        return notebook.svg(one) if way == "svg" else notebook.html(one)
-    from archc.tables.results import show
-
-    return show(way, one)
-
-
-SHOW.append(_show)
-
 SpecLike: TypeAlias = "str | os.PathLike[str] | Network"
 WeightsLike: TypeAlias = "str | os.PathLike[str] | Mapping[str, torch.Tensor] | Checkpoint"
 
@@ -70,7 +57,7 @@ def read(
     leaves a stage alone), or ``NAME=VALUE`` texts; ``input`` is ``(channels, height, width)``, or
     ``"C,H,W"``.
     """
-    source = spec if isinstance(spec, Source) else open_spec(os.fsdecode(spec))
+    source = spec if isinstance(spec, Source) else open_spec(_name(spec))
     return Design(resolve(source, _overrides(with_), _size(input)))
 
 
@@ -238,7 +225,7 @@ def sweep(
     if isinstance(vary, str):
         raise TypeError("`vary` must be a list of NAME=VALUES")
     overrides, size = _overrides(with_), _size(input)
-    source = open_spec(os.fsdecode(spec))
+    source = open_spec(_name(spec))
     axes = parse_axes(vary, Plan(source, (), overrides, size).spec)
     return Plan(source, axes, overrides, size).variants()
 
@@ -352,6 +339,8 @@ def report(*specs: SpecLike, fold: bool | None = None, names: Sequence[str] | No
     networks = [_network(spec) for spec in specs]
     if names is None:
         names = [one.name if isinstance(one, Network) else os.fsdecode(one) for one in specs]
+    elif len(names) != len(specs):
+        raise ValueError(f"there are {len(names)} `names` for {len(specs)} networks")
     return report(networks, names, fold=fold)
 
 
@@ -393,6 +382,8 @@ def bench(
     lacks the memory, `RunError` for a network that cannot be trained or compiled, ValueError for
     options that exclude each other, and ModuleNotFoundError where torch is not installed.
     """
+    if not specs:
+        raise ValueError("there is no network to time")
     require_torch("timing a module")
     from archc.timing import BenchOptions, at_best, bench
 
@@ -478,8 +469,15 @@ def _network(spec: SpecLike) -> Network:
     return spec if isinstance(spec, Network) else load(spec)
 
 
+def _name(spec: str | os.PathLike[str]) -> str:
+    if not isinstance(spec, (str, os.PathLike)):
+        raise TypeError(f"`spec` must be a path or a name, not a {type(spec).__name__}")
+    return os.fsdecode(spec)
+
+
 def _overrides(with_: Mapping[str, object] | Sequence[str]) -> list[Override]:
-    if isinstance(with_, str):
+    names = with_ if isinstance(with_, (Mapping, list, tuple)) else [None]
+    if not all(isinstance(name, str) for name in names):
         raise TypeError("`with_` must be a mapping or a list of NAME=VALUE")
     return list(with_.items()) if isinstance(with_, Mapping) else list(with_)
 

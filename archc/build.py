@@ -41,7 +41,7 @@ class ConflictError(ArchcError):
         super().__init__("\n".join(reasons), hint)
         self.reasons = tuple(reasons)
 
-    def lines(self) -> Iterator[str]:
+    def _lines(self) -> Iterator[str]:
         """A line for each reason."""
         yield from (f"archc: error: {words}" for words in self.reasons)
 

@@ -11,11 +11,14 @@ from archc.source.diagnostics import Note
 from archc.spec import Spec
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Design:
     """A spec that was read and found valid."""
 
     spec: Spec
+
+    def __repr__(self) -> str:
+        return f"Design({self.spec.header.name!r})"
 
     @cached_property
     def network(self) -> Network:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 
 class ArchcError(Exception):
@@ -20,8 +21,25 @@ class ArchcError(Exception):
         self.hint = hint
 
     def lines(self) -> Iterator[str]:
-        """The lines in which the command line shows it, the hint left out."""
+        """The lines in which the command line shows it."""
+        yield from self._lines()
+        if self.hint:
+            yield f"hint: {self.hint}"
+
+    def _lines(self) -> Iterator[str]:
+        """Those before the hint."""
         yield f"archc: error: {self.message}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # As it is, whatever its constructor takes: worker processes send it to their parent.
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[ArchcError], args: tuple[object, ...], state: dict[str, Any]) -> Any:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 class OutputError(ArchcError):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal
+from importlib import import_module
+from typing import Literal
 
 Way = Literal["words", "text", "html", "svg"]
 
-SHOW: list[Callable[[Way, Any], str | None]] = []
-"""Whoever can show results enters it here, which `archc.api` does: results know no tables."""
+_SHOWS = "archc.showing"
+"""The module that shows networks and results, imported when one is shown: they know no tables."""
 
 
 class Shown:
@@ -17,8 +17,7 @@ class Shown:
     __slots__ = ()
 
     def __repr__(self) -> str:
-        words = _shown("words", self)
-        return f"{type(self).__name__}({words})" if words else object.__repr__(self)
+        return f"{type(self).__name__}({_shown('words', self)})"
 
     def __str__(self) -> str:
         return _shown("text", self) or repr(self)
@@ -32,5 +31,6 @@ class Shown:
         return _shown("svg", self)
 
 
-def _shown(way: Way, one: Shown) -> str | None:
-    return SHOW[-1](way, one) if SHOW else None
+def _shown(way: Way, shown: Shown) -> str | None:
+    found: str | None = import_module(_SHOWS).show(way, shown)
+    return found

@@ -71,7 +71,8 @@ timed(NAME, lambda: to_json(network))
 """,
 }
 
-VARY = ["--vary", "depth[2]=1..20", "--vary", "depth[3]=1..100", "--vary", "width=x0.04..x2:0.04"]
+AXES = ("depth[1]=1..5", "depth[2]=1..20", "depth[3]=1..100", "width=x0.04..x2:0.04")
+VARY = [word for axis in AXES for word in ("--vary", axis)]
 COMMANDS = {
     "count imagenet/resnet152": ["count", "imagenet/resnet152"],
     "list": ["list"],

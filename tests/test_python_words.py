@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import archc
@@ -12,44 +14,55 @@ from archc.source.caller import on_command_line
 
 SPEC = "cifar10/resnet20"
 
+api: Any = archc  # which is called with arguments of types that it does not take
+
 
 @pytest.mark.parametrize(
     ("call", "words"),
     [
         (
-            lambda: archc.load(SPEC, input=(3, 0, 32)),
+            lambda: api.load(SPEC, input=(3, 0, 32)),
             "input:1:5: error: the height of `input` must be an integer from 1 to 32,768",
         ),
         (
-            lambda: archc.load(SPEC, with_={"depth": [1, 2]}),
+            lambda: api.load(SPEC, with_={"depth": [1, 2]}),
             "with_:1:7: error: `depth` has 2 values for 3 stages",
         ),
         (
-            lambda: archc.load(SPEC, with_=["depth"]),
+            lambda: api.load(SPEC, with_=["depth"]),
             "with_:1:1: error: `with_` takes NAME=VALUE, not `depth`",
         ),
         (
-            lambda: archc.load(SPEC, with_={"input": [3, 32, 32]}),
+            lambda: api.load(SPEC, with_={"input": [3, 32, 32]}),
             "hint: use `input=(3, 224, 224)`",
         ),
-        (lambda: archc.load(SPEC, with_={"classes": 10}), "`with_` sets only stage attributes"),
-        (lambda: archc.sweep(SPEC, ["depth"]), "vary:1:1: error: `vary` takes NAME=VALUES"),
+        (lambda: api.load(SPEC, with_={"classes": 10}), "`with_` sets only stage attributes"),
+        (lambda: api.sweep(SPEC, ["depth"]), "vary:1:1: error: `vary` takes NAME=VALUES"),
         (
-            lambda: archc.sweep(SPEC, ["depth=1", "depth=2"]),
+            lambda: api.sweep(SPEC, ["depth=1", "depth=2"]),
             "`depth` is already varied by `depth=1`",
         ),
-        (lambda: archc.roofline(SPEC, "h2"), "device:1:1: error: there is no device `h2`"),
+        (lambda: api.roofline(SPEC, "h2"), "device:1:1: error: there is no device `h2`"),
         (
-            lambda: archc.train(SPEC, "cifar", "data", "run"),
+            lambda: api.train(SPEC, "cifar", "data", "run"),
             "recipe:1:1: error: there is no file or shipped recipe `cifar`",
         ),
         (
-            lambda: archc.train(SPEC, "cifar10", "data", "run", settings=["batch"]),
+            lambda: api.train(SPEC, "cifar10", "data", "run", settings=["batch"]),
             "settings:1:1: error: `settings` needs KEY=VALUE",
         ),
         (
-            lambda: archc.evaluate(archc.load(SPEC), "data"),
+            lambda: api.evaluate(archc.load(SPEC), "data"),
             "a spec has no weights of its own",
+        ),
+        (lambda: api.evaluate("nowhere", "data"), "there is no file or shipped spec `nowhere`"),
+        (lambda: api.load(SPEC, input="3,32"), "input:1:1: error: `input` takes channels"),
+        (lambda: api.load("nowhere"), "hint: `archc.specs()` shows the shipped specs"),
+        (lambda: api.load("imagenet"), "`archc.specs('imagenet')` shows them"),
+        (lambda: api.load(SPEC, with_={"depth": None}), "not `None`"),
+        (
+            lambda: api.load(SPEC, with_={"depth": [1, None]}),
+            "(None leaves a stage unchanged)",
         ),
     ],
 )
@@ -57,6 +70,7 @@ def test_options_are_called_as_in_python(call: Any, words: str) -> None:
     with pytest.raises(archc.ArchcError) as caught:
         call()
     said = f"{caught.value}\nhint: {caught.value.hint}"
+    assert "`archc " not in said
     assert words in said
     assert "--" not in said
     with on_command_line(), pytest.raises(archc.ArchcError):
@@ -68,10 +82,60 @@ def test_what_is_probably_not_meant_is_a_warning() -> None:
         archc.load("cifar10/resnet20", input=(64, 64, 3))
 
 
-@pytest.mark.parametrize("size", [5, object()])
-def test_a_size_of_another_type_is_a_wrong_call(size: Any) -> None:
-    with pytest.raises(TypeError, match="`input` must be"):
-        archc.load(SPEC, input=size)
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: api.load(SPEC, input=5), "`input` must be"),
+        (lambda: api.load(SPEC, with_=5), "`with_` must be a mapping or a list"),
+        (lambda: api.load(SPEC, with_={1: 2}), "`with_` must be a mapping or a list"),
+        (lambda: api.show(archc.load(SPEC)), "`spec` must be a path or a name, not a Network"),
+        (lambda: api.sweep(SPEC, "depth=1"), "`vary` must be a list"),
+        (
+            lambda: api.train(SPEC, "cifar10", "d", settings="batch=1"),
+            "`settings` must be a list",
+        ),
+        (lambda: api.train(archc.read(SPEC), "cifar10", "d", with_={"depth": 1}), "to be read"),
+    ],
+)
+def test_arguments_of_another_type_are_wrong_calls(call: Any, words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        call()
+
+
+def test_no_networks_and_too_few_names_are_wrong_calls() -> None:
+    with pytest.raises(ValueError, match="no network to time"):
+        archc.bench()
+    with pytest.raises(ValueError, match="there are 2 `names` for 1 networks"):
+        archc.report(SPEC, names=["a", "b"])
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    size: Any = tuple(np.array([3, 16, 16]))
+    network = archc.load(SPEC, input=size, with_={"depth": np.int64(1)})
+    assert (network.input_shape, network.layers) == ((3, 16, 16), 8)
+
+
+def test_errors_are_the_same_in_another_process() -> None:
+    errors = [
+        archc.WeightsError("net.pth", "is empty", "save it again"),
+        archc.OutputError(Path("a"), "no"),
+    ]
+    with pytest.raises(archc.SpecError) as caught:
+        archc.load("nowhere")
+    for error in (*errors, caught.value):
+        again = pickle.loads(pickle.dumps(error))
+        assert type(again) is type(error)
+        assert (str(again), again.message, again.hint) == (str(error), error.message, error.hint)
+
+
+def test_a_single_mistake_of_a_spec_has_its_own_message_and_hint() -> None:
+    with pytest.raises(archc.SpecError) as caught:
+        archc.load("nowhere")
+    assert caught.value.message == "there is no file or shipped spec `nowhere`"
+    assert caught.value.hint == "`archc.specs()` shows the shipped specs"
+    (fault,) = archc.check("nowhere")
+    assert str(fault) == str(caught.value)
+    assert repr(archc.read(SPEC)) == "Design('resnet20')"
 
 
 def test_a_checkpoint_for_a_spec_says_where_weights_go(tmp_path: Path) -> None:

@@ -75,15 +75,22 @@ def test_text_of_others_is_no_markup() -> None:
     assert "&lt;i&gt;" in html
 
 
-def test_the_graph_alone_shows_no_tables() -> None:
-    """Without `archc.api`, nobody can."""
+def test_a_network_is_shown_whatever_was_imported() -> None:
     program = (
         "from archc.graph import Network, NetworkBuilder\n"
-        "one = Network('net', NetworkBuilder((3, 8, 8)).nodes)\n"
-        "print(repr(one).startswith('<archc.graph.network.Network object'), one._repr_html_())"
+        "class Mine(Network): pass\n"
+        "print(repr(Mine('net', NetworkBuilder((3, 8, 8)).nodes)), Network('none', {}))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.stdout == "True None\n"
+    shown = ["Mine('net', 0 parameters, 0 multiply-adds)"]
+    shown += ["Network('none', 0 parameters, 0 multiply-adds)"]
+    assert done.stdout.split("\n")[0] == " ".join(shown)
+
+
+def test_a_report_that_fails_says_which_layers_do() -> None:
+    faulty = archc.emit(NETWORK).replace("self.bn2(self.conv2(out))", "self.bn2(self.conv2(-out))")
+    report = archc.verify(NETWORK, source=faulty, options=Options(quick=True))
+    assert "training    layer1.0.conv2: does not read the value" in str(report)
 
 
 def test_torch_is_not_needed_to_show_a_count() -> None:

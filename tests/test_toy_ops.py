@@ -26,7 +26,17 @@ from archc.graph import FragmentBuilder, Network, NetworkBuilder, Step, lint
 from archc.graph.modules import StructureError
 from archc.live import build_module
 from archc.ops import AdaptiveAvgPool2d as Pool
-from archc.ops import Add, BatchNorm2d, Conv2d, Flatten, Linear, Op, Shape
+from archc.ops import (
+    Add,
+    BatchNorm2d,
+    Conv2d,
+    Flatten,
+    Linear,
+    MaxPool2d,
+    Op,
+    Shape,
+    ZeroPadShortcut,
+)
 from archc.ops.facts import OUTPUT, Call, Look, Module, OnnxNode, OnnxStep, Saved, Storage, Torch
 from archc.ops.traits import ElementWise, Merging, Windowed
 from archc.verification import interpreter
@@ -298,3 +308,20 @@ def test_ops_of_pairs() -> None:
     assert wide.params == sum(one.numel() for one in module.parameters())
     assert wide.state == {key: tuple(one.shape) for key, one in module.state_dict().items()}
     assert wide.look().label == "1x7 conv, 4, /1x2"
+
+
+def test_networks_with_pairs_are_verified() -> None:
+    main = FragmentBuilder((4, 12, 10))
+    shortcut = main.add("shortcut", ZeroPadShortcut(4, 6, 2))
+    conv = Conv2d(4, 6, (3, 1), 2, (1, 0), bias=False)
+    main.add("add", Add(), main.add("conv1", conv, ""), shortcut)
+    main.add("pool", MaxPool2d((3, 2), (1, 2), (1, 0)))
+    main.add("avgpool", Pool((2, 1)))
+    main.add("flatten", Flatten())
+    main.add("fc", Linear(12, 5))
+    builder = NetworkBuilder((4, 12, 10))
+    builder.append(main.build(), lambda step: step.name)
+    network = lint(Network("pairs", builder.nodes))
+    report = archc.verify(network, options=Options(backend="eager"))
+    assert report.passed, report.faults
+    assert "3x1 conv, 6, /2" in archc.draw(network).decode()

@@ -11,8 +11,6 @@ def explain(error: Exception) -> Iterator[str]:
     """The lines to print for an error."""
     if isinstance(error, ArchcError):
         yield from error.lines()
-        if error.hint:
-            yield f"hint: {error.hint}"
     elif isinstance(error, ModuleNotFoundError):
         yield f"archc: error: {error}"
     elif isinstance(error, OSError):

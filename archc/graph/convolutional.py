@@ -23,7 +23,7 @@ class NotConvolutionalError(ArchcError, ValueError):
     """A network has no fully convolutional form; the message says why."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Convolutional:
     """A network's fully convolutional form, which puts out a map of scores.
 
@@ -34,6 +34,9 @@ class Convolutional:
     network: Network
     names: dict[str, str]
     linear: dict[str, tuple[str, Shape]]
+
+    def __repr__(self) -> str:
+        return f"Convolutional({self.network!r})"
 
     @property
     def smallest_side(self) -> int:

@@ -107,7 +107,8 @@ def overwritable(network: Network, keep: Set[str] = frozenset()) -> frozenset[st
 
 
 def runs_ahead(network: Network) -> frozenset[str]:
-    """The ids of values that one op reads, behind another that is computed later.
+    """The ids of values that are computed too early: the one op that reads each reads another value
+    before it, which is computed later.
 
     A shortcut that runs before the main path is one: beside the main path it takes a variable of
     its own, where otherwise it would stand in the sum that reads it.

@@ -39,7 +39,7 @@ class ShapeError(ValueError):
     ``attribute`` names what the author wrote that is at fault (``"kernel"``, ``"groups"``), where
     one thing is; ``hint`` says what to do about it. ``otherwise`` is the shape that would be put
     out if this fault were ignored, where that is known: what comes next can be checked with it.
-    ``whose`` fault it is stands before the message where a network's is told in one line.
+    ``whose`` names the layer of stem or head at fault, for messages of one line.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Op:
     def __post_init__(self) -> None:
         for name in self.field_names():
             size = getattr(self, name)
-            if isinstance(size, tuple):
+            if isinstance(size, tuple) and len(size) == 2:
                 object.__setattr__(self, name, stored(size))
 
     if TYPE_CHECKING:  # declared, not defined, so that a class that lacks one is noticed

@@ -24,7 +24,6 @@ from archc.ops.facts import (
     Reach,
     Saved,
     Shape,
-    Size,
     Storage,
     Torch,
     Window,
@@ -132,7 +131,7 @@ class ZeroPadShortcut(Unary):
     kind = "zero_pad_shortcut"
     in_channels: int
     out_channels: int
-    stride: Size = 1
+    stride: int = 1
 
     channels = changed("in_channels", "out_channels")
     torch = Torch(

@@ -28,11 +28,11 @@ class Source:
     """
 
     name: str
-    text: str = ""
+    text: str = field(default="", repr=False)
     path: str | None = None
     via: Place | None = None
     kind: str = "spec"
-    shown: str | None = None
+    shown: str | None = field(default=None, repr=False)
 
     @cached_property
     def lines(self) -> list[str]:
@@ -108,6 +108,9 @@ class Diagnostic:
             source = source.via.source
         return (*self.notes, *way)
 
+    def __str__(self) -> str:
+        return self.render()
+
     def render(self) -> str:
         """The diagnostic as text: the message, the source line with a caret, hint and notes."""
         return "\n".join(self.lines())
@@ -145,7 +148,8 @@ class Diagnostic:
 class SpecError(ArchcError):
     """A spec cannot be used; ``diagnostics`` says why, in the order of the text.
 
-    ``message`` has all of them as they are shown, hints included. After `MAX_DIAGNOSTICS` mistakes
+    Of a single one, ``message`` and ``hint`` are its own; of several, ``message`` has them all as
+    they are shown, hints included. After `MAX_DIAGNOSTICS` mistakes
     archc looks no further; one more diagnostic, the last, is then at the first mistake that is not
     told.
     """
@@ -153,6 +157,8 @@ class SpecError(ArchcError):
     def __init__(self, diagnostics: Iterable[Diagnostic]):
         self.diagnostics = tuple(diagnostics)
         super().__init__("\n".join(diagnostic.render() for diagnostic in self.diagnostics))
+        if len(self.diagnostics) == 1:
+            self.message, self.hint = self.diagnostics[0].message, self.diagnostics[0].hint
 
     def lines(self) -> Iterator[str]:
         """The diagnostics, each with its line of the source and its hint."""

@@ -106,7 +106,7 @@ def _read(source: Source, place: Place, spec: str) -> bytes:
 
     def folder_hint() -> str | None:
         group, held = _group(spec)
-        return f"`archc list {group}` shows the shipped specs of this name" if held else None
+        return f"{_listed(group)} shows the shipped specs of this name" if held else None
 
     def refuse_missing() -> None:
         _refuse_group(spec, place)
@@ -114,6 +114,11 @@ def _read(source: Source, place: Place, spec: str) -> bytes:
         fail(place, f"there is no file or shipped spec {quote(spec)}", hint)
 
     return read_bytes(source, place, spec, folder_hint, refuse_missing)
+
+
+def _listed(group: str = "") -> str:
+    """What lists the shipped specs."""
+    return said(f"`{f'archc list {group}'.strip()}`", f"`archc.specs({group and repr(group)})`")
 
 
 def _suggest(spec: str, path: str, author: str | None) -> str:
@@ -129,7 +134,7 @@ def _suggest(spec: str, path: str, author: str | None) -> str:
     if near is not None and _is_meant(near, wanted, alike, is_file=spec.endswith(_SUFFIXES)):
         alike = [quote_name(os.path.join(os.path.dirname(spec), beside[near]))]
     if not alike:
-        return "`archc list` shows the shipped specs"
+        return f"{_listed()} shows the shipped specs"
     return f"did you mean {listing(f'`{name}`' for name in alike)}?"
 
 
@@ -182,5 +187,5 @@ def _refuse_group(spec: str, place: Place) -> None:
     if held:
         some = [*held[:_SHOWN], f"{len(held) - _SHOWN} more"] if len(held) > _SHOWN else held
         what = f"{quote(spec)} is a group of shipped specs, not a spec"
-        listed = f"it holds {listing(some, 'and')}; `archc list {group}` shows them"
+        listed = f"it holds {listing(some, 'and')}; {_listed(group)} shows them"
         fail(place, what, f"name one of them, for example `{group}/{held[0]}`; {listed}")

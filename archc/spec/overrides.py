@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from numbers import Integral
 from typing import TypeAlias
 
 from archc.source.caller import said
@@ -67,8 +68,10 @@ def _written(data: object) -> str:
 def _located(data: object, place: Place) -> Value:
     if isinstance(data, (list, tuple)):
         return Value(tuple([_located(item, place) for item in data]), place)
+    if isinstance(data, Integral) and not isinstance(data, bool):
+        data = int(data)  # NumPy's, too
     if data is None or isinstance(data, (bool, int, float)):
-        return Value(data, place, _written(data))
+        return Value(data, place, said(_written(data), str(data)))
     return Value(str(data), place)
 
 
@@ -77,11 +80,11 @@ def parse_input(size: Size, findings: Findings) -> Entry:
     if not isinstance(size, str):
         return _locate_input(size)
     text = _line(size)
-    source = Source("--input", text)
+    source = Source(said("--input", "input"), text)
     value = _values(source, text, 1, findings)
     if value.data is not INVALID and len(text.split(",")) != 3:
         given = quote(text) if text.strip() else "nothing"
-        message = f"`--input` takes channels, height and width, not {given}"
+        message = f"`{source.name}` takes channels, height and width, not {given}"
         findings.error(source.start(), message, "for example 3,224,224")
         value = Value(INVALID, source.start())
     return Entry(source.start(), value)

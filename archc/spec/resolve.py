@@ -15,6 +15,7 @@ from pathlib import Path
 from archc.blocks import MAX_BLOCKS, STANDARD, Library
 from archc.shipped import shipped_folder
 from archc.source.ancestry import MAX_ANCESTORS, open_ancestor, read_mapping
+from archc.source.caller import said
 from archc.source.diagnostics import Findings, Note, Place, Source, SpecError
 from archc.source.reader import INVALID, Entry, Value, read
 from archc.source.validate import describe, is_nothing, tainted, unknown, validate
@@ -128,7 +129,8 @@ def _draft(
     data, place = found
     if is_of_recipe(data):
         what = "this is a recipe, not a spec"
-        findings.error(data["recipe"].key, what, "`archc train SPEC --recipe` takes it")
+        takes = said("`archc train SPEC --recipe` takes it", "`archc.train` takes it")
+        findings.error(data["recipe"].key, what, takes)
         return None
     entries = _checked_keys(data, place, library, findings)
     draft = _Draft(place)

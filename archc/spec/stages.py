@@ -206,8 +206,8 @@ class _Stages:
                     self.findings.error(
                         entry.value.place,
                         f"`{name}` has {has}",
-                        "give one value for all stages, or one per stage (null leaves a stage "
-                        "unchanged)",
+                        "give one value for all stages, or one per stage "
+                        f"({said('null', 'None')} leaves a stage unchanged)",
                     )
 
     def _check_use_of_defaults(self, blocks: Sequence[str | None]) -> None:
@@ -260,7 +260,7 @@ class _Stages:
                 rows = [f"stage {number} (`{block}`)" for number, block in stages[:_SHOWN]]
                 rows += [f"{len(stages) - _SHOWN:,} more"] if len(stages) > _SHOWN else []
                 who = f"{listing(rows, 'and')} {'has' if len(stages) == 1 else 'have'}"
-                hint += "; null leaves a stage unchanged"
+                hint += f"; {said('null', 'None')} leaves a stage unchanged"
             self.findings.error(place, f"{who} no attribute `{name}`", hint)
 
     def _belongs(self, name: str) -> str:

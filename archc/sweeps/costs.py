@@ -81,7 +81,8 @@ class Costs:
         return Cost(plus(numbers, end.numbers), end.output_shape)
 
     def line(self, kind: Kind, x: Shape, style: Style) -> Line | None:
-        """The same for every depth; None where no two blocks are equal, or one cannot be built."""
+        """The cost as a line over the depth; None where no two blocks are equal, or one cannot be
+        built."""
         key = (kind.number, x)
         if key not in self._lines:
             try:

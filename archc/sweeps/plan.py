@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
 from operator import ge, itemgetter, mul
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -62,20 +62,31 @@ class _Profile(NamedTuple):
     stage, so much a block, if each stage has at least so many blocks.
 
     Of each metric, and of ``least``, the first number is the network's, the others the stages'.
+    ``least`` is None where one block is enough.
     """
 
     layers: tuple[int, ...]
     params: tuple[int, ...]
     multiply_adds: tuple[int, ...]
-    least: tuple[int, ...]
+    least: tuple[int, ...] | None
 
-    def at(self, depths: tuple[int, ...]) -> Numbers:
-        """The numbers of the variant with these depths, after a first 1."""
-        return (
-            sum(map(mul, self.layers, depths)),
-            sum(map(mul, self.params, depths)),
-            sum(map(mul, self.multiply_adds, depths)),
-        )
+    def holds_at(self, depths: tuple[int, ...]) -> bool:
+        """Whether each stage has as many blocks as it takes; ``depths`` begin with a 1."""
+        return self.least is None or all(map(ge, depths, self.least))
+
+
+_UNKNOWN = _Profile((), (), (), None)
+"""Stands for a profile that has not been asked for."""
+
+_Remembered = TypeVar("_Remembered")
+
+
+def _remember(memory: dict[object, _Remembered], key: object, value: _Remembered) -> _Remembered:
+    """Enter a value, and return it; a memory that is full is emptied first."""
+    if len(memory) > _MOST_PROFILES:
+        memory.clear()
+    memory[key] = value
+    return value
 
 
 @dataclass
@@ -112,21 +123,24 @@ class Plan:
         depths_of, others_of = (_taking(places) for places in self._split)
         profiles: dict[object, _Profile | None] = {}
         depths: dict[object, tuple[int, ...] | None] = {}
+        # A million times through here: what is known is looked up once, and written out.
         for index, (places, settings) in enumerate(_product(self.axes)):
-            if len(profiles) > _MOST_PROFILES or len(depths) > _MOST_PROFILES:
-                profiles.clear()
-                depths.clear()
-            others = others_of(places)
-            if others not in profiles:
-                profiles[others] = self._profile(settings)
-            which = depths_of(places)
-            if which not in depths:
-                depths[which] = self._depths(settings)
-            profile, deep = profiles[others], depths[which]
-            if profile and deep and all(map(ge, deep, profile.least)):
-                yield Variant(index, settings, profile.at(deep))
-            else:
+            profile = profiles.get(others := others_of(places), _UNKNOWN)
+            if profile is _UNKNOWN:
+                profile = _remember(profiles, others, self._profile(settings))
+            deep = depths.get(which := depths_of(places), ())
+            if deep == ():
+                deep = _remember(depths, which, self._depths(settings))
+            if profile is None or not deep or not profile.holds_at(deep):
                 yield self._one(index, settings)
+                continue
+            layers, params, multiply_adds, _ = profile
+            numbers = (
+                sum(map(mul, layers, deep)),
+                sum(map(mul, params, deep)),
+                sum(map(mul, multiply_adds, deep)),
+            )
+            yield Variant(index, settings, numbers)
 
     def _one(self, index: int, settings: tuple[Choice, ...]) -> Variant | Unbuildable:
         """A variant with its numbers, or the reason why it cannot be built."""
@@ -214,7 +228,8 @@ class Plan:
         except _CannotBuild:
             return None
         layers, params, multiply_adds = zip(numbers, *steps, strict=True)
-        return _Profile(layers, params, multiply_adds, tuple(least))
+        enough = None if max(least) == 1 else tuple(least)
+        return _Profile(layers, params, multiply_adds, enough)
 
     def _depths(self, settings: tuple[Choice, ...]) -> tuple[int, ...] | None:
         """1, and how deep each stage is; None where they may not be."""

@@ -4,120 +4,141 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import Any, TypeVar
 
 from archc.backends.numbers import in_bytes, in_short
 from archc.backends.table import Column, Table
-from archc.shown import Way
+
+_Entry = TypeVar("_Entry")
 
 
-def show(way: Way, one: Any) -> str | None:
-    """A result in words, as text or as HTML; None where it is not shown in that way."""
-    kind = type(one).__name__
-    if way == "words":
-        return _WORDS[kind](one)
-    if way == "svg":
-        return None
-    tables = _TABLES[kind](one)
-    if way == "text":
-        return "\n".join(table.text() for table in tables).rstrip("\n")
-    return "".join(_html(table) for table in tables)
+def words_of(result: Any) -> str:
+    """A result in a few words, as its repr has them."""
+    return _of_kind(_WORDS, result)(result)
 
 
-def _costs(one: Any) -> str:
-    costs = f"{in_short(one.params)} parameters, {in_short(one.multiply_adds)} multiply-adds"
-    return f"{one.name!r}, {costs}"
+def text_of(result: Any) -> str:
+    """The tables of a result as text."""
+    tables = _of_kind(_TABLES, result)(result)
+    return "\n".join(table.text() for table in tables).rstrip("\n")
 
 
-def _difference(one: Any) -> str:
-    if one.same:
-        return f"{one.a!r} and {one.b!r}, the same graph"
-    kinds = [change.change for change in one.changes]
+def html_of(result: Any) -> str:
+    """The tables of a result as HTML."""
+    return "".join(_html(table) for table in _of_kind(_TABLES, result)(result))
+
+
+def _of_kind(known: Mapping[str, _Entry], result: Any) -> _Entry:
+    """The entry for what a result is; a subclass is what it is a subclass of."""
+    return next(known[kind.__name__] for kind in type(result).__mro__ if kind.__name__ in known)
+
+
+def _costs(result: Any) -> str:
+    costs = f"{in_short(result.params)} parameters, {in_short(result.multiply_adds)} multiply-adds"
+    return f"{result.name!r}, {costs}"
+
+
+def _difference(result: Any) -> str:
+    if result.same:
+        return f"{result.a!r} and {result.b!r}, the same graph"
+    kinds = [change.change for change in result.changes]
     words = [f"{kinds.count(kind)} {kind}" for kind in ("added", "removed", "changed")]
-    return f"{one.a!r} and {one.b!r}, {', '.join(words)}"
+    return f"{result.a!r} and {result.b!r}, {', '.join(words)}"
 
 
-def _verdict(one: Any) -> str:
-    failed = sum(row.passed is False for row in one.rows)
-    words = "every check passed" if one.passed else f"{failed} of {len(one.rows)} checks failed"
-    return f"{one.name!r}, {words} on {one.device}"
+def _verdict(result: Any) -> str:
+    failed = sum(row.passed is False for row in result.rows)
+    words = (
+        "every check passed" if result.passed else f"{failed} of {len(result.rows)} checks failed"
+    )
+    return f"{result.name!r}, {words} on {result.device}"
 
 
 _WORDS: Mapping[str, Callable[[Any], str]] = {
     "Network": _costs,
     "Count": _costs,
-    "Explanation": lambda one: f"{one.name!r}, {len(one.conventions)} conventions",
-    "Memory": lambda one: (
-        f"{one.name!r}, batch {one.batch}, {in_bytes(one.inference)} in a forward, "
-        f"{in_bytes(one.training)} kept for gradients"
+    "Explanation": lambda result: f"{result.name!r}, {len(result.conventions)} conventions",
+    "Memory": lambda result: (
+        f"{result.name!r}, batch {result.batch}, {in_bytes(result.inference)} in a forward, "
+        f"{in_bytes(result.training)} kept for gradients"
     ),
-    "Fields": lambda one: f"{one.name!r}, {len(one.rows)} ops",
-    "Roofline": lambda one: (
-        f"{one.name!r}, batch {one.batch}, at least {1e6 * one.seconds:,.3g} µs on "
-        f"{one.device.name}"
+    "Fields": lambda result: f"{result.name!r}, {len(result.rows)} ops",
+    "Roofline": lambda result: (
+        f"{result.name!r}, batch {result.batch}, at least {1e6 * result.seconds:,.3g} µs on "
+        f"{result.device.name}"
     ),
     "Comparison": _difference,
     "Report": _verdict,
-    "BenchResult": lambda one: (
-        f"{one.name!r}, batch {one.batch}, {1000 * one.latency.median:,.3g} ms on {one.device}"
+    "BenchResult": lambda result: (
+        f"{result.name!r}, batch {result.batch}, {1000 * result.latency.median:,.3g} ms on "
+        f"{result.device}"
     ),
 }
 
 
-def _network(one: Any) -> Sequence[Table]:
+def _network(result: Any) -> Sequence[Table]:
+    if not result.nodes:
+        return []
     from archc.analysis import count
     from archc.tables.counts import parts
 
-    return [parts(count(one))]
+    return [parts(count(result))]
 
 
-def _count(one: Any) -> Sequence[Table]:
+def _count(result: Any) -> Sequence[Table]:
     from archc.tables.counts import parts
 
-    return [parts(one)]
+    return [parts(result)]
 
 
-def _explanation(one: Any) -> Sequence[Table]:
+def _explanation(result: Any) -> Sequence[Table]:
     from archc.tables.counts import explained
 
-    return [explained(one)]
+    return [explained(result)]
 
 
-def _memory(one: Any) -> Sequence[Table]:
+def _memory(result: Any) -> Sequence[Table]:
     from archc.tables.views import memory_summary
 
-    return [memory_summary(one)]
+    return [memory_summary(result)]
 
 
-def _fields(one: Any) -> Sequence[Table]:
+def _fields(result: Any) -> Sequence[Table]:
     from archc.tables.views import fields
 
-    return [fields(one)]
+    return [fields(result)]
 
 
-def _roofline(one: Any) -> Sequence[Table]:
+def _roofline(result: Any) -> Sequence[Table]:
     from archc.tables.views import roofline
 
-    return [roofline(one)]
+    return [roofline(result)]
 
 
-def _comparison(one: Any) -> Sequence[Table]:
+def _comparison(result: Any) -> Sequence[Table]:
     from archc.tables import diff
 
-    return [diff.totals(one, one.a, one.b), *([diff.changes(one)] if one.changes else [])]
+    return [
+        diff.totals(result, result.a, result.b),
+        *([diff.changes(result)] if result.changes else []),
+    ]
 
 
-def _report(one: Any) -> Sequence[Table]:
+def _report(result: Any) -> Sequence[Table]:
     marks = {True: "passed", False: "failed", None: "not run"}
     columns = (Column("check", "check"), Column("", "passed"), Column("result", "number"))
-    rows = tuple((row.check, marks[row.passed], row.number) for row in one.rows)
-    return [Table(columns, rows, f"{one.name} on {one.device}")]
+    rows = tuple((row.check, marks[row.passed], row.number) for row in result.rows)
+    checks = Table(columns, rows, f"{result.name} on {result.device}")
+    faults = tuple((row.check, str(fault)) for row in result.rows for fault in row.faults)
+    if not faults:
+        return [checks]
+    return [checks, Table((Column("check", "check"), Column("fault", "fault")), faults, "Faults")]
 
 
-def _bench(one: Any) -> Sequence[Table]:
+def _bench(result: Any) -> Sequence[Table]:
     from archc.tables.bench import measured
 
-    return [measured([one.name], [one])]
+    return [measured([result.name], [result])]
 
 
 _TABLES: Mapping[str, Callable[[Any], Sequence[Table]]] = {

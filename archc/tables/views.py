@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from archc.backends.numbers import exactly, in_bytes, percent, shape
 from archc.backends.table import Cell, Column, Table
+from archc.ops import OPS, Op
+from archc.ops.traits import ElementWise
 from archc.tables.counts import SPEC
 
 if TYPE_CHECKING:
@@ -88,7 +90,7 @@ def fields(one: Fields) -> Table:
     rows = tuple(
         (row.name, row.op, row.output_shape, row.size, _pair(row.stride), _pair(row.centre))
         for row in one.rows
-        if row.op not in _ELEMENT_WISE
+        if not issubclass(OPS.get(row.op, Op), ElementWise)
     )
     columns = (*_LAYER, *_FIELD)
     title = f"{one.name}: receptive fields in pixels of the {shape(one.input)} image"
@@ -113,8 +115,6 @@ def all_fields(specs: Sequence[str], found: Sequence[Fields]) -> Table:
     output = Column("output", "output_shape", shape)
     return Table((SPEC, *_WHERE, *_LAYER, output, *sides), rows)
 
-
-_ELEMENT_WISE = ("batch_norm2d", "relu", "dropout", "softmax")
 
 _FIELD = (
     Column("output", "output_shape", shape),

@@ -1,6 +1,6 @@
 """Training and testing of compiled networks: recipes carried out on real images.
 
-A tenant: of archc's networks it knows what `archc.api` offers to any program.
+A tenant: of networks it knows what `archc` offers to any program.
 """
 
 from typing import TYPE_CHECKING

@@ -43,7 +43,7 @@ def subject_of_run(folder: Path, weights: Path | None = None) -> Subject:
     if mean is None:
         raise TrainingError(
             f"{str(run.pixel_mean)!r} is damaged or missing",
-            "`archc train --resume` computes it again",
+            f"{said('`archc train --resume`', 'training with resume=True')} computes it again",
         )
     return Subject(run.network(), chosen, run.recipe(), mean)
 

@@ -38,6 +38,12 @@ def train(
     `TrainingError`, `OutputError`, `DeviceError`, and ModuleNotFoundError where Lightning Fabric is
     not installed.
     """
+    if isinstance(settings, str):
+        raise TypeError("`settings` must be a list of KEY=VALUE")
+    if isinstance(spec, archc.Design) and (with_ or input is not None):
+        raise TypeError("`with_` and `input` are for a spec that is yet to be read")
+    if isinstance(recipe, Recipe) and settings:
+        raise TypeError("`settings` are for a recipe that is yet to be read")
     design = spec if isinstance(spec, archc.Design) else archc.read(spec, with_=with_, input=input)
     chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, settings)
     require("torch", "training", "torch")
@@ -84,6 +90,8 @@ def evaluate(
     if not isinstance(subject, archc.Network) and Path(os.fsdecode(subject)).is_dir():
         tested = subject_of_run(Path(os.fsdecode(subject)), file)
     elif file is None:
+        if not isinstance(subject, archc.Network):
+            archc.read(subject)  # which says if there is no such file
         raise ArchcError("a spec has no weights of its own", "give it `weights=...`")
     else:
         network = subject if isinstance(subject, archc.Network) else archc.load(subject)

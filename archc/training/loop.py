@@ -147,7 +147,7 @@ class Loop:
         # Of the training since the last report: the loss and the wrong images, and all images.
         self._sums = self._share_of(state.get("sums", [0.0, 0.0]))
         self._seen = state.get("seen", 0) // fabric.world_size
-        self._has_dropout = any(node.op.kind == "dropout" for node in task.network.nodes.values())
+        self._has_dropout = any(node.op.trains_only for node in task.network.nodes.values())
         self._set_up(saved)
         self._begun = self._marked = self._looked = time.perf_counter()
         self._first, self._paused = self.iteration, 0.0

@@ -36,14 +36,14 @@ class WeightsError(ArchcError):
         super().__init__(f"{quote_name(file)}: error: {message}", hint)
         self.file, self.message = file, message
 
-    def lines(self) -> Iterator[str]:
+    def _lines(self) -> Iterator[str]:
         """The first line says of which file it is."""
         first, *more = self.message.split("\n")
         yield f"archc: error: {self.file}: {first}"
         yield from more
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Checkpoint:
     """The tensors of a state dict, on the CPU.
 
@@ -58,6 +58,9 @@ class Checkpoint:
     beside: tuple[str, ...] = ()
     about: Mapping[str, str] = field(default_factory=dict)
     is_in_memory: bool = False
+
+    def __repr__(self) -> str:
+        return f"Checkpoint({self.file!r}, {len(self.tensors)} tensors)"
 
 
 DAMAGED = "is a truncated or damaged PyTorch checkpoint"

@@ -453,7 +453,7 @@ def test_an_override_as_data_has_the_types_of_a_spec() -> None:
         ([3], "`depth` has 1 value for 4 stages"),
         ("4", "not the text `4`"),
         (3.0, "not `3.0`"),
-        (True, "not `true`"),
+        (True, "not `True`"),
         ([[3], 1, 1, 1], "not a list of 1"),
     ):
         with pytest.raises(SpecError, match=words) as caught:
