@@ -382,8 +382,6 @@ def bench(
     lacks the memory, `RunError` for a network that cannot be trained or compiled, ValueError for
     options that exclude each other, and ModuleNotFoundError where torch is not installed.
     """
-    if not specs:
-        raise ValueError("there is no network to time")
     require_torch("timing a module")
     from archc.timing import BenchOptions, at_best, bench
 

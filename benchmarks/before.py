@@ -36,7 +36,10 @@ from archc.cli import cli
 import archc, gc
 archc.count("cifar10/resnet20")
 from archc.backends.graphs import to_graphml, to_json
-from archc.cli.common import load_networks, many_objects
+try:
+    from archc.cli.common import many_objects
+except ImportError:  # versions that collect garbage as Python does
+    from contextlib import nullcontext as many_objects
 times = {}
 def timed(name, task):
     started = time.perf_counter()
@@ -77,7 +80,13 @@ COMMANDS = {
     "count imagenet/resnet152": ["count", "imagenet/resnet152"],
     "list": ["list"],
     f"sweep imagenet/resnet50 {' '.join(VARY)}": ["sweep", "imagenet/resnet50", *VARY],
-    "the same with -o FILE.csv": ["sweep", "imagenet/resnet50", *VARY, "-o", "{folder}/rows.csv"],
+    f"sweep imagenet/resnet50 {' '.join(VARY)} -o FILE.csv": [
+        "sweep",
+        "imagenet/resnet50",
+        *VARY,
+        "-o",
+        "{folder}/rows.csv",
+    ],
     "verify imagenet/resnet50": ["verify", "imagenet/resnet50"],
 }
 QUICK = ["verify", "imagenet/resnet50", "--quick"]
