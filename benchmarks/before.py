@@ -129,8 +129,9 @@ def _section(folder: str, earlier: Path) -> str:
     return (
         "## Beside an earlier version\n\n"
         f"`benchmarks/before.py {commit}` on {machine()}. Medians of {ROUNDS} runs each, in "
-        "turns. The first rows are in process, the others whole processes; in 10,000 bottlenecks "
-        "garbage is collected as the command line has it.\n\n"
+        "turns. The first four rows are tasks in a process that has imported archc, the others "
+        "commands as processes of their own. Python searches for garbage as it does in commands."
+        "\n\n"
         + table(["", "before", "now", "now over before"], rows)
         + f"\n\n`archc {' '.join(QUICK)}` takes {statistics.median(quick):.1f} s, {share:.2f} of "
         "the full one."
