@@ -79,7 +79,8 @@ def test_options_are_called_as_in_python(call: Any, words: str) -> None:
 
 def test_what_is_probably_not_meant_is_a_warning() -> None:
     with pytest.warns(archc.SpecWarning, match=r"^input:1:1: \(64, 64, 3\) looks like height"):
-        archc.load("cifar10/resnet20", input=(64, 64, 3))
+        network = archc.load("cifar10/resnet20", input=(64, 64, 3))
+    assert network.input_shape == (64, 64, 3)
 
 
 @pytest.mark.parametrize(

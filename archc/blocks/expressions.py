@@ -66,7 +66,7 @@ def shown(value: Value) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A part of an expression, and where it stands in the text."""
+    """A part of an expression, with its first and last position in the text."""
 
     start: int
     end: int
@@ -207,9 +207,9 @@ class _Parser:
 
     def _choice(self) -> Node:
         self._enter()
-        then = self._any("or", self._all)
+        then = self._chain(("or",), self._all)
         if self._take("if") is not None:
-            condition = self._any("or", self._all)
+            condition = self._chain(("or",), self._all)
             if self._take("else") is None:
                 raise self._missing("`else`", "a condition is `A if CONDITION else B`")
             otherwise = self._choice()
@@ -217,16 +217,8 @@ class _Parser:
         self.nesting -= 1
         return then
 
-    def _any(self, operator: str, operand: Callable[[], Node]) -> Node:
-        """Operands with one operator between them, from the left."""
-        left = operand()
-        while self._take(operator) is not None:
-            right = operand()
-            left = Binary(left.start, right.end, operator, left, right)
-        return left
-
     def _all(self) -> Node:
-        return self._any("and", self._negation)
+        return self._chain(("and",), self._negation)
 
     def _negation(self) -> Node:
         token = self._take("not")
@@ -249,6 +241,7 @@ class _Parser:
         return Binary(left.start, right.end, token.text, left, right)
 
     def _chain(self, operators: tuple[str, ...], operand: Callable[[], Node]) -> Node:
+        """Operands with one of some operators between them, from the left."""
         left = operand()
         while (token := self._take(*operators)) is not None:
             right = operand()

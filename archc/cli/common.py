@@ -339,12 +339,12 @@ def read_spec(name: str, with_: Sequence[str], input_: str | None) -> Design:
 
 
 def read_specs(names: Sequence[str], with_: Sequence[str], input_: str | None) -> list[Design]:
-    """Read several specs; all their mistakes are told at once."""
+    """Read several specs. Raises `SpecError` with the mistakes of all of them."""
     return _each(names, lambda name: read_spec(name, with_, input_))
 
 
 def load_networks(names: Sequence[str], with_: Sequence[str], input_: str | None) -> list[Network]:
-    """Read and compile several specs; all their mistakes are told at once."""
+    """Read and compile several specs. Raises `SpecError` with the mistakes of all of them."""
     return _each(names, lambda name: read_spec(name, with_, input_).network)
 
 

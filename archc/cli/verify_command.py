@@ -65,7 +65,7 @@ _MARKS_IN_ASCII: dict[bool | None, str] = {True: "ok", False: "no", None: "-"}
 @click.option(
     "--quick",
     is_flag=True,
-    help="Leave out multiply-adds, other inputs, torch.export and torch.compile.",
+    help="Leave out other inputs, torch.export and torch.compile.",
 )
 @click.option(
     "--format", "format_", type=click.Choice(["table", "json"]), default="table", show_default=True

@@ -176,9 +176,9 @@ class _Module:
         ends = {self.result}
         for name, (child, sources) in self.wiring.items():
             readers = [self.wiring[reader] for reader in reads.get(name, [])]
-            # A shortcut's module stands in the sum that reads it, unless it runs ahead. A sum does
-            # only in the first place: sums associate to the left, and in another order they round
-            # otherwise.
+            # A shortcut is written inside the sum that reads it, unless it runs ahead. A sum may
+            # be so only as the first operand: sums associate to the left, and another order would
+            # round differently.
             alone = isinstance(child, Leaf) and child.node.op.torch.in_place
             in_sum = len(readers) == 1 and bool(augmented(readers[0][0])) and not alone
             apart = in_sum and bool(augmented(child)) and readers[0][1][0] != name

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,14 +33,8 @@ class Observation:
     error: Fault | None = None
 
 
-def observe(
-    module: nn.Module, input_shape: Shape, device: torch.device, *, is_counted: bool = True
-) -> Observation:
-    """Run a module on images that are all zero, and note what its modules put out.
-
-    Torch takes two seconds to import what it counts multiply-adds with: where they are not
-    ``is_counted``, it need not.
-    """
+def observe(module: nn.Module, input_shape: Shape, device: torch.device) -> Observation:
+    """Run a module on images that are all zero, and note what its modules put out."""
     seen = Observation()
 
     def hook_for(path: str) -> Any:
@@ -52,16 +45,13 @@ def observe(
         return hook
 
     hooks = [one.register_forward_hook(hook_for(path)) for path, one in module.named_modules()]
-    counter = FlopCounterMode(display=False) if is_counted else None
-    with counter or nullcontext(), torch.no_grad(), Trail(module) as trail:
+    with FlopCounterMode(display=False) as counter, torch.no_grad(), Trail(module) as trail:
         try:
             module(torch.zeros(BATCH, *input_shape, device=device))
         except Exception as error:
             seen.error = Fault(trail.end, fault_of(error))
     for hook in hooks:
         hook.remove()
-    if counter is None:
-        return seen
     root = type(module).__name__
     for path, by_op in counter.get_flop_counts().items():
         # The counter's own paths begin with the name of the class.

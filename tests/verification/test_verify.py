@@ -136,20 +136,10 @@ def test_a_quick_verification_proves_values_and_leaves_out_the_rest() -> None:
     network = network_of("option A")
     report = verify(network, options=Options(quick=True))
     assert report.passed
-    left_out = ("multiply-adds", "other inputs", "torch.export", "torch.compile")
+    left_out = ("other inputs", "torch.export", "torch.compile")
     assert [row.check for row in report.rows] == [one for one in CHECKS if one not in left_out]
     faulty = emit(network).replace("self.bn2(self.conv2(out))", "self.bn2(self.conv2(-out))")
     assert not verify(network, source=faulty, options=Options(quick=True)).passed
-
-
-def test_a_quick_verification_imports_none_of_torch_s_compilers() -> None:
-    program = (
-        "import sys, archc; from archc.verification import Options; "
-        "archc.verify('cifar10/resnet20', options=Options(quick=True)); "
-        "print([name for name in ('torch._dynamo', 'sympy') if name in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.stdout == "[]\n"
 
 
 # A block type of the test's own
