@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from archc.backends.numbers import counted, exactly, shape
 from archc.graph import Network, Node, Shape
@@ -34,32 +35,60 @@ class Observation:
 
 
 def observe(module: nn.Module, input_shape: Shape, device: torch.device) -> Observation:
-    """Run a module on images that are all zero, and note what its modules put out."""
+    """Run a module on images that are all zero, and note what its modules put out and compute."""
     seen = Observation()
-
-    def hook_for(path: str) -> Any:
-        def hook(_module: nn.Module, _inputs: object, output: object) -> None:
-            if isinstance(output, Tensor):
-                seen.shapes[path] = tuple(output.shape[1:])
-
-        return hook
-
-    hooks = [one.register_forward_hook(hook_for(path)) for path, one in module.named_modules()]
-    with FlopCounterMode(display=False) as counter, torch.no_grad(), Trail(module) as trail:
+    counter = _Counter()
+    hooks = []
+    for path, one in module.named_modules():
+        hooks.append(one.register_forward_pre_hook(_entering(path, counter)))
+        hooks.append(one.register_forward_hook(_leaving(path, counter, seen)))
+    with counter, torch.no_grad(), Trail(module) as trail:
         try:
             module(torch.zeros(BATCH, *input_shape, device=device))
         except Exception as error:
             seen.error = Fault(trail.end, fault_of(error))
     for hook in hooks:
         hook.remove()
-    root = type(module).__name__
-    for path, by_op in counter.get_flop_counts().items():
-        # The counter's own paths begin with the name of the class.
-        if path == root or path.startswith(f"{root}."):
-            key = path.removeprefix(root).removeprefix(".")
-            seen.multiply_adds[key] = sum(by_op.values()) // 2 // BATCH
-    seen.multiply_adds[""] = counter.get_total_flops() // 2 // BATCH
+    seen.multiply_adds = {path: flops // 2 // BATCH for path, flops in counter.flops.items()}
     return seen
+
+
+def _entering(path: str, counter: _Counter) -> Any:
+    return lambda _module, _inputs: counter.inside.append(path)
+
+
+def _leaving(path: str, counter: _Counter, seen: Observation) -> Any:
+    def hook(_module: nn.Module, _inputs: object, output: object) -> None:
+        counter.inside.pop()
+        if isinstance(output, Tensor):
+            seen.shapes[path] = tuple(output.shape[1:])
+
+    return hook
+
+
+class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts FLOPs by torch's own formulas, for each of the modules that are running.
+
+    `FlopCounterMode` does the same, but for it torch imports its compilers, two seconds long.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.flops: Counter[str] = Counter({"": 0})
+        self.inside: list[str] = []
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        formula = flop_registry.get(func.overloadpacket)
+        if formula is not None:
+            flops = formula(*args, **(kwargs or {}), out_val=result)
+            for path in {"", *self.inside}:
+                self.flops[path] += flops
+        return result
 
 
 def check_parameters(network: Network, module: nn.Module) -> Row:

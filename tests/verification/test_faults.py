@@ -528,7 +528,9 @@ OPTION_A = {
         "fc",
         ("        for module", "        nn.init.zeros_(self.fc.bias)\n        for module"),
     ),
-    "weights that are shifted": plant("initial values", "conv1", (DRAWN, f"{DRAWN}.data.add_(1)")),
+    "weights that are shifted": plant(
+        "initial values", "layer2.0.conv1", (DRAWN, f"{DRAWN}.data.add_(0.1)")
+    ),
     "a fault behind weights of zeros": plant(
         "training",
         "layer1.0.conv1",

@@ -142,6 +142,16 @@ def test_a_quick_verification_proves_values_and_leaves_out_the_rest() -> None:
     assert not verify(network, source=faulty, options=Options(quick=True)).passed
 
 
+def test_a_quick_verification_imports_none_of_torch_s_compilers() -> None:
+    program = (
+        "import sys, archc; from archc.verification import Options; "
+        "archc.verify('cifar10/resnet20', options=Options(quick=True)); "
+        "print([name for name in ('torch._dynamo', 'sympy') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "[]\n"
+
+
 # A block type of the test's own
 
 
