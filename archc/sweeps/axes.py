@@ -71,6 +71,11 @@ class Axis:
     values: Values
     place: Place
 
+    @cached_property
+    def spelt_out(self) -> list[Choice]:
+        """The values as a list."""
+        return list(self.values)
+
     @property
     def name(self) -> str:
         """``depth[2]``, or ``depth`` for all stages."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from operator import itemgetter
 
 from archc.source.diagnostics import Findings, fail
 from archc.source.suggest import closest
@@ -32,14 +32,13 @@ class Bounds:
     least: tuple[Fraction | None, ...]
     most: tuple[Fraction | None, ...]
 
-    @cached_property
-    def _any(self) -> bool:
+    @property
+    def any(self) -> bool:
+        """Whether there is one."""
         return any(bound is not None for bound in (*self.least, *self.most))
 
     def admit(self, numbers: Numbers) -> bool:
         """Whether a variant's numbers lie within."""
-        if not self._any:
-            return True
         for low, value, high in zip(self.least, numbers, self.most, strict=True):
             if (low is not None and value < low) or (high is not None and value > high):
                 return False
@@ -62,8 +61,8 @@ def parse_order(text: str) -> Callable[[Numbers], int]:
         place = Place(Source("--sort", text), 1, 1 + descends)
         given = quote(name) if name else "nothing"
         fail(place, f"`--sort` takes {listing(METRICS)}, not {given}", _meant(name))
-    index, sign = METRICS.index(name), -1 if descends else 1
-    return lambda numbers: sign * numbers[index]
+    index = METRICS.index(name)
+    return (lambda numbers: -numbers[index]) if descends else itemgetter(index)
 
 
 def _parse(option: str, texts: Iterable[str], findings: Findings) -> dict[str, Fraction]:

@@ -8,9 +8,10 @@ whose numbers are linear in the depths.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import count, islice, repeat
 from math import prod
 from operator import ge, itemgetter, mul
 from typing import NamedTuple, TypeVar
@@ -48,10 +49,10 @@ class Unbuildable:
     reason: str
 
 
-_MOST_STAGES, _MOST_COSTS, _MOST_PROFILES = 20_000, 50_000, 50_000
+_MOST_STAGES, _MOST_COSTS, _MOST_PARTS = 20_000, 50_000, 50_000
 """How many are remembered; then all are forgotten, which costs time, not memory."""
-_ROWS = 4096
-"""How many combinations of the last axes are spelt out."""
+_ROW, _FEW = 256, 4096
+"""How many values of the last axis make a row, and how many of an axis are kept as a list."""
 
 _Places = tuple[int, ...]
 """Which value of each axis it is, from 0."""
@@ -75,18 +76,14 @@ class _Profile(NamedTuple):
         return self.least is None or all(map(ge, depths, self.least))
 
 
-_UNKNOWN = _Profile((), (), (), None)
-"""Stands for a profile that has not been asked for."""
-
-_Remembered = TypeVar("_Remembered")
+_Found = TypeVar("_Found")
 
 
-def _remember(memory: dict[object, _Remembered], key: object, value: _Remembered) -> _Remembered:
-    """Enter a value, and return it; a memory that is full is emptied first."""
-    if len(memory) > _MOST_PROFILES:
+def _remember(memory: dict[object, _Found], key: object, value: _Found, size: int) -> None:
+    """Enter a value of so many parts; a memory that is full is emptied first."""
+    if len(memory) * size > _MOST_PARTS:
         memory.clear()
     memory[key] = value
-    return value
 
 
 @dataclass
@@ -121,26 +118,37 @@ class Plan:
     def variants(self) -> Iterator[Variant | Unbuildable]:
         """Every variant with its numbers, or with the reason why it cannot be built."""
         depths_of, others_of = (_taking(places) for places in self._split)
-        profiles: dict[object, _Profile | None] = {}
-        depths: dict[object, tuple[int, ...] | None] = {}
-        # A million times through here: what is known is looked up once, and written out.
-        for index, (places, settings) in enumerate(_product(self.axes)):
-            profile = profiles.get(others := others_of(places), _UNKNOWN)
-            if profile is _UNKNOWN:
-                profile = _remember(profiles, others, self._profile(settings))
-            deep = depths.get(which := depths_of(places), ())
-            if deep == ():
-                deep = _remember(depths, which, self._depths(settings))
-            if profile is None or not deep or not profile.holds_at(deep):
-                yield self._one(index, settings)
-                continue
-            layers, params, multiply_adds, _ = profile
-            numbers = (
-                sum(map(mul, layers, deep)),
-                sum(map(mul, params, deep)),
-                sum(map(mul, multiply_adds, deep)),
-            )
-            yield Variant(index, settings, numbers)
+        profiles: dict[object, Iterable[_Profile | None]] = {}
+        depths: dict[object, Iterable[tuple[int, ...] | None]] = {}
+        index = -1
+        # A million times through here: what is known is looked up once a row, and written out.
+        for places, row in _rows(self.axes):
+            row_depths = depths.get(which := depths_of(places))
+            if row_depths is None:
+                row_depths = self._along(row, self._depths, self._depths_vary)
+                _remember(depths, which, row_depths, len(row))
+            row_profiles = profiles.get(others := others_of(places))
+            if row_profiles is None:
+                row_profiles = self._along(row, self._profile, not self._depths_vary)
+                _remember(profiles, others, row_profiles, len(row))
+            for settings, profile, deep in zip(row, row_profiles, row_depths, strict=False):
+                index += 1
+                if profile is None or deep is None or not profile.holds_at(deep):
+                    yield self._one(index, settings)
+                    continue
+                layers, params, multiply_adds, _ = profile
+                numbers = (
+                    sum(map(mul, layers, deep)),
+                    sum(map(mul, params, deep)),
+                    sum(map(mul, multiply_adds, deep)),
+                )
+                yield Variant(index, settings, numbers)
+
+    def _along(
+        self, row: _Row, compute: Callable[[tuple[Choice, ...]], _Found], varies: bool
+    ) -> Iterable[_Found]:
+        """What is computed for each of a row's settings, or once where it is the same for all."""
+        return [compute(settings) for settings in row] if varies else repeat(compute(row[0]))
 
     def _one(self, index: int, settings: tuple[Choice, ...]) -> Variant | Unbuildable:
         """A variant with its numbers, or the reason why it cannot be built."""
@@ -151,7 +159,7 @@ class Plan:
 
     def settings(self) -> Iterator[tuple[Choice, ...]]:
         """What each variant sets, in order; uncounted."""
-        return (settings for _, settings in _product(self.axes))
+        return (settings for _, row in _rows(self.axes) for settings in row)
 
     def stages(self, settings: tuple[Choice, ...]) -> list[Stage]:
         """The stages of a variant that can be built."""
@@ -172,6 +180,11 @@ class Plan:
         for place, axis in enumerate(self.axes):
             (depths if axis.attribute == "depth" else others).append(place)
         return depths, others
+
+    @property
+    def _depths_vary(self) -> bool:
+        """Whether it is depths that differ within a row."""
+        return bool(self.axes) and self.axes[-1].attribute == "depth"
 
     @cached_property
     def _blocks_of(self) -> _Picker:
@@ -337,20 +350,39 @@ class Plan:
         return found
 
 
-_Row = tuple[_Places, tuple[Choice, ...]]
+_Row = list[tuple[Choice, ...]]
 
 
-def _product(axes: Sequence[Axis]) -> Iterator[_Row]:
-    """Every combination of settings; but for the last axes, if they have few, none is spelt out."""
+def _rows(axes: Sequence[Axis]) -> Iterator[tuple[_Places, _Row]]:
+    """Every combination of settings, those together that differ in the last axis alone, up to
+    `_ROW` of them; the last of their places is the row's."""
+    if not axes:
+        yield (), [()]
+        return
+    *others, last = axes
+    for places, settings in _product(others):
+        values = iter(_listed(last))
+        for number in count():
+            row = [(*settings, choice) for choice in islice(values, _ROW)]
+            if not row:
+                break
+            yield (*places, number), row
+
+
+def _product(axes: Sequence[Axis]) -> Iterator[tuple[_Places, tuple[Choice, ...]]]:
+    """Every combination of settings, none of them spelt out before it is asked for."""
     if not axes:
         yield (), ()
         return
-    first, *rest = axes
-    few = prod(axis.values.count for axis in rest) <= _ROWS
-    rows = list(_product(rest)) if few else None
-    for place, choice in enumerate(first.values):
-        for places, others in _product(rest) if rows is None else rows:
-            yield (place, *places), (choice, *others)
+    *others, last = axes
+    for places, settings in _product(others):
+        for place, choice in enumerate(_listed(last)):
+            yield (*places, place), (*settings, choice)
+
+
+def _listed(axis: Axis) -> Iterable[Choice]:
+    """The values of an axis, spelt out if they are few."""
+    return axis.spelt_out if axis.values.count <= _FEW else axis.values
 
 
 def _taking(places: Sequence[int]) -> Callable[[_Places], object]:

@@ -65,6 +65,7 @@ def run(
     """
     outcome = Outcome()
     keys: list[int] = []
+    bounded = bounds.any
     last = inf  # what the worst of the best is ordered by, once there are enough of them
     parameters, multiply_adds = METRICS.index("params"), METRICS.index("multiply_adds")
 
@@ -79,7 +80,7 @@ def run(
             outcome.seen += 1
             if isinstance(variant, Unbuildable):
                 outcome.note(variant)
-            elif bounds.admit(variant.numbers):
+            elif not bounded or bounds.admit(variant.numbers):
                 outcome.kept += 1
                 if keep_points:
                     outcome.points[0].append(variant.numbers[parameters])
