@@ -255,9 +255,10 @@ class Subject:
         found = foldings(self.network)
         if not found.count:
             return Row.of("deploy form", "the network has no norm to fold")
-        folded = instance(self.network.name, emit(deploy_form(self.network)))
-        folded = folded.double().to(self.images.device).eval()
-        folded.load_state_dict(fold_weights(self.network, in_double(self.state())))
+        with torch.device("meta"):  # its own weights would be drawn in vain
+            folded = instance(self.network.name, emit(deploy_form(self.network)))
+        weights = fold_weights(self.network, in_double(self.state()))
+        folded.eval().load_state_dict(weights, assign=True)
         alone = self.images[:1].double()
         exact = self._exactly(in_double(self.state()), alone)
         far = norm_distance(folded(alone), exact)
