@@ -310,10 +310,10 @@ def _differences(
     if a.op.kind != b.op.kind:
         yield f"{a.op.kind} → {b.op.kind}"
     elif a.op != b.op:
-        before, after = a.op.numbers, b.op.numbers
-        for name in before:
-            if before[name] != after[name]:
-                yield f"{name} {before[name]} → {after[name]}"
+        for name in a.op.field_names():
+            values = getattr(a.op, name), getattr(b.op, name)
+            if values[0] != values[1]:
+                yield f"{name} {values[0]} → {values[1]}"
     if [pairs.get(source) for source in a.inputs] != list(b.inputs):
         reads = [
             [roles.read(node, source) for source in node.inputs]

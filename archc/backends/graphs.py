@@ -143,7 +143,7 @@ class _Data:
         for name, value in values.items():
             if value is None:
                 continue
-            if isinstance(value, list):
+            if isinstance(value, (list, tuple)):
                 value = ",".join(map(str, value))
             declared = (scope, name, _TYPES[type(value)])
             key = self._ids.setdefault(declared, f"d{len(self._ids)}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from archc.ops.facts import (
     Arity,
@@ -26,6 +26,9 @@ from archc.ops.facts import (
     pair,
     stored,
 )
+
+Number: TypeAlias = int | float | bool | tuple[int, int] | tuple[float, ...]
+"""What an op's fields hold."""
 
 MAX_CHANNELS = 65_536
 MAX_PIXELS = 32_768
@@ -93,6 +96,8 @@ class Op:
     torch: ClassVar[Torch]
     roles: ClassVar[Mapping[str, Role]]
     """What the tensors of its state are, in torch's order; some may be absent."""
+    unsaid: ClassVar[frozenset[str]] = frozenset()
+    """The fields that `numbers` leaves out where they have their defaults."""
 
     def __init_subclass__(cls) -> None:
         # Of a class with slots, `dataclass` makes a second one: this runs for both.
@@ -105,7 +110,7 @@ class Op:
     def __post_init__(self) -> None:
         for name in self.field_names():
             size = getattr(self, name)
-            if isinstance(size, tuple) and len(size) == 2:
+            if isinstance(size, tuple):
                 object.__setattr__(self, name, stored(size))
 
     if TYPE_CHECKING:  # declared, not defined, so that a class that lacks one is noticed
@@ -154,9 +159,16 @@ class Op:
         return frozenset([name for name, role in self.roles.items() if not role.is_learned])
 
     @property
-    def numbers(self) -> dict[str, int | float | bool | tuple[int, int]]:
-        """The op's own numbers, under torch's names and in the order of its fields."""
-        return {name: getattr(self, name) for name in self.field_names()}
+    def numbers(self) -> dict[str, Number]:
+        """The op's own numbers, under torch's names and in the order of its fields.
+
+        Those of ``unsaid`` are there only where they are not what they usually are.
+        """
+        numbers: dict[str, Number] = {name: getattr(self, name) for name in self.field_names()}
+        for field in fields(self) if self.unsaid else ():
+            if field.name in self.unsaid and numbers[field.name] == field.default:
+                del numbers[field.name]
+        return numbers
 
     @classmethod
     @cache  # dataclasses finds them anew whenever it is asked
@@ -194,22 +206,32 @@ def require_map(x: Shape, who: str) -> None:
         )
 
 
-def slide(x: Shape, kernel: Size, stride: Size, padding: Size) -> tuple[int, int]:
-    """Height and width after a sliding window, rounded down as torch does.
+def slide(
+    x: Shape,
+    kernel: Size,
+    stride: Size,
+    padding: Size,
+    *,
+    dilation: Size = 1,
+    ceil_mode: bool = False,
+) -> tuple[int, int]:
+    """Height and width after a sliding window, rounded as torch does: down, or with ``ceil_mode``
+    up, where the last window has to start inside the map or its padding at the low end.
 
     Raises `ShapeError` where it does not fit, or where the map would be too large.
     """
     _, height, width = x
-    kernels, strides, paddings = pair(kernel), pair(stride), pair(padding)
+    paddings, kernels = pair(padding), spread(kernel, dilation)
+    strides = pair(stride)
     out = (
-        (height + 2 * paddings[0] - kernels[0]) // strides[0] + 1,
-        (width + 2 * paddings[1] - kernels[1]) // strides[1] + 1,
+        _places(height, kernels[0], strides[0], paddings[0], ceil_mode),
+        _places(width, kernels[1], strides[1], paddings[1], ceil_mode),
     )
     if min(out) < 1:
         around = "x".join(map(str, paddings)) if paddings[0] != paddings[1] else paddings[0]
         size = f"{height}x{width}" + (f" padded by {around}" if any(paddings) else "")
         raise ShapeError(
-            f"a window of {by(kernel)} does not fit into a feature map of {size}",
+            f"a window of {by(kernels)} does not fit into a feature map of {size}",
             attribute="kernel",
             hint="use a smaller window, fewer strides before it, or a larger input",
         )
@@ -220,6 +242,26 @@ def slide(x: Shape, kernel: Size, stride: Size, padding: Size) -> tuple[int, int
             attribute="padding",
         )
     return out
+
+
+def spread(kernel: Size, dilation: Size) -> tuple[int, int]:
+    """The (height, width) that a window reaches over when its elements stand ``dilation`` apart.
+
+    >>> spread(3, 1), spread(3, 2), spread((1, 7), (1, 2))
+    ((3, 3), (5, 5), (1, 13))
+    """
+    kernels, dilations = pair(kernel), pair(dilation)
+    return (kernels[0] - 1) * dilations[0] + 1, (kernels[1] - 1) * dilations[1] + 1
+
+
+def _places(size: int, kernel: int, stride: int, padding: int, ceil_mode: bool) -> int:
+    """The places of a window along one side; less than one where it does not fit."""
+    left = size + 2 * padding - kernel
+    if not ceil_mode:
+        return left // stride + 1
+    places = -(-left // stride) + 1
+    # pooling_output_shape in ATen's Pool.h: a window in the padding at the high end is left out.
+    return places - ((places - 1) * stride >= size + padding)
 
 
 def by(size: Size) -> str:

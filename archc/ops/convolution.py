@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from archc.ops.base import MAX_CHANNELS, ShapeError, by, require_map, slide, step
+from archc.ops.base import MAX_CHANNELS, ShapeError, by, require_map, slide, spread, step
 from archc.ops.facts import (
     INPUTS,
     Initializer,
@@ -45,7 +45,9 @@ class Conv2d(Unary):
     padding: Size = 0
     groups: int = 1
     bias: bool = True
+    dilation: Size = 1
 
+    unsaid = frozenset(["dilation"])
     channels = changed("in_channels", "out_channels")
     storage = Storage.OWN
     is_layer = True
@@ -55,7 +57,10 @@ class Conv2d(Unary):
         module=Module(
             "nn.Conv2d",
             ("in_channels", "out_channels"),
-            (("kernel_size", None), ("stride", 1), ("padding", 0), ("groups", 1), ("bias", True)),
+            (
+                *(("kernel_size", None), ("stride", 1), ("padding", 0), ("dilation", 1)),
+                *(("groups", 1), ("bias", True)),
+            ),
         ),
         exported=("conv2d", "convolution"),
     )
@@ -68,7 +73,8 @@ class Conv2d(Unary):
             raise ShapeError(
                 f"the convolution expects {self.in_channels} input channels but gets {x[0]}"
             )
-        out = (self.out_channels, *slide(x, self.kernel_size, self.stride, self.padding))
+        places = slide(x, self.kernel_size, self.stride, self.padding, dilation=self.dilation)
+        out = (self.out_channels, *places)
         for name, channels in (("input", self.in_channels), ("output", self.out_channels)):
             if channels % self.groups:
                 raise ShapeError(
@@ -110,8 +116,9 @@ class Conv2d(Unary):
         return math.prod(self.kernel_size)
 
     def reach(self) -> Reach:
-        """Its window."""
-        return Window(pair(self.kernel_size), pair(self.stride), pair(self.padding))
+        """Its window, as wide as dilation spreads it."""
+        window = spread(self.kernel_size, self.dilation)
+        return Window(window, pair(self.stride), pair(self.padding))
 
     def saved(self) -> Saved:
         """What it reads."""
@@ -120,9 +127,12 @@ class Conv2d(Unary):
     def look(self) -> Look:
         """A box as the paper labels it: ``3x3 conv, 128, /2``."""
         kernel, groups = by(self.kernel_size), f", g{self.groups}" if self.groups > 1 else ""
+        apart = f", d{by(self.dilation)}" if isinstance(self.dilation, tuple) else ""
+        if not apart and self.dilation != 1:
+            apart = f", d{self.dilation}"
         return Look(
             box="conv",
-            label=f"{kernel} conv, {self.out_channels}{groups}{step(self.stride)}",
+            label=f"{kernel} conv, {self.out_channels}{groups}{apart}{step(self.stride)}",
             mark=kernel,
             words=f"{kernel}, {self.out_channels}{step(self.stride)}",
         )
@@ -131,7 +141,8 @@ class Conv2d(Unary):
         """A Conv."""
         yield from map(Initializer, self.state)
         window = onnx_window(self.kernel_size, self.stride, self.padding)
-        yield OnnxNode("Conv", output, {**window, "group": self.groups})
+        apart = {} if self.dilation == 1 else {"dilations": list(pair(self.dilation))}
+        yield OnnxNode("Conv", output, {**window, **apart, "group": self.groups})
 
 
 def onnx_window(kernel: Size, stride: Size, padding: Size) -> dict[str, list[int]]:

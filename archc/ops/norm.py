@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
 
 from archc.ops.base import ShapeError, require_map
 from archc.ops.facts import (
@@ -29,16 +28,16 @@ from archc.ops.traits import ElementWise
 class BatchNorm2d(ElementWise):
     """Batch normalisation of a feature map: a scale and a shift per channel.
 
-    ``weight * (x - mean) / sqrt(variance + EPS) + bias``, mean and variance being the batch's
-    while training, otherwise running averages that each batch moves by ``MOMENTUM``. Both are
-    torch's.
+    ``weight * (x - mean) / sqrt(variance + eps) + bias``, mean and variance being the batch's
+    while training, otherwise running averages that each batch moves by ``momentum``.
     """
-
-    EPS: ClassVar[float] = 1e-5
-    MOMENTUM: ClassVar[float] = 0.1
 
     kind = "batch_norm2d"
     num_features: int
+    eps: float = 1e-5
+    momentum: float = 0.1
+
+    unsaid = frozenset(["eps", "momentum"])
 
     channels = Channels("tied", counted="num_features")
     # People take norms out of modules, and then its output is what it reads.
@@ -52,7 +51,7 @@ class BatchNorm2d(ElementWise):
     )
     torch = Torch(
         is_module=True,
-        module=Module("nn.BatchNorm2d", ("num_features",)),
+        module=Module("nn.BatchNorm2d", ("num_features",), (("eps", 1e-5), ("momentum", 0.1))),
         exported=("batch_norm", "_native_batch_norm_legit"),
     )
 
@@ -88,4 +87,4 @@ class BatchNorm2d(ElementWise):
     def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
         """A BatchNormalization."""
         yield from (Initializer(name) for name in self.roles if name != "num_batches_tracked")
-        yield OnnxNode("BatchNormalization", output, {"epsilon": self.EPS})
+        yield OnnxNode("BatchNormalization", output, {"epsilon": self.eps})

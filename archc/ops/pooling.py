@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 from archc.ops.base import Op, ShapeError, by, require_map, slide, step
 from archc.ops.convolution import onnx_window
@@ -28,13 +28,18 @@ from archc.ops.facts import (
 )
 from archc.ops.traits import Unary, Windowed
 
-_ARGUMENTS = (("kernel_size", None), ("stride", "kernel_size"), ("padding", 0))
+_ARGUMENTS = (
+    *(("kernel_size", None), ("stride", "kernel_size"), ("padding", 0)),
+    ("ceil_mode", False),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class _Pool2d(Windowed):
     padding: Size = 0
+    ceil_mode: bool = False
 
+    unsaid = frozenset(["ceil_mode"])
     channels = TIED
     words: ClassVar[str]
     """What figures call it."""
@@ -43,7 +48,8 @@ class _Pool2d(Windowed):
         """The channels it reads, and the places of the window."""
         (x,) = inputs
         require_map(x, "pooling")
-        out = (x[0], *slide(x, self.kernel_size, self.stride, self.padding))
+        window = self.kernel_size, self.stride, self.padding
+        out = (x[0], *slide(x, *window, ceil_mode=self.ceil_mode))
         fault = self.fault(otherwise=out)
         if fault is not None:
             raise fault
@@ -64,6 +70,24 @@ class _Pool2d(Windowed):
             otherwise=otherwise,
         )
 
+    def overhang(self, output: Shape, *inputs: Shape) -> tuple[int, int]:
+        """How far the last windows reach beyond the padding, as (height, width)."""
+        sizes = zip(
+            *(inputs[0][1:], output[1:], pair(self.kernel_size), pair(self.stride)),
+            pair(self.padding),
+            strict=True,
+        )
+        height, width = (
+            max((places - 1) * stride + kernel - size - 2 * padding, 0)
+            for size, places, kernel, stride, padding in sizes
+        )
+        return height, width
+
+    def rounded_down(self, *inputs: Shape) -> Self:
+        """The pooling without ``ceil_mode`` where that leaves as many windows."""
+        plain = replace(self, ceil_mode=False)
+        return plain if plain.infer(*inputs) == self.infer(*inputs) else self
+
     def look(self) -> Look:
         """A box: ``pool, /2``."""
         return Look(box="pool", label=f"{self.words}{step(self.stride)}", mark=self.words)
@@ -71,7 +95,7 @@ class _Pool2d(Windowed):
 
 @dataclass(frozen=True, slots=True)
 class MaxPool2d(_Pool2d):
-    """The maximum over a sliding window; sizes round down."""
+    """The maximum over a sliding window; sizes round down, or up with ``ceil_mode``."""
 
     kind = "max_pool2d"
     words = "pool"
@@ -82,42 +106,73 @@ class MaxPool2d(_Pool2d):
         exported=("max_pool2d", "max_pool2d_with_indices"),
     )
 
+    def canonical(self, *inputs: Shape) -> Op | None:
+        """Rounded down where that makes no difference."""
+        return self.rounded_down(*inputs)
+
     def saved(self) -> Saved:
         """What it reads, and where each maximum lies."""
         return Saved(inputs=True, index=True)
 
     def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
-        """A MaxPool."""
+        """A MaxPool. Runtimes round sizes up by different rules: padding at the end says what is
+        meant."""
         window = onnx_window(self.kernel_size, self.stride, self.padding)
+        low, over = pair(self.padding), self.overhang(output, *inputs)
+        window["pads"] = [*low, low[0] + over[0], low[1] + over[1]]
         yield OnnxNode("MaxPool", output, window)
 
 
 @dataclass(frozen=True, slots=True)
 class AvgPool2d(_Pool2d):
-    """The mean over a sliding window, padding counted in; sizes round down."""
+    """The mean over a sliding window; sizes round down, or up with ``ceil_mode``.
+
+    Padding is counted in unless ``count_include_pad`` is False; what hangs over the padding at the
+    end of a map, as ``ceil_mode`` lets windows do, never is.
+    """
 
     kind = "avg_pool2d"
+    count_include_pad: bool = True
+
+    unsaid = frozenset(["ceil_mode", "count_include_pad"])
     words = "avg pool"
     torch = Torch(
         is_module=True,
-        module=Module("nn.AvgPool2d", (), _ARGUMENTS),
+        module=Module("nn.AvgPool2d", (), (*_ARGUMENTS, ("count_include_pad", True))),
         ends_line=True,
         exported=("avg_pool2d",),
     )
 
     def canonical(self, *inputs: Shape) -> Op | None:
-        """Over the whole map it is what an adaptive pooling says more plainly."""
-        is_whole = inputs[0][1:] == pair(self.kernel_size) and not any(pair(self.padding))
-        return AdaptiveAvgPool2d(1) if is_whole else self
+        """Over the whole map it is what an adaptive pooling says more plainly; without padding
+        there is none to count."""
+        is_padded = any(pair(self.padding))
+        if inputs[0][1:] == pair(self.kernel_size) and not is_padded:
+            return AdaptiveAvgPool2d(1)
+        plain = self if is_padded else replace(self, count_include_pad=True)
+        return plain.rounded_down(*inputs)
 
     def saved(self) -> Saved:
         """What it reads."""
         return INPUTS
 
     def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
-        """An AveragePool."""
+        """An AveragePool; where windows hang over padding that counts, a Pad before it."""
         window = onnx_window(self.kernel_size, self.stride, self.padding)
-        yield OnnxNode("AveragePool", output, {**window, "count_include_pad": 1})
+        low, over = pair(self.padding), self.overhang(output, *inputs)
+        counts = self.count_include_pad
+        if any(over):
+            if counts and any(low):
+                import numpy as np
+
+                channels, height, width = inputs[0]
+                yield Initializer("pads", np.array([0, 0, *low, 0, 0, *low]))
+                padded = (channels, height + 2 * low[0], width + 2 * low[1])
+                yield OnnxNode("Pad", padded, {"mode": "constant"}, ".padded")
+                low = (0, 0)
+            counts = False
+        window["pads"] = [*low, low[0] + over[0], low[1] + over[1]]
+        yield OnnxNode("AveragePool", output, {**window, "count_include_pad": int(counts)})
 
 
 @dataclass(frozen=True, slots=True)

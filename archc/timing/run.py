@@ -264,11 +264,12 @@ def _settle(module: nn.Module, network: Network, device: torch.device) -> None:
     norms = [one for one in module.modules() if isinstance(one, nn.BatchNorm2d)]
     if not norms:
         return
+    before = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 1.0
     module.train()(torch.randn(4, *network.input_shape, device=device))
-    for norm in norms:
-        norm.momentum = BatchNorm2d.MOMENTUM
+    for norm, momentum in zip(norms, before, strict=True):
+        norm.momentum = momentum
 
 
 Kept: TypeAlias = Callable[[], Iterable[Tensor]]

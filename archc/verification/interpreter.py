@@ -14,8 +14,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from archc.ops import BatchNorm2d
-
 if TYPE_CHECKING:
     import networkx
 
@@ -29,13 +27,13 @@ def run(
     images: Tensor,
     *,
     training: bool = False,
-    momentum: float = BatchNorm2d.MOMENTUM,
+    momentum: float | None = None,
 ) -> dict[str, Tensor]:
     """The value of every node of `Network.graph`, by its id.
 
     ``state`` has the tensors of a state dict under `Network.state`'s keys. In training, norms use
-    the batch's statistics, and move their running ones in ``state`` by ``momentum``. Images are
-    ``(batch, channels, height, width)``.
+    the batch's statistics, and move their running ones in ``state`` by their own momentum, or all
+    by ``momentum``. Images are ``(batch, channels, height, width)``.
     """
     values: dict[str, Tensor] = {}
     for node_id, node in graph.nodes.items():
@@ -45,7 +43,7 @@ def run(
         inputs = [values[source] for source in node["inputs"]]
         tensors = _Tensors(state, node_id)
         if node["op"] == "batch_norm2d":
-            values[node_id] = _batch_norm(tensors, inputs[0], training, momentum)
+            values[node_id] = _batch_norm(node, tensors, inputs[0], training, momentum)
         elif node["op"] == "dropout":
             seed_dropout(node_id)
             values[node_id] = F.dropout(inputs[0], node["p"], training)
@@ -72,7 +70,9 @@ class _Tensors:
         return self._state.get(self._prefix + name)
 
 
-def _batch_norm(tensors: _Tensors, x: Tensor, training: bool, momentum: float) -> Tensor:
+def _batch_norm(
+    node: Attributes, tensors: _Tensors, x: Tensor, training: bool, momentum: float | None
+) -> Tensor:
     if training:
         tensors["num_batches_tracked"].add_(1)
     return F.batch_norm(
@@ -82,8 +82,8 @@ def _batch_norm(tensors: _Tensors, x: Tensor, training: bool, momentum: float) -
         tensors["weight"],
         tensors["bias"],
         training,
-        momentum,
-        BatchNorm2d.EPS,
+        node.get("momentum", 0.1) if momentum is None else momentum,
+        node.get("eps", 1e-5),
     )
 
 
@@ -94,8 +94,17 @@ def _conv(node: Attributes, tensors: _Tensors, x: Tensor) -> Tensor:
         tensors.get("bias"),
         node["stride"],
         node["padding"],
+        node.get("dilation", 1),
         groups=node["groups"],
     )
+
+
+def _window(node: Attributes) -> tuple[Any, Any, Any]:
+    return node["kernel_size"], node["stride"], node["padding"]
+
+
+def _is_ceil(node: Attributes) -> bool:
+    return bool(node.get("ceil_mode", False))
 
 
 def _zero_pad(node: Attributes, _: _Tensors, x: Tensor) -> Tensor:
@@ -115,8 +124,10 @@ def _add(_: Attributes, __: _Tensors, *summands: Tensor) -> Tensor:
 _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "conv2d": _conv,
     "relu": lambda _, __, x: torch.relu(x),
-    "max_pool2d": lambda n, _, x: F.max_pool2d(x, n["kernel_size"], n["stride"], n["padding"]),
-    "avg_pool2d": lambda n, _, x: F.avg_pool2d(x, n["kernel_size"], n["stride"], n["padding"]),
+    "max_pool2d": lambda n, _, x: F.max_pool2d(x, *_window(n), ceil_mode=_is_ceil(n)),
+    "avg_pool2d": lambda n, _, x: F.avg_pool2d(
+        x, *_window(n), _is_ceil(n), n.get("count_include_pad", True)
+    ),
     "adaptive_avg_pool2d": lambda n, _, x: F.adaptive_avg_pool2d(x, n["output_size"]),
     "zero_pad_shortcut": _zero_pad,
     "add": _add,

@@ -107,8 +107,10 @@ class Subject:
         So there are values of usual size in eval mode, too. That they are the batch's up to
         rounding is enough.
         """
-        kept = 1 - BatchNorm2d.MOMENTUM
         for node in self.network.nodes.values():
+            if not isinstance(node.op, BatchNorm2d) or not node.op.momentum:
+                continue
+            kept = 1 - node.op.momentum
             for name in node.op.buffers:
                 key, role = f"{node.id}.{name}", node.op.roles[name]
                 if role in (Role.MEAN, Role.VARIANCE):

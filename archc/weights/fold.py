@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from archc.errors import ArchcError
@@ -37,29 +37,39 @@ def fold_weights(network: Network, weights: Mapping[str, Tensor]) -> dict[str, T
             if f"{node.id}.{name}" in weights
         }
         if node.id in found.norms:
-            tensors = _fold(node.id, tensors, found.norms[node.id], weights)
+            tensors = _fold(node.id, tensors, _eps(network, found.norms[node.id]), weights)
         for name, tensor in tensors.items():
             folded[f"{found.names[node.id]}.{name}"] = tensor
     return folded
 
 
+def _eps(network: Network, norms: Iterable[str]) -> dict[str, float]:
+    """The ``eps`` of each of some norms, by id."""
+    ops = {norm: network.nodes[norm].op for norm in norms}
+    return {norm: op.eps for norm, op in ops.items() if isinstance(op, BatchNorm2d)}
+
+
 def _fold(
-    conv: str, tensors: Mapping[str, Tensor], norms: tuple[str, ...], weights: Mapping[str, Tensor]
+    conv: str,
+    tensors: Mapping[str, Tensor],
+    norms: Mapping[str, float],
+    weights: Mapping[str, Tensor],
 ) -> dict[str, Tensor]:
-    """The weight and bias of a convolution that takes in the norms behind it."""
+    """The weight and bias of a convolution that takes in the norms behind it, given with their
+    ``eps``."""
     import torch
 
     dtype = tensors["weight"].dtype
     weight = tensors["weight"].double()
     bias = tensors["bias"].double() if "bias" in tensors else weight.new_zeros(len(weight))
-    for norm in norms:
+    for norm, eps in norms.items():
         scale, shift, mean, variance = (
             weights[f"{norm}.{name}"].double()
             for name in ("weight", "bias", "running_mean", "running_var")
         )
         if (variance < 0).any():
             raise FoldError(f"`{norm}.running_var` has negative variances")
-        scale = scale / (variance + BatchNorm2d.EPS).sqrt()
+        scale = scale / (variance + eps).sqrt()
         weight = weight * scale[:, None, None, None]
         bias = (bias - mean) * scale + shift
     for name, tensor in (("weight", weight), ("bias", bias)):

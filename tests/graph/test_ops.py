@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ from archc.ops import (
     Linear,
     MaxPool2d,
     ReLU,
+    Size,
     Softmax,
     ZeroPadShortcut,
     describe,
@@ -72,13 +74,23 @@ def assert_same(op: Op, make: Callable[[], Forward], x: Shape) -> None:
     padding=st.integers(0, 5),
     groups=st.sampled_from((1, 1, 1, 2, 3, 4)),
     bias=st.booleans(),
+    dilation=st.sampled_from((1, 1, 2, 3, (1, 2), (3, 1))),
     wrong=st.integers(0, 9),
 )
 def test_conv2d(
-    x: Shape, out: int, kernel: int, stride: int, padding: int, groups: int, bias: bool, wrong: int
+    x: Shape,
+    out: int,
+    kernel: int,
+    stride: int,
+    padding: int,
+    groups: int,
+    bias: bool,
+    dilation: Size,
+    wrong: int,
 ) -> None:
     channels = x[0] + (wrong == 9)
     numbers: Any = {
+        "dilation": dilation,
         "in_channels": channels,
         "out_channels": out,
         "kernel_size": kernel,
@@ -97,16 +109,25 @@ def test_conv2d(
     stride=st.integers(1, 5),
     padding=st.integers(0, 4),
     kind=st.sampled_from(("max", "avg")),
+    ceil=st.booleans(),
 )
-def test_pools(x: Shape, kernel: int, stride: int, padding: int, kind: str) -> None:
+def test_pools(x: Shape, kernel: int, stride: int, padding: int, kind: str, ceil: bool) -> None:
+    sizes = (kernel, stride, padding)
     if kind == "max":
-        assert_same(
-            MaxPool2d(kernel, stride, padding), lambda: nn.MaxPool2d(kernel, stride, padding), x
-        )
+        op: Op = MaxPool2d(*sizes, ceil_mode=ceil)
+        assert_same(op, lambda: nn.MaxPool2d(*sizes, ceil_mode=ceil), x)
     else:
-        assert_same(
-            AvgPool2d(kernel, stride, padding), lambda: nn.AvgPool2d(kernel, stride, padding), x
-        )
+        op = AvgPool2d(*sizes, ceil_mode=ceil)
+        assert_same(op, lambda: nn.AvgPool2d(*sizes, ceil_mode=ceil), x)
+
+
+def test_pools_round_up_as_torch_does() -> None:
+    """Of every size: a window that would start in the padding at the end is left out."""
+    for size, kernel, stride in product(range(1, 14), range(1, 7), range(1, 7)):
+        for padding in range(kernel // 2 + 1):
+            sizes = (kernel, stride, padding)
+            module = nn.MaxPool2d(*sizes, ceil_mode=True)
+            assert_same(MaxPool2d(*sizes, ceil_mode=True), lambda it=module: it, (1, size, size))
 
 
 @PLAIN
@@ -232,6 +253,7 @@ def test_numbers_bear_torchs_names() -> None:
     assert MaxPool2d(3, 2, 1).numbers == {"kernel_size": 3, "stride": 2, "padding": 1}
     assert AdaptiveAvgPool2d(7).numbers == {"output_size": 7}
     assert BatchNorm2d(9).numbers == {"num_features": 9}
+    assert BatchNorm2d(9, 1e-3).numbers == {"num_features": 9, "eps": 1e-3}
     assert Dropout(0.1).numbers == {"p": 0.1}
     assert ReLU().numbers == Add().numbers == Flatten().numbers == Softmax().numbers == {}
 
