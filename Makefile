@@ -1,9 +1,10 @@
 # Everything is installed into .venv; nothing needs root.
 PYTHON ?= python3
 BIN := .venv/bin
-GROUPS_WITHOUT_FIGURES := cifar10 torchvision
+GROUPS_WITHOUT_FIGURES := cifar10 torchvision timm
 FIGURE3 := imagenet/vgg19 imagenet/plain34 imagenet/resnet34
 FIGURE5 := imagenet/resnet34 imagenet/resnet50
+PICTURES := $(basename $(notdir $(wildcard docs/blocks/*.yaml)))
 
 .PHONY: demo test lint verify generated schema index bench clean
 
@@ -42,6 +43,10 @@ generated: schema index
 	$(BIN)/archc draw $(FIGURE3) --fold -o generated/figure3-folded.svg
 	$(BIN)/archc draw $(FIGURE5) --blocks -o generated/figure5.svg
 	$(BIN)/archc draw imagenet/resnet152 --fold -o generated/resnet152-folded.svg
+	mkdir -p generated/blocks
+	for name in $(PICTURES); do \
+		$(BIN)/archc draw docs/blocks/$$name.yaml --blocks -o generated/blocks/$$name.svg || exit; \
+	done
 
 # What `archc list` says, so that it need not compile every shipped spec.
 index: .venv/installed

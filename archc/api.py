@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         Memory,
         Roofline,
     )
+    from archc.blocks import Definition
     from archc.exporting import ExportFormat
     from archc.graph import Convolutional
     from archc.sweeps import Unbuildable, Variant
@@ -92,20 +93,44 @@ def specs(group: str | None = None) -> list[str]:
     return names if group is None else [name for name in names if name.split("/")[0] == group]
 
 
+def read_blocks(file: str | os.PathLike[str] | Source) -> dict[str, Definition] | None:
+    """The blocks of a file of blocks by name; None for a file that is none.
+
+    Raises `SpecError` with every mistake of the file.
+    """
+    from archc.blocks import STANDARD
+    from archc.source.diagnostics import Findings
+    from archc.source.reader import read as read_yaml
+    from archc.spec.blocks import is_block_file, read_block_file
+
+    source = file if isinstance(file, Source) else open_spec(_name(file))
+    try:
+        root = read_yaml(source, Findings())
+    except SpecError:
+        return None  # what is wrong with it, reading it as a spec says
+    if not isinstance(root.data, dict) or not is_block_file(root.data):
+        return None
+    return read_block_file(source, STANDARD)
+
+
 def check(
     spec: str | os.PathLike[str],
     *,
     with_: Mapping[str, object] | Sequence[str] = (),
     input: Sequence[int] | None = None,
 ) -> tuple[Diagnostic, ...]:
-    """Every mistake of a spec, in order; empty for a valid one. Nothing is raised for them.
+    """Every mistake of a spec, or of a file of blocks, in order; empty for a valid one.
+
+    Nothing is raised for them.
 
     >>> import archc
     >>> archc.check("imagenet/resnet50")
     ()
     """
     try:
-        load(spec, with_=with_, input=input)
+        source = open_spec(_name(spec))
+        if read_blocks(source) is None:
+            read(source, with_=with_, input=input).network  # noqa: B018  # compiled, to see faults
     except SpecError as error:
         return error.diagnostics
     return ()

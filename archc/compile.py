@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from archc.assembly import Piece, assemble
-from archc.graph import Network, NetworkBuilder, Origin, Region, ShapeError, lint
+from archc.graph import Network, NetworkBuilder, Origin, Region, ShapeError, Step, Written, lint
+from archc.graph.initial import Rule
 from archc.naming import Names
+from archc.source.diagnostics import fail
 from archc.spec import Spec
+from archc.text import quote
 
 
 def compile_spec(spec: Spec) -> Network:
@@ -24,17 +27,23 @@ def compile_spec(spec: Spec) -> Network:
         from archc.spec.shapes import shape_faults
 
         raise shape_faults(spec) from None
-    return lint(
-        Network(
-            name=spec.header.name,
-            nodes=made.nodes.nodes,
-            title=spec.header.title or spec.header.name,
-            description=spec.header.description,
-            source=spec.label,
-            digest=spec.digest,
-            regions=tuple(made.regions),
-        )
+    network = Network(
+        name=spec.header.name,
+        nodes=made.nodes.nodes,
+        title=spec.header.title or spec.header.name,
+        description=spec.header.description,
+        source=spec.label,
+        digest=spec.digest,
+        regions=tuple(made.regions),
+        initial=replace(spec.initial, own=made.rules),
+        written=made.written,
+        sides=tuple(made.nodes.sides),
     )
+    if network.sides:
+        turn = {id: index for index, id in enumerate(network.nodes)}
+        order = sorted(network.sides, key=lambda side: turn[network.side_source(side)])
+        network = replace(network, sides=tuple(order))
+    return lint(network)
 
 
 @dataclass
@@ -44,6 +53,11 @@ class _Joining:
     names: Names
     nodes: NetworkBuilder
     regions: list[Region] = field(default_factory=list)
+    rules: dict[str, Rule] = field(default_factory=dict)
+    written: dict[str, tuple[Written | None, ...]] = field(default_factory=dict)
+    sides: set[str] = field(default_factory=set)
+    modules: set[str] = field(default_factory=set)
+    """The paths of the modules around others in stem and head."""
 
     def join(self, pieces: Iterator[Piece]) -> None:
         """Put pieces behind what there is, each part of the network a region."""
@@ -62,13 +76,80 @@ class _Joining:
         origin = Origin(piece.place.source.name, piece.place.line, piece.place.column)
         if piece.stage is not None and piece.block is not None:
             for block in range(piece.block, piece.block + piece.times):
-                ids = self.nodes.append(fragment, self.names.in_block(piece.stage, block))
-                yield Region("block", ids, block, label, origin=origin)
+                ids = self._append(piece, self.names.in_block(piece.stage, block))
+                members: tuple[Region | str, ...] = ids
+                if fragment.parts:
+                    around = f"{self.names.block(piece.stage, block)}."
+                    parts = {around + path: label for path, label in fragment.parts}
+                    members = tuple(_nested(ids, parts, origin))
+                path = "" if self.names.counted else self.names.block(piece.stage, block)
+                yield Region("block", members, block, label, origin=origin, path=path)
             return
         if piece.stage is not None:
             place = self.names.in_stage(piece.stage)
         else:
             place = self.names.stem if piece.part == "stem" else self.names.head
-        ids = self.nodes.append(fragment, place)
+        ids = self._append(piece, place)
         if ids:
-            yield Region("group", ids, label=label, origin=origin)
+            members = tuple(_nested(ids, dict(fragment.parts), origin))
+            if len(members) == 1 and isinstance(members[0], Region):
+                yield members[0]
+            else:
+                yield Region("group", members, label=label, origin=origin)
+
+    def _append(self, piece: Piece, place: Callable[[Step], str]) -> tuple[str, ...]:
+        """Put a piece behind what there is; two layers of one name are the author's fault."""
+        seen = dict[str, str]()
+        for side in piece.fragment.sides:
+            if side.name in self.modules:
+                fail(piece.place, f"two modules would have the name {quote(side.name)}")
+            self.sides.add(side.name)
+
+        def checked(step: Step) -> str:
+            name = place(step)
+            if name in self.nodes.nodes or name in seen:
+                fail(piece.place, f"two layers would have the name {quote(name)}")
+            seen[name] = name
+            if step.rule is not None:
+                self.rules[name] = step.rule
+            if step.written:
+                self.written[name] = step.written
+            return name
+
+        ids = self.nodes.append(piece.fragment, checked)
+        if piece.stage is None:
+            self._check_paths(piece, ids)
+        return ids
+
+    def _check_paths(self, piece: Piece, ids: Sequence[str]) -> None:
+        """Refuse a layer and a module around others of one name, and a side head and another
+        module, in stem and head."""
+        here: set[str] = set()
+        for id in ids:
+            path = id.rpartition(".")[0]
+            while path:
+                here.add(path)
+                path = path.rpartition(".")[0]
+        own = {side.name for side in piece.fragment.sides}
+        taken = [one for one in here if one in self.nodes.nodes]
+        taken += [one for one in here if one in self.sides - own]
+        taken += [id for id in ids if id in self.modules]
+        if taken:
+            fail(piece.place, f"two modules would have the name {quote(min(taken))}")
+        self.modules |= here
+
+
+def _nested(ids: Sequence[str], parts: Mapping[str, str], origin: Origin) -> Iterator[Region | str]:
+    """Ids with those of each part in a region of its own, and so on inside."""
+
+    def part_of(id: str) -> str:
+        return min((path for path in parts if id.startswith(f"{path}.")), key=len, default="")
+
+    for path, run in groupby(ids, part_of):
+        members = list(run)
+        if not path:
+            yield from members
+            continue
+        inner = {one: label for one, label in parts.items() if one.startswith(f"{path}.")}
+        rows, label = tuple(_nested(members, inner, origin)), parts[path] or None
+        yield Region("group", rows, label=label, origin=origin, path=path)

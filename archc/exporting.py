@@ -46,13 +46,27 @@ def export(
     with on_device("cpu") as device:
         with device:  # whatever torch's default device and type are
             module = build_module(network, checkpoint, deploy=deploy).float().eval()
-        network = deploy_form(network) if deploy else network
+            network = deploy_form(network) if deploy else network
+            if network.sides:
+                module = _without_sides(module, network).float().eval()
+        network = network.inference
         if format == "onnx":
             from archc.backends.onnx import to_onnx
 
             weights = {key: tensor.numpy() for key, tensor in module.state_dict().items()}
             return to_onnx(network, weights, batch)
         return _to_pt2(module, network, batch)
+
+
+def _without_sides(module: torch.nn.Module, network: Network) -> torch.nn.Module:
+    """A module of a network as it runs in inference, with the weights of one with side heads."""
+    import torch
+
+    with torch.device("meta"):
+        built = build_module(network.inference)
+    state = module.state_dict()
+    built.load_state_dict({key: state[key] for key in network.inference.state}, assign=True)
+    return built
 
 
 def _to_pt2(module: torch.nn.Module, network: Network, batch: int | None) -> bytes:

@@ -50,16 +50,30 @@ def counted_summaries() -> list[dict[str, Any]]:
     ]
 
 
+def block_summaries() -> list[dict[str, Any]]:
+    """Name, attributes and description of every block type of the library, in order."""
+    from archc.blocks import STANDARD
+
+    return [
+        {"block": name, "attributes": list(one.attributes), "description": one.description}
+        for name, one in STANDARD.definitions.items()
+    ]
+
+
 def index_text() -> str:
     """The index, as it lies beside the specs."""
     return json.dumps({"digest": _digest(), "specs": counted_summaries()}, indent=1) + "\n"
 
 
 def _digest() -> str:
-    """SHA-256 of the names and texts of all shipped specs, in hexadecimal."""
+    """SHA-256 of the names and texts of all shipped specs and their blocks, in hexadecimal."""
     found = sha256()
-    for name in shipped_names():
-        content = (shipped_folder() / f"{name}{SUFFIX}").read_bytes()
+    folder = shipped_folder()
+    names = [f"{name}{SUFFIX}" for name in shipped_names()]
+    blocks = folder.glob(f"*/blocks/*{SUFFIX}")
+    names += sorted(path.relative_to(folder).as_posix() for path in blocks)
+    for name in names:
+        content = (folder / name).read_bytes()
         found.update(f"{name} {len(content)}\n".encode() + content)
     return found.hexdigest()
 

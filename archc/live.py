@@ -125,6 +125,8 @@ def _load_source(name: str, source: str, file: str | None) -> ModuleType:
 
 def _reduce(name: str, source: str, file: str | None, instance: Any) -> tuple[Any, ...]:
     """How an instance of an emitted class is pickled: with the source it came from."""
+    if isinstance(instance, tuple):  # what a network with side heads returns
+        return _restore_outputs, (name, source, file, type(instance).__qualname__, *instance)
     return _restore, (name, source, file, type(instance).__qualname__), instance.__dict__
 
 
@@ -132,3 +134,10 @@ def _restore(name: str, source: str, file: str | None, class_name: str) -> Any:
     """An empty instance of an emitted class; its state follows."""
     kind = getattr(load_source(name, source, file), class_name)
     return kind.__new__(kind)
+
+
+def _restore_outputs(
+    name: str, source: str, file: str | None, class_name: str, *fields: Any
+) -> Any:
+    """A named tuple of an emitted class."""
+    return getattr(load_source(name, source, file), class_name)(*fields)

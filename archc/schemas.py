@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from archc.spec import Spec
 
 SCHEMAS: dict[str, str] = {
     "spec": "A spec: what an author writes.",
@@ -51,6 +54,13 @@ def schema(name: str) -> dict[str, Any]:
         "description": SCHEMAS[name],
         **{key: value for key, value in made.items() if key not in ("title", "description")},
     }
+
+
+def schema_of(spec: Spec) -> dict[str, Any]:
+    """The JSON Schema of specs that may have the blocks of one of them."""
+    from archc.spec.schema import json_schema
+
+    return json_schema(spec.library)
 
 
 _SPEC = {"type": "string", "description": "The spec as it was named on the command line."}

@@ -114,15 +114,17 @@ class Expressions:
                 assert isinstance(node.target, str)
                 called = type(module.get_submodule(node.target))
                 identity = called is nn.Identity
-                place = KINDS.get(called, called.__name__), node.target
-                values[node] = operands[0] if identity else self.number(*place, operands)
+                kind = KINDS.get(called, called.__name__)
+                place = "" if called in (nn.ReLU, nn.Flatten) else node.target
+                values[node] = operands[0] if identity else self.number(kind, place, operands)
         raise AssertionError("a graph without output")
 
     def of_network(self, network: Network) -> int:
         """What a graph puts out before a final softmax."""
         values: dict[str, int] = {}
         for node in network.nodes.values():
-            is_module = node.op.numbers or node.id.rpartition(".")[2].isdigit()
+            # An op without numbers computes the same as a module and as a call.
+            is_module = bool(node.op.numbers)
             kind = ZERO_PAD if node.op.kind == "zero_pad_shortcut" else node.op.kind
             operands = [values[source] for source in node.inputs]
             values[node.id] = self.number(kind, node.id if is_module else "", operands)

@@ -9,6 +9,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,13 +26,17 @@ from archc.spec import Spec, load_spec
 
 ROOT = Path(__file__).parents[1]
 
-FIGURES = {
+FIGURES: dict[str, Callable[[], bytes]] = {
     "figure3.svg": lambda: draw("imagenet/vgg19", "imagenet/plain34", "imagenet/resnet34"),
     "figure3-folded.svg": lambda: draw(
         "imagenet/vgg19", "imagenet/plain34", "imagenet/resnet34", fold=True
     ),
     "figure5.svg": lambda: draw("imagenet/resnet34", "imagenet/resnet50", blocks=True),
     "resnet152-folded.svg": lambda: draw("imagenet/resnet152", fold=True),
+    **{
+        f"blocks/{spec.stem}.svg": partial(draw, spec, blocks=True)
+        for spec in sorted((ROOT / "docs/blocks").glob("*.yaml"))
+    },
 }
 """What `make generated` draws beside what `archc build` writes."""
 

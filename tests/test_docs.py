@@ -7,60 +7,147 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 import archc
-from archc.compile import compile_spec
+from archc import api
+from archc.blocks import STANDARD
+from archc.blocks.definition import Definition
 from archc.recipes import is_recipe, resolve_recipe
-from archc.spec import Source, resolve
+from archc.spec import Source
 
 ROOT = Path(__file__).parents[1]
+LIBRARY = ROOT / "docs/blocks.md"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def blocks(kind: str) -> list[tuple[str, str]]:
-    """The fenced blocks of a kind in all pages, each with its page and line."""
+@dataclass(frozen=True)
+class Example:
+    """A fenced block of a page, of a kind such as ``yaml``; ``at`` is where it begins."""
+
+    page: Path
+    at: int
+    kind: str
+    text: str
+
+    @property
+    def file(self) -> str | None:
+        """The file that an example is; its first line has the name: ``# gated.yaml``."""
+        found = re.match(r"# (\S+\.yaml)\n", self.text)
+        return found[1] if found and self.kind == "yaml" else None
+
+    def write(self, folder: Path) -> Path:
+        """Write the example into a folder."""
+        path = folder / (self.file or "example.yaml")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.text)
+        return path
+
+    def write_those_before(self, folder: Path) -> None:
+        """Write the files that the page has before this example, the latest of each name."""
+        for one in examples():
+            if one.page == self.page and one.at < self.at and one.file:
+                one.write(folder)
+
+
+def examples(kind: str | None = None) -> list[Example]:
+    """The fenced blocks of all pages, in order, or those of a kind."""
     found = []
     for page in PAGES:
-        text = page.read_text()
-        for match in re.finditer(rf"^```{kind}\n(.*?)^```$", text, re.M | re.S):
-            line = text[: match.start()].count("\n") + 1
-            found.append((f"{page.name}:{line}", match[1]))
+        for match in re.finditer(r"^```(\w+)\n(.*?)^```$", page.read_text(), re.M | re.S):
+            if kind in (None, match[1]):
+                found.append(Example(page, match.start(), match[1], match[2]))
     return found
 
 
-@pytest.mark.parametrize("text", [pytest.param(text, id=at) for at, text in blocks("yaml")])
-def test_an_example_spec_compiles(text: str) -> None:
-    source = Source("example.yaml", text)
-    if is_recipe(source):
-        assert resolve_recipe(source).header.iterations > 0
+def parameters(kind: str) -> list[object]:
+    """The examples of a kind as parameters of a test, named by page and line."""
+    return [
+        pytest.param(one, id=f"{one.page.name}:{one.page.read_text()[: one.at].count(chr(10)) + 1}")
+        for one in examples(kind)
+    ]
+
+
+@pytest.mark.parametrize("example", parameters("yaml"))
+def test_an_example_is_valid(example: Example, tmp_path: Path) -> None:
+    """A spec compiles, a file of blocks or a recipe is checked."""
+    example.write_those_before(tmp_path)
+    path = example.write(tmp_path)
+    if is_recipe(Source("example.yaml", example.text)):
+        assert resolve_recipe(Source("example.yaml", example.text)).header.iterations > 0
+    elif example.page == LIBRARY:
+        assert definitions_of(example)
+    elif (definitions := api.read_blocks(path)) is not None:
+        assert definitions
     else:
-        assert compile_spec(resolve(source)).layers > 0
+        assert archc.load(path).layers > 0
 
 
-@pytest.mark.parametrize("text", [pytest.param(text, id=at) for at, text in blocks("console")])
-def test_a_session_prints_what_it_says(text: str, tmp_path: Path) -> None:
-    """A session is run in a folder of its own; `$ cat FILE <<END` writes a file."""
-    for command, expected in commands(text):
+@pytest.mark.parametrize("example", parameters("console"))
+def test_a_session_prints_what_it_says(example: Example, tmp_path: Path) -> None:
+    """A session is run beside the files that its page has before it; `$ cat FILE <<END` writes
+    another."""
+    example.write_those_before(tmp_path)
+    for command, expected in commands(example.text):
         if not write_file(command, expected, tmp_path):
             assert run(command, tmp_path).stdout.rstrip() == expected.rstrip(), command
+
+
+def test_the_page_of_blocks_has_the_library() -> None:
+    """The page has every block, and no other, with the same attributes and layers. It leaves out
+    bounds and descriptions of attributes, which its tables have."""
+    shown: dict[str, Definition] = {}
+    for one in examples("yaml"):
+        if one.page == LIBRARY:
+            shown |= definitions_of(one)
+    library = {name: STANDARD.definition(name) for name in STANDARD}
+    assert list(shown) == list(library)
+    for name, definition in library.items():
+        assert definition is not None
+        assert _meaning(shown[name]) == _meaning(definition), name
+
+
+def definitions_of(example: Example) -> dict[str, Definition]:
+    """The blocks of an example that may hide those of the library."""
+    text = re.sub(r"^  \w+:\n", r"\g<0>    replaces: true\n", example.text, flags=re.M)
+    return api.read_blocks(Source("example.yaml", text)) or {}
+
+
+def _meaning(definition: Definition) -> object:
+    attributes = [
+        (one.name, one.kind, getattr(one.default, "text", one.default), one.optional, one.words)
+        for one in definition.attributes.values()
+    ]
+    left_out = ("attributes", "description")
+    return attributes, {k: v for k, v in definition.source.items() if k not in left_out}
+
+
+@pytest.mark.parametrize("name", list(STANDARD))
+def test_the_page_of_blocks_describes_every_attribute(name: str) -> None:
+    section = LIBRARY.read_text().partition(f"\n## `{name}`\n")[2].partition("\n## ")[0]
+    definition = STANDARD.definition(name)
+    assert definition is not None
+    assert re.findall(r"^\| `(\w+)` \|", section, re.M) == list(definition.attributes)
 
 
 @pytest.mark.parametrize(
     "command",
     [
-        pytest.param(line.partition("#")[0].strip(), id=f"{at}-{line.split()[1]}")
-        for at, text in blocks("sh")
-        for line in text.splitlines()
+        pytest.param(line.partition("#")[0].strip(), id=f"{one.page.name}-{line.split()[1]}")
+        for one in examples("sh")
+        for line in one.text.splitlines()
         if line.startswith("archc")
     ],
 )
 def test_a_command_that_is_listed_works(command: str, tmp_path: Path) -> None:
     """Its output is not shown; the files that it reads are those that sessions write."""
-    for _, text in blocks("console"):
-        for line, expected in commands(text):
+    for one in examples():
+        if one.file:
+            one.write(tmp_path)
+        for line, expected in commands(one.text) if one.kind == "console" else ():
             write_file(line, expected, tmp_path)
     result = run(command, tmp_path)
     differs = command.startswith("archc diff")  # which says so with 1, like diff(1)
@@ -99,17 +186,22 @@ def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("text", [pytest.param(text, id=at) for at, text in blocks("python")])
-def test_a_program_runs(text: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("example", parameters("python"))
+def test_a_program_runs(example: Example, tmp_path: Path) -> None:
+    example.write_those_before(tmp_path)
     result = subprocess.run(
-        [sys.executable, "-c", text], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "-c", example.text],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (result.returncode, result.stderr) == (0, "")
 
 
 def test_the_pages_have_examples() -> None:
-    assert len(blocks("yaml")) >= 7
-    assert len(blocks("console")) >= 5
+    assert len(examples("yaml")) >= 30
+    assert len(examples("console")) >= 15
 
 
 def test_the_table_of_counters_has_what_they_print() -> None:

@@ -23,7 +23,7 @@ def test_functions_are_functions_whatever_was_imported() -> None:
 
 def test_specs_and_their_groups() -> None:
     assert archc.specs("imagenet") == [name for name in archc.specs() if "imagenet/" in name]
-    assert len(archc.specs()) == 41
+    assert len(archc.specs()) == 99
     assert archc.specs("none") == []
 
 

@@ -127,7 +127,7 @@ def test_node_link_json_holds_the_whole_graph(data: Data) -> None:
 def _node(entry: Data) -> Node:
     """A node from what JSON says of it."""
     op = OPS[entry["op"]]
-    numbers = {field.name: entry[field.name] for field in fields(op)}
+    numbers = {one.name: entry[one.name] for one in fields(op) if one.name in entry}
     return Node(
         entry["id"],
         op(**numbers),

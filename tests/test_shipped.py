@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 from agreement import assert_agrees, on_meta
+from families import OF_THE_PAPERS
 from reference.catalogue import CONFIGS, TORCHVISION, build
 
 import archc
 from archc.graph import Network
 from archc.listing import index_text, summaries
-from archc.shipped import shipped_folder, shipped_names
+from archc.shipped import shipped_folder
 
 DATA = Path(__file__).parent / "data"
 FACTS = json.loads((DATA / "networks.json").read_text(encoding="utf-8"))
@@ -68,7 +69,7 @@ def test_emitted_state_dict_is_the_references(name: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("spec", shipped_names())
+@pytest.mark.parametrize("spec", OF_THE_PAPERS)
 def test_shipped_spec_is_the_network_it_says(spec: str) -> None:
     network = archc.load(spec)
     facts = FACTS["networks"][fact_of(spec)]
@@ -79,7 +80,7 @@ def test_shipped_spec_is_the_network_it_says(spec: str) -> None:
     assert network.description
 
 
-@pytest.mark.parametrize("spec", shipped_names())
+@pytest.mark.parametrize("spec", OF_THE_PAPERS)
 def test_emitted_module_agrees_with_its_graph_layer_by_layer(spec: str) -> None:
     network = archc.load(spec)
     assert_agrees(network, on_meta(network))
@@ -93,7 +94,7 @@ def test_state_dicts_of_torchvision_specs_are_torchvisions(name: str) -> None:
 
 
 def test_every_torchvision_spec_has_a_state_dict_to_compare_with() -> None:
-    names = [name for name in shipped_names() if name.startswith("torchvision/")]
+    names = [name for name in OF_THE_PAPERS if name.startswith("torchvision/")]
     assert {name.split("/")[1] for name in names} == set(STATE_DICTS) == set(FACTS["torchvision"])
 
 

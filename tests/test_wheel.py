@@ -48,7 +48,7 @@ def test_it_checks_counts_draws_and_emits_without_torch(installed: Path) -> None
     assert (installed / "resnet34.svg").read_bytes() == committed.read_bytes()
     source = run(archc, "emit", "imagenet/resnet34", cwd=installed)
     assert source == (ROOT / "generated/imagenet/resnet34.py").read_text()
-    assert run(archc, "list", "--format", "names", cwd=installed).count("\n") == 41
+    assert run(archc, "list", "--format", "names", cwd=installed).count("\n") == 99
     code = "from archc.recipes import load_recipe; print(load_recipe('cifar10').header.iterations)"
     assert run(installed / "venv/bin/python", "-c", code, cwd=installed) == "64000\n"
 
@@ -69,7 +69,7 @@ print(all(callable(getattr(archc, name)) and not hasattr(getattr(archc, name), "
 
 def test_functions_are_functions_whatever_was_imported(installed: Path) -> None:
     found = run(installed / "venv/bin/python", "-c", FACADE, cwd=installed)
-    assert found == "True 41 True\n"
+    assert found == "True 99 True\n"
 
 
 def test_a_module_without_torch_is_a_clear_error(installed: Path) -> None:

@@ -118,8 +118,9 @@ def compare(a: Network, b: Network) -> Comparison:
     )
 
 
-def _graph(network: Network) -> list[tuple[object, ...]]:
-    return [(n.id, n.op, n.inputs, n.output_shape) for n in network.nodes.values()]
+def _graph(network: Network) -> object:
+    nodes = [(n.id, n.op, n.inputs, n.output_shape) for n in network.nodes.values()]
+    return nodes, network.sides
 
 
 def _totals(network: Network) -> Totals:
@@ -153,6 +154,7 @@ class _Roles:
         self.parts: dict[str, list[Node]] = {}
         self.part_of: dict[str, str] = {}
         self.ends: dict[tuple[str, int | None], str] = {}
+        self.weights = {side.result: side.weight for side in network.sides}
         for part, _, nodes in runs(network):
             self.parts.setdefault(part, []).extend(nodes)
             self.part_of.update(dict.fromkeys([node.id for node in nodes], part))
@@ -196,19 +198,24 @@ class _Roles:
             return "the preceding output"
         return f"{name} of {self.part_of[source]}"
 
+    def multiply_adds(self, node: Node) -> int:
+        """Those of an op in inference, where side heads are not computed."""
+        return 0 if node.id in self.network.side_of else node.multiply_adds
+
     def part(self, name: str) -> Part | None:
         """What a part of the network amounts to."""
         nodes = self.parts.get(name)
         if nodes is None:
             return None
         standings = [self.standings[node.id] for node in nodes]
+        trunk = [node for node in nodes if node.id not in self.network.side_of]
         labels = dict.fromkeys(one.label for one in standings if one.block is not None)
         return Part(
             blocks=len({one.block for one in standings if one.block is not None}),
             block=", ".join(label for label in labels if label) or None,
-            output_shape=nodes[-1].output_shape,
+            output_shape=(trunk or nodes)[-1].output_shape,
             params=sum(n.params for n in nodes),
-            multiply_adds=sum(n.multiply_adds for n in nodes),
+            multiply_adds=sum(n.multiply_adds for n in trunk),
         )
 
 
@@ -277,7 +284,7 @@ def _changes(first: _Roles, second: _Roles, pairs: Mapping[str, str]) -> Iterato
                     role=first.roles[node.id][2],
                     what=what,
                     params=other.params - node.params,
-                    multiply_adds=other.multiply_adds - node.multiply_adds,
+                    multiply_adds=second.multiply_adds(other) - first.multiply_adds(node),
                 )
         for node in second.parts.get(part, ()):
             if node.id not in matched:
@@ -297,7 +304,7 @@ def _one_sided(change: Literal["added", "removed"], node: Node, roles: _Roles) -
         role=roles.roles[node.id][2],
         what=(),
         params=sign * node.params,
-        multiply_adds=sign * node.multiply_adds,
+        multiply_adds=sign * roles.multiply_adds(node),
     )
 
 
@@ -324,3 +331,6 @@ def _differences(
     if a.output_shape != b.output_shape:
         sizes = ["x".join(map(str, node.output_shape)) for node in (a, b)]
         yield f"output {sizes[0]} → {sizes[1]}"
+    if first.weights.get(a.id) != second.weights.get(b.id):
+        weights = [roles.weights.get(node.id, 0) for roles, node in ((first, a), (second, b))]
+        yield f"weight of its loss {weights[0]:g} → {weights[1]:g}"

@@ -14,7 +14,7 @@ def computes_same(a: Network, b: Network) -> bool:
     ways that differ otherwise are taken for different.
     """
     known: dict[tuple[object, ...], int] = {}
-    return _logits(a, known) == _logits(b, known)
+    return _logits(a.inference, known) == _logits(b.inference, known)
 
 
 def _logits(network: Network, known: dict[tuple[object, ...], int]) -> int:

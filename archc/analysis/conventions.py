@@ -17,19 +17,38 @@ from typing import Any, NamedTuple, TypeAlias
 from archc.analysis.plain import as_plain
 from archc.graph import Network, Shape
 from archc.ops import (
+    GELU,
     AdaptiveAvgPool2d,
     Add,
+    Affine,
     AvgPool2d,
     BatchNorm2d,
+    ChannelLinear,
+    ChannelShuffle,
+    Chunk,
+    Concat,
     Conv2d,
     Dropout,
     Flatten,
+    GroupNorm,
+    Hardsigmoid,
+    Hardswish,
+    Identity,
     Input,
+    LayerNorm2d,
+    LayerScale,
+    LeakyReLU,
     Linear,
     MaxPool2d,
+    Multiply,
     Op,
     ReLU,
+    ReLU6,
+    Sigmoid,
+    SiLU,
     Softmax,
+    StochasticDepth,
+    Tanh,
     ZeroPadShortcut,
 )
 from archc.shown import Shown
@@ -98,10 +117,14 @@ class Tally:
 
 
 def tally(network: Network, convention: Convention) -> Tally:
-    """The total that a convention's tool prints for a network's module, for one image."""
-    calls = _calls(network)
+    """The total that a convention's tool prints for a network's module, for one image.
+
+    Tools run modules in eval mode, in which side heads are not computed: these cost parameters
+    alone.
+    """
+    calls = _calls(network.inference)
     by_kind, not_counted = _by_kind(calls, convention)
-    by_id: dict[str, Costs] = {}
+    by_id = {id: Costs(network.nodes[id].params, 0, 0) for id in network.side_of}
     for call, ids in calls:
         costs = Costs(call.op.params, call.multiply_adds, convention.flops(call) or 0)
         by_id.update(dict.fromkeys(ids, costs))
@@ -137,7 +160,7 @@ class Explanation(Shown):
 
 def explain(network: Network) -> Explanation:
     """Every convention's total, split into multiply-adds and what each kind of op adds to them."""
-    calls = _calls(network)
+    calls = _calls(network.inference)
     plain, _ = _by_kind(calls, CONVENTIONS[DEFAULT])
     explained = []
     for one in CONVENTIONS.values():
@@ -239,28 +262,44 @@ def _nothing(call: Call) -> int:
 
 
 _POOLS = (MaxPool2d, AvgPool2d, AdaptiveAvgPool2d)
+_LAYERS = (Conv2d, Linear, ChannelLinear)
+_NORMS = (GroupNorm, LayerNorm2d)
+_SLOPES = (ReLU6, LeakyReLU, SiLU, GELU)
 _FREE: dict[type[Op], Formula] = dict.fromkeys(
-    (Input, Add, ZeroPadShortcut, Flatten, Dropout, Softmax), _nothing
+    (
+        *(Input, Add, Multiply, ZeroPadShortcut, Flatten, Identity, Dropout, StochasticDepth),
+        *(Sigmoid, Softmax),
+    ),
+    _nothing,
 )
-"""What no counter counts: nothing is computed, `+` is no module and no function that a counter
-sees, and the softmax stands behind the logits."""
+"""What no counter counts: nothing is computed, `+` and `*` are no modules and no functions that a
+counter sees, and the softmax stands behind the logits."""
+_UNSEEN: dict[type[Op], Formula] = dict.fromkeys(
+    (
+        *(Hardswish, Hardsigmoid, Tanh, Concat, Chunk, ChannelShuffle, LayerScale, Affine),
+        # These are free unless a counter says otherwise.
+        *(*_SLOPES, *_NORMS),
+    ),
+    _nothing,
+)
+"""What counters that run a module pass over, as measured on modules of each."""
 
 
 def _convention(
     name: str, tool: str, unit: str, note: str, formulas: Mapping[type[Op], Formula]
 ) -> Convention:
-    return Convention(name, tool, unit, note, {**_FREE, **formulas})
+    return Convention(name, tool, unit, note, {**_FREE, **_UNSEEN, **formulas})
 
 
 CONVENTIONS: dict[str, Convention] = {
     one.name: one
     for one in (
-        Convention(
+        _convention(
             DEFAULT,
             "He et al. 2015",
             "FLOPs",
             "convolutions and linear layers, no biases",
-            {**_FREE, **dict.fromkeys((Conv2d, Linear), _multiply_adds)}
+            dict.fromkeys(_LAYERS, _multiply_adds)
             | dict.fromkeys((BatchNorm2d, ReLU, *_POOLS), _nothing),
         ),
         _convention(
@@ -268,7 +307,7 @@ CONVENTIONS: dict[str, Convention] = {
             "torch 2.13, FlopCounterMode",
             "FLOPs",
             "a multiply-add is two operations",
-            dict.fromkeys((Conv2d, Linear), _operations)
+            dict.fromkeys(_LAYERS, _operations)
             | dict.fromkeys((BatchNorm2d, ReLU, *_POOLS), _nothing),
         ),
         _convention(
@@ -276,8 +315,9 @@ CONVENTIONS: dict[str, Convention] = {
             "fvcore 0.1.5.post20221221",
             "flops",
             "norms 2 per element, adaptive pooling 1 per element",
-            dict.fromkeys((Conv2d, Linear), _multiply_adds)
+            dict.fromkeys(_LAYERS, _multiply_adds)
             | {BatchNorm2d: _elements(2), AdaptiveAvgPool2d: _elements(1)}
+            | dict.fromkeys(_NORMS, _elements(5))
             | dict.fromkeys((ReLU, MaxPool2d, AvgPool2d), _nothing),
         ),
         _convention(
@@ -286,16 +326,20 @@ CONVENTIONS: dict[str, Convention] = {
             "MACs",
             "biases; norms 2 per element; ReLUs and poolings counted twice, as module and as "
             "function",
-            dict.fromkeys((Conv2d, Linear), _multiply_adds_and_bias)
-            | dict.fromkeys((BatchNorm2d, ReLU, *_POOLS), _elements(2)),
+            dict.fromkeys(_LAYERS, _multiply_adds_and_bias)
+            | dict.fromkeys((BatchNorm2d, GroupNorm, ReLU, GELU, *_POOLS), _elements(2))
+            # Counted once: as modules, or the silu as a function. Of layer norms, `affine` is
+            # asked for, which they do not have.
+            | dict.fromkeys((ReLU6, LeakyReLU, SiLU, LayerNorm2d), _elements(1)),
         ),
         _convention(
             "thop",
             "thop 0.1.1.post2209072238",
             "MACs",
             "norms 4 per element; average pooling the sums of its windows",
-            dict.fromkeys((Conv2d, Linear), _multiply_adds)
-            | {BatchNorm2d: _elements(4), AvgPool2d: _outputs, AdaptiveAvgPool2d: _window_sums}
+            dict.fromkeys(_LAYERS, _multiply_adds)
+            | dict.fromkeys((BatchNorm2d, LayerNorm2d), _elements(4))
+            | {AvgPool2d: _outputs, AdaptiveAvgPool2d: _window_sums}
             | dict.fromkeys((ReLU, MaxPool2d), _nothing),
         ),
         _convention(
@@ -303,7 +347,8 @@ CONVENTIONS: dict[str, Convention] = {
             "torchinfo 1.8.0",
             "mult-adds",
             "biases; norms their number of parameters, regardless of the map",
-            {Conv2d: _params_at_positions, Linear: _params, BatchNorm2d: _params}
+            dict.fromkeys((Linear, ChannelLinear, BatchNorm2d, *_NORMS), _params)
+            | {Conv2d: _params_at_positions}
             | dict.fromkeys((ReLU, *_POOLS), _nothing),
         ),
         _convention(
@@ -311,16 +356,18 @@ CONVENTIONS: dict[str, Convention] = {
             "calflops 0.3.2",
             "FLOPs",
             "a multiply-add is two; biases of convolutions; norms 2 per element; ReLUs, poolings 1",
-            {Conv2d: _operations_and_bias, Linear: _operations, BatchNorm2d: _elements(2)}
-            | dict.fromkeys((ReLU, *_POOLS), _elements(1)),
+            {Conv2d: _operations_and_bias, Linear: _operations, ChannelLinear: _operations}
+            | {BatchNorm2d: _elements(2), **dict.fromkeys(_NORMS, _elements(5))}
+            # A module of relu6 calls another function than the one that is counted.
+            | dict.fromkeys((ReLU, LeakyReLU, SiLU, GELU, *_POOLS), _elements(1)),
         ),
-        _convention(
+        Convention(
             "pycls",
             "pycls 5719de6",
             "flops",
             "biases",
-            dict.fromkeys((Conv2d, Linear), _multiply_adds_and_bias)
-            | dict.fromkeys((BatchNorm2d, ReLU, MaxPool2d, AdaptiveAvgPool2d), _nothing),
+            {**_FREE, **dict.fromkeys((Conv2d, Linear), _multiply_adds_and_bias)}
+            | dict.fromkeys((BatchNorm2d, ReLU, SiLU, MaxPool2d, AdaptiveAvgPool2d), _nothing),
         ),
     )
 }

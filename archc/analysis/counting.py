@@ -11,7 +11,7 @@ from archc.analysis.parts import runs
 from archc.analysis.plain import as_plain
 from archc.choices import LEVELS as LEVELS
 from archc.choices import Level as Level
-from archc.graph import Network, Node, Shape, Standing
+from archc.graph import Network, Node, Shape
 from archc.shown import Shown
 
 
@@ -19,7 +19,8 @@ from archc.shown import Shown
 class Row:
     """The counts of a part of a network; ``stage`` and ``block`` are None in stem and head.
 
-    ``layers`` counts the convolutions and linear layers of the part that lie on the main path.
+    ``layers`` counts the convolutions and linear layers of the part that lie on the main path. What
+    is of a side head has parameters alone: it is not computed in inference.
     """
 
     name: str
@@ -84,8 +85,7 @@ def count(network: Network, by: Level = "stage", convention: str = DEFAULT) -> C
         tool=chosen.tool,
         not_counted=total.not_counted,
         rows=tuple(
-            _row(name, list(nodes), network.standings, layers, total.by_id, by)
-            for name, nodes in parts
+            [_row(name, list(nodes), network, layers, total.by_id, by) for name, nodes in parts]
         ),
     )
 
@@ -114,12 +114,14 @@ def _parts(
 def _row(
     name: str,
     nodes: list[Node],
-    standings: Mapping[str, Standing],
+    network: Network,
     layers: frozenset[str],
     costs: Mapping[str, Costs],
     by: Level,
 ) -> Row:
-    last = nodes[-1]
+    # Of a part with a side head, which may be written at its end, the output is that of the trunk.
+    last = next((node for node in reversed(nodes) if node.id not in network.side_of), nodes[-1])
+    standing = network.standings[last.id]
     params = multiply_adds = flops = 0
     for node in nodes:  # in one go: networks have 100,000
         cost = costs[node.id]
@@ -129,8 +131,8 @@ def _row(
     return Row(
         name=name,
         op=last.op.kind if by == "layer" else None,
-        stage=None if by == "network" else standings[last.id].stage,
-        block=None if by in ("network", "stage") else standings[last.id].block,
+        stage=None if by == "network" else standing.stage,
+        block=None if by in ("network", "stage") else standing.block,
         output_shape=last.output_shape,
         layers=sum([node.id in layers for node in nodes]),
         params=params,

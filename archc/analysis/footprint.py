@@ -27,7 +27,8 @@ momentum its velocity, Adam the averages of gradients and of their squares (King
 class LayerMemory:
     """An op's memory in bytes: what it puts out, what is alive while it runs, what it keeps.
 
-    ``output`` is 0 for an op that writes over what it reads, or only looks at it otherwise;
+    ``output`` is 0 for an op that writes over what it reads, or only looks at it otherwise, and
+    like ``alive`` for one of a side head, which runs in training alone;
     ``kept`` is what a training step holds for its gradient and no earlier op holds already.
     """
 
@@ -75,8 +76,8 @@ def memory(network: Network, batch: int = 1, dtype: str = "float32") -> Memory:
     run, and, as in Python, until the module returns whose argument it is and the line is done
     that gives its variable the next value. Relus and sums write over a value that nothing else
     reads, as in the emitted module; the images stay, being the caller's. What the kernels of a
-    library borrow for a while is not in it. Raises ValueError for a batch below 1 or an unknown
-    dtype.
+    library borrow for a while is not in it. Side heads count in training alone. Raises ValueError
+    for a batch below 1 or an unknown dtype.
     """
     if batch < 1:
         raise ValueError(f"`batch` must be at least 1, not {batch}")
@@ -110,12 +111,12 @@ def memory(network: Network, batch: int = 1, dtype: str = "float32") -> Memory:
                 op=node.op.kind,
                 stage=network.standings[id].stage,
                 block=network.standings[id].block,
-                output=values.output(node),
-                alive=alive[id],
+                output=0 if id in network.side_of else values.output(node),
+                alive=alive.get(id, 0),
                 kept=kept[id],
             )
             for id, node in network.nodes.items()
-            if id in alive
+            if id in kept
         ),
     )
 
@@ -146,8 +147,11 @@ class _Values:
         self.network, self.batch, self.size = network, batch, DTYPES[dtype]
         image = batch * self.size
         self._bytes = {id: image * math.prod(n.output_shape) for id, n in network.nodes.items()}
-        ids = list(network.nodes)
-        self.nodes: list[Node] = [network.nodes[id] for id in ids[: ids.index(network.logits) + 1]]
+        self.nodes: list[Node] = [
+            node
+            for id, node in network.nodes.items()
+            if id != network.output or id == network.logits
+        ]
         self.learns = _learning(self.nodes)
         self.schedule = Schedule.of(network)
         self.holder: dict[str, str] = {}
@@ -199,9 +203,9 @@ class _Values:
         return kept
 
     def _held_in_training(self, id: str) -> str:
-        """Like ``holder``, for training, where a dropout puts out a value of its own."""
+        """Like ``holder``, for training, where what drops values puts out one of its own."""
         node = self.network.nodes[id]
-        if node.op.saved().mask:
+        if node.op.saved().draws:
             return id
         if node.op.storage is Storage.SHARED:
             return self._held_in_training(node.inputs[0])
@@ -211,9 +215,11 @@ class _Values:
         """What autograd saves for the gradient of an op: values of the graph, bytes besides."""
         saved = node.op.saved()
         values = (node.inputs if saved.inputs else ()) + ((node.id,) if saved.output else ())
-        # Statistics are of each channel; half precision is averaged in float32.
+        # Statistics: half precision is averaged in float32.
         size = max(self.size, DTYPES["float32"])
-        more = saved.per_channel * node.output_shape[0] * size + self.places(node)
+        channels, *sides = node.output_shape
+        per_image = saved.per_place * math.prod(sides) + saved.per_image
+        more = (saved.per_channel * channels + self.batch * per_image) * size + self.places(node)
         # A mask has the factors on a CPU, of the dtype of the values; on CUDA a byte for each.
         return values, more + (self.bytes(node.id) if saved.mask else 0)
 
@@ -243,6 +249,8 @@ class _Forward:
         variables = {ARGUMENT: argument}
         wiring = {child.name: (child, sources) for child, sources in module.wiring()}
         for line in self.schedule.lines(module):
+            if line.training_only:
+                continue
             for name in line.computes:
                 child, sources = wiring[name]
                 read = [values[source] for source in sources]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -52,6 +53,7 @@ def receptive_fields(network: Network) -> Fields:
     ``r + (k - 1) j``, and its outputs are ``s j`` apart (Araujo et al. 2019, "Computing Receptive
     Fields of Convolutional Neural Networks"). A sum sees what any of its summands sees.
     """
+    network = network.inference
     axes: dict[str, tuple[_Axis, _Axis]] = {}
     rows = []
     for node in network.nodes.values():
@@ -106,6 +108,13 @@ class _Axis:
         """The field of what sees all of these outputs."""
         # Windows further on see pixels further on: no axis needs to be searched.
         return _Axis(_evenly(self.low[0], 1, 1), _evenly(self.high[-1], 1, 1))
+
+    def over(self, places: Shape) -> _Axis:
+        """The fields of outputs at so many places, where a single one is spread over all."""
+        count = math.prod(places)
+        if len(self.low) != 1 or count == 1:
+            return self
+        return _Axis([self.low[0]] * count, [self.high[0]] * count)
 
     def size(self) -> int:
         """How many pixels an output sees at the most."""
@@ -167,8 +176,10 @@ def _along(direction: int, reach: Reach, places: Shape, inputs: list[tuple[_Axis
         case Everything():
             return axis.whole()
         case Point():
-            for other in inputs[1:]:
-                axis = axis.with_(other[direction])
+            # Each place of a product with a map of 1x1 sees all that this one sees.
+            axis, *others = (axes[direction].over(places[direction:][:1]) for axes in inputs)
+            for other in others:
+                axis = axis.with_(other)
             return axis
 
 

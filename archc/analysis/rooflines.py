@@ -76,6 +76,7 @@ def roofline(network: Network, device: Device, batch: int = 1) -> Roofline:
     """
     if batch < 1:
         raise ValueError(f"`batch` must be at least 1, not {batch}")
+    network = network.inference
     size, rows = BYTES[device.dtype], []
     for node in network.nodes.values():
         one = work_of(network, node)

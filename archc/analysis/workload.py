@@ -26,7 +26,7 @@ class Work:
 
 
 def work(network: Network, *, training: bool = False) -> Work:
-    """The least work of a network up to its logits.
+    """The least work of a network up to its logits, in training with its side heads.
 
     Every layer and pooling reads its input and its weights and writes its output once; norms,
     relus and sums are done on the way, a sum reading its other summands. A training step of a
@@ -34,9 +34,12 @@ def work(network: Network, *, training: bool = False) -> Work:
     which nothing is learned is not needed (Rumelhart et al. 1986; the accounting of Kaplan et al.
     2020, section 2.1).
     """
+    network = network if training else network.inference
     total = Work(0, 0, 0)
     learned: set[str] = set()  # the values that depend on something learned
     for node in network.nodes.values():
+        if node.id == network.output != network.logits:
+            continue  # the softmax is no part of a forward
         learns_below = not learned.isdisjoint(node.inputs)
         if learns_below or node.params:
             learned.add(node.id)
@@ -46,8 +49,6 @@ def work(network: Network, *, training: bool = False) -> Work:
             total.activations + one.activations,
             total.weights + one.weights,
         )
-        if node.id == network.logits:
-            break
     return total
 
 

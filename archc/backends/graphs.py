@@ -26,7 +26,7 @@ def to_json(network: Network) -> str:
         f"{{{_members({'position': position, 'source': source, 'target': target})}}}"
         for source, target, position in _edges(network)
     ]
-    about = {"directed": True, "multigraph": False, "graph": _graph(network)}
+    about = {"directed": True, "multigraph": False, "graph": network.about}
     return (
         "{\n"
         + "".join([f" {json.dumps(name)}: {json.dumps(value)},\n" for name, value in about.items()])
@@ -41,7 +41,7 @@ def to_json(network: Network) -> str:
 def to_graphml(network: Network) -> bytes:
     """GraphML with the same data, flat: lists as words between commas, nulls left out."""
     data = _Data()
-    about = data.lines("graph", _graph(network), "    ")
+    about = data.lines("graph", network.about, "    ")
     records = _records(network, lambda values: data.lines("node", values, "      "), "")
     nodes = [f'    <node id="{_attribute(id)}">\n{record}    </node>\n' for id, record in records]
     positions: dict[int, str] = {}
@@ -75,7 +75,8 @@ def _records(
         here = network.standings[node.id]
         # Ops and origins go by `id`, as the network holds them all. Where a block is null, its
         # GraphML is nothing: nodes with one have a text of their own, which declares its key.
-        key = (id(node.op), node.output_shape, here.stage, here.width, here.label)
+        about = (here.stage, here.width, here.label, network.side_of.get(node.id))
+        key = (id(node.op), node.output_shape, *about)
         known = (*key, id(here.origin), here.block is None)
         if known not in fixed:
             fixed[known] = list(_around_inputs_and_block(network.attributes(node), write))
@@ -95,15 +96,6 @@ def _around_inputs_and_block(
     first, second = names.index("inputs"), names.index("block")
     for some in (names[:first], names[first + 1 : second], names[second + 1 :]):
         yield write({name: values[name] for name in some})
-
-
-def _graph(network: Network) -> dict[str, Any]:
-    return {
-        "name": network.name,
-        "title": network.title,
-        "description": network.description,
-        "input": list(network.input_shape),
-    }
 
 
 def _edges(network: Network) -> Iterator[tuple[str, str, int]]:

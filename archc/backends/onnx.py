@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from archc.errors import ArchcError
-from archc.graph import Network, Node, Shape
+from archc.graph import Network, Node, Shape, key_of
 from archc.ops.facts import Initializer, OnnxNode
 
 if TYPE_CHECKING:
@@ -36,12 +36,13 @@ class OnnxError(ArchcError):
 def to_onnx(network: Network, weights: Mapping[str, Array], batch: int | None = None) -> bytes:
     """An ONNX model that takes ``input`` (batch, channels, height, width) and gives ``logits``.
 
-    ``weights`` has the arrays of `Network.state`, float32; counters of batches may be missing.
-    ``batch`` fixes the batch size, which otherwise is free. The model passes onnx's checker.
-    Raises `OnnxError` where it would be larger than 2 GB.
+    It is without side heads. ``weights`` has the arrays of `Network.state`, float32; counters of
+    batches may be missing. ``batch`` fixes the batch size, which otherwise is free. The model
+    passes onnx's checker. Raises `OnnxError` where it would be larger than 2 GB.
     """
     import onnx
 
+    network = network.inference
     size = sum(weights[key].nbytes for key in network.state if key in weights)
     if size > MAX_BYTES:
         raise OnnxError(
@@ -112,11 +113,13 @@ class _Writer:
     def _write(self, node: Node, inputs: list[str]) -> str:
         """Write an op's nodes; return the name of what it puts out."""
         shapes = [self.network.nodes[source].output_shape for source in node.inputs]
+        own = inputs[:1]
         for step in node.op.onnx(node.output_shape, *shapes):
             if isinstance(step, Initializer):
                 inputs.insert(0 if step.first else len(inputs), self._initializer(node, step))
             else:
-                inputs = [self._node(node, step, inputs)]
+                reads = own + inputs if step.with_input else inputs
+                inputs = [self._node(node, step, reads)]
         return inputs[0]
 
     def _node(self, node: Node, step: OnnxNode, inputs: list[str]) -> str:
@@ -128,8 +131,9 @@ class _Writer:
         return name
 
     def _initializer(self, node: Node, step: Initializer) -> str:
-        name = f"{node.id}.{step.name}"
-        self.constants[name] = self.weights[name] if step.array is None else step.array
+        name = key_of(node.id, step.name)
+        array = self.weights[name] if step.array is None else step.array
+        self.constants[name] = array.reshape(step.shape) if step.shape else array
         return name
 
     def _name_output(self, last: str) -> None:

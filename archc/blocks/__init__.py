@@ -1,15 +1,16 @@
 """Block types and layers: what may be written of each, and what it computes."""
 
-from archc.blocks.base import MAX_BLOCKS, Stage, StageAttributes
-from archc.blocks.library import STANDARD, BlockType, Library
-from archc.blocks.lowering import Style
+from archc.blocks.around import Around, Norm
+from archc.blocks.definition import MAX_BLOCKS, Definition, Stage, StageAttributes
+from archc.blocks.library import STANDARD, Library
 
 __all__ = [
     "MAX_BLOCKS",
     "STANDARD",
-    "BlockType",
+    "Around",
+    "Definition",
     "Library",
+    "Norm",
     "Stage",
     "StageAttributes",
-    "Style",
 ]

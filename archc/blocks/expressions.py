@@ -19,12 +19,18 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
 
+from archc.text import listing
+
 MAX_LENGTH = 1_000
 """Characters that an expression may have."""
 MAX_NESTING = 32
 """Parentheses, conditions and signs inside each other."""
 MAX_DIGITS = 60
 """Digits that numerator and denominator of a number may have after every step."""
+
+
+NOT_CLOSED = "this `(` is not closed"
+"""What is said of a parenthesis without its other half."""
 
 
 class Word(str):
@@ -53,6 +59,8 @@ def shown(value: Value) -> str:
     """
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, tuple):  # a size of two, which is passed on as it is
+        return f"[{', '.join(map(str, value))}]"
     if isinstance(value, Word):
         return str(value)
     if value.denominator == 1:
@@ -281,7 +289,7 @@ class _Parser:
 
     def _call(self, name: _Token, bracket: _Token) -> Node:
         if name.text not in FUNCTIONS:
-            known = ", ".join(FUNCTIONS)
+            known = listing(FUNCTIONS, "and")
             words = f"there is no function `{name.text}`"
             raise ExpressionError(words, name.start, name.end, f"there are {known}")
         arguments: list[Node] = []
@@ -297,7 +305,7 @@ class _Parser:
     def _close(self, bracket: _Token) -> _Token:
         token = self._take(")")
         if token is None:
-            raise ExpressionError("this `(` is not closed", bracket.start, bracket.end)
+            raise ExpressionError(NOT_CLOSED, bracket.start, bracket.end)
         return token
 
     def _enter(self) -> None:

@@ -1,55 +1,80 @@
-"""Block types as values, and the library that holds them.
+"""The library of block types.
 
 Whoever reads a spec is handed a library and looks its block types up in it; none is known to the
-process as a whole. A type's file in this package defines one value, `STANDARD` has them all.
+process as a whole. `STANDARD` has those that archc ships, each read from ``std/`` when it is first
+asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from functools import cached_property
+from pathlib import Path
 
-from archc.blocks.base import Stage
-from archc.blocks.basic import BasicStage
-from archc.blocks.bottleneck import BottleneckStage
-from archc.blocks.conv import ConvStage
+from archc.blocks.definition import Definition, Stage
+from archc.blocks.reading import Reader
+from archc.source.diagnostics import Findings, Source
+from archc.source.reader import read
 
-
-@dataclass(frozen=True, slots=True)
-class BlockType:
-    """A kind of block: its name in specs, and the model of a stage of such blocks.
-
-    The fields of ``stage`` are the attributes that an author may give; its ``lower`` says what a
-    block computes.
-    """
-
-    name: str
-    stage: type[Stage]
+STD = Path(__file__).parent / "std"
+FILES = {
+    "basic": "basic",
+    "basic_conv": "basic_conv",
+    "bottleneck": "bottleneck",
+    "conv": "conv",
+    "conv_norm": "conv_norm",
+    "inverted_residual": "inverted_residual",
+    "mbconv": "mbconv",
+    "fused_mbconv": "mbconv",
+    "squeeze": "squeeze",
+    "squeeze_excitation": "squeeze_excitation",
+}
+"""The file of each block type that archc ships; a spec needs a few of them."""
 
 
 class Library(Mapping[str, type[Stage]]):
-    """Block types by name, in order. Raises `ValueError` where two of them share a name."""
+    """Block types by name, in order: the model of a stage of each.
 
-    def __init__(self, types: Iterable[BlockType]) -> None:
-        self._types: dict[str, type[Stage]] = {}
-        for one in types:
-            known = self._types.setdefault(one.name, one.stage)
-            if known is not one.stage:
-                raise ValueError(f"there are two block types named {one.name!r}")
+    ``own`` are those that come first, and hide those of the same name in ``beneath``.
+    """
+
+    def __init__(
+        self, own: Mapping[str, Definition] | None = None, beneath: Library | None = None
+    ) -> None:
+        self.own = own or {}
+        self._beneath = beneath
+
+    def definition(self, name: str) -> Definition | None:
+        """The definition of this name, if there is one."""
+        if name in self.own or self._beneath is None:
+            return self.own.get(name)
+        return self._beneath.definition(name)
+
+    @cached_property
+    def definitions(self) -> Mapping[str, Definition]:
+        """All definitions by name."""
+        found = {name: self.definition(name) for name in self}
+        return {name: one for name, one in found.items() if one is not None}
 
     def __getitem__(self, name: str) -> type[Stage]:
-        return self._types[name]
+        found = self.definition(name)
+        if found is None:
+            raise KeyError(name)
+        return found.stage
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.own or (self._beneath is not None and name in self._beneath)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._types)
+        beneath = () if self._beneath is None else self._beneath
+        return iter(dict.fromkeys([*beneath, *self.own]))
 
     def __len__(self) -> int:
-        return len(self._types)
+        return len(list(iter(self)))
 
-    def extended(self, *types: BlockType) -> Library:
-        """A library that has these types, too."""
-        return Library([*(BlockType(*item) for item in self.items()), *types])
+    def under(self, definitions: Mapping[str, Definition]) -> Library:
+        """A library in which these come first, and hide those of the same name."""
+        return Library(definitions, self) if definitions else self
 
     @cached_property
     def attributes(self) -> tuple[str, ...]:
@@ -58,11 +83,46 @@ class Library(Mapping[str, type[Stage]]):
         return tuple(dict.fromkeys(names))
 
 
-STANDARD = Library(
-    [
-        BlockType("basic", BasicStage),
-        BlockType("bottleneck", BottleneckStage),
-        BlockType("conv", ConvStage),
-    ]
-)
+class _Standard(Library):
+    """The block types that archc ships."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._read: dict[str, Definition] = {}
+
+    def definition(self, name: str) -> Definition | None:
+        """The definition of this name, if there is one."""
+        if name in FILES and name not in self._read:
+            self._read |= self._of_file(FILES[name])
+        return self._read.get(name)
+
+    def _of_file(self, file: str) -> dict[str, Definition]:
+        path = STD / f"{file}.yaml"
+        findings = Findings()
+        source = Source(f"std/{path.name}", path.read_text(encoding="utf-8"), kind="block file")
+        root = read(source, findings)
+        assert isinstance(root.data, dict)
+        blocks = root.data["blocks"].value.data
+        assert isinstance(blocks, dict)
+        found: dict[str, Definition] = {}
+
+        def lookup(name: str) -> Definition | None:
+            return found[name] if name in found or name in blocks else self.definition(name)
+
+        reader = Reader(lookup, list(FILES), {}, findings, is_own=False, is_library=True)
+        for name, entry in blocks.items():
+            made = reader.read(name, entry)
+            findings.check()
+            assert made is not None
+            found[name] = made
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in FILES
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(FILES)
+
+
+STANDARD = _Standard()
 """The block types that archc ships."""

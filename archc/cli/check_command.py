@@ -30,8 +30,9 @@ def command(
 ) -> int:
     """Check specs, and recipes, and explain what is wrong with them.
 
-    Of a folder, every spec and recipe below it is checked: *.yaml and *.yml with `name`, `extends`,
-    `stages` or `recipe` at the top. Hidden files, hidden folders and links are left out.
+    Of a folder, every spec, recipe and file of blocks below it is checked: *.yaml and *.yml with
+    `name`, `extends`, `stages`, `blocks` or `recipe` at the top. Hidden files, hidden folders and
+    links are left out.
 
     Exit code 0 if all are valid, 1 if one is not.
 
@@ -73,6 +74,8 @@ def _checked(name: str, with_: tuple[str, ...], input_: str | None) -> str:
         source.kind = "recipe"
         recipe = resolve_recipe(source)
         return f"a recipe of {recipe.header.iterations:,} iterations"
+    if (blocks := api.read_blocks(source)) is not None:
+        return f"{len(blocks)} block{'s' * (len(blocks) != 1)}: {', '.join(blocks)}"
     return summary(tell_notes(api.read(source, with_=with_, input=input_)).network)
 
 

@@ -176,7 +176,7 @@ def spec_options(command: Command) -> Command:
         metavar="NAME=VALUE",
         multiple=True,
         shell_complete=ATTRIBUTES,
-        help="Set a stage attribute: one value, or one per stage (depth=3,4,11,3).",
+        help="Set a stage attribute, one value or one per stage (depth=3,4,11,3), or a variable.",
     )(command)
 
 

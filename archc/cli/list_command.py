@@ -25,7 +25,8 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
     show_default=True,
     help="names prints one name per line, for scripts.",
 )
-def command(groups: tuple[str, ...], format_: str) -> None:
+@click.option("--blocks", is_flag=True, help="List the block types of the library instead.")
+def command(groups: tuple[str, ...], format_: str, *, blocks: bool) -> None:
     """List the shipped networks with depth, parameters and multiply-adds.
 
     \b
@@ -33,7 +34,13 @@ def command(groups: tuple[str, ...], format_: str) -> None:
       archc list
       archc list imagenet
       archc count $(archc list cifar10 --format names)
+      archc list --blocks
     """
+    if blocks:
+        if groups:
+            raise click.UsageError("--blocks lists the library: it takes no GROUP")
+        _list_blocks(format_)
+        return
     from archc.listing import summaries
     from archc.shipped import shipped_names
 
@@ -66,3 +73,27 @@ def command(groups: tuple[str, ...], format_: str) -> None:
         Column("title", "title"),
     )
     print_table(Table(columns, tuple(tuple(row[c.key] for c in columns) for row in rows)))
+
+
+def _list_blocks(format_: str) -> None:
+    """The block types of the library, with what may be said of each."""
+    from archc.listing import block_summaries
+
+    rows = block_summaries()
+    if format_ == "names":
+        say(*(str(row["block"]) for row in rows))
+        return
+    if format_ == "json":
+        from archc.backends.jsontext import to_text
+
+        put_out(to_text(rows), None)
+        return
+    from archc.backends.table import Column, Table
+
+    columns = (
+        Column("block", "block"),
+        Column("attributes", "attributes"),
+        Column("description", "description"),
+    )
+    cells = ((row["block"], ", ".join(row["attributes"]), row["description"]) for row in rows)
+    print_table(Table(columns, tuple(cells)))

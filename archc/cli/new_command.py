@@ -12,9 +12,8 @@ from archc.cli.common import SPEC, OutputFile, is_stream, put_out, quiet
 
 @click.command("new")
 @click.argument("name", metavar="NAME")
-@click.option(
-    "--from", "parent", metavar="SPEC", type=SPEC, required=True, help="The spec to extend."
-)
+@click.option("--from", "parent", metavar="SPEC", type=SPEC, help="The spec to extend.")
+@click.option("--block", is_flag=True, help="Write a block to start from, in a file of blocks.")
 @click.option(
     "-o",
     "--output",
@@ -24,7 +23,9 @@ from archc.cli.common import SPEC, OutputFile, is_stream, put_out, quiet
 )
 @quiet
 @click.option("--force", is_flag=True, help="Overwrite FILE.")
-def command(name: str, parent: str, output: Path | None, force: bool) -> None:
+def command(
+    name: str, parent: str | None, output: Path | None, force: bool, *, block: bool
+) -> None:
     """Write a variant of a spec to start from: three lines, with comments.
 
     NAME may be the path of the file, too: nets/resnet65 and nets/resnet65.yaml are the spec
@@ -36,15 +37,19 @@ def command(name: str, parent: str, output: Path | None, force: bool) -> None:
     Examples:
       archc new resnet65 --from imagenet/resnet50
       archc count resnet65.yaml
+      archc new --block my_block
     """
     from archc.build import ConflictError
-    from archc.spec.variant import name_and_path, variant
+    from archc.spec.variant import block_file, name_and_path, variant
 
+    if block == (parent is not None):
+        raise click.UsageError("give either --from SPEC or --block")
     if parent == "-":
         raise click.BadParameter("a file cannot extend standard input", param_hint="'--from'")
     name, usual = name_and_path(name)
     path = output or usual
-    text = variant(name, parent, path)
+    text = block_file(name) if parent is None else variant(name, parent, path)
+    verb = "check" if block else "count"
     if str(path) != "-" and path.exists() and not (force or is_stream(path)):
         raise ConflictError([f"{str(path)!r} already exists"], "`--force` overwrites it")
-    put_out(text, path, hint=f"edit it, then run `archc count {shlex.quote(str(path))}`")
+    put_out(text, path, hint=f"edit it, then run `archc {verb} {shlex.quote(str(path))}`")

@@ -7,18 +7,21 @@ from pathlib import Path
 
 import click
 
-from archc.cli.common import output, put_out
+from archc.cli.common import output, put_out, read_spec
+from archc.cli.complete import offering
 from archc.schemas import SCHEMAS
+
+NAMES = offering(lambda _: SCHEMAS)
 
 
 @click.command("schema")
-@click.argument("name", metavar="[NAME]", type=click.Choice(list(SCHEMAS)), default="spec")
+@click.argument("name", metavar="[NAME|SPEC]", default="spec", shell_complete=NAMES)
 @output
 def command(name: str, output: Path | None) -> None:
     """Print the JSON Schema of specs and recipes, for editors, or of what a command prints.
 
     NAME is spec, which is the default, recipe, count, explain, memory, receptive-field, roofline,
-    diff, sweep, verify or bench.
+    diff, sweep, verify or bench. Of a SPEC it is the schema that knows the spec's own blocks.
 
     An editor with a YAML language server completes and checks a spec whose first line is
     "# yaml-language-server: $schema=FILE".
@@ -27,7 +30,9 @@ def command(name: str, output: Path | None) -> None:
     Examples:
       archc schema -o archc.schema.json
       archc schema memory
+      archc schema my.yaml -o archc.schema.json
     """
-    from archc.schemas import schema
+    from archc.schemas import schema, schema_of
 
-    put_out(json.dumps(schema(name), indent=1) + "\n", output)
+    made = schema(name) if name in SCHEMAS else schema_of(read_spec(name, (), None).spec)
+    put_out(json.dumps(made, indent=1) + "\n", output)

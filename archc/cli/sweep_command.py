@@ -49,7 +49,7 @@ _REASONS = 5
     multiple=True,
     required=True,
     shell_complete=ATTRIBUTES,
-    help="A stage attribute and its values: depth=2..8:2, depth[3]=4,6,23, width=x0.5..x2:0.25.",
+    help="An attribute or variable and its values: depth=2..8:2, depth[3]=4,6,23, width=x0.5..x2.",
 )
 @click.option(
     "--max",

@@ -9,7 +9,11 @@ from archc.graph.network import (
     Network,
     NetworkBuilder,
     Node,
+    Side,
     Step,
+    Written,
+    key_of,
+    split_key,
 )
 from archc.graph.regions import Origin, Region, Standing, enclosing, renamed, walk
 from archc.lazy import exports
@@ -42,16 +46,20 @@ __all__ = [
     "Region",
     "Shape",
     "ShapeError",
+    "Side",
     "Standing",
     "Step",
+    "Written",
     "deploy_form",
     "enclosing",
     "fold_repeats",
     "foldings",
     "fully_convolutional",
+    "key_of",
     "lint",
     "renamed",
     "smallest_side",
+    "split_key",
     "walk",
 ]
 

@@ -13,7 +13,7 @@ from math import prod
 from archc.errors import ArchcError
 from archc.graph.deploy import close_up
 from archc.graph.lint import lint
-from archc.graph.network import Network, Node
+from archc.graph.network import Network, Node, key_of, split_key
 from archc.graph.regions import renamed
 from archc.ops import AvgPool2d, Conv2d, Op, Shape, ShapeError
 from archc.ops.facts import MIXED, Everything, Grid, Point
@@ -38,6 +38,15 @@ class Convolutional:
     def __repr__(self) -> str:
         return f"Convolutional({self.network!r})"
 
+    def key(self, key: str) -> str:
+        """The key in the form of a tensor of the network that is not a linear layer's."""
+        owner, name = split_key(key, self.names)
+        return key_of(self.names[owner], name)
+
+    def has(self, key: str) -> bool:
+        """Whether it has a tensor of the network; those of side heads are left out."""
+        return key in self.linear or split_key(key, self.names)[0] in self.names
+
     @property
     def smallest_side(self) -> int:
         """The shorter side of the smallest images that it takes, in pixels."""
@@ -47,9 +56,10 @@ class Convolutional:
 def fully_convolutional(network: Network) -> Convolutional:
     """The form of a network whose head is poolings, linear layers and what acts on each element.
 
-    Global average pooling is left out: scores are averaged over positions instead. Raises
-    `NotConvolutionalError`.
+    Side heads are left out, and so is global average pooling: scores are averaged over positions
+    instead. Raises `NotConvolutionalError`.
     """
+    network = network.inference
     tail = _tail(network)
     gone = {one for one in tail if network.nodes[one].op.channels is MIXED}
     replaced = dict(_linear_as_convolutions(network, tail))

@@ -35,7 +35,9 @@ class Foldings:
 
 
 def foldings(network: Network) -> Foldings:
-    """The norms that directly follow a convolution whose output nothing else reads."""
+    """The norms that directly follow a convolution whose output nothing else reads; side heads,
+    which a deploy form is without, apart."""
+    network = network.inference
     reads = Counter(source for node in network.nodes.values() for source in node.inputs)
     convolution: dict[str, str] = {}  # at the beginning of the run of norms that ends here
     norms: dict[str, tuple[str, ...]] = {}
@@ -62,9 +64,10 @@ def foldings(network: Network) -> Foldings:
 def deploy_form(network: Network) -> Network:
     """The network without the norms that its convolutions can take in; they get biases instead.
 
-    Modules that are counted (``features.3``) move up where one before them is gone. A network
-    that has no such norm is returned as it is.
+    Side heads are left out, which run in training alone. Modules that are counted (``features.3``)
+    move up where one before them is gone. A network that has neither is returned as it is.
     """
+    network = network.inference
     found = foldings(network)
     if not found.norms:
         return network
@@ -83,7 +86,16 @@ def deploy_form(network: Network) -> Network:
     form = f"deploy form, {found.count} batch norms folded into convolutions"
     description = "; ".join(filter(None, [network.description, form]))
     regions = renamed(network.regions, found.names)
-    return lint(replace(network, nodes=nodes, description=description, regions=regions))
+    own = {found.names[id]: rule for id, rule in network.initial.own.items()}
+    made = replace(
+        network,
+        nodes=nodes,
+        description=description,
+        regions=regions,
+        initial=replace(network.initial, own=own),
+        written={found.names[id]: network.written.get(id, ()) for id in found.names},
+    )
+    return lint(made)
 
 
 def close_up(kept: Iterable[str], gone: Iterable[str]) -> dict[str, str]:

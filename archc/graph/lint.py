@@ -16,15 +16,17 @@ def lint(network: Network) -> Network:
     """Return the network if it holds together, or raise `LintError`.
 
     It holds together when it has one input, which comes first and reads nothing; every other node
-    reads a node that stands before it, a sum several different ones; shapes are what the ops
-    infer; ids are unique and none is the path of a node and of a module around others; exactly one
-    node, the last, goes unread; and the regions have nodes of the network, each at most once and
+    reads a node that stands before it, an op that merges several different ones; shapes are what
+    the ops infer; ids are unique and none is the path of a node and of a module around others;
+    exactly one node goes unread, the last, besides the results of side heads, which read one value
+    each and are read by nothing; and the regions have nodes of the network, each at most once and
     in its order.
     """
     if not network.nodes:
         raise LintError("the network has no nodes")
     _check_nodes(network)
     _check_paths(network)
+    _check_sides(network)
     _check_regions(network)
     return network
 
@@ -50,6 +52,7 @@ def _check_nodes(network: Network) -> None:
         if inputs and inferred.get(asked) != shape:
             inferred[asked] = _inferred(node, *[shapes[source] for source in inputs])
         shapes[key] = shape
+    read |= {side.result for side in network.sides}
     unread = [id for id in network.nodes if id not in read]
     if len(unread) != 1:
         raise LintError(f"more than one output: {', '.join(unread)}")
@@ -65,7 +68,9 @@ def _check_wiring(node: Node, seen: Mapping[str, Shape]) -> None:
     if not count:
         raise LintError(f"{node.id!r} reads nothing")
     if (count > 1) != (node.op.arity is Arity.SEVERAL):
-        raise LintError(f"{node.id!r} reads {count} nodes: a sum reads several, other ops one")
+        raise LintError(
+            f"{node.id!r} reads {count} nodes: an op that merges reads several, others one"
+        )
     if count > 1 and len(set(node.inputs)) != count:
         raise LintError(f"{node.id!r} reads a node twice")
     for source in node.inputs:
@@ -82,6 +87,28 @@ def _inferred(node: Node, *shapes: Shape) -> Shape:
     if shape != node.output_shape:
         raise LintError(f"{node.id!r} has shape {node.output_shape}, its op infers {shape}")
     return shape
+
+
+def _check_sides(network: Network) -> None:
+    side_of = network.side_of
+    read: dict[str, set[str]] = {side.name: set() for side in network.sides}
+    for node in network.nodes.values() if network.sides else ():
+        own = side_of.get(node.id)
+        for source in node.inputs:
+            if source in side_of and side_of[source] != own:
+                raise LintError(f"{node.id!r} reads {source!r}, which is of a side head")
+            if own and source not in side_of:
+                read[own].add(source)
+    turn = {id: index for index, id in enumerate(network.nodes)}
+    begins = []
+    for side in network.sides:
+        if side_of.get(side.result) != side.name:
+            raise LintError(f"the side head {side.name!r} does not put out {side.result!r}")
+        if len(read[side.name]) != 1:
+            raise LintError(f"the side head {side.name!r} does not read one value")
+        begins += [turn[source] for source in read[side.name]]
+    if begins != sorted(begins):
+        raise LintError("the side heads are not in the order of what they read")
 
 
 def _check_regions(network: Network) -> None:

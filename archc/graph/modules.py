@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import keyword
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property
 
-from archc.graph.network import Network, Node
-from archc.ops import Arity
+from archc.graph.network import Network, Node, Written
+from archc.graph.regions import enclosing, walk
+from archc.ops import Arity, Shape
 
 
 class StructureError(ValueError):
@@ -17,15 +17,19 @@ class StructureError(ValueError):
 
 @dataclass(eq=False)
 class Leaf:
-    """One op: a module where it holds anything or its place is counted, otherwise a call."""
+    """One op: a module where it holds anything, its place is counted or it is part of a chain,
+    otherwise a call."""
 
     name: str
     node: Node
+    in_chain: bool = False
+    written: Written | None = None
 
     @property
     def is_module(self) -> bool:
-        """Whether the op is an attribute of its parent rather than a call in ``forward``."""
-        return self.name.isdigit() or self.node.op.torch.is_module
+        """Whether the op is an attribute of its parent rather than a call in ``forward``: a module,
+        or a tensor of its own."""
+        return self.in_chain or self.node.op.torch.is_module or self.name.split(".")[-1].isdigit()
 
     @property
     def result(self) -> str:
@@ -37,15 +41,23 @@ class Leaf:
 class Group:
     """A module around others, with one input and one output.
 
-    ``children`` stand in the order in which they run: that of their first ops. ``source`` is the
-    id that the module reads, ``result`` the id of its own that others read.
+    ``children`` stand in the order in which they run: that of their first ops. A child whose name
+    has dots (``convs.0``) stands in a container without a ``forward``, out of which this module
+    calls it. ``source`` is the id that the module reads, and ``source_shape`` its shape; ``result``
+    is the id of its own that others read. ``label`` is what its author calls such modules.
+    ``sides`` has, for the network's own, the names of the children that are side heads, in the
+    order in which they run.
     """
 
     name: str
     path: str
     children: dict[str, Group | Leaf] = field(default_factory=dict)
     source: str = ""
+    source_shape: Shape = ()
     result: str = ""
+    label: str | None = None
+    written: Written | None = None
+    sides: tuple[str, ...] = ()
 
     def leaves(self) -> Iterator[Leaf]:
         """Every op inside, in order of definition."""
@@ -64,92 +76,147 @@ class Group:
             sources = child.node.inputs if isinstance(child, Leaf) else (child.source,)
             yield child, tuple([producers[source] for source in sources])
 
-    @property
+    @cached_property
     def is_sequential(self) -> bool:
-        """Whether the children are modules in a chain, the first of them numbered from 0."""
-        names = list(self.children)
-        counted = sum(name.isdigit() for name in names)
-        if not counted:
+        """Whether it is a chain of modules: numbered ones, or of any name where the author has no
+        name for modules like this."""
+        if not self.path or not self.children:
             return False
+        is_counted = any(name.isdigit() for name in self.children)
         last = ""
-        for index, (child, sources) in enumerate(self.wiring()):
-            in_place = child.name == str(index) if index < counted else True
-            holds = isinstance(child, Group) or child.is_module
-            if not (in_place and holds and sources == (last,)):
-                raise StructureError(
-                    f"the numbered modules of {self.path or 'the network'!r} are not a chain"
-                )
+        for child, sources in self.wiring():
+            if sources != (last,) or "." in child.name or not _can_be_a_module(child):
+                return False
             last = child.name
-        return True
+        return is_counted or self.label is None
+
+    @property
+    def is_inline(self) -> bool:
+        """Whether it needs no class: a chain that its author has no name for."""
+        return self.is_sequential and self.label is None
+
+
+def _can_be_a_module(child: Group | Leaf) -> bool:
+    return isinstance(child, Group) or child.node.op.torch.module is not None
 
 
 def fold(network: Network) -> Group:
     """The tree of modules of a network; the final softmax, which is no part of ``forward``, left
-    out. Raises `StructureError` where a module would have two inputs or outputs."""
-    root = Group("", "", source="input", result=network.logits)
-    inside: dict[str, tuple[Group, ...]] = {"input": ()}
-    around: dict[str, tuple[Group, ...]] = {"": ()}
-    for node in network.nodes.values():
-        if node.op.arity is Arity.NONE or (node.id == network.output != network.logits):
-            continue
-        inside[node.id] = groups = _place(root, node, around)
-        for source in node.inputs:
-            _cross(source, inside[source], groups)
-    _cross(network.logits, inside[network.logits], ())  # the way out of the network
+    out.
+
+    A path that several values enter or leave is that of a container without a ``forward``.
+    """
+    labels = _labels(network)
+    root, containers = _Folding(network, labels).tree()
+    if containers:
+        root, _ = _Folding(network, labels, containers).tree()
+    for group in [root, *_groups_in(root)]:
+        if group.is_sequential:
+            for child in group.children.values():
+                if isinstance(child, Leaf):
+                    child.in_chain = True
     return root
 
 
-def _place(root: Group, node: Node, around: dict[str, tuple[Group, ...]]) -> tuple[Group, ...]:
-    """Hang a node into the tree; return the groups around it, outermost first, without the root.
-
-    ``around`` has the groups around paths that were placed before, and takes in this one's.
-    """
-    parent, _, name = node.id.rpartition(".")
-    if not all(map(_is_attribute, (*parent.split("."), name) if parent else (name,))):
-        raise StructureError(f"{node.id!r} is not a path of attributes")
-    groups = around.get(parent)
-    if groups is None:
-        groups = around[parent] = _groups(root, parent)
-    (groups[-1] if groups else root).children[name] = Leaf(name, node)
-    return groups
-
-
-def _groups(root: Group, path: str) -> tuple[Group, ...]:
-    """The groups on a path, made where they are not there yet."""
-    group, found = root, []
-    for name in path.split("."):
-        path = f"{group.path}.{name}" if group.path else name
-        child = group.children.setdefault(name, Group(name, path))
-        if isinstance(child, Leaf):
-            raise StructureError(f"{path!r} is both an op and a module around others")
-        group = child
-        found.append(group)
-    return tuple(found)
+def _labels(network: Network) -> dict[str, str]:
+    """The labels of regions that are modules, by their paths; of one whose path is not known, by
+    the path that only its ops have in common."""
+    labels: dict[str, str] = {}
+    shared: set[str] = set()
+    for region in walk(network.regions):
+        path = enclosing(region.nodes) if region.path is None else region.path
+        if region.label and path:
+            if path in labels:
+                shared.add(path)
+            labels[path] = region.label
+    return {path: label for path, label in labels.items() if path not in shared}
 
 
-@lru_cache(maxsize=4096)
-def _is_attribute(part: str) -> bool:
-    return part.isdecimal() or (part.isidentifier() and not keyword.iskeyword(part))
+def _groups_in(group: Group) -> Iterator[Group]:
+    """The groups inside a group, outer ones first."""
+    for child in group.children.values():
+        if isinstance(child, Group):
+            yield child
+            yield from _groups_in(child)
 
 
-def _cross(source: str, left: tuple[Group, ...], entered: tuple[Group, ...]) -> None:
-    """Note that an edge leaves some groups and enters others."""
-    shared = 0
-    for one, other in zip(left, entered, strict=False):
-        if one is not other:
-            break
-        shared += 1
-    for group in entered[shared:]:
-        if group.source not in ("", source):
-            raise StructureError(
-                f"the module {group.path!r} reads both {group.source!r} and "
-                f"{source!r}, and a module has one input"
-            )
-        group.source = source
-    for group in left[shared:]:
-        if group.result not in ("", source):
-            raise StructureError(
-                f"both {group.result!r} and {source!r} of the module "
-                f"{group.path!r} are read, and a module has one output"
-            )
-        group.result = source
+@dataclass
+class _Folding:
+    """Hangs the nodes of a network into a tree, in which ``containers`` are no modules."""
+
+    network: Network
+    labels: Mapping[str, str]
+    containers: Container[str] = ()
+    around: dict[str, tuple[Group, ...]] = field(default_factory=lambda: {"": ()})
+    names: dict[str, str] = field(default_factory=lambda: {"": ""})
+    crossed: set[str] = field(default_factory=set)
+
+    def tree(self) -> tuple[Group, set[str]]:
+        """The tree, and the paths in it of modules with several inputs or outputs."""
+        network = self.network
+        sides = tuple([side.name for side in network.sides])
+        root = Group("", "", source="input", result=network.logits, sides=sides)
+        inside: dict[str, tuple[Group, ...]] = {"input": ()}
+        for node in network.nodes.values():
+            if node.op.arity is Arity.NONE or (node.id == network.output != network.logits):
+                continue
+            inside[node.id] = groups = self._place(root, node)
+            for source in node.inputs:
+                self._cross(network.nodes[source], inside[source], groups)
+        # The ways out of the network:
+        for result in (network.logits, *[side.result for side in network.sides]):
+            self._cross(network.nodes[result], inside[result], ())
+        return root, self.crossed
+
+    def _place(self, root: Group, node: Node) -> tuple[Group, ...]:
+        """Hang a node into the tree; return the groups around it, outermost first, without the
+        root."""
+        parent, _, name = node.id.rpartition(".")
+        parts = [*parent.split("."), name] if parent else [name]
+        known = self.network.written.get(node.id, ())[-len(parts) :]
+        written = (*[None] * (len(parts) - len(known)), *known)
+        if parent not in self.around:
+            self._open(root, parts[:-1], written)
+        groups, name = self.around[parent], self.names[parent] + name
+        if not name:
+            raise StructureError(f"{node.id!r} is not a path of attributes")
+        siblings = (groups[-1] if groups else root).children
+        if name in siblings:
+            raise StructureError(f"{node.id!r} is both an op and a module around others")
+        siblings[name] = Leaf(name, node, written=written[-1])
+        return groups
+
+    def _open(self, root: Group, parts: list[str], written: Sequence[Written | None]) -> None:
+        """Note the groups on a path, made where they are not there yet, and what the names of
+        children begin with that stand in a container."""
+        group, found, full, before = root, [], "", ""
+        for part, origin in zip(parts, written, strict=False):
+            if not part:
+                raise StructureError(f"{'.'.join(parts)!r} is not a path of attributes")
+            full = f"{full}.{part}" if full else part
+            if full in self.containers:
+                before += f"{part}."
+                continue
+            made = Group(before + part, full, label=self.labels.get(full), written=origin)
+            child = group.children.setdefault(before + part, made)
+            if isinstance(child, Leaf):
+                raise StructureError(f"{full!r} is both an op and a module around others")
+            group, before = child, ""
+            found.append(group)
+        self.around[".".join(parts)], self.names[".".join(parts)] = tuple(found), before
+
+    def _cross(self, read: Node, left: tuple[Group, ...], entered: tuple[Group, ...]) -> None:
+        """Note that an edge leaves some groups and enters others."""
+        shared, source = 0, read.id
+        for one, other in zip(left, entered, strict=False):
+            if one is not other:
+                break
+            shared += 1
+        for group in entered[shared:]:
+            if group.source not in ("", source):
+                self.crossed.add(group.path)
+            group.source, group.source_shape = source, read.output_shape
+        for group in left[shared:]:
+            if group.result not in ("", source):
+                self.crossed.add(group.path)
+            group.result = source

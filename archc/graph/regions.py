@@ -31,7 +31,8 @@ class Region:
     ``members`` are its smaller parts and the ids of the nodes that are in none of those, in order.
     ``number`` counts stages from 1 and the blocks of a stage from 0, as in the path ``layer1.0``.
     ``label`` is text that backends may use for names, nothing else (``BasicBlock``);
-    ``attributes`` is what the author said of it: the ``width`` of a stage.
+    ``attributes`` is what the author said of it: the ``width`` of a stage. ``path`` is that of its
+    module, "" where it is none, and None where that is not known.
     """
 
     kind: RegionKind
@@ -40,6 +41,7 @@ class Region:
     label: str | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
     origin: Origin | None = None
+    path: str | None = None
 
     @property
     def name(self) -> str:
@@ -130,4 +132,15 @@ def _renamed(region: Region, names: Mapping[str, str]) -> Region | None:
         new = names.get(member) if isinstance(member, str) else _renamed(member, names)
         if new is not None:
             members.append(new)
-    return replace(region, members=tuple(members)) if members else None
+    if not members:
+        return None
+    return replace(region, members=tuple(members), path=_renamed_path(region, names))
+
+
+def _renamed_path(region: Region, names: Mapping[str, str]) -> str | None:
+    """The path of a region's module, by the new id of something inside."""
+    if not region.path:
+        return region.path
+    depth = region.path.count(".") + 1
+    inside = (names[id] for id in region.nodes if id in names and id.startswith(f"{region.path}."))
+    return next((".".join(id.split(".")[:depth]) for id in inside), None)

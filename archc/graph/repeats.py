@@ -29,7 +29,8 @@ class Folded:
 def fold_repeats(network: Network) -> Folded:
     """Keep of each run of equal blocks of a stage the first one.
 
-    Blocks are equal whose ops, shapes and wiring are, all that they read from outside being the
+    Blocks are equal whose ops (but for the rates of stochastic depth), shapes and wiring are, all
+    that they read from outside being the
     output of the block before. Such a block's input and output have the same shape, so that the
     rest of the network holds together without it. The ids of what stays are not changed.
     """
@@ -57,7 +58,8 @@ def fold_repeats(network: Network) -> Folded:
                 inputs = tuple([stands_for.get(source, source) for source in node.inputs])
                 nodes[node.id] = node._replace(inputs=inputs)
             kept = this
-        before = members[-1].id
+        trunk = [node.id for node in members if node.id not in network.side_of]
+        before = trunk[-1] if trunk else before
     regions = renamed(network.regions, {id: id for id in nodes})
     return Folded(lint(replace(network, nodes=nodes, regions=regions)), runs)
 
@@ -70,7 +72,7 @@ def _form(members: list[Node], before: str) -> object | None:
         return None
     return tuple(
         [
-            (node.op, node.output_shape, tuple([places[source] for source in node.inputs]))
+            (node.op.alike(), node.output_shape, tuple([places[source] for source in node.inputs]))
             for node in members
         ]
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from archc.graph.modules import Group, Leaf
 from archc.graph.network import Network, Node
@@ -32,7 +32,8 @@ class Line:
     ``computes`` has those that run, in order; the last one's value, ``result``, goes into a
     ``variable``, by its number, or is returned where that is None. ``reads`` are the values it
     takes from variables. With ``onto``, a value that its variable has, the last child writes over
-    that one; ``returns`` says that the line that follows only returns what this one put out.
+    that one; ``returns`` says that the line that follows only returns what this one put out. A line
+    that is ``training_only`` computes a side head.
     """
 
     result: str
@@ -41,6 +42,7 @@ class Line:
     variable: int | None
     onto: str | None = None
     returns: bool = False
+    training_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class Schedule:
         if not group.children:
             return ()
         wiring = {child.name: (child, sources) for child, sources in group.wiring()}
-        return _Module(self, wiring, _last(group), too_long).lines()
+        return _Module(self, wiring, last_of(group), too_long, group.sides).lines()
 
 
 def overwritable(network: Network, keep: Set[str] = frozenset()) -> frozenset[str]:
@@ -129,7 +131,8 @@ def _around(path: str) -> str:
     return path.rpartition(".")[0]
 
 
-def _last(group: Group) -> str:
+def last_of(group: Group) -> str:
+    """The name of the child that puts out what a module does."""
     for name, child in group.children.items():
         if child.result == group.result:
             return name
@@ -156,6 +159,7 @@ class _Module:
     wiring: Wiring
     result: str
     too_long: Callable[[Line], bool]
+    sides: tuple[str, ...] = ()
 
     def lines(self) -> tuple[Line, ...]:
         """Line by line."""
@@ -164,7 +168,12 @@ class _Module:
             # Front to back, so that no expression is nested deeper than one line holds.
             if self.too_long(self._line(name, stored)):
                 stored |= set(self.wiring[name][1]) - {""}
-        lines = [self._line(name, stored) for name in self.wiring if name in stored]
+        trunk = [name for name in self.wiring if name in stored and name not in self.sides]
+        order: list[str] = []
+        for name in ["", *trunk]:
+            # A side head runs as soon as it can, so that nothing is kept for it.
+            order += [name, *[side for side in self.sides if self.wiring[side][1] == (name,)]]
+        lines = [self._line(name, stored) for name in order if name]
         return tuple(self._with_variables(lines))
 
     def _line_ends(self) -> set[str]:
@@ -173,7 +182,8 @@ class _Module:
         for name, (_, sources) in self.wiring.items():
             for source in sources:
                 reads.setdefault(source, []).append(name)
-        ends = {self.result}
+        ends = {self.result, *self.sides}
+        ends |= {source for side in self.sides for source in self.wiring[side][1]} - {""}
         for name, (child, sources) in self.wiring.items():
             readers = [self.wiring[reader] for reader in reads.get(name, [])]
             # A shortcut is written inside the sum that reads it, unless it runs ahead. A sum may
@@ -225,12 +235,18 @@ class _Module:
         for index, line in enumerate(lines):
             for value in line.reads:
                 last_read[value] = index
+        if self.sides:
+            last_read[self.result] = len(lines)  # it is returned, with what side heads put out
         if any(self._runs_ahead(line.result) for line in lines):
             last_read[""] = len(lines)  # beside a shortcut, x stays what goes into the block
         variables = {"": ARGUMENT}
         unused = ARGUMENT + 1
         for index, line in enumerate(lines):
-            is_last = line.result == self.result
+            is_last = line.result == self.result and not self.sides
+            if line.result in self.sides:
+                yield replace(line, variable=unused, training_only=True)
+                unused += 1
+                continue
             if line.onto is not None:
                 variable = variables[line.onto]
             elif is_last:

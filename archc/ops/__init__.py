@@ -9,7 +9,18 @@ counters.
 
 from collections.abc import Mapping
 
-from archc.ops.activation import ReLU, Softmax
+from archc.ops.activation import (
+    GELU,
+    Hardsigmoid,
+    Hardswish,
+    LeakyReLU,
+    ReLU,
+    ReLU6,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Tanh,
+)
 from archc.ops.base import (
     FACTS,
     MAX_CHANNELS,
@@ -21,47 +32,70 @@ from archc.ops.base import (
 )
 from archc.ops.convolution import Conv2d
 from archc.ops.facts import Arity, Role, Shape, Size, Storage, pair
-from archc.ops.linear import Linear
-from archc.ops.merge import Add
-from archc.ops.noise import Dropout
-from archc.ops.norm import BatchNorm2d
+from archc.ops.linear import ChannelLinear, Linear
+from archc.ops.merge import Add, Concat, Multiply
+from archc.ops.noise import Dropout, StochasticDepth
+from archc.ops.norm import BatchNorm2d, GroupNorm, LayerNorm2d
 from archc.ops.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
-from archc.ops.shape import Flatten, Input, ZeroPadShortcut
+from archc.ops.scale import Affine, LayerScale
+from archc.ops.shape import ChannelShuffle, Chunk, Flatten, Identity, Input, ZeroPadShortcut
 
 OPS: Mapping[str, type[Op]] = {
     op.kind: op
     for op in (
         *(Input, Conv2d, BatchNorm2d, ReLU, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d),
         *(ZeroPadShortcut, Add, Flatten, Linear, Dropout, Softmax),
+        *(ReLU6, LeakyReLU, SiLU, Hardswish, Hardsigmoid, Sigmoid, Tanh, GELU),
+        *(Multiply, Concat, Chunk, ChannelShuffle, Identity),
+        *(GroupNorm, LayerNorm2d, LayerScale, Affine, ChannelLinear, StochasticDepth),
     )
 }
 """The ops of this package by their kinds."""
 
 __all__ = [
     "FACTS",
+    "GELU",
     "MAX_CHANNELS",
     "MAX_PARAMS",
     "MAX_PIXELS",
     "OPS",
     "AdaptiveAvgPool2d",
     "Add",
+    "Affine",
     "Arity",
     "AvgPool2d",
     "BatchNorm2d",
+    "ChannelLinear",
+    "ChannelShuffle",
+    "Chunk",
+    "Concat",
     "Conv2d",
     "Dropout",
     "Flatten",
+    "GroupNorm",
+    "Hardsigmoid",
+    "Hardswish",
+    "Identity",
     "Input",
+    "LayerNorm2d",
+    "LayerScale",
+    "LeakyReLU",
     "Linear",
     "MaxPool2d",
+    "Multiply",
     "Op",
     "ReLU",
+    "ReLU6",
     "Role",
     "Shape",
     "ShapeError",
+    "SiLU",
+    "Sigmoid",
     "Size",
     "Softmax",
+    "StochasticDepth",
     "Storage",
+    "Tanh",
     "ZeroPadShortcut",
     "describe",
     "pair",

@@ -93,6 +93,8 @@ class Op:
     """Whether it does nothing in eval mode."""
     commutes: ClassVar[bool]
     """Whether the order of what it reads does not matter."""
+    has_gates: ClassVar[bool]
+    """Whether some of what it reads may only weigh the rest, as in squeeze-and-excitation."""
     torch: ClassVar[Torch]
     roles: ClassVar[Mapping[str, Role]]
     """What the tensors of its state are, in torch's order; some may be absent."""
@@ -150,8 +152,21 @@ class Op:
 
     @property
     def state(self) -> dict[str, Shape]:
-        """The tensors of its module's state dict with their shapes, in torch's order."""
+        """The tensors of its module's state dict with their shapes, in torch's order.
+
+        One that stands there under the op's own path has the name ``""``.
+        """
         return {}
+
+    def start(self, name: str) -> float | None:
+        """The value that a tensor of its state starts with; None for one that is drawn, and for
+        biases, which some ops draw."""
+        return self.roles[name].start
+
+    def alike(self) -> Op:
+        """The op that stands for it where blocks in a row are told to be equal: numbers that vary
+        from block to block as the author meant them to make no difference there."""
+        return self
 
     @property
     def buffers(self) -> frozenset[str]:
@@ -186,6 +201,7 @@ FACTS = (
     "runs_on_the_way",
     "trains_only",
     "commutes",
+    "has_gates",
     "torch",
     "roles",
     "infer",

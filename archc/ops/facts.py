@@ -53,13 +53,15 @@ class Arity(Enum):
 class Channels:
     """How channels pass through an op.
 
-    ``TIED``: what it puts out has the channels of what it reads, all of which have the same.
+    ``TIED``: what it puts out has the channels of what it reads, all of which have the same, but
+    for a single channel that is spread over those of the others.
     ``CHANGED``: the fields ``read`` and ``written`` hold the channels it reads and puts out.
-    ``SUMMED``: those that it reads, added up. ``MIXED``: places become channels, as in a flatten.
+    ``SUMMED``: those that it reads, added up. ``SPLIT``: a share of those that it reads. ``MIXED``:
+    places become channels, as in a flatten.
     ``counted`` is the field in which an op with tied channels holds their number.
     """
 
-    how: Literal["tied", "changed", "summed", "mixed"]
+    how: Literal["tied", "changed", "summed", "split", "mixed"]
     read: str = ""
     written: str = ""
     counted: str = ""
@@ -67,6 +69,7 @@ class Channels:
 
 TIED = Channels("tied")
 SUMMED = Channels("summed")
+SPLIT = Channels("split")
 MIXED = Channels("mixed")
 
 
@@ -119,14 +122,19 @@ class Saved:
     """What autograd keeps for the gradient of an op.
 
     ``inputs`` and ``output`` are values of the graph; besides them ``per_channel`` floats for each
-    channel, an ``index`` for each output, a factor for each output (``mask``).
+    channel, ``per_place`` for each place of each map and ``per_image`` for each image, an ``index``
+    for each output, a factor for each output (``mask``). With ``draws``, its value in training is
+    one of its own even where in eval mode it is shared.
     """
 
     inputs: bool = False
     output: bool = False
     per_channel: int = 0
+    per_place: int = 0
+    per_image: int = 0
     index: bool = False
     mask: bool = False
+    draws: bool = False
 
 
 NOTHING = Saved()
@@ -201,12 +209,41 @@ class Module:
 class Call:
     """How an op is written in ``forward``.
 
-    ``write`` gives the source from that of its operands. An op between operands (``a + b``) has
-    the ``augmented`` assignment that writes over its first operand (``+=``).
+    ``write`` gives the source from that of its operands, followed by the numbers that the op's
+    ``fields`` hold. An op between operands (``a + b``) has the ``augmented`` assignment that writes
+    over its first operand (``+=``).
     """
 
     write: Callable[..., str]
     augmented: str = ""
+    fields: tuple[str, ...] = ()
+
+
+def factor(text: str) -> str:
+    """An expression as it stands beside ``*``: in parentheses where it is not a name or a call.
+
+    >>> factor("self.conv(x + y)"), factor("x + y")
+    ('self.conv(x + y)', '(x + y)')
+    """
+    depth = 0
+    for char in text:
+        depth += (char in "([") - (char in ")]")
+        if char == " " and not depth:
+            return f"({text})"
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """How an op is made that is a learned tensor of its module's own, and no module.
+
+    ``tensor`` gives the source of its first value from that of these ``fields``; ``use`` is how
+    ``forward`` writes the op, from the source of the tensor and of what it reads.
+    """
+
+    fields: tuple[str, ...]
+    tensor: Callable[..., str]
+    use: Callable[..., str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,12 +253,13 @@ class Torch:
     ``is_module`` says which it is where both are possible; one whose place is counted
     (``features.3``) is always a module. ``ends_line`` is whether people end a line of ``forward``
     with it. ``in_place`` is whether both forms can write over what they read, when told
-    ``inplace=True``.
+    ``inplace=True``. With ``parameter`` it is neither, but an attribute as modules are.
     """
 
     is_module: bool
     module: Module | None = None
     call: Call | None = None
+    parameter: Parameter | None = None
     ends_line: bool = False
     in_place: bool = False
     exported: tuple[str, ...] = ()
@@ -235,22 +273,28 @@ class Torch:
 class Initializer:
     """A constant among an ONNX node's inputs: a tensor of the state dict, or an array of its own.
 
-    It stands behind what the node reads, or with ``first`` in front.
+    It stands behind what the node reads, or with ``first`` in front. A tensor of the state dict may
+    be laid out in another ``shape``.
     """
 
     name: str
     array: Any = None
     first: bool = False
+    shape: Shape = ()
 
 
 @dataclass(frozen=True, slots=True)
 class OnnxNode:
-    """An ONNX node that reads what came before it, and the shape that it puts out."""
+    """An ONNX node that reads what came before it, and the shape that it puts out.
+
+    With ``with_input`` it reads, in front of that, what the op itself reads first.
+    """
 
     kind: str
     shape: Shape
     attributes: Mapping[str, Any] = field(default_factory=dict)
     suffix: str = ""
+    with_input: bool = False
 
 
 OnnxStep: TypeAlias = Initializer | OnnxNode

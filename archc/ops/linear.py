@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from archc.ops.base import ShapeError, describe
+from archc.ops.base import MAX_CHANNELS, ShapeError, describe, require_map
 from archc.ops.facts import (
     EVERYTHING,
     INPUTS,
+    POINT,
     Initializer,
     Look,
     Module,
@@ -87,3 +89,95 @@ class Linear(Unary):
         """A Gemm."""
         yield from map(Initializer, self.state)
         yield OnnxNode("Gemm", output, {"transB": 1})
+
+
+_CHANNEL_LINEAR = tuple(
+    '''
+class ChannelLinear(nn.Linear):
+    """A linear layer over the channels of each place of a map."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+'''.splitlines()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelLinear(Unary):
+    """A linear layer over the channels of each place of a map: a 1x1 convolution, with the tensors
+    of a linear layer (Liu et al. 2022, "A ConvNet for the 2020s").
+
+    Multiply-adds are ``in * out`` for each place, adding the bias not counted.
+    """
+
+    kind = "channel_linear"
+    in_features: int
+    out_features: int
+    bias: bool = True
+
+    channels = changed("in_features", "out_features")
+    storage = Storage.OWN
+    is_layer = True
+    roles = tensors(weight=Role.KERNEL, bias=Role.BIAS)
+    torch = Torch(
+        is_module=True,
+        module=Module(
+            "ChannelLinear",
+            ("in_features", "out_features"),
+            (("bias", True),),
+            source=_CHANNEL_LINEAR,
+        ),
+        exported=("linear", "addmm", "matmul"),
+    )
+
+    def infer(self, *inputs: Shape) -> Shape:
+        """The output's channels, at the places of what it reads."""
+        (x,) = inputs
+        require_map(x, "a linear layer over channels")
+        if x[0] != self.in_features:
+            raise ShapeError(
+                f"the linear layer expects {self.in_features} channels but gets {x[0]}"
+            )
+        out = (self.out_features, *x[1:])
+        if self.out_features > MAX_CHANNELS:
+            raise ShapeError(
+                f"{self.out_features:,} channels exceed the limit of {MAX_CHANNELS:,}",
+                attribute="width",
+                otherwise=out,
+            )
+        return out
+
+    @property
+    def params(self) -> int:
+        """The weights and the biases."""
+        return self.out_features * (self.in_features + self.bias)
+
+    @property
+    def state(self) -> dict[str, Shape]:
+        """``weight``, and ``bias`` if it has one."""
+        weight = (self.out_features, self.in_features)
+        return {"weight": weight, **({"bias": (self.out_features,)} if self.bias else {})}
+
+    def multiply_adds(self, output: Shape) -> int:
+        """The weights of an output, times the outputs."""
+        return self.in_features * math.prod(output)
+
+    def reach(self) -> Reach:
+        """Its own place."""
+        return POINT
+
+    def saved(self) -> Saved:
+        """What it reads. (Of a map that is not in channels_last, torch keeps a copy that is.)"""
+        return INPUTS
+
+    def look(self) -> Look:
+        """A box as of a 1x1 convolution: ``linear, 96``."""
+        label = f"linear, {self.out_features}"
+        return Look(box="conv", label=label, mark="linear", words=label)
+
+    def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
+        """A Conv of 1x1."""
+        yield Initializer("weight", shape=(self.out_features, self.in_features, 1, 1))
+        if self.bias:
+            yield Initializer("bias")
+        yield OnnxNode("Conv", output, {"kernel_shape": [1, 1]})

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from archc.ops.facts import Call, Look, OnnxNode, OnnxStep, Shape, Torch
+from archc.ops.base import MAX_CHANNELS, ShapeError, describe
+from archc.ops.facts import (
+    INPUTS,
+    SUMMED,
+    Call,
+    Look,
+    OnnxNode,
+    OnnxStep,
+    Saved,
+    Shape,
+    Torch,
+    factor,
+)
 from archc.ops.traits import Merging
 
 
@@ -28,3 +41,84 @@ class Add(Merging):
     def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
         """An Add."""
         yield OnnxNode("Add", output)
+
+
+@dataclass(frozen=True, slots=True)
+class Multiply(Merging):
+    """The element-wise product of two values.
+
+    One of them may be a gate: a map of 1x1, a factor for each channel of the other (Hu et al.
+    2018, "Squeeze-and-Excitation Networks"), or a map of one channel, a factor for each place.
+    """
+
+    kind = "multiply"
+    verb = "multiplied"
+    overwrites = False
+    has_gates = True
+    torch = Torch(
+        is_module=False, call=Call(lambda *xs: " * ".join(map(factor, xs))), exported=("mul",)
+    )
+
+    def infer(self, *inputs: Shape) -> Shape:
+        """The shape of the larger one."""
+        full = max(inputs, key=math.prod)
+        gates = {full} if len(full) == 1 else {full, (full[0], 1, 1), (1, *full[1:])}
+        if not gates.issuperset(inputs):
+            shapes = " and a ".join(map(describe, inputs))
+            raise ShapeError(
+                f"a {shapes} cannot be {self.verb}",
+                hint="a map can be multiplied by one of its shape, by one of 1x1 with as many "
+                "channels, or by one of its size with a single channel",
+            )
+        return full
+
+    def saved(self) -> Saved:
+        """What it reads: each is a factor of the others' gradients."""
+        return INPUTS
+
+    def look(self) -> Look:
+        """A cross where ways meet."""
+        return Look(glyph="\N{MULTIPLICATION SIGN}", name="product")
+
+    def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
+        """A Mul."""
+        yield OnnxNode("Mul", output)
+
+
+@dataclass(frozen=True, slots=True)
+class Concat(Merging):
+    """The channels of several maps of one size, or the features of several vectors, in a row."""
+
+    kind = "concat"
+    verb = "concatenated"
+    channels = SUMMED
+    overwrites = False
+    commutes = False
+    torch = Torch(
+        is_module=False,
+        call=Call(lambda *xs: f"torch.cat([{', '.join(xs)}], dim=1)"),
+        exported=("cat",),
+    )
+
+    def infer(self, *inputs: Shape) -> Shape:
+        """The channels of all, at the places of each."""
+        if len({(len(x), *x[1:]) for x in inputs}) != 1:
+            shapes = " and a ".join(map(describe, inputs))
+            raise ShapeError(
+                f"a {shapes} cannot be {self.verb}", hint="they must have the same height and width"
+            )
+        channels = sum(x[0] for x in inputs)
+        if channels > MAX_CHANNELS and len(inputs[0]) == 3:
+            raise ShapeError(
+                f"{channels:,} channels exceed the limit of {MAX_CHANNELS:,}",
+                otherwise=(channels, *inputs[0][1:]),
+            )
+        return (channels, *inputs[0][1:])
+
+    def look(self) -> Look:
+        """A c where ways meet."""
+        return Look(glyph="c", name="concatenation")
+
+    def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
+        """A Concat."""
+        yield OnnxNode("Concat", output, {"axis": 1})

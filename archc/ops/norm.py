@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -88,3 +89,147 @@ class BatchNorm2d(ElementWise):
         """A BatchNormalization."""
         yield from (Initializer(name) for name in self.roles if name != "num_batches_tracked")
         yield OnnxNode("BatchNormalization", output, {"epsilon": self.eps})
+
+
+_LAYER_NORM = tuple(
+    '''
+class LayerNorm2d(nn.LayerNorm):
+    """Normalises each place of a map, or each vector, over its channels."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.dim() == 2:
+            return super().forward(x)
+        x = x.permute(0, 2, 3, 1)
+        x = F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+        return x.permute(0, 3, 1, 2)
+'''.splitlines()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelNorm(ElementWise):
+    """A norm that learns a scale and a shift per channel, and normalises each image by itself.
+
+    Receptive fields are taken to be those of what it reads, as with a batch norm, though the
+    statistics of groups are of all places.
+    """
+
+    channels = Channels("tied", counted="num_channels")
+    # As of batch norms.
+    storage = Storage.LIKE_INPUT
+    roles = tensors(weight=Role.SCALE, bias=Role.SHIFT)
+
+    def look(self) -> Look:
+        """Nothing, as in the paper's figures."""
+        return NO_LOOK
+
+    @property
+    def params(self) -> int:
+        """A scale and a shift for each channel."""
+        return 2 * self._channels
+
+    @property
+    def state(self) -> dict[str, Shape]:
+        """Scales and shifts."""
+        return dict.fromkeys(self.roles, (self._channels,))
+
+    @property
+    def _channels(self) -> int:
+        """How many channels it has."""
+        count: int = getattr(self, self.channels.counted)
+        return count
+
+    def check(self, x: Shape) -> None:
+        """Raise `ShapeError` for a value of other channels."""
+        if x[0] != self._channels:
+            raise ShapeError(f"the norm expects {self._channels} channels but gets {x[0]}")
+
+
+@dataclass(frozen=True, slots=True)
+class LayerNorm2d(ChannelNorm):
+    """Layer normalisation over the channels of each place of a map, or of a vector (Ba et al. 2016;
+    Liu et al. 2022, "A ConvNet for the 2020s")."""
+
+    kind = "layer_norm"
+    num_channels: int
+    eps: float = 1e-6
+
+    torch = Torch(
+        is_module=True,
+        module=Module("LayerNorm2d", ("num_channels",), (("eps", 1e-5),), source=_LAYER_NORM),
+        exported=("layer_norm", "native_layer_norm"),
+    )
+
+    def infer(self, *inputs: Shape) -> Shape:
+        """The shape it reads, whose channels are its own."""
+        self.check(inputs[0])
+        return inputs[0]
+
+    def saved(self) -> Saved:
+        """What it reads, and the mean and the deviation of each place."""
+        return Saved(inputs=True, per_place=2)
+
+    def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
+        """A LayerNormalization; of maps, between two that turn channels last and back."""
+        is_map = len(output) == 3
+        channels, *sides = output
+        last = (*sides, channels)
+        if is_map:
+            yield OnnxNode("Transpose", last, {"perm": [0, 2, 3, 1]}, ".channels_last")
+        yield from map(Initializer, self.state)
+        numbers = {"axis": -1, "epsilon": self.eps}
+        yield OnnxNode("LayerNormalization", last, numbers, ".normalized" if is_map else "")
+        if is_map:
+            yield OnnxNode("Transpose", output, {"perm": [0, 3, 1, 2]})
+
+
+@dataclass(frozen=True, slots=True)
+class GroupNorm(ChannelNorm):
+    """Group normalisation: over groups of channels, at all places (Wu and He 2018)."""
+
+    kind = "group_norm"
+    num_groups: int
+    num_channels: int
+    eps: float = 1e-5
+
+    torch = Torch(
+        is_module=True,
+        module=Module("nn.GroupNorm", ("num_groups", "num_channels"), (("eps", 1e-5),)),
+        exported=("group_norm", "native_group_norm"),
+    )
+
+    def infer(self, *inputs: Shape) -> Shape:
+        """The shape it reads, whose channels are its own."""
+        (x,) = inputs
+        require_map(x, "group normalisation")
+        self.check(x)
+        if self.num_groups < 1 or self.num_channels % self.num_groups:
+            raise ShapeError(
+                f"{self.num_groups} groups do not divide {self.num_channels} channels",
+                attribute="groups",
+                otherwise=x,
+            )
+        return x
+
+    def saved(self) -> Saved:
+        """What it reads, and the mean and the deviation of each group."""
+        return Saved(inputs=True, per_image=2 * self.num_groups)
+
+    def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
+        """An InstanceNormalization of the groups, a Mul and an Add: ONNX's GroupNormalization of
+        this opset has scales of groups."""
+        import numpy as np
+
+        channels, *sides = output
+        grouped = (self.num_groups, channels // self.num_groups * math.prod(sides))
+        yield Initializer("groups", np.array([0, *grouped[:1], -1]))
+        yield OnnxNode("Reshape", grouped, suffix=".grouped")
+        yield Initializer("ones", np.ones(self.num_groups, np.float32))
+        yield Initializer("zeros", np.zeros(self.num_groups, np.float32))
+        yield OnnxNode("InstanceNormalization", grouped, {"epsilon": self.eps}, ".normalized")
+        yield Initializer("channels", np.array([0, *output]))
+        yield OnnxNode("Reshape", output, suffix=".channels_normalized")
+        yield Initializer("weight", shape=(channels, 1, 1))
+        yield OnnxNode("Mul", output, suffix=".scaled")
+        yield Initializer("bias", shape=(channels, 1, 1))
+        yield OnnxNode("Add", output)

@@ -13,6 +13,7 @@ from archc.ops.facts import (
     NO_LOOK,
     NOTHING,
     POINT,
+    SPLIT,
     TIED,
     Arity,
     Call,
@@ -31,7 +32,7 @@ from archc.ops.facts import (
     pair,
     tensors,
 )
-from archc.ops.traits import Unary
+from archc.ops.traits import ElementWise, Unary
 
 # Option A as measured the best or near it of six forms, in both memory layouts.
 _ZERO_PAD = tuple(
@@ -64,6 +65,7 @@ class Input(Op):
     runs_on_the_way = True
     trains_only = False
     commutes = False
+    has_gates = False
     roles = tensors()
     torch = Torch(is_module=False)
 
@@ -122,6 +124,167 @@ class Flatten(Unary):
     def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
         """A Flatten."""
         yield OnnxNode("Flatten", output, {"axis": 1})
+
+
+@dataclass(frozen=True, slots=True)
+class Identity(ElementWise):
+    """What it reads, as it is: a module whose place is counted, or which others may replace."""
+
+    kind = "identity"
+    storage = Storage.SHARED
+    torch = Torch(is_module=True, module=Module("nn.Identity"), exported=("alias",))
+
+    def changes(self, *inputs: Shape) -> bool:
+        """It does nothing."""
+        return False
+
+    def saved(self) -> Saved:
+        """Nothing."""
+        return NOTHING
+
+    def look(self) -> Look:
+        """Nothing."""
+        return NO_LOOK
+
+    def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
+        """Nothing."""
+        yield from ()
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk(Unary):
+    """The part number ``take``, from 1, of ``of`` equal parts of the channels."""
+
+    kind = "chunk"
+    of: int
+    take: int
+
+    channels = SPLIT
+    storage = Storage.SHARED
+    runs_on_the_way = True
+    torch = Torch(
+        is_module=False,
+        call=Call(
+            lambda x, of, take: f"torch.chunk({x}, {of}, dim=1)[{int(take) - 1}]",
+            fields=("of", "take"),
+        ),
+        exported=("split", "chunk", "slice"),
+    )
+
+    def infer(self, *inputs: Shape) -> Shape:
+        """A part of the channels, or of a vector's features."""
+        (x,) = inputs
+        if self.of < 1 or x[0] % self.of:
+            raise ShapeError(
+                f"{x[0]} channels cannot be divided into {self.of} equal parts", attribute="of"
+            )
+        out = (x[0] // self.of, *x[1:])
+        if not 1 <= self.take <= self.of:
+            raise ShapeError(
+                f"there is no part {self.take} of {self.of}",
+                attribute="take",
+                hint=f"parts count from 1 to {self.of}",
+                otherwise=out,
+            )
+        return out
+
+    def reach(self) -> Reach:
+        """Its own place."""
+        return POINT
+
+    def canonical(self, *inputs: Shape) -> Op | None:
+        """Of one part alone it is the whole."""
+        return None if self.of == 1 else self
+
+    def saved(self) -> Saved:
+        """Nothing."""
+        return NOTHING
+
+    def look(self) -> Look:
+        """Nothing on a main path; where a block is drawn large, which part it is."""
+        return Look(words=f"part {self.take} of {self.of}")
+
+    def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
+        """A Slice."""
+        import numpy as np
+
+        end = self.take * output[0]
+        for name, number in (("starts", end - output[0]), ("ends", end), ("axes", 1)):
+            yield Initializer(name, np.array([number]))
+        yield OnnxNode("Slice", output)
+
+
+_CHANNEL_SHUFFLE = tuple(
+    '''
+class ChannelShuffle(nn.Module):
+    """Mixes groups of channels: the first of each, the second of each, and so on."""
+
+    def __init__(self, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.unflatten(1, (self.groups, -1)).transpose(1, 2).flatten(1, 2)
+'''.splitlines()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelShuffle(Unary):
+    """The channels of ``groups`` groups in turn (Zhang et al. 2018, "ShuffleNet")."""
+
+    kind = "channel_shuffle"
+    groups: int
+
+    channels = TIED
+    # Of groups of one channel each it puts out what it reads, so that nothing may write over that.
+    storage = Storage.KEPT
+    torch = Torch(
+        is_module=True,
+        module=Module("ChannelShuffle", ("groups",), source=_CHANNEL_SHUFFLE),
+        exported=("transpose",),
+    )
+
+    def infer(self, *inputs: Shape) -> Shape:
+        """The shape it reads."""
+        (x,) = inputs
+        require_map(x, "a channel shuffle")
+        if self.groups < 1 or x[0] % self.groups:
+            raise ShapeError(
+                f"{self.groups} groups do not divide {x[0]} channels",
+                attribute="groups",
+                otherwise=x,
+            )
+        return x
+
+    def reach(self) -> Reach:
+        """Its own place."""
+        return POINT
+
+    def canonical(self, *inputs: Shape) -> Op | None:
+        """Of one group, or of groups of one channel, it changes nothing."""
+        return None if self.groups in (1, inputs[0][0]) else self
+
+    def saved(self) -> Saved:
+        """Nothing."""
+        return NOTHING
+
+    def look(self) -> Look:
+        """Nothing on a main path; where a block is drawn large, ``shuffle, g3``."""
+        return Look(words=f"shuffle, g{self.groups}")
+
+    def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
+        """A Transpose of the groups, between two that lay them out."""
+        import numpy as np
+
+        channels, height, width = output
+        each = channels // self.groups
+        yield Initializer("groups", np.array([0, self.groups, each, height, width]))
+        yield OnnxNode("Reshape", (self.groups, each, height, width), suffix=".grouped")
+        turned = (each, self.groups, height, width)
+        yield OnnxNode("Transpose", turned, {"perm": [0, 2, 1, 3, 4]}, ".turned")
+        yield Initializer("channels", np.array([0, channels, height, width]))
+        yield OnnxNode("Reshape", output)
 
 
 @dataclass(frozen=True, slots=True)

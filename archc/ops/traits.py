@@ -37,6 +37,7 @@ class Unary(Op):
     runs_on_the_way = False
     trains_only = False
     commutes = False
+    has_gates = False
     roles = _NO_TENSORS
 
 
@@ -68,6 +69,7 @@ class Merging(Op):
     runs_on_the_way = True
     trains_only = False
     commutes = True
+    has_gates = False
     roles = _NO_TENSORS
 
     verb: ClassVar[str]

@@ -209,6 +209,9 @@ def _layers(number: int, network: Network, shown: Column, memory: Memory) -> Mar
     pictures = {box.id: element_id(prefix, box.id) for box in shown.boxes}
     for shortcut in shown.shortcuts:
         pictures |= dict.fromkeys(shortcut.ops, element_id(prefix, shortcut.id))
+    for side in shown.sides:
+        own = [id for id, name in network.side_of.items() if name in side.names]
+        pictures |= dict.fromkeys(own, element_id(prefix, side.names[0]))
     fields = {row.name: row for row in analysis.receptive_fields(network).rows}
     kept = {row.name: row.kept for row in memory.rows}
     whole = network.multiply_adds or 1
@@ -216,7 +219,7 @@ def _layers(number: int, network: Network, shown: Column, memory: Memory) -> Mar
     def row(node: Node) -> str:
         field = fields.get(node.id)
         box = pictures.get(node.id)
-        multiply_adds = node.multiply_adds
+        multiply_adds = 0 if node.id in network.side_of else node.multiply_adds
         sizes = [network.nodes[one].output_shape for one in node.inputs]
         facts = (
             node.op.kind,

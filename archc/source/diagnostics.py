@@ -104,7 +104,8 @@ class Diagnostic:
         way = []
         source = self.place.source
         while source.via is not None:
-            way.append(Note(source.via, f"{source.name} is extended here"))
+            how = "used" if source.kind == "block file" else "extended"
+            way.append(Note(source.via, f"{source.name} is {how} here"))
             source = source.via.source
         return (*self.notes, *way)
 

@@ -67,6 +67,10 @@ def validate(
         absent = []
         told = set()
         details = error.errors(include_url=False, include_context=False, include_input=False)
+        for detail in details:
+            if not detail["loc"]:  # the model as a whole is wrong, and says so in its own words
+                findings.error(place, f"{owner} {detail['msg'].partition(', ')[2]}")
+        details = [detail for detail in details if detail["loc"]]
         places = [(str(detail["loc"][0]), _item(detail["loc"])) for detail in details]
         pointed = {name for name, item in places if item is not None}
         for name, item in places:
@@ -249,7 +253,7 @@ def _complain(
         findings.error(value.place, f"{what} has no value", f"it must be {expectation(schema)}")
         return
     hint = advice(value, schema)
-    if isinstance(value.data, tuple):
+    if isinstance(value.data, tuple) and "array" not in _kinds(schema):
         hint = getattr(model, "list_hint", None) or hint
     findings.error(
         value.place, f"{what} must be {expectation(schema)}, not {describe(value)}", hint
@@ -309,6 +313,9 @@ def _accepted(schema: Mapping[str, Any]) -> str:
         return "true or false"
     noun = {"integer": "an integer", "number": "a number", "string": "text"}.get(str(kind), "")
     low, high = schema.get("minimum"), schema.get("maximum")
+    if "exclusiveMinimum" in schema:
+        noun += f" above {schema['exclusiveMinimum']:g}"
+        return noun + (f", at most {high:g}" if high is not None else "")
     if low is not None and high is not None:
         return f"{noun} from {low:,} to {high:,}"
     return f"{noun} of at least {low:,}" if low is not None else noun

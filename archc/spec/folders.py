@@ -15,10 +15,12 @@ from archc.spec.files import STDIN
 from archc.text import quote, quote_name
 
 SUFFIXES = (SUFFIX, ".yml")
-_KEYS = {"name", "extends", "stages", "recipe"}
-_TOP = "`name`, `extends`, `stages` or `recipe`"
+_KEYS = {"name", "extends", "stages", "blocks", "recipe"}
+_TOP = "`name`, `extends`, `stages`, `blocks` or `recipe`"
 # In the text of what cannot be read as YAML: it may be a spec with mistakes.
-_KEY = re.compile(r"""^(?:\{\s*)?(["']?)(?:name|extends|stages|recipe)\1[ \t]*:""", re.MULTILINE)
+_KEY = re.compile(
+    r"""^(?:\{\s*)?(["']?)(?:name|extends|stages|blocks|recipe)\1[ \t]*:""", re.MULTILINE
+)
 
 
 @dataclass

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import Field, Strict
 
-from archc.blocks.base import Stage
-from archc.blocks.layers import Layer, Surroundings
-from archc.blocks.library import Library
-from archc.blocks.lowering import Style
+from archc.blocks import Around, Definition, Library, Norm, Stage
+from archc.blocks.around import ActivationName, NormName
+from archc.blocks.expressions import Value as Known
+from archc.blocks.expressions import shown
+from archc.blocks.scope import value_of
+from archc.blocks.tree import (
+    BlockItem,
+    GroupItem,
+    Item,
+    LayerItem,
+    MergeItem,
+    Row,
+    SideItem,
+    Template,
+    walk,
+)
+from archc.graph.initial import USUAL, Initial
 from archc.ops import MAX_CHANNELS, MAX_PIXELS
 from archc.source.diagnostics import Note, Place
 from archc.source.reader import Entry, Value
@@ -58,19 +73,25 @@ class Header(Record):
         json_schema_extra={"errorMessage": _INPUT},
     )
     classes: int = Field(default=1000, ge=1, description="Output features of a bare `linear`.")
-    norm: Literal["batch_norm", "none"] = Field(
+    norm: Literal[NormName, "none"] = Field(
         default="batch_norm", description="The norm after each convolution."
+    )
+    activation: Literal[ActivationName, "none"] = Field(
+        default="relu", description="The activation after each norm."
     )
     pre_activation: bool = Field(
         default=False,
         description=(
-            "Whether norm and ReLU come before the convolutions of a block (He et al. 2016); "
-            "for networks without conv stages."
+            "Whether norm and activation come before the convolutions of a block (He et al. "
+            "2016); for blocks that have such a form."
         ),
     )
 
 
-KEYS = ("extends", *Header.model_fields, "stem", "defaults", "stages", "head", "with")
+KEYS = (
+    *("extends", *Header.model_fields, "init", "names", "variables", "use", "blocks"),
+    *("stem", "defaults", "stages", "head", "with"),
+)
 """What may stand at the top of a spec."""
 
 
@@ -90,16 +111,36 @@ class PlacedStage:
     model: Stage
     place: Place
     attributes: Mapping[str, Attribute]
+    name: Template | None = None
 
 
 @dataclass(frozen=True)
-class PlacedLayer:
-    """A valid layer of stem or head, the word it is written with, and where it is written."""
+class PlacedItem:
+    """A valid item of stem or head, and how it is written."""
 
-    word: str
-    model: Layer
-    place: Place
-    places: Mapping[str, Place]
+    item: Item
+    written: Value
+
+    @property
+    def word(self) -> str:
+        """The word that it is written with."""
+        return word_of(self.item)
+
+    @property
+    def place(self) -> Place:
+        """Where its key stands."""
+        return self.item.place
+
+
+def word_of(item: Item) -> str:
+    """The word that an item of a row is written with."""
+    if isinstance(item, (LayerItem, MergeItem)):
+        return item.word
+    if isinstance(item, BlockItem):
+        return item.block.name
+    if isinstance(item, SideItem):
+        return "side"
+    return "layers" if isinstance(item, GroupItem) else "label"
 
 
 @dataclass(frozen=True)
@@ -108,41 +149,77 @@ class Spec:
 
     ``entries`` holds the places of the header's keys; ``label`` says in a few words which spec
     it is, for the head of generated files; ``group`` is GROUP if it lies in ``specs/GROUP/``,
-    and empty elsewhere. ``library`` has the block types that its stages may be made of, ``notes``
-    are what its author should know of a valid spec.
+    and empty elsewhere. ``norm`` is the network's, ``names`` the template of its blocks' names,
+    None for the usual one; ``variables`` are the author's, ``origins`` where each has its value.
+    ``library``  has the block types that
+    its stages may be made of, ``notes`` are what its author should know of a valid spec.
     """
 
     header: Header
-    stem: tuple[PlacedLayer, ...]
+    norm: Norm | None
+    stem: tuple[PlacedItem, ...]
     stages: tuple[PlacedStage, ...]
-    head: tuple[PlacedLayer, ...]
+    head: tuple[PlacedItem, ...]
     entries: Mapping[str, Entry]
     place: Place
     label: str
     group: str
     library: Library
+    names: Template | None = None
+    initial: Initial = USUAL
+    variables: Mapping[str, Known] = field(default_factory=dict)
+    origins: Mapping[str, Place] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
 
-    @property
-    def style(self) -> Style:
-        """What blocks need to know of the network around them."""
-        return Style(self.header.norm != "none", self.header.pre_activation)
+    @cached_property
+    def around(self) -> Around:
+        """What blocks and layers need to know of the network around them."""
+        return around(
+            self.header,
+            self.norm,
+            self.variables,
+            total=sum(stage.model.depth for stage in self.stages),
+            stages=len(self.stages),
+        )
 
     @property
-    def surroundings(self) -> Surroundings:
-        """What layers need to know of the network around them."""
-        return Surroundings(self.style, self.header.classes)
+    def definitions(self) -> dict[str, Definition]:
+        """The blocks that it uses, directly or through others, each behind those that it uses
+        itself."""
+        used = [stage.model.definition for stage in self.stages]
+        items = walk(self.row("stem") + self.row("head"))
+        used += [item.block for item in items if isinstance(item, BlockItem)]
+        found: dict[str, Definition] = {}
+        for one in dict.fromkeys(used):
+            found |= {k: v for k, v in one.with_all_it_uses.items() if k not in found}
+        return found
+
+    def row(self, part: Literal["stem", "head"]) -> Row:
+        """The items of stem or head."""
+        return tuple([one.item for one in (self.stem if part == "stem" else self.head)])
 
     def as_dict(self) -> dict[str, object]:
         """The resolved spec as plain data, defaults included."""
 
-        def layers(row: tuple[PlacedLayer, ...]) -> list[object]:
-            return [{layer.word: layer.model.as_dict()} for layer in row]
+        def layers(row: tuple[PlacedItem, ...]) -> list[object]:
+            return [_as_plain(one) for one in row]
 
+        more: dict[str, object] = {
+            "names": self.names and self.names.text,
+            "init": None if self.initial == USUAL else dataclasses.asdict(self.initial),
+            "variables": {name: shown(value) for name, value in self.variables.items()},
+        }
         return {
             **self.header.model_dump(mode="json"),
+            **({} if self.norm is None else {"norm": dataclasses.asdict(self.norm)}),
+            **{key: value for key, value in more.items() if value},
+            "blocks": {name: one.source for name, one in self.definitions.items()},
             "stem": layers(self.stem),
-            "stages": [stage.model.model_dump(mode="json") for stage in self.stages],
+            "stages": [
+                stage.model.model_dump(mode="json")
+                | ({} if stage.name is None else {"name": stage.name.text})
+                for stage in self.stages
+            ],
             "head": layers(self.head),
         }
 
@@ -151,3 +228,40 @@ class Spec:
         """SHA-256 of the resolved spec, in hexadecimal."""
         canonical = json.dumps(self.as_dict(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def around(
+    header: Header,
+    norm: Norm | None,
+    variables: Mapping[str, Known],
+    *,
+    total: int = 0,
+    stages: int = 0,
+) -> Around:
+    """What a header and variables are to the blocks of a network."""
+    own = {
+        "classes": value_of(header.classes),
+        "norm": value_of("none" if norm is None else norm.kind),
+        "pre_activation": value_of(header.pre_activation),
+    }
+    activation = None if header.activation == "none" else header.activation
+    return Around(
+        norm=norm,
+        activation=activation,
+        pre_activation=header.pre_activation,
+        classes=header.classes,
+        names={**own, **variables},
+        total=total,
+        stages=stages,
+    )
+
+
+def _as_plain(placed: PlacedItem) -> object:
+    """An item as plain data; a layer whose fields are all known, with its defaults."""
+    item = placed.item
+    if not isinstance(item, LayerItem) or item.ready is None:
+        return placed.written.plain
+    beside = placed.written.plain if isinstance(placed.written.data, dict) else {}
+    assert isinstance(beside, dict)
+    more = {key: one for key, one in beside.items() if key in ("name", "if", "repeat")}
+    return {item.word: item.ready.model_dump(mode="json"), **more}

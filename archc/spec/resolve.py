@@ -13,15 +13,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from archc.blocks import MAX_BLOCKS, STANDARD, Library
+from archc.blocks.names import Names, outside, template
+from archc.blocks.tree import Template
+from archc.graph.initial import USUAL
 from archc.shipped import shipped_folder
 from archc.source.ancestry import MAX_ANCESTORS, open_ancestor, read_mapping
 from archc.source.caller import said
 from archc.source.diagnostics import Findings, Note, Place, Source, SpecError
 from archc.source.reader import INVALID, Entry, Value, read
 from archc.source.validate import describe, is_nothing, tainted, unknown, validate
+from archc.spec.blocks import Blocks
+from archc.spec.blocks import Written as WrittenBlocks
 from archc.spec.files import open_parent, open_spec
-from archc.spec.layers import place_layer
-from archc.spec.models import KEYS, NAME, Header, Spec
+from archc.spec.layers import place_row
+from archc.spec.models import KEYS, NAME, Header, Spec, around
 from archc.spec.overrides import (
     Override,
     Size,
@@ -31,19 +36,33 @@ from archc.spec.overrides import (
     parse_with,
     written,
 )
-from archc.spec.stages import Written, place_stages
+from archc.spec.stages import Written, place_stages, reads_block
+from archc.spec.variables import (
+    initial_of,
+    norm_of_network,
+    place_of,
+    plain_norm,
+    values_of,
+    words_of,
+)
 from archc.text import quote_name
 
 _HEADER = list(Header.model_fields)
 _LISTS = ("stem", "stages", "head")
 _MAPPINGS = ("defaults", "with")
-_FORMS: dict[str, type] = dict.fromkeys(_LISTS, tuple) | dict.fromkeys(_MAPPINGS, dict)
+_FORMS: dict[str, type] = dict.fromkeys((*_LISTS, "use"), tuple) | dict.fromkeys(
+    (*_MAPPINGS, "init", "variables", "blocks"), dict
+)
 _EXAMPLES = {
     "stem": "[conv: {width: 64, kernel: 7}]",
     "stages": "[{block: basic, depth: 2, width: 64, shortcut: A}]",
     "head": "[global_avg_pool, linear]",
     "defaults": "{block: basic, shortcut: A}",
     "with": "{depth: [3, 4, 6, 3]}",
+    "init": "{conv: {kaiming_normal: fan_out}, linear: {normal: 0.01}, bias: 0}",
+    "use": "[blocks.yaml]",
+    "variables": "{width_mult: 1.0}",
+    "blocks": "{my_block: {layers: [...]}}",
 }
 _OWN = {"name", "title", "description"}
 
@@ -100,6 +119,8 @@ class _Draft:
     lists: dict[str, Value] = field(default_factory=dict)
     defaults: dict[str, Entry] = field(default_factory=dict)
     overlays: list[Mapping[str, Entry]] = field(default_factory=list)
+    variables: dict[str, Entry] = field(default_factory=dict)
+    blocks: list[WrittenBlocks] = field(default_factory=list)
     own_defaults: frozenset[str] = frozenset()
     whole: bool = True
     has_unknown_keys: bool = False
@@ -116,7 +137,11 @@ class _Draft:
 
     def written(self) -> Written:
         """What is said of stages."""
-        return Written(self.rows("stages"), self.defaults, self.own_defaults, self.overlays)
+        overlays = [
+            {name: one for name, one in overlay.items() if name not in self.variables}
+            for overlay in self.overlays
+        ]
+        return Written(self.rows("stages"), self.defaults, self.own_defaults, overlays)
 
 
 def _draft(
@@ -172,6 +197,7 @@ def _checked_keys(
     if "name" not in entries and (entries or not data):  # otherwise none of its keys is a spec's
         findings.error(place, "the spec needs `name`", f"`name` is {NAME}")
     header = {key: entry for key, entry in entries.items() if key in _HEADER}
+    header = plain_norm(header)
     validate(Header, header, place, "the spec", findings, excused=["name"])
     return entries
 
@@ -191,7 +217,7 @@ def _lay_over(draft: _Draft, entries: dict[str, Entry], place: Place) -> None:
     draft.place = place
     for key in _OWN:
         draft.top.pop(key, None)
-    for key in _HEADER:
+    for key in (*_HEADER, "names", "init"):
         if key in entries:
             draft.top[key] = entries[key]
     if "stages" in entries:
@@ -199,6 +225,12 @@ def _lay_over(draft: _Draft, entries: dict[str, Entry], place: Place) -> None:
     for key in _LISTS:
         if key in entries:
             draft.lists[key] = entries[key].value
+    if "variables" in entries and isinstance(entries["variables"].value.data, dict):
+        draft.variables |= entries["variables"].value.data
+    if "blocks" in entries or "use" in entries:
+        blocks = entries["blocks"].value.data if "blocks" in entries else {}
+        use = entries["use"].value if "use" in entries else None
+        draft.blocks.append(WrittenBlocks(use, blocks if isinstance(blocks, dict) else {}))
     defaults, overlay = (entries[key].value.data if key in entries else {} for key in _MAPPINGS)
     draft.own_defaults = frozenset()
     if isinstance(defaults, dict):
@@ -240,11 +272,25 @@ def _finish(
     top = dict(draft.top)
     if "name" not in top:  # its absence has been noted where it is missing
         top["name"] = Entry(draft.place, Value("unnamed", draft.place))
-    header = validate(Header, top, draft.place, "the spec", findings)
+    header = validate(Header, plain_norm(top), draft.place, "the spec", findings)
+    variables = values_of(draft.variables, draft.overlays, findings)
+    norm = norm_of_network(top.get("norm"), variables, findings)
+    initial = initial_of(top["init"], findings) if "init" in top else USUAL
+    made = Blocks(library, words_of(variables), findings)
+    for one in draft.blocks:
+        made.add(one)
+    library = made.all()
+    names = outside(variables)
     stem, head = (
-        [place_layer(item, findings) for item in draft.rows(key)] for key in ("stem", "head")
+        place_row(draft.rows(key), names, library, made.broken, findings)
+        for key in ("stem", "head")
     )
-    stages = place_stages(draft.written(), library, findings) if draft.whole else []
+    context = around(header or Header(name="unnamed"), norm, variables)
+    stages = []
+    if draft.whole:
+        stages = place_stages(draft.written(), library, context, findings, made.broken)
+    known = Names({*context.names, "stage", "block", "number"}, dict(names.words))
+    pattern = _pattern(top["names"], known, findings) if "names" in top else None
     if draft.is_empty and not draft.has_unknown_keys:  # which may have been meant as its layers
         findings.error(
             draft.lists["stages"].place if "stages" in draft.lists else draft.place,
@@ -252,28 +298,42 @@ def _finish(
             f"for example `stages: {_EXAMPLES['stages']}`",
         )
     if findings.found:
-        layers = [layer for layer in (*stem, *head) if layer]
+        layers = [*stem, *head]
         numbers = {row.place: number for number, row in enumerate(draft.rows("stages"), 1)}
         numbered = [(numbers[stage.place], stage) for stage in stages]
         from archc.spec.shapes import faults_of_any_shape
 
-        faults_of_any_shape(layers, numbered, findings)
+        faults_of_any_shape(layers, numbered, context, findings)
         return None
     assert header is not None
     spec = Spec(
         header=header,
-        stem=tuple(layer for layer in stem if layer),
+        norm=norm,
+        stem=stem,
         stages=tuple(stages),
-        head=tuple(layer for layer in head if layer),
+        head=head,
         entries=draft.top,
         place=draft.place,
         label=label,
         group=group,
         library=library,
+        names=pattern,
+        initial=initial,
+        variables=variables,
+        origins={name: place_of(name, draft.variables, draft.overlays) for name in variables},
         notes=tuple(_notes(draft.top)),
     )
     _check_whole(spec, findings)
     return spec
+
+
+def _pattern(entry: Entry, known: Names, findings: Findings) -> Template | None:
+    """What the modules of blocks are called."""
+    found = template(entry.value, known, findings, "`names`")
+    if found is not None and not reads_block(found):
+        hint = f'for example "{found.text}.{{block}}"'
+        findings.error(found.place, "`names` needs `{block}` or `{number}`", hint)
+    return found
 
 
 def _notes(top: Mapping[str, Entry]) -> Iterator[Note]:
@@ -300,7 +360,7 @@ def _check_whole(spec: Spec, findings: Findings) -> None:
                 f"a network may have at most {MAX_BLOCKS:,} blocks; "
                 f"with stage {number} this one has {blocks:,}",
             )
-        if spec.header.pre_activation and not stage.model.activates_first:
+        if spec.header.pre_activation and not stage.model.definition.reads_norm_first:
             name = stage.model.block
             findings.error(
                 spec.entries["pre_activation"].value.place,

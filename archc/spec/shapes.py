@@ -12,10 +12,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeAlias
 
+from archc.blocks import Around
+from archc.blocks.lowering import lower_row
+from archc.blocks.scope import LayerFault
+from archc.blocks.tree import LayerItem, Row, rows_of
 from archc.graph import Fragment, Shape, ShapeError
 from archc.ops import MAX_CHANNELS, MAX_PIXELS, describe
 from archc.source.diagnostics import Findings, Note, Place, SpecError
-from archc.spec.models import Attribute, PlacedLayer, PlacedStage, Spec
+from archc.spec.models import Attribute, PlacedItem, PlacedStage, Spec, word_of
 from archc.spec.stages import numbered
 
 Known: TypeAlias = tuple[int | None, ...]
@@ -31,12 +35,10 @@ def shape_faults(spec: Spec) -> SpecError:
     """All faults of shape that a spec has; it has one at least."""
     faults = _Faults()
     survey = _Survey(spec, faults)
-    for layer in spec.stem:
-        survey.layer(layer)
+    survey.row(spec.row("stem"))
     for number, stage in enumerate(spec.stages, 1):
         survey.stage(stage, number)
-    for layer in spec.head:
-        survey.layer(layer)
+    survey.row(spec.row("head"))
     findings = Findings()
     try:
         faults.tell(findings, spec)
@@ -47,15 +49,19 @@ def shape_faults(spec: Spec) -> SpecError:
 
 
 def faults_of_any_shape(
-    layers: Sequence[PlacedLayer], stages: Sequence[tuple[int, PlacedStage]], findings: Findings
+    layers: Sequence[PlacedItem],
+    stages: Sequence[tuple[int, PlacedStage]],
+    around: Around,
+    findings: Findings,
 ) -> None:
     """Note what is wrong with layers and numbered stages whatever their input."""
     faults = _Faults()
     for layer in layers:
-        if (error := layer.model.fault()) is not None:
-            faults.of_layer(layer, error)
+        item = layer.item
+        if isinstance(item, LayerItem) and item.ready and (error := item.ready.fault()) is not None:
+            faults.of_row((item,), error)
     for number, stage in stages:
-        if (error := stage.model.fault()) is not None:
+        if (error := stage.model.fault(around)) is not None:
             faults.of_stage(stage, number, error)
     faults.tell(findings, None)
 
@@ -71,22 +77,28 @@ class _Survey:
     def __post_init__(self) -> None:
         self.known = self.spec.header.input
 
-    def layer(self, layer: PlacedLayer) -> None:
-        """Check a layer, and go on behind it."""
-        lower = partial(layer.model.lower, around=self.spec.surroundings)
-        for error in self._pass(lower):
-            self.faults.of_layer(layer, error)
+    def row(self, row: Row) -> None:
+        """Check the layers of a stem or a head, and what comes after each."""
+        for part in rows_of(row):
+            channels = self.known[0]
+            lower = partial(_lowered, part, self.spec.around, channels)
+            for error in self._pass(lower):
+                self.faults.of_row(part, error)
 
     def stage(self, stage: PlacedStage, number: int) -> None:
         """Check a stage's blocks, reporting one fault of them, and its end; continue after it."""
         model, found = stage.model, list[ShapeError]()
+        before_it = sum(one.model.depth for one in self.spec.stages[: number - 1])
         for index in range(model.depth):
             before, stride = self.known, 1 if index else model.stride
-            found += self._pass(partial(model.lower, stride=stride, style=self.spec.style))
-            if index and self.known == before:
+            lower = partial(
+                model.lower, stride=stride, around=self.spec.around, index=before_it + index
+            )
+            found += self._pass(lower)
+            if index and self.known == before and not model.definition.varies:
                 break  # all that follow are equal
         found = found[:1]
-        found += self._pass(lambda x: model.finish(x) or Fragment(x, ()))
+        found += self._pass(lambda x: model.finish(x, self.spec.around) or Fragment(x, ()))
         for error in found:
             self.faults.of_stage(stage, number, error)
 
@@ -101,6 +113,10 @@ class _Survey:
                 break
         self.known = (None, None, None) if out is None else out
         return list(found.values())
+
+
+def _lowered(row: Row, around: Around, channels: int | None, x: Shape) -> Fragment:
+    return lower_row(row, x, around, channels=channels)
 
 
 def _weaker(known: Known) -> Iterator[Known]:
@@ -139,6 +155,8 @@ def _stand_ins(known: Known) -> list[Shape]:
 def _without_numbers(error: ShapeError, x: Shape) -> ShapeError:
     """The same without the numbers of a shape, which only stands in for another one."""
     message = error.message.replace(describe(x), describe(x).partition(" of ")[0])
+    if isinstance(error, LayerFault):
+        return error.saying(message)
     return ShapeError(message, attribute=error.attribute, hint=error.hint)
 
 
@@ -159,27 +177,43 @@ class _Faults:
     """Collects faults, those of stages that have one cause together."""
 
     def __init__(self) -> None:
-        self.layers: list[tuple[PlacedLayer, ShapeError]] = []
+        self.layers: list[tuple[Row, ShapeError]] = []
         self.stages: dict[object, list[tuple[int, PlacedStage, ShapeError]]] = {}
 
-    def of_layer(self, layer: PlacedLayer, error: ShapeError) -> None:
-        """A layer cannot take what reaches it."""
-        self.layers.append((layer, error))
+    def of_row(self, row: Row, error: ShapeError) -> None:
+        """A layer of stem or head cannot take what reaches it."""
+        self.layers.append((row, error))
 
     def of_stage(self, stage: PlacedStage, number: int, error: ShapeError) -> None:
         """A stage cannot; what is written once for several stages is one cause."""
-        blamed = stage.attributes.get(error.attribute or "")
+        blamed = _blamed(stage, error)
         cause = (stage.place, error.message) if blamed is None else _cause(blamed, error)
         self.stages.setdefault(cause, []).append((number, stage, error))
 
     def tell(self, findings: Findings, spec: Spec | None) -> None:
         """Note the faults; ``spec`` has the places of the image's size."""
-        for layer, error in self.layers:
-            where = layer.places.get(error.attribute or "", layer.place)
-            message = f"`{layer.word}`: {error.message}"
-            findings.error(where, message, error.hint, _input_note(spec, where))
+        for row, error in self.layers:
+            where = error.place if isinstance(error, LayerFault) else row[0].place
+            item = row[0]
+            if isinstance(item, LayerItem) and (error.attribute or "") in item.fields:
+                where = item.fields[error.attribute or ""].place
+            words = f"`{word_of(item)}`: {error.message}" if len(row) == 1 else error.message
+            notes = [*getattr(error, "notes", ()), *_input_note(spec, where)]
+            findings.error(where, words, error.hint, notes)
         for alike in self.stages.values():
             _tell_stages(alike, spec, findings)
+
+
+def _blamed(stage: PlacedStage, error: ShapeError) -> Attribute | None:
+    """The attribute of a stage that is at fault, if one is that somebody has given.
+
+    A block of the library is not its user's to mend: the attribute is, that the failing part read.
+    """
+    if not isinstance(error, LayerFault):
+        return stage.attributes.get(error.attribute or "")
+    if stage.model.definition.is_own:
+        return None
+    return next((stage.attributes[one] for one in error.causes if one in stage.attributes), None)
 
 
 def _cause(blamed: Attribute, error: ShapeError) -> object:
@@ -191,8 +225,17 @@ def _tell_stages(
 ) -> None:
     """Point at the attribute at fault where the stage itself or a `with` gives it."""
     number, stage, error = alike[0]
-    where, notes = stage.place, []
-    blamed = stage.attributes.get(error.attribute or "")
+    where, notes = stage.place, list[Note]()
+    blamed = _blamed(stage, error)
+    if isinstance(error, LayerFault) and stage.model.definition.is_own:
+        where = error.place
+        told = f" with {error.values}" if error.values else ""
+        who = numbered([one[0] for one in alike])
+        verb = "has" if len(alike) == 1 else "have"
+        blocks = f"{who} {verb} `{stage.model.block}` blocks{told}"
+        notes = [*error.notes, Note(stage.place, blocks)]
+        findings.error(where, error.message, error.hint, [*notes, *_input_note(spec, where)])
+        return
     if blamed is not None and (blamed.via != "defaults" or len(alike) > 1):
         where = blamed.value.place
         if blamed.via == "with":

@@ -5,16 +5,21 @@ Precedence: defaults < the stage's own attributes < `with`, eldest first.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from archc.blocks import MAX_BLOCKS, Library, Stage, StageAttributes
+from archc.blocks import MAX_BLOCKS, Around, Library, Stage, StageAttributes
+from archc.blocks.expressions import shown
+from archc.blocks.names import Names, expression, looks_like_one, template
+from archc.blocks.scope import LayerFault, Scope, plain
+from archc.blocks.tree import Expr, Template
+from archc.ops import MAX_CHANNELS
 from archc.source.caller import said
 from archc.source.diagnostics import Findings, Place
-from archc.source.reader import Entry, Value
+from archc.source.reader import INVALID, Entry, Value
 from archc.source.suggest import closest
 from archc.source.validate import (
     accepted,
@@ -27,6 +32,9 @@ from archc.source.validate import (
 )
 from archc.spec.models import KEYS, Attribute, PlacedStage
 from archc.text import listing, quote
+
+USUAL = ("basic", "bottleneck", "conv")
+"""The block types of ResNets and VGGs, which every message about block types names."""
 
 _SHOWN = 4
 """How many stages a message names one by one."""
@@ -45,13 +53,35 @@ class Written:
     overlays: Sequence[Mapping[str, Entry]] = ()
 
 
-def place_stages(written: Written, library: Library, findings: Findings) -> list[PlacedStage]:
-    """The valid stages; what is wrong with others is noted in ``findings``."""
+def place_stages(
+    written: Written,
+    library: Library,
+    around: Around,
+    findings: Findings,
+    broken: Container[str] = (),
+) -> list[PlacedStage]:
+    """The valid stages; what is wrong with others is noted in ``findings``.
+
+    ``around`` has the values of the names that expressions may read; of stages of ``broken`` blocks
+    nothing is said.
+    """
     if len(written.rows) > MAX_BLOCKS:
         message = f"a network may have at most {MAX_BLOCKS:,} blocks; this stage is one more"
         findings.error(written.rows[MAX_BLOCKS].place, message)
         return []
-    return _Stages(written, library, findings).place()
+    return _Stages(written, library, around, findings, broken).place()
+
+
+def _word(attribute: Attribute | None) -> str:
+    """What an attribute says, if it is a word."""
+    data = None if attribute is None else attribute.value.data
+    return data if isinstance(data, str) else ""
+
+
+def reads_block(name: Template) -> bool:
+    """Whether a name has the block's number in it."""
+    parts = [part for part in name.parts if isinstance(part, Expr)]
+    return any(one in part.names for part in parts for one in ("block", "number"))
 
 
 def numbered(stages: Sequence[int]) -> str:
@@ -63,15 +93,47 @@ def numbered(stages: Sequence[int]) -> str:
     return f"stages {listing(words, 'and')}"
 
 
+class _OfNoType(StageAttributes):
+    """A stage whose block type is not known; nearly every type has a width."""
+
+    width: int = Field(
+        ge=1,
+        le=MAX_CHANNELS,
+        description="Channels of the stage's convolutions (of a bottleneck: before expansion).",
+    )
+
+
 class _Stages:
-    def __init__(self, written: Written, library: Library, findings: Findings):
+    def __init__(
+        self,
+        written: Written,
+        library: Library,
+        around: Around,
+        findings: Findings,
+        broken: Container[str],
+    ):
         self.written = written
+        self.broken = broken
+        self.scope = Scope(around, {})
+        self.names = Names(set(around.names))
         self.findings = findings
         self.types = library
-        self.known = library.attributes
+        self.near = self._near()
+        self.known = tuple(dict.fromkeys(n for t in self.near for n in library[t].model_fields))
         self.meant: set[str] = set()
         self.strangers: dict[tuple[Place, str, str], list[tuple[int, str]]] = {}
         self.missing: dict[str, list[tuple[int, type[BaseModel]]]] = {}
+
+    def _near(self) -> list[str]:
+        """The block types that messages speak of: those that the spec names, its own, and the usual
+        ones."""
+        own = list(self.types.own)
+        entries = [self.written.defaults, *self.written.overlays]
+        entries += [row.data for row in self.written.rows if isinstance(row.data, dict)]
+        values = [one["block"].value for one in entries if "block" in one]
+        values += [one for value in values if isinstance(value.data, tuple) for one in value.data]
+        named = [value.data for value in values if isinstance(value.data, str)]
+        return [name for name in dict.fromkeys([*own, *USUAL, *named]) if name in self.types]
 
     def place(self) -> list[PlacedStage]:
         self._check_overlays()
@@ -83,7 +145,10 @@ class _Stages:
                 self._complain_of_form(row)
                 blocks.append(None)
                 continue
-            attributes = self._merge(number - 1, row.data)
+            attributes = self._evaluated(self._merge(number - 1, row.data))
+            if _word(attributes.get("block")) in self.broken:
+                blocks.append(None)
+                continue
             block = self._block(attributes)
             blocks.append(block)
             stages.append(self._stage(number, row, attributes, block))
@@ -96,7 +161,7 @@ class _Stages:
         self, number: int, row: Value, attributes: Mapping[str, Attribute], block: str | None
     ) -> PlacedStage | None:
         assert isinstance(row.data, dict)
-        model = self.types[block] if block else StageAttributes
+        model: type[StageAttributes] = self.types[block] if block else _OfNoType
         owner = f"stage {number}"
         words = model.model_fields if block else self.known
         meant = self.meant | self._check_names(row.data, f"{owner} has", words)
@@ -111,9 +176,52 @@ class _Stages:
         valid = validate(
             model, attributes, row.place, owner, self.findings, excused=meant, missing=miss
         )
+        if block and "stride" in attributes and attributes["stride"].via != "defaults":
+            self._check_stride(block, attributes["stride"])
         if not isinstance(valid, Stage):
             return None
-        return PlacedStage(valid, row.place, attributes)
+        name = self._name(row.data, number, valid.depth) if "name" in row.data else None
+        return PlacedStage(valid, row.place, attributes, name)
+
+    def _check_stride(self, block: str, stride: Attribute) -> None:
+        """Refuse a stride for blocks that know none."""
+        if not self.types[block].definition.reads("stride"):
+            message = f"a `{block}` has no stride: nothing in it reads `stride`"
+            self.findings.error(stride.key, message)
+
+    def _name(self, data: Mapping[str, Entry], number: int, depth: int) -> Template | None:
+        """What the modules of a stage are called."""
+        value = data["name"].value
+        names = self.names.beside("stage", "block", "number")
+        found = template(value, names, self.findings, f"the `name` of stage {number}")
+        if found is not None and depth > 1 and not reads_block(found):
+            hint = f'for example "{found.text}.{{block}}"'
+            what = f"stage {number} has {depth:,} blocks: its `name` needs `{{block}}`"
+            self.findings.error(value.place, what, hint)
+        return found
+
+    def _evaluated(self, attributes: Mapping[str, Attribute]) -> dict[str, Attribute]:
+        """The attributes with what their expressions come to."""
+        found = {}
+        for name, one in attributes.items():
+            value = one.value
+            is_text = isinstance(value.data, str) and name != "block"
+            if is_text and looks_like_one(str(value.data), self.names):
+                value = self._result(value)
+            found[name] = one if value is one.value else replace(one, value=value)
+        return found
+
+    def _result(self, value: Value) -> Value:
+        """What an expression comes to, at its place."""
+        expr = expression(value, self.names, self.findings, frozenset())
+        if expr is None:
+            return Value(INVALID, value.place)
+        try:
+            result = self.scope.evaluate(expr)
+        except LayerFault as fault:
+            self.findings.error(fault.place, fault.message, fault.hint)
+            return Value(INVALID, value.place)
+        return Value(plain(result), value.place, shown(result))  # type: ignore[arg-type]
 
     def _merge(self, index: int, own: Mapping[str, Entry]) -> dict[str, Attribute]:
         """The known attributes of a stage: defaults < its own < with."""
@@ -145,9 +253,9 @@ class _Stages:
             return value.data
         if not tainted(value):
             hint = self._block_hint(value.data) if isinstance(value.data, str) else None
-            what = f"must be {listing(self.types)}, not {describe(value)}"
+            what = f"must be {listing(self.near)}, not {describe(value)}"
             if is_nothing(value):
-                what, hint = "has no value", f"it must be {listing(self.types)}"
+                what, hint = "has no value", f"it must be {listing(self.near)}"
             self.findings.error(value.place, f"`block` {what}", hint)
         return None
 
@@ -181,7 +289,7 @@ class _Stages:
         """Complain of unknown names; the known ones that were probably meant."""
         meant = set()
         for name, entry in entries.items():
-            if name in self.known:
+            if name in self.known or (name == "name" and who.startswith("stage ")):
                 continue
             what = f"{who} no attribute"
             if name in KEYS:
@@ -242,7 +350,7 @@ class _Stages:
         for (is_block, stages), names in groups.items():
             place = self.written.rows[stages[0] - 1].place
             if is_block:
-                choices = listing(f"`{name}`" for name in self.types)
+                choices = listing(f"`{name}`" for name in self.near)
                 hint = f"give it {choices}, here or under `defaults`"
             else:
                 hint = ", ".join([accepted(self.missing[name][0][1], [name]) for name in names])
@@ -264,7 +372,7 @@ class _Stages:
             self.findings.error(place, f"{who} no attribute `{name}`", hint)
 
     def _belongs(self, name: str) -> str:
-        owners = [f"`{block}`" for block, t in self.types.items() if name in t.model_fields]
+        owners = [f"`{one}`" for one in self.near if name in self.types[one].model_fields]
         return f"it belongs to {listing(owners, 'and')} stages"
 
 

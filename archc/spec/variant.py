@@ -7,13 +7,16 @@ import os
 import re
 from pathlib import Path
 
+from archc.blocks import STANDARD
+from archc.blocks.names import IDENTIFIER
 from archc.shipped import shipped_folder, shipped_names
 from archc.source.diagnostics import Findings, Place, Source, fail
 from archc.source.reader import Entry, Value, is_plain, quoted
 from archc.source.validate import validate
+from archc.spec.blocks import read_block_file
 from archc.spec.models import Header
 from archc.spec.resolve import load_spec
-from archc.text import quote_name
+from archc.text import quote, quote_name
 
 SCHEMA = "archc.schema.json"
 """What the docs call the schema of specs, as a file of one's own."""
@@ -55,6 +58,46 @@ def variant(name: str, parent: str, path: Path) -> str:
     width = max(map(len, lines))
     rows = [f"{line:<{width}}  {note}" for line, note in zip(lines, notes, strict=False)]
     return "\n".join([f"# yaml-language-server: $schema={schema_for(path)}", *rows]) + "\n"
+
+
+def block_file(name: str) -> str:
+    """The text of a file with a block of this name to start from, and how to use it.
+
+    Raises `SpecError` if the name is none that a block may have.
+    """
+    text = _BLOCK.replace("NAME", name)
+    source = Source("NAME", name)
+    if not IDENTIFIER.fullmatch(name):
+        words = "a block's name is letters, digits and `_`, beginning with a letter"
+        fail(source.start(), f"{words}, not {quote(name)}")
+    read_block_file(Source(f"{name}.yaml", text), STANDARD)
+    return text
+
+
+_BLOCK = """\
+# A block type. A spec beside this file makes stages of it:
+#   use: [NAME.yaml]
+#   stages: [{block: NAME, depth: 2, width: 64}]
+description: One sentence about the file
+blocks:
+  NAME:
+    description: A residual block of two convolutions with squeeze-and-excitation
+    attributes:
+      width: int                # must be given: `name: type`
+      reduction: 16             # has a default: `name: value`
+    let:
+      keeps: stride == 1 and in == width   # `in` is the number of channels that come in
+    layers:                     # each reads the one before
+      - conv: {width: width, kernel: 3, stride: stride}
+      - conv: {width: width, kernel: 3, activation: none}
+      - {squeeze_excitation: {reduction: reduction}, name: se}   # a block of the library
+      - add:                    # what came before, and the block's input through these layers
+          input:
+            - name: downsample
+              if: not keeps
+              layers: [conv: {width: width, kernel: 1, stride: stride, activation: none}]
+      - activation              # the network's
+"""
 
 
 def schema_for(path: Path) -> str:

@@ -121,12 +121,18 @@ def _parse(text: str, spec: Spec, findings: Findings) -> Axis | None:
         return None
     name, stage = form[1], form[2]
     place = Place(source, 1, form.start(1) + 1)
-    known = spec.library.attributes
-    if name not in known:
+    known = [*dict.fromkeys(key for one in spec.stages for key in type(one.model).model_fields)]
+    is_variable = name in spec.variables
+    if not is_variable and name not in spec.library.attributes:  # an axis may change the blocks
+        known += spec.variables
         unknown(name, place, "stages have no attribute", known, findings)
         return None
+    if is_variable and stage is not None:
+        where = Place(source, 1, form.start(2))
+        findings.error(where, f"`{name}` is a variable of the spec, not of a stage")
+        return None
     count = len(spec.stages)
-    if not count:
+    if not count and not is_variable:
         findings.error(place, f"{spec.header.name} has no stages to vary")
         return None
     if stage == "":

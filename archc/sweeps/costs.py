@@ -5,13 +5,14 @@ The pieces are those that compiling joins (`archc.assembly`); here their numbers
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from archc.assembly import Piece, blocks_in_a_row, head_pieces, stem_pieces
-from archc.blocks import MAX_BLOCKS, Stage, Style
+from archc.blocks import MAX_BLOCKS, Around, Stage
 from archc.graph import Fragment, Shape, ShapeError
+from archc.graph.trunk import trunk
 from archc.spec import Spec
 
 Numbers = tuple[int, int, int]
@@ -71,32 +72,32 @@ class Costs:
         """What comes after the stages. Raises `ShapeError`."""
         return _sum(head_pieces(spec, x))
 
-    def stage(self, kind: Kind, depth: int, x: Shape, style: Style) -> Cost:
+    def stage(self, kind: Kind, depth: int, x: Shape, around: Around) -> Cost:
         """The blocks of a stage, one after the other, and what ends it. Raises `ShapeError`."""
         numbers = NONE
-        lower = self._lower(kind, style)
+        lower = self._lower(kind, around)
         for _, times, block in blocks_in_a_row(depth, kind.model.stride, x, lower):
             numbers, x = plus(numbers, block.numbers, times), block.output_shape
-        end = self._end(kind, x)
+        end = self._end(kind, x, around)
         return Cost(plus(numbers, end.numbers), end.output_shape)
 
-    def line(self, kind: Kind, x: Shape, style: Style) -> Line | None:
+    def line(self, kind: Kind, x: Shape, around: Around) -> Line | None:
         """The cost as a line over the depth; None where no two blocks are equal, or one cannot be
         built."""
         key = (kind.number, x)
         if key not in self._lines:
             try:
-                self._lines[key] = self._line(kind, x, style)
+                self._lines[key] = self._line(kind, x, around)
             except ShapeError:
                 self._lines[key] = None
         return self._lines[key]
 
-    def _line(self, kind: Kind, x: Shape, style: Style) -> Line | None:
+    def _line(self, kind: Kind, x: Shape, around: Around) -> Line | None:
         base = NONE
-        lower = self._lower(kind, style)
+        lower = self._lower(kind, around)
         for before, times, block in blocks_in_a_row(MAX_BLOCKS, kind.model.stride, x, lower):
             if times > 1:
-                end = self._end(kind, block.output_shape)
+                end = self._end(kind, block.output_shape, around)
                 base = plus(plus(base, block.numbers, -before), end.numbers)
                 return Line(max(before, 1), base, block.numbers, end.output_shape)
             if before == _MOST_UNEQUAL:
@@ -104,19 +105,19 @@ class Costs:
             base = plus(base, block.numbers)
         return None
 
-    def _lower(self, kind: Kind, style: Style) -> Callable[[Shape, int], Cost]:
-        def lower(x: Shape, stride: int) -> Cost:
+    def _lower(self, kind: Kind, around: Around) -> Callable[[Shape, int, int], Cost]:
+        def lower(x: Shape, stride: int, _block: int) -> Cost:
             key = (kind.number, x, stride)
             if key not in self._blocks:
-                self._blocks[key] = _cost(kind.model.lower(x, stride, style))
+                self._blocks[key] = _cost(kind.model.lower(x, stride, around))
             return self._blocks[key]
 
         return lower
 
-    def _end(self, kind: Kind, x: Shape) -> Cost:
+    def _end(self, kind: Kind, x: Shape, around: Around) -> Cost:
         key = (kind.number, x)
         if key not in self._ends:
-            end = kind.model.finish(x)
+            end = kind.model.finish(x, around)
             self._ends[key] = Cost(NONE, x) if end is None else _cost(end)
         return self._ends[key]
 
@@ -124,6 +125,14 @@ class Costs:
 def plus(a: Numbers, b: Numbers, times: int = 1) -> Numbers:
     """``a + b * times``."""
     return a[0] + b[0] * times, a[1] + b[1] * times, a[2] + b[2] * times
+
+
+def total(pieces: Iterable[Piece]) -> Numbers:
+    """What pieces cost together."""
+    numbers = NONE
+    for piece in pieces:
+        numbers = plus(numbers, _cost(piece.fragment).numbers, piece.times)
+    return numbers
 
 
 def _sum(pieces: Generator[Piece, None, Shape]) -> Cost:
@@ -138,13 +147,21 @@ def _sum(pieces: Generator[Piece, None, Shape]) -> Cost:
 
 
 def _cost(fragment: Fragment) -> Cost:
-    """Sums over a fragment's ops, and the layers on its longest path."""
+    """Sums over a fragment's ops, and the layers on its longest path; side heads, which are not
+    computed in inference, have parameters alone."""
+    sides = tuple([f"{side.name}." for side in fragment.sides])
     depths = {Fragment.INPUT: 0}
+    shapes = {Fragment.INPUT: fragment.input_shape}
+    sources: dict[str, tuple[str, ...]] = {Fragment.INPUT: ()}
     params = multiply_adds = layers = 0
     for step in fragment.steps:
-        layers = max(depths[source] for source in step.inputs)
+        ways = trunk(step.op, step.inputs, shapes.__getitem__, sources.__getitem__)
+        layers = max(depths[source] for source in ways)
+        shapes[step.name], sources[step.name] = step.output_shape, step.inputs
         layers += step.op.is_layer
         depths[step.name] = layers
         params += step.op.params
-        multiply_adds += step.op.multiply_adds(step.output_shape)
+        if not (sides and step.name.startswith(sides)):
+            multiply_adds += step.op.multiply_adds(step.output_shape)
+    layers = depths[fragment.output]
     return Cost((layers, params, multiply_adds), fragment.output_shape)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 from itertools import count, islice, repeat
 from math import prod
@@ -18,14 +19,16 @@ from typing import NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
+from archc.assembly import assemble
 from archc.blocks import MAX_BLOCKS, Stage
+from archc.blocks.scope import plain
 from archc.graph import Shape, ShapeError
 from archc.source.diagnostics import Findings
 from archc.source.validate import validate
 from archc.spec import Source, Spec, SpecError, resolve
 from archc.spec.overrides import Override, Size, locate_with
 from archc.sweeps.axes import Axis, Choice, Factor
-from archc.sweeps.costs import Cost, Costs, Kind, Numbers, plus
+from archc.sweeps.costs import Cost, Costs, Kind, Numbers, plus, total
 
 METRICS = ("layers", "params", "multiply_adds")
 """What variants are counted by, in the order of `Numbers`."""
@@ -125,11 +128,11 @@ class Plan:
         for places, row in _rows(self.axes):
             row_depths = depths.get(which := depths_of(places))
             if row_depths is None:
-                row_depths = self._along(row, self._depths, self._depths_vary)
+                row_depths = self._along(row, self._depths, self._in_a_row[0])
                 _remember(depths, which, row_depths, len(row))
             row_profiles = profiles.get(others := others_of(places))
             if row_profiles is None:
-                row_profiles = self._along(row, self._profile, not self._depths_vary)
+                row_profiles = self._along(row, self._profile, self._in_a_row[1])
                 _remember(profiles, others, row_profiles, len(row))
             for settings, profile, deep in zip(row, row_profiles, row_depths, strict=False):
                 index += 1
@@ -178,25 +181,39 @@ class Plan:
         depths: list[int] = []
         others: list[int] = []
         for place, axis in enumerate(self.axes):
-            (depths if axis.attribute == "depth" else others).append(place)
+            if axis.attribute == "depth" or self._is_of_spec(axis):
+                depths.append(place)  # a variable may be in what depths are computed from
+            if axis.attribute != "depth":
+                others.append(place)
         return depths, others
 
-    @property
-    def _depths_vary(self) -> bool:
-        """Whether it is depths that differ within a row."""
-        return bool(self.axes) and self.axes[-1].attribute == "depth"
+    def _is_of_spec(self, axis: Axis) -> bool:
+        """Whether a spec has to be read anew for each of an axis's values."""
+        return axis.attribute == "block" or axis.attribute in self.spec.variables
+
+    @cached_property
+    def _in_a_row(self) -> tuple[bool, bool]:
+        """Whether it is depths that differ within a row, and whether it is anything else."""
+        if not self.axes:
+            return False, False
+        last, (depths, others) = len(self.axes) - 1, self._split
+        return last in depths, last in others
 
     @cached_property
     def _blocks_of(self) -> _Picker:
         """What takes the block types from a variant's settings."""
-        return _Picker(tuple(i for i, axis in enumerate(self.axes) if axis.attribute == "block"))
+        return _Picker(tuple(i for i, axis in enumerate(self.axes) if self._is_of_spec(axis)))
 
     @cached_property
     def _pickers(self) -> list[_Pickers]:
         """For each stage what takes its settings from a variant's."""
         pickers = []
         for number in range(1, len(self.spec.stages) + 1):
-            mine = [i for i, axis in enumerate(self.axes) if axis.concerns(number)]
+            mine = [
+                i
+                for i, axis in enumerate(self.axes)
+                if axis.concerns(number) and axis.attribute not in self.spec.variables
+            ]
             depths = tuple(i for i in mine if self.axes[i].attribute == "depth")
             others = tuple(i for i in mine if self.axes[i].attribute != "depth")
             pickers.append(_Pickers(_Picker(depths), _Picker(others)))
@@ -206,6 +223,8 @@ class Plan:
         self._forget()
         base = self._blocks_of.of(settings)
         spec = self._base(base)
+        if self._depend_on_place(spec):
+            return self._one_by_one(settings)
         numbers, shape = self._stem(spec, base)
         blocks = 0
         for index, picker in enumerate(self._pickers):
@@ -213,7 +232,7 @@ class Plan:
             depth = self._depth(index, spec, picker.depth.of(settings))
             blocks += depth
             try:
-                more, shape = self._costs.stage(stage, depth, shape, spec.style)
+                more, shape = self._costs.stage(stage, depth, shape, spec.around)
             except ShapeError as error:
                 raise _CannotBuild(f"stage {index + 1}: {error.message}") from None
             numbers = plus(numbers, more)
@@ -221,17 +240,33 @@ class Plan:
             raise _CannotBuild(f"a network may have at most {MAX_BLOCKS:,} blocks")
         return plus(numbers, self._head(spec, base, shape).numbers)
 
+    def _depend_on_place(self, spec: Spec) -> bool:
+        """Whether what a block costs depends on how many stand before it."""
+        return any(stage.model.definition.sizes_vary for stage in spec.stages)
+
+    def _one_by_one(self, settings: tuple[Choice, ...]) -> Numbers:
+        """The numbers of a variant whose blocks differ, each lowered for itself."""
+        found = self._resolved(list(zip(self.axes, settings, strict=True)))
+        if isinstance(found, str):
+            raise _CannotBuild(found)
+        try:
+            return total(assemble(found))
+        except ShapeError as error:
+            raise _CannotBuild(error.message) from None
+
     def _profile(self, settings: tuple[Choice, ...]) -> _Profile | None:
         """What variants with these settings cost at any depth; None where there is no such form."""
         self._forget()
         try:
             base = self._blocks_of.of(settings)
             spec = self._base(base)
+            if self._depend_on_place(spec):
+                return None
             numbers, shape = self._stem(spec, base)
             steps, least = list[Numbers](), [1]
             for index, picker in enumerate(self._pickers):
                 stage = self._stage(index, spec, base, picker.others.of(settings))
-                line = self._costs.line(stage, shape, spec.style)
+                line = self._costs.line(stage, shape, spec.around)
                 if line is None:
                     return None
                 numbers, shape = plus(numbers, line.base), line.output_shape
@@ -247,8 +282,9 @@ class Plan:
     def _depths(self, settings: tuple[Choice, ...]) -> tuple[int, ...] | None:
         """1, and how deep each stage is; None where they may not be."""
         try:
+            spec = self._base(self._blocks_of.of(settings))
             depths = [
-                self._depth(index, self.spec, picker.depth.of(settings))
+                self._depth(index, spec, picker.depth.of(settings))
                 for index, picker in enumerate(self._pickers)
             ]
         except _CannotBuild:
@@ -267,7 +303,7 @@ class Plan:
         """The spec with these block types, everything else as it says."""
         found = self._bases.get(blocks)
         if found is None:
-            axes = [axis for axis in self.axes if axis.attribute == "block"]
+            axes = [axis for axis in self.axes if self._is_of_spec(axis)]
             found = self._bases[blocks] = self._resolved(list(zip(axes, blocks, strict=True)))
         if isinstance(found, str):
             raise _CannotBuild(found)
@@ -284,6 +320,9 @@ class Plan:
     def _override(self, axis: Axis, choice: Choice) -> tuple[str, object]:
         stages = len(self.spec.stages)
         values = [choice if axis.concerns(number) else None for number in range(1, stages + 1)]
+        if isinstance(choice, Factor):  # of a variable: an attribute's is applied to each stage
+            own = plain(self.spec.variables[axis.attribute])
+            choice = float(choice.times * Fraction(str(own)))
         return axis.attribute, choice if axis.stage is None else values
 
     def _depth(self, index: int, spec: Spec, choices: tuple[Choice, ...]) -> int:

@@ -300,8 +300,9 @@ def _step(
 def _training_step(
     module: nn.Module, images: Tensor, options: BenchOptions, device: torch.device
 ) -> tuple[Step, Kept]:
-    """Forward, cross-entropy, backward, SGD with momentum; smaller types by autocast."""
-    run: Callable[[Tensor], Tensor] = module
+    """Forward, cross-entropy of all outputs, backward, SGD with momentum; smaller types by
+    autocast."""
+    run: Callable[[Tensor], Tensor | tuple[Tensor, ...]] = module
     if options.compile:
         torch.compiler.reset()
         run = torch.compile(module, options={"triton.cudagraphs": device.type == "cuda"})
@@ -314,7 +315,11 @@ def _training_step(
 
     def step() -> None:
         with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-            loss = F.cross_entropy(run(images).flatten(1), targets)
+            outputs = run(images)
+            logits, *sides = outputs if isinstance(outputs, tuple) else (outputs,)
+            loss = F.cross_entropy(logits.flatten(1), targets)
+            for side in sides:
+                loss = loss + F.cross_entropy(side.flatten(1), targets)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad()

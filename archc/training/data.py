@@ -78,7 +78,8 @@ class Data(Protocol):
 def size_and_classes(network: archc.Network) -> tuple[tuple[int, int], int]:
     """A network's input size and how many classes it tells apart.
 
-    Raises `DataError` for a network that takes no RGB images or puts out no vector.
+    Raises `DataError` for a network that takes no RGB images or puts out no vector, and for a side
+    head with other outputs.
     """
     channels, height, width = network.input_shape
     if channels != 3:
@@ -91,6 +92,14 @@ def size_and_classes(network: archc.Network) -> tuple[tuple[int, int], int]:
             f"{network.name} has {put_out} outputs per image instead of one per class",
             "end its head with `global_avg_pool` and `linear`",
         )
+    for side in network.sides:
+        if network.nodes[side.result].output_shape != shape:
+            put_out = "x".join(map(str, network.nodes[side.result].output_shape))
+            raise DataError(
+                f"the side head `{side.name}` of {network.name} has {put_out} outputs per image, "
+                f"and the network {shape[0]}",
+                "end it with `linear`",
+            )
     return (height, width), shape[0]
 
 

@@ -122,11 +122,12 @@ def convolutional_module(form: archc.Convolutional, module: nn.Module) -> nn.Mod
     built = archc.module(form.network)
     weights = {}
     for key, tensor in module.state_dict().items():
+        if not form.has(key):
+            continue  # of a side head
         if key in form.linear:
             new, shape = form.linear[key]
             weights[new] = tensor.view(shape)
         else:
-            owner, _, name = key.rpartition(".")
-            weights[f"{form.names[owner]}.{name}"] = tensor
+            weights[form.key(key)] = tensor
     built.load_state_dict(weights)
     return built

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
@@ -106,16 +106,22 @@ class _Stop(Exception):
 class _Objective(nn.Module):
     """A network with its loss: one graph for torch.compile."""
 
-    def __init__(self, net: nn.Module, label_smoothing: float):
+    def __init__(self, net: nn.Module, label_smoothing: float, sides: Sequence[float] = ()):
         super().__init__()
-        self.net, self.label_smoothing = net, label_smoothing
+        self.net, self.label_smoothing, self.sides = net, label_smoothing, tuple(sides)
 
     def forward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """The mean cross-entropy; and its sum with how many images are classified wrongly."""
-        logits = self.net(images)
-        loss = F.cross_entropy(logits.float(), labels, label_smoothing=self.label_smoothing)
+        """The mean cross-entropy, with that of each side head times its weight; and the sum of the
+        logits' own with how many images are classified wrongly."""
+        logits, *others = self.net(images) if self.sides else (self.net(images),)
+        own = loss = self._loss(logits, labels)
+        for weight, side in zip(self.sides, others, strict=True):
+            loss = loss + weight * self._loss(side, labels)
         wrong = (logits.detach().argmax(1) != labels).sum()
-        return loss, torch.stack([loss.detach().double() * len(labels), wrong.double()])
+        return loss, torch.stack([own.detach().double() * len(labels), wrong.double()])
+
+    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(logits.float(), labels, label_smoothing=self.label_smoothing)
 
 
 class Loop:
@@ -174,7 +180,8 @@ class Loop:
         if saved is not None:
             self._restore_momentum(saved.momentum)
         self._set_up_averages(saved)
-        objective: nn.Module = _Objective(self.net, recipe.header.label_smoothing or 0.0)
+        weights = [side.weight for side in task.network.sides]
+        objective: nn.Module = _Objective(self.net, recipe.header.label_smoothing or 0.0, weights)
         if task.compile:
             torch.compiler.reset()
             graphs = self._fabric.device.type == "cuda"

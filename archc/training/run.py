@@ -183,7 +183,7 @@ def check_same(
     record = _read(run)
     is_same = _is_same_module(run, design)
     if record.spec_sha256 != design.network.digest:
-        if not (is_same and _takes_same_images(run, design)):
+        if not (is_same and _trains_alike(run, design)):
             raise TrainingError(
                 f"{str(run.folder)!r} holds a run of a different spec, `{record.spec}`",
                 _elsewhere(),
@@ -218,14 +218,15 @@ def _is_same_module(run: Run, design: archc.Design) -> bool:
         return _read(run).spec_sha256 == design.network.digest
 
 
-def _takes_same_images(run: Run, design: archc.Design) -> bool:
-    """Whether a run's own spec takes images of the size that the spec takes now: modules are the
-    same for many."""
+def _trains_alike(run: Run, design: archc.Design) -> bool:
+    """Whether a run's own spec takes images of the size that the spec takes now, and weighs the
+    losses of side heads alike: modules are the same for many."""
     try:
         before = run.network()
     except SpecError:
         return False
-    return before.input_shape == design.network.input_shape
+    now = design.network
+    return before.input_shape == now.input_shape and before.sides == now.sides
 
 
 def _code_of(source: str) -> str:

@@ -14,6 +14,7 @@ from archc.graph import Network
 from archc.running import fault_of
 from archc.verification import interpreter
 from archc.verification.report import Fault, Row
+from archc.verification.structure import named
 from archc.verification.trail import Trail
 from archc.verification.values import check_predict, distance, follow, gradients_differ
 
@@ -68,10 +69,11 @@ def _with_gradients(
     images = images.clone().requires_grad_()
     state = {key: one.detach().clone() for key, one in module.state_dict().items()}
     expected = interpreter.run(network.graph, state, images)
-    output, faults = follow(network, module, images, expected)
+    outputs, faults = follow(network, module, images, expected)
     yield from faults or check_predict(network, module, images, expected)
-    if output is None or faults:
+    if outputs is None or faults:
         return
+    output = outputs[network.logits]
     probe = torch.ones_like(output)
     (theirs,) = torch.autograd.grad(expected[network.logits], images, probe, allow_unused=True)
     try:
@@ -83,7 +85,7 @@ def _with_gradients(
         yield Fault("", f"the images' gradient {words}")
     for key, parameter in module.named_parameters():
         if not parameter.requires_grad:
-            layer, _, name = key.rpartition(".")
+            layer, name = named(network, key)
             yield Fault(layer, f"`{name}` has no gradient in eval mode")
 
 

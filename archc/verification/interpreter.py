@@ -31,7 +31,8 @@ def run(
 ) -> dict[str, Tensor]:
     """The value of every node of `Network.graph`, by its id.
 
-    ``state`` has the tensors of a state dict under `Network.state`'s keys. In training, norms use
+    ``state`` has the tensors of a state dict under `Network.state`'s keys. Side heads are run in
+    training alone. In training, norms use
     the batch's statistics, and move their running ones in ``state`` by their own momentum, or all
     by ``momentum``. Images are ``(batch, channels, height, width)``.
     """
@@ -40,13 +41,16 @@ def run(
         if node["op"] == "input":
             values[node_id] = images
             continue
+        if node.get("side") and not training:
+            continue
         inputs = [values[source] for source in node["inputs"]]
         tensors = _Tensors(state, node_id)
         if node["op"] == "batch_norm2d":
             values[node_id] = _batch_norm(node, tensors, inputs[0], training, momentum)
-        elif node["op"] == "dropout":
+        elif node["op"] in ("dropout", "stochastic_depth"):
             seed_dropout(node_id)
-            values[node_id] = F.dropout(inputs[0], node["p"], training)
+            drop = F.dropout if node["op"] == "dropout" else _stochastic_depth
+            values[node_id] = drop(inputs[0], node["p"], training)
         else:
             values[node_id] = _FUNCTIONS[node["op"]](node, tensors, *inputs)
     return values
@@ -61,10 +65,15 @@ class _Tensors:
     """The tensors of one node."""
 
     def __init__(self, state: State, node_id: str):
-        self._state, self._prefix = state, f"{node_id}."
+        self._state, self._id, self._prefix = state, node_id, f"{node_id}."
 
     def __getitem__(self, name: str) -> Tensor:
         return self._state[self._prefix + name]
+
+    @property
+    def own(self) -> Tensor:
+        """The tensor that stands under the node's id itself."""
+        return self._state[self._id]
 
     def get(self, name: str) -> Tensor | None:
         return self._state.get(self._prefix + name)
@@ -114,6 +123,53 @@ def _zero_pad(node: Attributes, _: _Tensors, x: Tensor) -> Tensor:
     return padded
 
 
+def _stochastic_depth(x: Tensor, p: float, training: bool) -> Tensor:
+    if not training or not p:
+        return x
+    kept = torch.empty([len(x)] + [1] * (x.dim() - 1), dtype=x.dtype, device=x.device)
+    kept.bernoulli_(1 - p)
+    return x * (kept.div_(1 - p) if p < 1 else kept)
+
+
+def _layer_norm(node: Attributes, tensors: _Tensors, x: Tensor) -> Tensor:
+    last = x.movedim(1, -1)
+    scale, shift, eps = tensors["weight"], tensors["bias"], node.get("eps", 1e-6)
+    return F.layer_norm(last, [x.shape[1]], scale, shift, eps).movedim(-1, 1)
+
+
+def _group_norm(node: Attributes, tensors: _Tensors, x: Tensor) -> Tensor:
+    return F.group_norm(x, node["num_groups"], tensors["weight"], tensors["bias"], node["eps"])
+
+
+def _gelu(_: Attributes, __: _Tensors, x: Tensor) -> Tensor:
+    # As it lies in memory: torch rounds otherwise what does not lie in a row.
+    if x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last):
+        return F.gelu(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+    return F.gelu(x)
+
+
+def _channel_linear(_: Attributes, tensors: _Tensors, x: Tensor) -> Tensor:
+    return F.linear(x.movedim(1, -1), tensors["weight"], tensors.get("bias")).movedim(-1, 1)
+
+
+def _affine(node: Attributes, _: _Tensors, x: Tensor) -> Tensor:
+    numbers = zip(x.unbind(1), node["scale"], node["shift"], strict=True)
+    return torch.stack([channel * scale + shift for channel, scale, shift in numbers], 1)
+
+
+def _shuffle(node: Attributes, _: _Tensors, x: Tensor) -> Tensor:
+    batch, channels, height, width = x.shape
+    groups = x.reshape(batch, node["groups"], channels // node["groups"], height, width)
+    return groups.transpose(1, 2).reshape(x.shape)
+
+
+def _multiply(_: Attributes, __: _Tensors, *factors: Tensor) -> Tensor:
+    product, *others = factors
+    for one in others:
+        product = product * one
+    return product
+
+
 def _add(_: Attributes, __: _Tensors, *summands: Tensor) -> Tensor:
     total, *others = summands
     for one in others:
@@ -134,5 +190,23 @@ _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "flatten": lambda _, __, x: x.reshape(len(x), -1),
     "linear": lambda _, tensors, x: F.linear(x, tensors["weight"], tensors.get("bias")),
     "softmax": lambda _, __, x: x.softmax(1),
+    "relu6": lambda _, __, x: F.hardtanh(x, 0, 6),
+    "leaky_relu": lambda n, _, x: F.leaky_relu(x, n["negative_slope"]),
+    "silu": lambda _, __, x: F.silu(x),
+    "hardswish": lambda _, __, x: F.hardswish(x),
+    "hardsigmoid": lambda _, __, x: F.hardsigmoid(x),
+    "sigmoid": lambda _, __, x: x.sigmoid(),
+    "tanh": lambda _, __, x: x.tanh(),
+    "gelu": _gelu,
+    "multiply": _multiply,
+    "concat": lambda _, __, *xs: torch.cat(xs, 1),
+    "chunk": lambda n, _, x: x.chunk(n["of"], 1)[n["take"] - 1],
+    "channel_shuffle": _shuffle,
+    "identity": lambda _, __, x: x,
+    "group_norm": _group_norm,
+    "layer_norm": _layer_norm,
+    "layer_scale": lambda _, tensors, x: tensors.own * x,
+    "affine": _affine,
+    "channel_linear": _channel_linear,
 }
 """What each op computes, given its attributes, its tensors and its inputs."""

@@ -14,9 +14,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from archc.backends.numbers import counted, exactly, shape
-from archc.graph import Network, Node, Shape
-from archc.ops import Op, Role
+from archc.graph import Network, Node, Shape, key_of, split_key
+from archc.ops import Role
 from archc.running import fault_of
+from archc.text import listing
 from archc.verification.report import Fault, Row
 from archc.verification.trail import Trail
 from archc.weights.fit import OPTIONAL
@@ -27,15 +28,18 @@ BATCH = 2
 @dataclass
 class Observation:
     """What a run showed: by module path, shapes without the batch and multiply-adds for one image;
-    ``""`` is the whole. ``error`` is what ended the run, if any."""
+    ``""`` is the whole, of whose outputs, where it returns several, ``outputs`` are the shapes by
+    field. ``error`` is what ended the run, if any."""
 
     shapes: dict[str, Shape] = field(default_factory=dict)
     multiply_adds: dict[str, int] = field(default_factory=dict)
+    outputs: dict[str, Shape] = field(default_factory=dict)
     error: Fault | None = None
 
 
 def observe(module: nn.Module, input_shape: Shape, device: torch.device) -> Observation:
-    """Run a module on images that are all zero, and note what its modules put out and compute."""
+    """Run a module in the mode that it is in on images that are all zero, and note what its modules
+    put out and compute."""
     seen = Observation()
     counter = _Counter()
     hooks = []
@@ -62,6 +66,11 @@ def _leaving(path: str, counter: _Counter, seen: Observation) -> Any:
         counter.inside.pop()
         if isinstance(output, Tensor):
             seen.shapes[path] = tuple(output.shape[1:])
+        elif path == "" and isinstance(output, tuple):
+            fields = zip(getattr(output, "_fields", ()), output, strict=False)
+            seen.outputs = {
+                name: tuple(one.shape[1:]) for name, one in fields if isinstance(one, Tensor)
+            }
 
     return hook
 
@@ -96,7 +105,7 @@ def check_parameters(network: Network, module: nn.Module) -> Row:
     layers share are the first one's."""
     held: Counter[str] = Counter()
     for key, parameter in module.named_parameters():
-        held[key.rpartition(".")[0]] += parameter.numel()
+        held[split_key(key, network.nodes)[0]] += parameter.numel()
     expected = {node.id: node.params for node in network.nodes.values()}
     faults = list(_compare_counts(expected, held, "parameter"))
     for path, count in held.items():
@@ -125,18 +134,24 @@ def check_state(network: Network, module: nn.Module) -> Row:
     """The keys of the state dict, the shapes of its tensors and their types."""
     state = module.state_dict()
     found = {key: tuple(one.shape) for key, one in state.items() if isinstance(one, Tensor)}
-    faults = list(_compare_state(network.state, found)) or list(_compare_types(state))
+    faults = list(_compare_state(network, found)) or list(_compare_types(network, state))
     faults += [
-        Fault(key.rpartition(".")[0], f"`{key.rpartition('.')[2]}` is not a tensor")
-        for key in state
-        if key not in found
+        Fault(layer, f"`{name}` is not a tensor")
+        for layer, name in (named(network, key) for key in state if key not in found)
     ]
     return Row.of("state dict", counted(len(found), "tensor"), faults)
 
 
-def _compare_state(expected: Mapping[str, Shape], found: Mapping[str, Shape]) -> Iterator[Fault]:
+def named(network: Network, key: str) -> tuple[str, str]:
+    """The layer that a tensor of a module is of, and what messages call the tensor."""
+    layer, name = split_key(key, network.nodes)
+    return layer, name or key.rpartition(".")[2]
+
+
+def _compare_state(network: Network, found: Mapping[str, Shape]) -> Iterator[Fault]:
+    expected = network.state
     for key in dict.fromkeys([*expected, *found]):
-        layer, _, name = key.rpartition(".")
+        layer, name = named(network, key)
         if key not in found:
             yield Fault(layer, f"has no tensor `{name}`")
         elif key not in expected:
@@ -146,10 +161,10 @@ def _compare_state(expected: Mapping[str, Shape], found: Mapping[str, Shape]) ->
             yield Fault(layer, f"`{name}` is {words}")
 
 
-def _compare_types(state: Mapping[str, object]) -> Iterator[Fault]:
+def _compare_types(network: Network, state: Mapping[str, object]) -> Iterator[Fault]:
     """Tensors that are not of torch's default dtype; counters are of their own."""
     for key, tensor in state.items():
-        layer, _, name = key.rpartition(".")
+        layer, name = named(network, key)
         if isinstance(tensor, Tensor) and name != OPTIONAL:
             found, expected = (
                 str(one).removeprefix("torch.") for one in (tensor.dtype, torch.get_default_dtype())
@@ -161,31 +176,41 @@ def _compare_types(state: Mapping[str, object]) -> Iterator[Fault]:
 def check_initial_values(network: Network, module: nn.Module) -> Row:
     """What a fresh module's tensors hold.
 
-    Convolutions' weights are normal with variance 2 / fan-out, as in He et al. 2015, "Delving Deep
-    into Rectifiers", their biases 0; linear layers' tensors are uniform within 1 / sqrt(fan-in), as
-    torch draws them; norms do nothing. Of what is drawn, the deviation has to be about right.
+    Weights are drawn by the network's rules, or as torch draws them: uniform within
+    1 / sqrt(fan-in). Of what is drawn, the deviation has to be about right.
     """
     faults: list[Fault] = []
     state = module.state_dict()
     for node in network.nodes.values():
         for name in node.op.state:
-            if words := _starts_otherwise(node.op, name, state[f"{node.id}.{name}"]):
-                faults.append(Fault(node.id, f"`{name}` starts {words}"))
+            key = key_of(node.id, name)
+            if words := _starts_otherwise(network, node, name, state[key]):
+                faults.append(Fault(node.id, f"`{named(network, key)[1]}` starts {words}"))
     return Row.of("initial values", counted(len(state), "tensor"), faults)
 
 
-def _starts_otherwise(op: Op, name: str, tensor: Tensor) -> str:
-    role = op.roles[name]
-    is_map = any(len(shape) > 2 for shape in op.state.values())
-    if role is Role.KERNEL and is_map:
-        return _drawn_otherwise(tensor, math.sqrt(2 / (len(tensor) * tensor[0, 0].numel())))
-    if role is Role.KERNEL or (role is Role.BIAS and not is_map):
-        bound = 1 / math.sqrt(op.state["weight"][1])
+def _starts_otherwise(network: Network, node: Node, name: str, tensor: Tensor) -> str:
+    role, op = node.op.roles[name], node.op
+    if role not in (Role.KERNEL, Role.BIAS):
+        value = op.start(name) or 0
+        return _not_all(tensor, value)
+    weight = op.state["weight"]
+    rule = network.initial.rule(node.id, is_convolution=len(weight) > 2)
+    if role is Role.BIAS and rule.bias is not None:
+        return _not_all(tensor, rule.bias)
+    deviation = None if role is Role.BIAS else rule.deviation(weight)
+    if deviation is None:
+        bound = 1 / math.sqrt(math.prod(weight[1:]))
         if not (tensor.abs() <= bound).all():
             return f"with values beyond {bound:.2g}"
-        return _drawn_otherwise(tensor, bound / math.sqrt(3))
-    value = int(role.start or 0)
-    return "" if (tensor == value).all() else f"with values other than {value}"
+        deviation = bound / math.sqrt(3)
+    return _drawn_otherwise(tensor, deviation)
+
+
+def _not_all(tensor: Tensor, value: float) -> str:
+    """Whether a tensor holds anything but one value, in its own precision."""
+    expected = torch.full_like(tensor, value)
+    return "" if torch.equal(tensor, expected) else f"with values other than {value:g}"
 
 
 TELLING, ROUGHLY = 200, 1.25
@@ -208,14 +233,32 @@ def check_shapes(network: Network, seen: Observation) -> Row:
     """The output shape of each layer, as hooks saw it."""
     checked = [node for node in network.nodes.values() if node.id in seen.shapes]
     faults = list(_compare_shapes(network, seen))
-    logits = network.nodes[network.logits]
     if not faults and seen.error is not None:
         faults = [seen.error]
-    elif not faults and seen.shapes.get("") != logits.output_shape:
-        returned = seen.shapes.get("")
-        words = "no tensor" if returned is None else shape(returned)
-        faults = [Fault("", f"returns {words}, not {shape(logits.output_shape)}")]
+    elif not faults and (words := _returns_otherwise(network, seen)):
+        faults = [Fault("", words)]
     return Row.of("output shapes", counted(len(checked), "layer"), faults)
+
+
+def _returns_otherwise(network: Network, seen: Observation) -> str:
+    """What a run in training returned that it should not, or nothing."""
+    logits = network.nodes[network.logits].output_shape
+    returned = seen.shapes.get("")
+    if not network.sides:
+        words = "no tensor" if returned is None else shape(returned)
+        return "" if returned == logits else f"returns {words}, not {shape(logits)}"
+    expected = {name: network.nodes[id].output_shape for name, id in outputs(network).items()}
+    if list(seen.outputs) != list(expected):
+        return f"returns no named tuple of {listing(list(expected), 'and')} in training"
+    wrong = [name for name in expected if seen.outputs[name] != expected[name]]
+    return "; ".join(
+        [f"returns {shape(seen.outputs[n])} as `{n}`, not {shape(expected[n])}" for n in wrong]
+    )
+
+
+def outputs(network: Network) -> dict[str, str]:
+    """The ids of what a network returns in training, by the fields of its named tuple."""
+    return {"logits": network.logits, **{side.name: side.result for side in network.sides}}
 
 
 def _compare_shapes(network: Network, seen: Observation) -> Iterator[Fault]:
@@ -236,13 +279,14 @@ def _compare_shapes(network: Network, seen: Observation) -> Iterator[Fault]:
 
 
 def has_to_be_a_module(node: Node) -> bool:
-    """Whether a layer cannot be a function: it holds tensors, or drops what verification has to
-    know."""
-    return bool(node.op.state) or node.op.trains_only
+    """Whether a layer cannot be a function: it holds tensors by name, or drops what verification
+    has to know."""
+    return any(node.op.state) or node.op.trains_only
 
 
 def check_multiply_adds(network: Network, seen: Observation) -> Row:
-    """The multiply-adds of each layer, as `torch.utils.flop_counter` counts them."""
+    """The multiply-adds of each layer, as `torch.utils.flop_counter` counts them; of the total,
+    those of side heads are left out, which a run in training computes, too."""
     if seen.error is not None:
         return Row.skipped("multiply-adds")
     expected = {
@@ -251,7 +295,7 @@ def check_multiply_adds(network: Network, seen: Observation) -> Row:
         if seen.shapes.get(node.id) in (None, node.output_shape)  # another shape is told already
     }
     faults = list(_compare_counts(expected, seen.multiply_adds, "multiply-add"))
-    total = seen.multiply_adds[""]
+    total = seen.multiply_adds[""] - sum(expected.get(id, 0) for id in network.side_of)
     if not faults and total != network.multiply_adds:
         words = f"has {counted(total, 'multiply-add')}, not {exactly(network.multiply_adds)}"
         faults = [Fault("", words)]

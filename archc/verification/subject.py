@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from archc.backends.numbers import counted
 from archc.backends.pytorch import emit
-from archc.graph import Network, deploy_form, foldings
+from archc.graph import Network, deploy_form, foldings, key_of
 from archc.live import instance
 from archc.ops import BatchNorm2d, Role
 from archc.running import NO_COMPILER, fault_of, quiet, why_not
@@ -20,6 +20,7 @@ from archc.verification import interpreter
 from archc.verification.inputs import check_inputs
 from archc.verification.report import Fault, Row
 from archc.verification.values import (
+    Outputs,
     changed,
     check_predict,
     compare_gradients,
@@ -89,7 +90,7 @@ class Subject:
         output, faults = follow(network, module, images, expected)
         others: list[Row] = []
         if output is not None and not faults:
-            gradients = self._gradients(output, expected[network.logits], state, images)
+            gradients = self._gradients(output, expected, state, images)
             others = [self._statistics(state), gradients]
             faults += self._predict_in_training(expected[network.output])
         yield self._values("training", faults)
@@ -112,7 +113,7 @@ class Subject:
                 continue
             kept = 1 - node.op.momentum
             for name in node.op.buffers:
-                key, role = f"{node.id}.{name}", node.op.roles[name]
+                key, role = key_of(node.id, name), node.op.roles[name]
                 if role in (Role.MEAN, Role.VARIANCE):
                     before[key] = (after[key] - kept * before[key]) / (1 - kept)
                 if role is Role.VARIANCE:
@@ -128,25 +129,24 @@ class Subject:
             return list(check_predict(network, self.module, self.images, found))
 
     def _values(self, check: str, faults: Collection[Fault]) -> Row:
-        ops = list(self.network.nodes).index(self.network.logits)
+        network = self.network if check == "training" else self.network.inference
+        ops = len(network.nodes) - 1 - (network.output != network.logits)
         return _bit_for_bit(check, counted(ops, "op"), faults)
 
     def _statistics(self, state: State) -> Row:
         buffers = dict(self.module.named_buffers())
-        faults = changed(self.module, state)
+        faults = changed(self.network, self.module, state)
         if not buffers and not faults:
             return Row.of("running statistics", "the network has none")
         return _bit_for_bit("running statistics", counted(len(buffers), "buffer"), faults)
 
-    def _gradients(self, output: Tensor, expected: Tensor, state: State, images: Tensor) -> Row:
+    def _gradients(self, outputs: Outputs, expected: State, state: State, images: Tensor) -> Row:
         network, module = self.network, self.module
-        probe = torch.randn(output.shape, generator=torch.Generator().manual_seed(2))
-        probe = probe.to(self.images.device)
         # As scalars: for anything else torch imports what it computes symbolic shapes with.
-        (expected * probe).sum().backward()  # type: ignore[no-untyped-call]
+        self._probed({id: expected[id] for id in outputs}).backward()  # type: ignore[no-untyped-call]
         of_images, images.grad = images.grad, None
         try:
-            (output * probe).sum().backward()  # type: ignore[no-untyped-call]
+            self._probed(outputs).backward()  # type: ignore[no-untyped-call]
         except RuntimeError as error:
             fault = Fault(first_without_gradient(network, module), fault_of(error))
             return Row.of("gradients", "fail", [fault])
@@ -157,6 +157,18 @@ class Subject:
             "gradients", number if network.params else "the network has no parameters", faults
         )
 
+    def _probed(self, outputs: Outputs) -> Tensor:
+        """A sum of all outputs, in which each of their elements counts differently."""
+        generator = torch.Generator().manual_seed(2)
+        probed = []
+        for one in outputs.values():
+            probe = torch.randn(one.shape, generator=generator).to(self.images.device)
+            probed.append((one * probe).sum())
+        first, *others = probed
+        for one in others:
+            first = first + one
+        return first
+
     @torch.no_grad()
     def check_inference(self) -> Row:
         """Values of a forward in eval mode."""
@@ -165,7 +177,7 @@ class Subject:
         expected = interpreter.run(self.network.graph, self.state(), images)
         _, faults = follow(self.network, module, images, expected)
         faults = faults or list(check_predict(self.network, module, images, expected))
-        faults = faults or list(changed(module, self.state()))
+        faults = faults or list(changed(self.network, module, self.state()))
         return self._values("inference", faults)
 
     @cached_property
@@ -310,7 +322,7 @@ def varied(network: Network, state: State) -> State:
     drawn = {}
     for node in network.nodes.values():
         for name in node.op.state:
-            key, role = f"{node.id}.{name}", node.op.roles[name]
+            key, role = key_of(node.id, name), node.op.roles[name]
             if role is Role.KERNEL:
                 drawn[key] = nn.init.kaiming_normal_(torch.empty_like(state[key]))
             elif role is Role.BIAS:

@@ -17,12 +17,12 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from archc.graph import Network
-from archc.ops import Arity
+from archc.graph import Network, Node
+from archc.ops import Add, Arity
 from archc.running import fault_of
 from archc.verification.interpreter import seed_dropout
 from archc.verification.report import Fault
-from archc.verification.structure import has_to_be_a_module
+from archc.verification.structure import has_to_be_a_module, named, outputs
 from archc.verification.trail import Trail
 
 Values = Mapping[str, Tensor]
@@ -38,10 +38,14 @@ CUT = "no gradient flows through it"
 MISSING = "nothing in the module computes its value"
 
 
+Outputs = Mapping[str, Tensor]
+"""What a module returns, by the ids of what it should be: in training that of side heads, too."""
+
+
 def follow(
     network: Network, module: nn.Module, images: Tensor, expected: Values
-) -> tuple[Tensor | None, list[Fault]]:
-    """Run a module and return its output and the layers that do not compute their values.
+) -> tuple[Outputs | None, list[Fault]]:
+    """Run a module and return its outputs and the layers that do not compute their values.
 
     ``expected`` are the interpreter's values. A layer is at fault where its own value differs and
     those that it reads do not; what follows from it is not told. Values must agree bit for bit
@@ -57,18 +61,34 @@ def follow(
         except Exception as error:
             fault = Fault(trail.end, fault_of(error))
             return None, [*watch.culprits(), fault][:1]
-    difference = differs(output, expected[network.logits])
-    if not difference:
-        watch.handed_on(network.logits)
-    faults = watch.culprits(at_the_end=True)
-    if not faults and difference:
-        faults = [Fault("", f"does not return the value of {network.logits}: {difference}")]
+    returned = _returned(network, output, in_training=module.training)
+    differences = {id: differs(one, expected[id]) for id, one in returned.items()}
+    for id, difference in differences.items():
+        if not difference:
+            watch.handed_on(id)
+    faults = watch.culprits(at_the_end=True) or watch.needless[:1]
+    if not faults:
+        faults = [
+            Fault("", f"does not return the value of {id}: {difference}")
+            for id, difference in differences.items()
+            if difference
+        ][:1]
     if not faults and not torch.equal(own, images):
         faults = [Fault("", "overwrites the images it is given")]
     if torch.is_grad_enabled() is not gradients:
         torch.set_grad_enabled(gradients)
         faults.append(Fault("", "turns gradients on or off permanently"))
-    return output, faults
+    return {id: one for id, one in returned.items() if isinstance(one, Tensor)}, faults
+
+
+def _returned(network: Network, output: object, *, in_training: bool) -> dict[str, object]:
+    """What a module has returned by the ids of the values that it should be; what is no named tuple
+    where it should be one stands for the logits."""
+    expected = outputs(network)
+    if not in_training or not network.sides or not isinstance(output, tuple):
+        return {network.logits: output}
+    fields = dict(zip(getattr(output, "_fields", ()), output, strict=False))
+    return {id: fields.get(name) for name, id in expected.items()}
 
 
 def check_predict(
@@ -119,13 +139,13 @@ def is_finite(tensor: Tensor) -> bool:
     return math.isfinite(float(tensor.sum())) or bool(tensor.isfinite().all())
 
 
-def changed(module: nn.Module, state: Values) -> Collection[Fault]:
+def changed(network: Network, module: nn.Module, state: Values) -> Collection[Fault]:
     """The layers whose parameters and buffers are not those of a state, bit for bit; buffers that
     a state dict leaves out are a module's own affair."""
     faults: dict[str, Fault] = {}
     kept = module.state_dict()
     for key, found in [*module.named_parameters(), *module.named_buffers()]:
-        layer, _, name = key.rpartition(".")
+        layer, name = named(network, key)
         expected = state.get(key)
         difference = "the graph has no such value" if key in kept else ""
         if expected is not None:
@@ -159,6 +179,19 @@ def same(found: Tensor, expected: Tensor) -> bool:
         return False
 
 
+def _as_they_run(network: Network) -> Iterator[Node]:
+    """The nodes of a forward in its order: a side head as soon as what it reads is there."""
+    sides: dict[str, list[Node]] = {}
+    for side in network.sides:
+        own = [network.nodes[id] for id, name in network.side_of.items() if name == side.name]
+        sides.setdefault(network.side_source(side), []).extend(own)
+    for node in network.inference.nodes.values():
+        is_run = node.id != network.output or node.id == network.logits
+        if is_run and node.op.arity is not Arity.NONE:
+            yield node
+        yield from sides.get(node.id, ())
+
+
 class _Watch(TorchFunctionMode):
     """Compares what a module computes while it runs."""
 
@@ -171,14 +204,12 @@ class _Watch(TorchFunctionMode):
         self.called: Counter[str] = Counter()
         self._inside = 0
         self._handles: list[Any] = []
-        last = list(network.nodes).index(network.logits)
-        self._relevant = [
-            node
-            for node in list(network.nodes.values())[: last + 1]
-            if node.op.arity is not Arity.NONE
-        ]
+        self._relevant = [node for node in _as_they_run(network) if node.id in expected]
         ids = {node.id for node in self._relevant}
         self._modules = {path: one for path, one in module.named_modules() if path in ids}
+        idle = {side.name for side in network.sides if side.result not in expected}
+        self._idle = {path: one for path, one in module.named_modules() if path in idle}
+        self.needless: list[Fault] = []
         self._pending = {
             node.id: expected[node.id]
             for node in self._relevant
@@ -190,6 +221,8 @@ class _Watch(TorchFunctionMode):
             before = one.register_forward_pre_hook(self._before(path), with_kwargs=True)
             self._handles.append(before)
             self._handles.append(one.register_forward_hook(self._after(path)))
+        for path, one in self._idle.items():
+            self._handles.append(one.register_forward_pre_hook(self._needless(path)))
         super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
@@ -264,11 +297,12 @@ class _Watch(TorchFunctionMode):
                 del self._pending[node_id]
                 if value.requires_grad and not result.requires_grad:
                     self._cut[node_id] = value
-                elif value.requires_grad and cut and self._is_sum(node_id):
-                    self.wrong[node_id] = f"adds a value, but {CUT}"
+                elif value.requires_grad and cut and self._merges(node_id):
+                    does = "adds" if isinstance(self.network.nodes[node_id].op, Add) else "merges"
+                    self.wrong[node_id] = f"{does} a value, but {CUT}"
                 return
 
-    def _is_sum(self, node_id: str) -> bool:
+    def _merges(self, node_id: str) -> bool:
         return self.network.nodes[node_id].op.arity is Arity.SEVERAL
 
     def _serves_another(self, path: str) -> bool:
@@ -290,6 +324,12 @@ class _Watch(TorchFunctionMode):
                     self.handed_on(source)
             if node.op.trains_only:
                 seed_dropout(path)
+
+        return hook
+
+    def _needless(self, path: str) -> Any:
+        def hook(_module: nn.Module, _inputs: object) -> None:
+            self.needless.append(Fault(path, "the side head is computed outside training, too"))
 
         return hook
 
@@ -321,10 +361,10 @@ def compare_gradients(
     wrong: dict[str, str] = {}
     parameters = dict(module.named_parameters())
     for key, parameter in parameters.items():
-        layer = key.rpartition(".")[0]
+        layer, name = named(network, key)
         ours, theirs = parameter.grad, state[key].grad
         if ours is None or theirs is None:
-            wrong.setdefault(layer, f"`{key.removeprefix(f'{layer}.')}` has no gradient")
+            wrong.setdefault(layer, f"`{name}` has no gradient")
         elif not theirs.isfinite().all():
             wrong.setdefault(layer, "its gradients are not finite")
         elif torch.equal(ours, theirs):
@@ -352,7 +392,7 @@ def gradients_differ(found: Tensor | None, expected: Tensor | None, tolerance: f
 
 def first_without_gradient(network: Network, module: nn.Module) -> str:
     """The layer where the way back through a module ended: the last one without a gradient."""
-    layers = {key.rpartition(".")[0] for key, one in module.named_parameters() if one.grad is None}
+    layers = {named(network, key)[0] for key, one in module.named_parameters() if one.grad is None}
     return next((node_id for node_id in reversed(list(network.nodes)) if node_id in layers), "")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from archc.errors import ArchcError
-from archc.graph import Network, foldings
+from archc.graph import Network, foldings, key_of
 from archc.ops import BatchNorm2d
 
 if TYPE_CHECKING:
@@ -25,21 +25,19 @@ def fold_weights(network: Network, weights: Mapping[str, Tensor]) -> dict[str, T
     `Network.state`. Raises `FoldError` where a variance is negative, or a result no finite
     number of that type.
     """
+    network = network.inference
     found = foldings(network)
     gone = {norm for run in found.norms.values() for norm in run}
     folded: dict[str, Tensor] = {}
     for node in network.nodes.values():
         if node.id in gone:
             continue
-        tensors = {
-            name: weights[f"{node.id}.{name}"]
-            for name in node.op.state
-            if f"{node.id}.{name}" in weights
-        }
+        keys = {name: key_of(node.id, name) for name in node.op.state}
+        tensors = {name: weights[key] for name, key in keys.items() if key in weights}
         if node.id in found.norms:
             tensors = _fold(node.id, tensors, _eps(network, found.norms[node.id]), weights)
         for name, tensor in tensors.items():
-            folded[f"{found.names[node.id]}.{name}"] = tensor
+            folded[key_of(found.names[node.id], name)] = tensor
     return folded
 
 

@@ -64,7 +64,8 @@ def match(network: Network, checkpoint: Checkpoint, *, deploy: bool = False) -> 
 
 def is_folded(network: Network, checkpoint: Checkpoint) -> bool:
     """Whether a checkpoint is one of a network's deploy form, and not of the network."""
-    return bool(foldings(network).count) and _fits(deploy_form(network), checkpoint)
+    folds = bool(foldings(network).count) or bool(network.sides)
+    return folds and _fits(deploy_form(network), checkpoint)
 
 
 def weights_of(network: Network, checkpoint: Checkpoint) -> dict[str, Tensor]:

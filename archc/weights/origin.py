@@ -117,7 +117,8 @@ def _lookalikes(network: Network) -> Iterator[tuple[str, Network]]:
             spec = load_spec(name, (), _size(network))
             # Compiling takes longer than reading. A block has tensors of its own, so that there
             # are as many; a layer that is only counted may be of a stage or of the stem.
-            alike = all(stage.model.counted for stage in spec.stages) == counted
+            inline = all(stage.model.definition.inline for stage in spec.stages)
+            alike = (inline or spec.names is not None) == counted
             if not alike or not (counted or blocks == sum(s.model.depth for s in spec.stages)):
                 continue
             other = _with_tensors_of(network, compile_spec(spec))

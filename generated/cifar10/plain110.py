@@ -3,7 +3,7 @@
 The 110-layer plain network for CIFAR-10 (He et al. 2015, section 4.2)
 
 Compiled by archc from cifar10/plain110; edit the spec, not this.
-Digest of the resolved spec: sha256 cdc14468000c0a29
+Digest of the resolved spec: sha256 f2790f68313b0ae4
 """
 
 import torch

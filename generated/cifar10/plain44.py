@@ -3,7 +3,7 @@
 The 44-layer plain network for CIFAR-10 (He et al. 2015, section 4.2)
 
 Compiled by archc from cifar10/plain44; edit the spec, not this.
-Digest of the resolved spec: sha256 c2dd577f6d727531
+Digest of the resolved spec: sha256 b517fae0dc00cda2
 """
 
 import torch

@@ -3,7 +3,7 @@
 The 56-layer plain network for CIFAR-10 (He et al. 2015, section 4.2)
 
 Compiled by archc from cifar10/plain56; edit the spec, not this.
-Digest of the resolved spec: sha256 68b84f82edef0baa
+Digest of the resolved spec: sha256 728761b921037c9f
 """
 
 import torch

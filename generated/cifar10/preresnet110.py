@@ -3,7 +3,7 @@
 Pre-activation ResNet-110 for CIFAR-10, option A (He et al. 2016, Table 2)
 
 Compiled by archc from cifar10/preresnet110; edit the spec, not this.
-Digest of the resolved spec: sha256 49c5f5f7c974c920
+Digest of the resolved spec: sha256 cf5b69cf8aa77125
 """
 
 import torch

@@ -3,7 +3,7 @@
 ResNet-110 for CIFAR-10, option A (He et al. 2015, section 4.2)
 
 Compiled by archc from cifar10/resnet110; edit the spec, not this.
-Digest of the resolved spec: sha256 f90ad98ee473fbe2
+Digest of the resolved spec: sha256 ad8bb72244024842
 """
 
 import torch

@@ -3,7 +3,7 @@
 ResNet-1202 for CIFAR-10, option A (He et al. 2015, section 4.2)
 
 Compiled by archc from cifar10/resnet1202; edit the spec, not this.
-Digest of the resolved spec: sha256 1ba54504202047d4
+Digest of the resolved spec: sha256 8604087370edbfcc
 """
 
 import torch

@@ -3,7 +3,7 @@
 ResNet-32 for CIFAR-10, option A (He et al. 2015, section 4.2)
 
 Compiled by archc from cifar10/resnet32; edit the spec, not this.
-Digest of the resolved spec: sha256 994b6a64c14667cb
+Digest of the resolved spec: sha256 503a671ce0dd5dbb
 """
 
 import torch

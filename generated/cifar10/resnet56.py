@@ -3,7 +3,7 @@
 ResNet-56 for CIFAR-10, option A (He et al. 2015, section 4.2)
 
 Compiled by archc from cifar10/resnet56; edit the spec, not this.
-Digest of the resolved spec: sha256 02ea07111705e49f
+Digest of the resolved spec: sha256 0cb183363a89b406
 """
 
 import torch

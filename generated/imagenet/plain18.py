@@ -3,7 +3,7 @@
 The 18-layer plain network (He et al. 2015, Table 1)
 
 Compiled by archc from imagenet/plain18; edit the spec, not this.
-Digest of the resolved spec: sha256 bd64b6fabc0a887c
+Digest of the resolved spec: sha256 0190161b41e0ac75
 """
 
 import torch

@@ -3,7 +3,7 @@
 The 34-layer plain network (He et al. 2015, Figure 3, middle)
 
 Compiled by archc from imagenet/plain34; edit the spec, not this.
-Digest of the resolved spec: sha256 db169b7e437e1d06
+Digest of the resolved spec: sha256 07f684ea3bdfc087
 """
 
 import torch

@@ -3,7 +3,7 @@
 ResNet-101, option B, stride on the first 1x1 convolution (He et al. 2015, Table 1)
 
 Compiled by archc from imagenet/resnet101; edit the spec, not this.
-Digest of the resolved spec: sha256 0ecab9f51b0bbce1
+Digest of the resolved spec: sha256 b6378ba7f83483cc
 """
 
 import torch

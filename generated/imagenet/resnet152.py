@@ -3,7 +3,7 @@
 ResNet-152, option B, stride on the first 1x1 convolution (He et al. 2015, Table 1)
 
 Compiled by archc from imagenet/resnet152; edit the spec, not this.
-Digest of the resolved spec: sha256 e578286d26fbd4d4
+Digest of the resolved spec: sha256 b5c0533414c7e10d
 """
 
 import torch

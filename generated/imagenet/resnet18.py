@@ -3,7 +3,7 @@
 ResNet-18 with option A shortcuts (He et al. 2015, Table 1)
 
 Compiled by archc from imagenet/resnet18; edit the spec, not this.
-Digest of the resolved spec: sha256 8925bf95b54968b7
+Digest of the resolved spec: sha256 badd81659c751388
 """
 
 import torch

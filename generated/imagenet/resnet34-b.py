@@ -3,7 +3,7 @@
 ResNet-34 with projections where the shape changes (He et al. 2015, Table 3)
 
 Compiled by archc from imagenet/resnet34-b; edit the spec, not this.
-Digest of the resolved spec: sha256 e29e650819ffc1c2
+Digest of the resolved spec: sha256 bd437e36dc7a21cd
 """
 
 import torch

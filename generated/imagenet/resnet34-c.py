@@ -3,7 +3,7 @@
 ResNet-34 with projections everywhere (He et al. 2015, Table 3)
 
 Compiled by archc from imagenet/resnet34-c; edit the spec, not this.
-Digest of the resolved spec: sha256 57a3d81cfd136999
+Digest of the resolved spec: sha256 d39932c0935fe252
 """
 
 import torch

@@ -3,7 +3,7 @@
 ResNet-34 with option A shortcuts (He et al. 2015, Figure 3, right)
 
 Compiled by archc from imagenet/resnet34; edit the spec, not this.
-Digest of the resolved spec: sha256 7585ffb0059f3488
+Digest of the resolved spec: sha256 0d885e0cd50ad433
 """
 
 import torch

@@ -3,7 +3,7 @@
 ResNet-50, option B, stride on the first 1x1 convolution (He et al. 2015, Table 1)
 
 Compiled by archc from imagenet/resnet50; edit the spec, not this.
-Digest of the resolved spec: sha256 c239748a951f02d8
+Digest of the resolved spec: sha256 b0fbcd991d61cf13
 """
 
 import torch

@@ -4,7 +4,7 @@ VGG-19 as the paper draws it (Simonyan and Zisserman 2014; He et al. 2015, Figur
 left)
 
 Compiled by archc from imagenet/vgg19; edit the spec, not this.
-Digest of the resolved spec: sha256 32a17d3fc6de8aeb
+Digest of the resolved spec: sha256 858ca024bf516b76
 """
 
 import torch

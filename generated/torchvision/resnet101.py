@@ -3,7 +3,7 @@
 torchvision's resnet101, stride on the 3x3 convolution ('v1.5')
 
 Compiled by archc from torchvision/resnet101; edit the spec, not this.
-Digest of the resolved spec: sha256 87cc74c7b69b076c
+Digest of the resolved spec: sha256 51f419c6d59dde31
 """
 
 import torch

@@ -3,7 +3,7 @@
 torchvision's resnext101_32x8d (Xie et al. 2017)
 
 Compiled by archc from torchvision/resnext101_32x8d; edit the spec, not this.
-Digest of the resolved spec: sha256 843ee0e65c0dbdad
+Digest of the resolved spec: sha256 83669320c196824a
 """
 
 import torch

@@ -3,7 +3,7 @@
 torchvision's resnext101_64x4d (Xie et al. 2017)
 
 Compiled by archc from torchvision/resnext101_64x4d; edit the spec, not this.
-Digest of the resolved spec: sha256 684885f2f09f5be8
+Digest of the resolved spec: sha256 52a3baeecfae0518
 """
 
 import torch

@@ -3,7 +3,7 @@
 torchvision's resnext50_32x4d (Xie et al. 2017)
 
 Compiled by archc from torchvision/resnext50_32x4d; edit the spec, not this.
-Digest of the resolved spec: sha256 b08a75e60b694042
+Digest of the resolved spec: sha256 82a128a236e2e20d
 """
 
 import torch

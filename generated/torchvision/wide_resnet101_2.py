@@ -3,7 +3,7 @@
 torchvision's wide_resnet101_2 (Zagoruyko and Komodakis 2016)
 
 Compiled by archc from torchvision/wide_resnet101_2; edit the spec, not this.
-Digest of the resolved spec: sha256 44dbe437db8071a6
+Digest of the resolved spec: sha256 276ca7acf40598c6
 """
 
 import torch

@@ -3,7 +3,7 @@
 torchvision's wide_resnet50_2 (Zagoruyko and Komodakis 2016)
 
 Compiled by archc from torchvision/wide_resnet50_2; edit the spec, not this.
-Digest of the resolved spec: sha256 4d05b4e69e4652e5
+Digest of the resolved spec: sha256 d18e9198ed2d29b1
 """
 
 import torch

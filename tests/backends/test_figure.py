@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 from xml.etree import ElementTree
 
 import pytest
+from families import OF_THE_PAPERS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import compile_data, specs
@@ -37,7 +38,6 @@ from archc.graph import Network, Op, Region, fold_repeats
 from archc.graph.network import FragmentBuilder, NetworkBuilder
 from archc.ops.facts import NOTHING, Look, OnnxStep, Saved, Torch
 from archc.ops.traits import ElementWise
-from archc.shipped import shipped_names
 from archc.spec import SpecError
 
 PAPER = ("imagenet/vgg19", "imagenet/plain34", "imagenet/resnet34")
@@ -561,7 +561,7 @@ GEOMETRY = (
 )
 
 
-@pytest.mark.parametrize("name", shipped_names())
+@pytest.mark.parametrize("name", OF_THE_PAPERS)
 @pytest.mark.parametrize("fold", [False, True])
 def test_the_geometry_of_every_shipped_network(name: str, fold: bool) -> None:
     shown = folded_column(load(name)) if fold else column(load(name))

@@ -10,14 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from agreement import assert_formatted
+from agreement import assert_agrees, assert_formatted, on_meta
 from strategies import HOSTILE, compile_data
 
 import archc
 from archc.backends.pytorch import emit
 from archc.backends.pytorch.text import Namespace, class_name
 from archc.graph import Network, NetworkBuilder, Node, lint
-from archc.graph.modules import StructureError, fold
+from archc.graph.modules import StructureError
 from archc.graph.network import FragmentBuilder
 from archc.ops import Add, Conv2d, ReLU
 from archc.shipped import shipped_names
@@ -92,12 +92,13 @@ def test_one_optional_shortcut_is_an_if(spec: str) -> None:
     assert source.count("nn.Identity()") == 1
 
 
-def test_an_optional_shortcut_that_no_rule_tells_apart_makes_two_classes() -> None:
+def test_an_optional_shortcut_that_no_rule_tells_apart_has_an_argument() -> None:
     """A stage with projections everywhere beside one without."""
     stage = {"block": "basic", "depth": 2, "width": 8}
     stages = [{**stage, "shortcut": "C"}, {**stage, "shortcut": "B"}]
     source = emit(compile_data({"name": "mixed", "stages": stages}))
-    assert list(class_definitions(source)) == ["BasicBlock", "BasicBlock2", "Mixed"]
+    assert list(class_definitions(source)) == ["BasicBlock", "Mixed"]
+    assert "if downsample:" in source
     assert "if stride" not in source
 
 
@@ -108,8 +109,11 @@ def test_equal_neighbours_are_a_comprehension() -> None:
 
 
 @pytest.mark.parametrize("spec", shipped_names())
-def test_shipped_network_fits_on_a_page_or_two(spec: str) -> None:
-    assert archc.emit(spec).count("\n") <= 100
+def test_shipped_network_fits_on_a_few_pages(spec: str) -> None:
+    """On two those of residual blocks and of single convolutions."""
+    source = archc.emit(spec)
+    is_plain = set(archc.load(spec).written) <= {"conv1", "bn1", "relu"} or "/resn" in spec
+    assert source.count("\n") <= (100 if is_plain and "timm" not in spec else 320)
 
 
 def test_source_says_where_it_comes_from() -> None:
@@ -137,7 +141,13 @@ def test_source_needs_torch_alone() -> None:
             if isinstance(node, ast.Import):
                 assert all(alias.name.split(".")[0] == "torch" for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
-                assert node.module == "torch"
+                assert node.module in (
+                    "torch",
+                    "collections",
+                    "collections.abc",
+                    "functools",
+                    "typing",
+                )
 
 
 def test_emission_is_the_same_in_every_process() -> None:
@@ -285,14 +295,7 @@ def _chain(ids: Sequence[str]) -> Network:
 @pytest.mark.parametrize(
     ("ids", "message"),
     [
-        (["a.0", "a.2"], "the numbered modules of 'a' are not a chain"),
-        (["a.1", "a.0"], "the numbered modules of 'a' are not a chain"),
-        (["a.0", "a.relu"], "the numbered modules of 'a' are not a chain"),
-        (["a.x", "b", "a.y"], "the module 'a' reads both 'input' and 'b'"),
-        (["a-b"], "'a-b' is not a path of attributes"),
         (["a..b"], "is not a path of attributes"),
-        (["in"], "'in' is not a path of attributes"),
-        (["class.conv"], "is not a path of attributes"),
         (["a", "a.b"], "'a' is both an op and a module around others"),
     ],
 )
@@ -301,12 +304,34 @@ def test_ids_that_describe_no_modules_are_refused(ids: list[str], message: str) 
         emit(_chain(ids))
 
 
-def test_a_module_with_two_outputs_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("ids", "line"),
+    [
+        (["a.0", "a.2"], "nn.Identity(),"),
+        (["a.1", "a.0"], '"1": nn.Conv2d(1, 1, kernel_size=1), "0": nn.Conv2d('),
+        (["a.0", "a.relu"], 'self.a.add_module("relu", nn.ReLU(inplace=True))'),
+        (["a-b"], 'return getattr(self, "a-b")(x)'),
+        (["in"], 'return getattr(self, "in")(x)'),
+        (["class.conv"], 'return getattr(self, "class")(x)'),
+        (["a.x", "b", "a.y"], 'return self.a["y"](self.b(self.a["x"](x)))'),
+        (["a.0", "b", "a.1"], "return self.a[1](self.b(self.a[0](x)))"),
+    ],
+)
+def test_any_names_of_modules_can_be_emitted(ids: list[str], line: str, tmp_path: Path) -> None:
+    network = _chain(ids)
+    source = emit(network)
+    assert line in " ".join(source.split())
+    assert_agrees(network, on_meta(network))
+    (tmp_path / "net.py").write_text(source)
+    assert_formatted(tmp_path)
+
+
+def test_a_module_with_two_outputs_is_a_container() -> None:
     shape = (1, 4, 4)
     first = Node("a.x", Conv2d(1, 1, 1), ("input",), shape)
     second = Node("a.y", Conv2d(1, 1, 1), ("a.x",), shape)
     total = Node("add", Add(), ("a.x", "a.y"), shape)
     start = NetworkBuilder(shape).nodes
     network = Network("two", {**start, **{node.id: node for node in (first, second, total)}})
-    with pytest.raises(StructureError, match=r"both 'a\.x' and 'a\.y' of the module 'a' are"):
-        fold(lint(network))
+    assert "self.a = nn.ModuleDict(" in emit(lint(network))
+    assert_agrees(network, on_meta(network))

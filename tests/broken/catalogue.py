@@ -23,6 +23,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from archc.compile import compile_spec
+from archc.source.caller import on_command_line
 from archc.spec import SpecError, load_spec
 
 FOLDER = Path(__file__).parent
@@ -110,5 +111,6 @@ def _rewrite(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    for page in sorted(FOLDER.glob("*.md")):
-        _rewrite(page)
+    with on_command_line():
+        for page in sorted(FOLDER.glob("*.md")):
+            _rewrite(page)

@@ -10,7 +10,7 @@ from shell import archc
 
 GOOD = "name: good\ninput: [3, 8, 8]\nhead: [global_avg_pool, linear: 10]\n"
 OK = "ok, 1 layer, 40 parameters, 30 multiply-adds"
-SKIPPED = "skipped: no `name`, `extends`, `stages` or `recipe`"
+SKIPPED = "skipped: no `name`, `extends`, `stages`, `blocks` or `recipe`"
 
 
 @pytest.fixture
@@ -78,7 +78,8 @@ def test_a_folder_without_specs(folder: Path) -> None:
     (folder / "none").mkdir()
     done = archc("check", "none", cwd=folder)
     assert (done.returncode, done.stdout) == (1, "")
-    hint = "hint: specs are *.yaml and *.yml files with `name`, `extends`, `stages` or `recipe`"
+    keys = "`name`, `extends`, `stages`, `blocks` or `recipe`"
+    hint = f"hint: specs are *.yaml and *.yml files with {keys}"
     assert done.stderr == (
         "none:1:1: error: there is no spec below `none`\n"
         f"{hint} at the top\n"

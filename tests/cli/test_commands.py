@@ -192,6 +192,7 @@ def test_shipped_specs_are_called_by_their_names_throughout() -> None:
         "default",
         "imagenet/plain34",
         "imagenet/resnet50",
+        "std/bottleneck.yaml",
         "torchvision/resnet50",
         "torchvision/resnext50_32x4d",
     }
@@ -227,10 +228,10 @@ def test_list_shows_every_shipped_network() -> None:
     result = archc("list")
     assert result.returncode == 0
     names = archc("list", "--format", "names").stdout.split()
-    assert len(names) == 41
+    assert len(names) == 99
     assert all(name in result.stdout for name in names)
     rows = json.loads(archc("list", "torchvision/", "--format", "json").stdout)
-    assert [row["spec"] for row in rows][:2] == ["torchvision/resnet18", "torchvision/resnet34"]
+    assert [row["spec"] for row in rows][:2] == ["torchvision/alexnet", "torchvision/convnext_base"]
 
 
 def test_new_writes_a_variant_that_compiles_and_overwrites_nothing(tmp_path: Path) -> None:

@@ -23,7 +23,12 @@ from archc.ops import Add, BatchNorm2d, Conv2d, Dropout, ReLU
 from archc.shipped import shipped_names
 from archc.spec import SpecError
 
-WITH_NORMS = [name for name in shipped_names() if "vgg" not in name and "preres" not in name]
+WITH_NORMS = [
+    name
+    for name in shipped_names()
+    if name.split("/")[1].startswith(("resnet", "resnext", "wide", "plain")) and "timm" not in name
+]
+"""Networks whose modules have the same names without norms; numbered ones would move up."""
 
 STEM: Data = {"stem": [{"conv": {"width": 8, "kernel": 3}}]}
 BARE: Data = {"stem": [{"conv": {"width": 8, "kernel": 3, "norm": "none", "activation": "none"}}]}

@@ -119,14 +119,24 @@ def test_the_graph_of_a_shipped_spec_is_one_way_from_input_to_output(spec: str) 
     graph = network.graph
     assert networkx.is_directed_acyclic_graph(graph)
     assert [node for node, degree in graph.in_degree() if degree == 0] == ["input"]
-    assert [node for node, degree in graph.out_degree() if degree == 0] == [network.output]
+    ends = {network.output, *[side.result for side in network.sides]}
+    assert {node for node, degree in graph.out_degree() if degree == 0} == ends
     for node in network.nodes.values():
         sources = sorted(graph.pred[node.id], key=lambda one: graph.edges[one, node.id]["position"])
         assert tuple(sources) == node.inputs
     layers = {node.id: int(node.is_layer) for node in network.nodes.values()}
+    gates = {
+        (source, node.id)
+        for node in network.nodes.values()
+        if node.op.has_gates
+        for source in node.inputs
+        if network.nodes[source].output_shape[1:] == (1, 1) and source not in network.trunk(node)
+    }
     weighted = networkx.DiGraph(
-        (one, other, {"weight": layers[other]}) for one, other in graph.edges
+        (one, other, {"weight": layers[other]}) for one, other in graph.edges - gates
     )
+    ways = weighted.subgraph({*networkx.ancestors(weighted, network.output), network.output})
+    weighted = networkx.DiGraph(ways)
     assert network.layers == networkx.dag_longest_path_length(weighted)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -126,8 +127,8 @@ def test_pools_round_up_as_torch_does() -> None:
     for size, kernel, stride in product(range(1, 14), range(1, 7), range(1, 7)):
         for padding in range(kernel // 2 + 1):
             sizes = (kernel, stride, padding)
-            module = nn.MaxPool2d(*sizes, ceil_mode=True)
-            assert_same(MaxPool2d(*sizes, ceil_mode=True), lambda it=module: it, (1, size, size))
+            make = partial(nn.MaxPool2d, *sizes, ceil_mode=True)
+            assert_same(MaxPool2d(*sizes, ceil_mode=True), make, (1, size, size))
 
 
 @PLAIN
@@ -263,7 +264,9 @@ def test_the_table_of_ops_has_each_by_its_kind() -> None:
     assert set(OPS) == {
         *("input", "conv2d", "batch_norm2d", "relu", "max_pool2d", "avg_pool2d"),
         *("adaptive_avg_pool2d", "zero_pad_shortcut", "add", "flatten", "linear", "dropout"),
-        "softmax",
+        *("softmax", "relu6", "leaky_relu", "silu", "hardswish", "hardsigmoid", "sigmoid", "tanh"),
+        *("gelu", "multiply", "concat", "chunk", "channel_shuffle", "identity", "group_norm"),
+        *("layer_norm", "layer_scale", "affine", "channel_linear", "stochastic_depth"),
     }
 
 

@@ -11,6 +11,7 @@ import pytest
 
 import archc
 from archc.blocks import STANDARD
+from archc.blocks.lowering import lower_row
 from archc.compile import compile_spec
 from archc.graph import Fragment, Shape
 from archc.spec import Diagnostic, Spec, SpecError, load_spec
@@ -68,13 +69,13 @@ def test_what_compiling_stumbles_over_is_among_the_faults(seed: int, tmp_path: P
 def first_fault(spec: Spec) -> str:
     """What compiling stumbles over, found without the survey."""
     shape: Shape = spec.header.input
-    pieces: list[Any] = [lambda x, m=one.model: m.lower(x, spec.surroundings) for one in spec.stem]
+    pieces: list[Any] = [lambda x, r=(one.item,): lower_row(r, x, spec.around) for one in spec.stem]
     for placed in spec.stages:
         for index in range(placed.model.depth):
             stride = placed.model.stride if index == 0 else 1
-            pieces.append(lambda x, m=placed.model, s=stride: m.lower(x, s, spec.style))
-        pieces.append(lambda x, m=placed.model: m.finish(x) or Fragment(x, ()))
-    pieces += [lambda x, m=one.model: m.lower(x, spec.surroundings) for one in spec.head]
+            pieces.append(lambda x, m=placed.model, s=stride: m.lower(x, s, spec.around))
+        pieces.append(lambda x, m=placed.model: m.finish(x, spec.around) or Fragment(x, ()))
+    pieces += [lambda x, r=(one.item,): lower_row(r, x, spec.around) for one in spec.head]
     for piece in pieces:
         try:
             shape = piece(shape).output_shape
@@ -88,9 +89,9 @@ def test_a_deep_stage_is_gone_through_once(tmp_path: Path, monkeypatch: pytest.M
     lowered = []
     original = STANDARD["basic"].lower
 
-    def lower(self: Any, x: Shape, stride: int, style: Any) -> Fragment:
+    def lower(self: Any, x: Shape, stride: int, around: Any, index: int) -> Fragment:
         lowered.append(x)
-        return original(self, x, stride, style)
+        return original(self, x, stride, around, index)
 
     path = tmp_path / "net.yaml"
     path.write_text(

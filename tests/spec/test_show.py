@@ -51,11 +51,16 @@ def test_every_value_has_its_origin(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     Path("child.yaml").write_text(
         "name: child\nextends: parent.yaml\ndefaults: {shortcut: A}\nwith: {depth: [2, null]}\n"
     )
-    assert show(load_spec("child.yaml", ["width=8,32"])) == (
+    shown = show(load_spec("child.yaml", ["width=8,32"]))
+    before, _, rest = shown.partition("blocks:\n")
+    blocks, _, after = rest.partition("stem:\n")
+    assert blocks.startswith("  basic:                         # std/basic.yaml:3\n")
+    assert f"{before}stem:\n{after}" == (
         "name: child                      # child.yaml:1\n"
         "input: [3, 16, 16]               # parent.yaml:2\n"
         "classes: 1000                    # default\n"
         "norm: batch_norm                 # default\n"
+        "activation: relu                 # default\n"
         "pre_activation: false            # default\n"
         "stem:\n"
         "  - conv: {width: 8, kernel: 3}  # parent.yaml:4\n"

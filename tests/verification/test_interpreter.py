@@ -238,7 +238,7 @@ def test_padding_counts_in_a_mean_and_never_in_a_maximum() -> None:
 
 
 def test_it_knows_every_op() -> None:
-    known = {*interpreter._FUNCTIONS, "input", "batch_norm2d", "dropout"}
+    known = {*interpreter._FUNCTIONS, "input", "batch_norm2d", "dropout", "stochastic_depth"}
     assert known == set(OPS)
 
 

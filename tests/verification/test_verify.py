@@ -25,12 +25,10 @@ from torch import Tensor, nn
 
 import archc
 from archc.backends.pytorch import emit
-from archc.blocks import STANDARD, BlockType, Stage, Style
 from archc.cli import cli, main
 from archc.compile import compile_spec
 from archc.devices import DeviceError
-from archc.graph import Fragment, FragmentBuilder, Network, Shape, deploy_form
-from archc.ops import Add, AvgPool2d, Conv2d, ReLU
+from archc.graph import Network, Shape, deploy_form
 from archc.running import lacks_memory
 from archc.spec import Source, SpecError, resolve
 from archc.verification import BACKENDS, CHECKS, Fault, Options, Report, Row, verify
@@ -155,27 +153,22 @@ def test_a_quick_verification_imports_none_of_torch_s_compilers() -> None:
 # A block type of the test's own
 
 
-class TwinStage(Stage):
-    """Blocks of two convolutions side by side, the input where the shape stays, and a mean."""
-
-    def lower(self, x: Shape, stride: int, style: Style) -> Fragment:
-        """The relu of a sum of up to three, smoothed."""
-        block = FragmentBuilder(x)
-        twins = [
-            block.add(f"{side}.conv", Conv2d(x[0], self.width, kernel, stride, kernel // 2), "")
-            for side, kernel in (("left", 1), ("right", 3))
-        ]
-        same = block.shape() == x
-        block.add("add", Add(), *twins, *[Fragment.INPUT] * same)
-        block.add("relu", ReLU())
-        block.add("smooth", AvgPool2d(3, 1, 1))
-        return block.build("TwinBlock")
-
-
 TWINS = """\
 name: twins
 input: [3, 12, 10]
 classes: 4
+norm: none
+blocks:
+  twin:
+    description: Two convolutions side by side, the input where the shape stays, and a mean.
+    attributes: {width: int}
+    layers:
+      - add:
+          - [{conv: {width: width, kernel: 1, stride: stride, activation: none}, name: left.conv}]
+          - [{conv: {width: width, kernel: 3, stride: stride, activation: none}, name: right.conv}]
+      - {add: input, if: stride == 1 and in == width}
+      - relu
+      - {avg_pool: {kernel: 3, stride: 1}, name: smooth}
 defaults: {block: twin, depth: 2}
 stages: [{width: 4}, {width: 8, stride: 2}]
 head: [global_avg_pool, linear]
@@ -183,8 +176,7 @@ head: [global_avg_pool, linear]
 
 
 def test_a_block_type_from_elsewhere_is_verified_like_any() -> None:
-    library = STANDARD.extended(BlockType("twin", TwinStage))
-    network = compile_spec(resolve(Source("twins.yaml", TWINS), library=library))
+    network = compile_spec(resolve(Source("twins.yaml", TWINS)))
     assert_passes(network)
     source = emit(network)
     summands = "self.left(x) + self.right(x)"

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from families import OF_THE_PAPERS
 from strategies import Data, compile_data
 from torch import Tensor, nn
 from trained import build, images_for, trained
 
 import archc
 from archc.graph import Network, deploy_form, foldings
-from archc.shipped import shipped_names
 from archc.weights import Checkpoint, MisfitError, WeightsError, deploy_weights, fold_weights
 from archc.weights.files import to_safetensors
 
@@ -93,7 +93,7 @@ def test_a_folded_network_computes_the_same(structure: str) -> None:
     assert distance(network, module, folded(network, module)) < CLOSE
 
 
-@pytest.mark.parametrize("name", shipped_names())
+@pytest.mark.parametrize("name", OF_THE_PAPERS)
 def test_every_shipped_network_folded_computes_the_same(name: str) -> None:
     network = small(name)
     module = trained(network, dtype=torch.float64)

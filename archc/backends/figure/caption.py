@@ -27,7 +27,8 @@ def describe(columns: Sequence[Column]) -> str:
 
 
 def _column(column: Column) -> str:
-    words = f"{_cut(column.title, _TITLE)}: {', '.join([*_layers(column), *column.totals])}."
+    facts = [*_layers(column), *_sides(column), *column.totals]
+    words = f"{_cut(column.title, _TITLE)}: {', '.join(facts)}."
     if not column.description:
         return words
     return f"{words} {_cut(column.description, _DESCRIPTION).rstrip('.')}."
@@ -40,6 +41,12 @@ def _layers(column: Column) -> Iterator[str]:
         dotted = sum(shortcut.dotted for shortcut in column.shortcuts)
         shortcuts = f"{len(column.shortcuts)} shortcut{'s' * (len(column.shortcuts) > 1)}"
         yield f"{shortcuts} ({dotted} dotted: the shape changes)" if dotted else shortcuts
+
+
+def _sides(column: Column) -> Iterator[str]:
+    count = sum(len(side.names) for side in column.sides)
+    if count:
+        yield f"{count} side head{'s' * (count > 1)} in training alone"
 
 
 def _cut(text: str, length: int) -> str:

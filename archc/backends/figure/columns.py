@@ -78,6 +78,20 @@ class Repeat:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """Side heads that leave the main path at the same arrow, as one box; ``names`` are theirs."""
+
+    arrow: int
+    names: tuple[str, ...]
+    tooltip: str
+
+    @property
+    def label(self) -> str:
+        """What the box says."""
+        return one_line(f"{', '.join(self.names)} (training)")
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """A network as the figure shows it, from the image downwards."""
 
@@ -87,6 +101,7 @@ class Column:
     boxes: tuple[Box, ...]
     shortcuts: tuple[Shortcut, ...]
     repeats: tuple[Repeat, ...] = ()
+    sides: tuple[Beside, ...] = ()
 
 
 def folded_column(network: Network) -> Column:
@@ -110,6 +125,7 @@ def column(network: Network) -> Column:
         totals=_totals(network),
         boxes=tuple([_box(network, path[rank]) for rank in shown]),
         shortcuts=tuple(_shortcuts(network, path, shown)),
+        sides=tuple(_sides(network, path, shown)),
     )
 
 
@@ -225,3 +241,21 @@ def _shortcut_facts(start: Node, ops: list[Node], end: Node) -> Iterator[str]:
         yield f"{exactly(params)} parameters"
     if multiply_adds := sum([node.multiply_adds for node in ops]):
         yield f"{exactly(multiply_adds)} multiply-adds"
+
+
+# Side heads
+
+
+def _sides(network: Network, path: list[Node], shown: list[int]) -> Iterator[Beside]:
+    """The side heads, from above."""
+    ranks = {node.id: rank for rank, node in enumerate(path)}
+    found: dict[int, list[str]] = {}
+    for side in network.sides:
+        _, start = _trace(network, network.side_source(side), ranks)
+        found.setdefault(bisect_right(shown, ranks[start.id]), []).append(side.name)
+    for arrow, names in sorted(found.items()):
+        facts = ["side head, computed in training alone"]
+        for name in names:
+            own = [network.nodes[id] for id, side in network.side_of.items() if side == name]
+            facts.append(f"{name}: {exactly(sum([node.params for node in own]))} parameters")
+        yield Beside(arrow, tuple(names), "\n".join(facts))

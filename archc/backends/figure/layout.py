@@ -213,7 +213,10 @@ def _place(column: Column, prefix: str, left: float, grid: Grid) -> Placed:
     shortcuts = tuple(_shortcuts(column, prefix, x, grid, stops))
     brackets = tuple(_brackets(column, prefix, boxes))
     right = max([x + grid.box_width / 2, *[_right(curve) for curve in shortcuts]])
-    return Placed(head + foot, boxes, arrows + shortcuts + brackets, right)
+    sides = tuple(_sides(column, prefix, right + REACH, stops))
+    leading = tuple(_to_sides(column, x, sides, stops))
+    right = max([right, *[side.right for side in sides]])
+    return Placed(head + foot, boxes + sides, arrows + shortcuts + brackets + leading, right)
 
 
 def _stop(text: Text) -> Stop:
@@ -239,14 +242,16 @@ def _head(column: Column, prefix: str, x: float, grid: Grid) -> Iterator[Text]:
 
 
 def _foot(column: Column, prefix: str, x: float, above: float) -> Iterator[Text]:
-    """The word "output", where shortcuts arrive below the last box and need an arrow to meet."""
+    """The word "output", where shortcuts arrive below the last box, or side heads leave there, and
+    need an arrow to meet."""
     if _has_foot(column):
         at = Point(x, above + GAP + BOX_HEIGHT / 2)
         yield Text(f"{prefix}-output", "output", "output", at, LABEL)
 
 
 def _has_foot(column: Column) -> bool:
-    return any(shortcut.arrives.arrow == len(column.boxes) for shortcut in column.shortcuts)
+    meets = [shortcut.arrives.arrow for shortcut in column.shortcuts]
+    return len(column.boxes) in [*meets, *[side.arrow for side in column.sides]]
 
 
 def _boxes(column: Column, prefix: str, x: float, grid: Grid) -> Iterator[Rect]:
@@ -295,6 +300,33 @@ def _shortcuts(
             mark=_mark(shortcut, name, at),
             tooltip=shortcut.tooltip,
         )
+
+
+def _sides(column: Column, prefix: str, left: float, stops: Sequence[Stop]) -> Iterator[Rect]:
+    """A box for side heads beside the arrow at which they leave the main path."""
+    for side in column.sides:
+        above, below = stops[side.arrow : side.arrow + 2]
+        width = text_width(side.label, LABEL) + 2 * BOX_PADDING
+        yield Rect(
+            id=element_id(prefix, side.names[0]),
+            role="other",
+            centre=Point(left + width / 2, (above.bottom + below.top) / 2),
+            width=width,
+            height=BOX_HEIGHT,
+            label=side.label,
+            tooltip=side.tooltip,
+        )
+
+
+def _to_sides(
+    column: Column, x: float, boxes: Sequence[Rect], stops: Sequence[Stop]
+) -> Iterator[Curve]:
+    """The arrow to each of these boxes."""
+    for side, box in zip(column.sides, boxes, strict=True):
+        left = box.centre.x - box.width / 2
+        points = line(Point(x, box.centre.y), Point(left - HEAD, box.centre.y))
+        tip = Point(left, box.centre.y)
+        yield Curve(f"{box.id}-arrow", "arrow", points, stops[side.arrow].id, box.id, tip)
 
 
 def _repeat_words(count: int) -> str:

@@ -2,49 +2,74 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
-from archc.backends.pytorch.text import Namespace
-from archc.graph.modules import Group, Leaf, StructureError
+from archc.backends.pytorch.arguments import (
+    Argument,
+    KindOf,
+    Numbers,
+    channel_groups,
+    ends_of,
+    flows_of,
+    name_channels,
+    name_numbers,
+    numbers_of,
+    origins_of,
+    split,
+    value_in,
+    with_default,
+)
+from archc.backends.pytorch.conditions import Part, Test, find_test
+from archc.backends.pytorch.members import (
+    KIND,
+    Member,
+    Slot,
+    UnlikeError,
+    Value,
+    held,
+    members_of,
+)
+from archc.backends.pytorch.text import Namespace, is_name
+from archc.backends.pytorch.variants import Variant, variants_of
+from archc.graph.modules import Group, Leaf
 
-Number: TypeAlias = int | float | bool
-Slot: TypeAlias = tuple[str, str]
-"""A number inside a class: the path of its op, relative to the class, and the field's name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Argument:
-    """An argument of a class's constructor."""
-
-    name: str
-    slots: tuple[Slot, ...]
-    default: Number | None = None
+MAX_ARGUMENTS = 16
+"""Classes with more arguments are divided, where they can be."""
 
 
 @dataclass(eq=False)
 class Class:
-    """Modules of one structure, their numbers apart.
+    """Modules of one name, their numbers apart, and what only some of them have.
 
-    ``optional`` is the child that only some instances have, if one is; ``model`` an instance
-    that has everything. ``literals`` are the numbers that do not vary.
+    ``literals`` are the numbers that do not vary, ``derived`` paddings that follow from the kernel.
+    ``variants`` are the ways in which they run, none for a chain.
     """
 
     instances: list[Group]
-    optional: str | None = None
+    members: tuple[Member, ...] = ()
     arguments: list[Argument] = field(default_factory=list)
-    literals: dict[Slot, Number] = field(default_factory=dict)
+    literals: dict[Slot, Value] = field(default_factory=dict)
+    derived: dict[Slot, Slot] = field(default_factory=dict)
+    variants: list[Variant] = field(default_factory=list)
+    tables: list[dict[Slot, Value]] = field(default_factory=list)
     name: str = ""
+
+    @cached_property
+    def places(self) -> dict[Group, int]:
+        """The number of each of its modules among them."""
+        return {group: number for number, group in enumerate(self.instances)}
 
     @property
     def model(self) -> Group:
-        """An instance with every child."""
-        for instance in self.instances:
-            if self.optional is None or self.optional in instance.children:
-                return instance
-        raise AssertionError("an optional child that no instance has")
+        """The first of those with the most children."""
+        return max(self.instances, key=lambda one: len(one.children))
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether its modules run one after another."""
+        return self.instances[0].is_sequential
 
     def argument(self, slot: Slot) -> Argument | None:
         """The argument that gives a slot its number."""
@@ -53,301 +78,350 @@ class Class:
                 return argument
         return None
 
-    def role(self, name: str) -> Argument | None:
-        """The argument of this name."""
-        return next((a for a in self.arguments if a.name == name), None)
+    def given(self, group: Group) -> dict[Slot, Value]:
+        """The numbers that have to be given to one of its modules."""
+        table = self.tables[self.places[group]]
+        slots = [slot for argument in self.arguments for slot in argument.slots]
+        return {slot: table[slot] for slot in slots if slot in table}
+
+    def values(self) -> list[dict[str, object]]:
+        """The arguments of each module, without those that nothing in it takes."""
+        return [
+            {
+                argument.name: value_in(argument, table)
+                for argument in self.arguments
+                if any(slot in table for slot in argument.slots)
+            }
+            for table in self.tables
+        ]
 
 
-def classes_of(root: Group) -> tuple[list[Class], dict[Group, Class]]:
+def classes_of(root: Group, kind: KindOf) -> tuple[list[Class], dict[Group, Class]]:
     """The classes of a tree, inner ones first, and each module's; the root has none."""
-    levels: list[list[Group]] = []
-    _by_level(root, levels)
+    groups = [one for one in _inner_first(root) if not one.is_inline]
+    alike: dict[Hashable, list[Group]] = {}
+    for group in groups:
+        alike.setdefault(_kinship(group), []).append(group)
+    order = _ordered(groups, alike)
     made: list[Class] = []
     found: dict[Group, Class] = {}
-    for level in reversed(levels):
-        alike: dict[object, Class] = {}
-        for group in level:
-            if not group.is_sequential:
-                key = _structure(group, found)
-                alike.setdefault(key, Class([])).instances.append(group)
-        rank = {group: number for number, group in enumerate(level)}
-        for new in _merged(list(alike.items()), rank, found):
+    rank = {group: number for number, group in enumerate(_outer_first(root))}
+    for row in order:
+        for new in _united(sorted(row, key=rank.__getitem__), found, kind):
             found.update(dict.fromkeys(new.instances, new))
             made.append(new)
     return made, found
 
 
-def _by_level(root: Group, levels: list[list[Group]]) -> None:
-    """Sort the groups below a root by depth, each level in order of definition."""
-    level = [child for child in root.children.values() if isinstance(child, Group)]
-    while level:
-        levels.append(level)
-        level = [c for group in level for c in group.children.values() if isinstance(c, Group)]
+def _inner_first(group: Group) -> Iterator[Group]:
+    for child in group.children.values():
+        if isinstance(child, Group):
+            yield from _inner_first(child)
+            yield child
 
 
-_Part: TypeAlias = tuple[str, object, tuple[str, ...]]
+def _outer_first(group: Group) -> Iterator[Group]:
+    for child in group.children.values():
+        if isinstance(child, Group):
+            yield child
+            yield from _outer_first(child)
 
 
-def _structure(group: Group, found: Mapping[Group, Class]) -> tuple[_Part, ...]:
-    """What the instances of a class have in common: names, kinds and wiring of the children."""
-    parts = []
+def _kinship(group: Group) -> Hashable:
+    """What modules have in common that may share a class: what their author calls them, the place
+    in a definition that they come from, or how they are built."""
+    if group.label is not None:
+        return group.label
+    if group.written is not None:
+        return group.written.key
+    return _structure(group)
+
+
+def _structure(group: Group) -> Hashable:
+    """Names and wiring of the children, kinds of those that are made, ops that are called."""
+    parts: list[Hashable] = []
     for child, sources in group.wiring():
-        if isinstance(child, Leaf):
-            kind: object = child.node.op.kind
+        if isinstance(child, Group):
+            kind: Hashable = child.label or _structure(child)
         else:
-            kind = found[child] if child in found else _structure(child, found)
+            kind = child.node.op.kind if held(child) else child.node.op
         parts.append((child.name, kind, sources))
     return tuple(parts)
 
 
-def _merged(
-    alike: list[tuple[object, Class]], rank: Mapping[Group, int], found: Mapping[Group, Class]
-) -> Iterator[Class]:
-    """The classes, with those made one that differ by an optional child."""
-    left = dict(alike)
-    for key, larger in alike:
-        for smaller_key, optional in _without_one_child(key):
-            smaller = left.get(smaller_key)
-            if smaller is None or larger not in left.values() or smaller is larger:
-                continue
-            if _is_call(larger.model.children[optional]):
-                continue  # `forward` is the same for all instances
-            together = sorted(larger.instances + smaller.instances, key=rank.__getitem__)
-            both = Class(together, optional)
-            if find_arguments(both) and _condition_holds(both):
-                del left[smaller_key]
-                left[key] = both
-                break
-    for one in left.values():
-        if not one.arguments:
-            find_arguments(one)
-        yield one
+def _ordered(
+    groups: Sequence[Group], alike: Mapping[Hashable, list[Group]]
+) -> Iterable[list[Group]]:
+    """Rows of modules, each behind those that its modules have inside."""
+    inside: dict[Hashable, set[Hashable]] = {key: set() for key in alike}
+    for key, row in alike.items():
+        for group in row:
+            inside[key] |= {_kinship(one) for one in _inner_first(group) if not one.is_inline}
+    if any(key in within for key, within in inside.items()):
+        # Modules of one name inside each other: then only those that are as deep share a class.
+        deep: dict[Hashable, list[Group]] = {}
+        for group in groups:
+            deep.setdefault((-group.path.count("."), _kinship(group)), []).append(group)
+        return [deep[key] for key in sorted(deep, key=lambda key: key[0])]  # type: ignore[index]
+    done: list[Hashable] = []
+    left = list(alike)
+    while left:
+        ready = next(key for key in left if inside[key] <= set(done))
+        left.remove(ready)
+        done.append(ready)
+    return [alike[key] for key in done]
 
 
-def _without_one_child(key: object) -> Iterator[tuple[object, str]]:
-    """The structures that are left when a child on a single edge is taken out, with its name."""
-    assert isinstance(key, tuple)
-    parts: tuple[_Part, ...] = key
-    for name, _, sources in parts:
-        readers = [part for part in parts if name in part[2]]
-        if len(sources) != 1 or len(readers) != 1:
+def _united(row: list[Group], found: Mapping[Group, Class], kind: KindOf) -> Iterator[Class]:
+    """One class for modules, or as few as it takes."""
+    try:
+        yield unite(row, found, kind)
+        return
+    except UnlikeError:
+        pass
+    apart: dict[Hashable, list[Group]] = {}
+    for group in row:
+        apart.setdefault(_built(group, found), []).append(group)
+    if len(apart) == 1:  # what differs lies deeper
+        apart = {group: [group] for group in row}
+    for part in apart.values():
+        yield unite(part, found, kind)
+
+
+def _built(group: Group, found: Mapping[Group, Class]) -> Hashable:
+    """What modules that are built alike have in common."""
+    parts: list[Hashable] = []
+    for child, sources in group.wiring():
+        if isinstance(child, Group):
+            kind: Hashable = found.get(child) or _built(child, found)
+        else:
+            kind = child.node.op.kind if held(child) else child.node.op
+        parts.append((child.name, kind, sources))
+    return tuple(parts)
+
+
+def unite(row: list[Group], found: Mapping[Group, Class], kind: KindOf) -> Class:
+    """The class that modules share. Raises `UnlikeError`."""
+    if len({group.is_sequential for group in row}) > 1:
+        raise UnlikeError("some are chains")
+    one = Class(row, members_of(row, found))
+    if not one.is_chain:
+        one.variants = variants_of(row, one.members)
+    _refuse_depth(one)
+    one.tables = [{**numbers_of(group, found, kind), **ends_of(group)} for group in row]
+    _note_missing_kinds(one)
+    taken = Namespace({"self", "input", "output"})
+    _find_arguments(one, found, taken)
+    _find_tests(one, taken)
+    return one
+
+
+def _refuse_depth(one: Class) -> None:
+    """Refuse what would have to be optional in a list inside a list, or in a container."""
+    for member in one.members:
+        rows = [member] if one.is_chain else member.chain
+        if any(deep.is_optional for row in rows for deep in row.all() if deep not in rows):
+            raise UnlikeError("optional modules too deep inside")
+        if member.is_optional and "." in member.name:
+            raise UnlikeError("optional modules in a container")
+    is_counted = all(
+        list(group.children) == [str(n) for n in range(len(group.children))]
+        for group in one.instances
+    )
+    if one.is_chain and not is_counted and any(member.is_optional for member in one.members):
+        raise UnlikeError("a chain with gaps has optional modules")
+
+
+def _note_missing_kinds(one: Class) -> None:
+    """Of an activation in a chain that some do without, say that it is none there; where all others
+    have the same, whether it is there is enough."""
+    for member in _in_chains(one):
+        slot = (member.path, KIND)
+        if not member.is_optional or not any(slot in table for table in one.tables):
             continue
-        (source,) = sources
-        yield (
-            tuple(
-                (other, kind, tuple(source if one == name else one for one in inputs))
-                for other, kind, inputs in parts
-                if other != name
-            ),
-            name,
-        )
+        if not isinstance(member.child, Leaf):
+            continue
+        for table, there in zip(one.tables, member.present, strict=True):
+            if there is False:
+                table[slot] = None
+        if len({table[slot] for table in one.tables if table.get(slot) is not None}) == 1:
+            for table in one.tables:
+                if slot in table:
+                    table[slot] = table[slot] is not None
 
 
-def _is_call(child: Group | Leaf) -> bool:
-    return isinstance(child, Leaf) and not child.is_module
+def _in_chains(one: Class) -> Iterator[Member]:
+    """The members that stand in a row of modules."""
+    for member in one.members:
+        yield from member.all() if one.is_chain else member.chain
 
 
-def condition(one: Class) -> list[str]:
-    """What an optional child's presence is tested by, of which one must hold."""
-    tests = []
-    if one.role("stride"):
-        tests.append("stride != 1")
-    if one.role("in_channels") and one.role("out_channels"):
-        tests.append("in_channels != out_channels")
-    return tests
+def _find_arguments(one: Class, found: Mapping[Group, Class], taken: Namespace) -> None:
+    """Fill in a class's arguments and literals."""
+    numbers = Numbers(one.tables)
+    for path, written, name in origins_of(one.members):
+        numbers.names[path] = name
+        if written is not None:
+            numbers.origins[path] = written
+    models = [one.model, *(variant.model for variant in one.variants), *one.instances]
+    is_optional = any(deep.is_optional for member in one.members for deep in member.all())
+    models = list(dict.fromkeys(models)) if is_optional or len(one.variants) > 1 else models[:1]
+    numbers.flows = flows_of(models, one.instances)
+    groups = channel_groups(numbers, one.model.path, are_alike=len(models) == 1)
+    slots = list(dict.fromkeys(slot for table in one.tables for slot in table))
+    kinds = _kinds_that_vary(one)
+    rest = [s for s in slots if s not in numbers.flows and (s[0] not in kinds or s[1] == KIND)]
+    _join_groups(one, groups, rest)
+    one.derived = _paddings(one, rest)
+    literals, varying = split([slot for slot in rest if slot not in one.derived], one.tables)
+    one.literals = literals
+    _wished = _Wishes(one, numbers, found)
+    channels = name_channels(groups, _wished.wish, taken)
+    channels = [with_default(argument, one.tables) for argument in channels]
+    others = name_numbers(varying, one.tables, numbers.names, taken)
+    one.arguments = sorted([*channels, *others], key=lambda argument: argument.has_default)
 
 
-def _condition_holds(one: Class) -> bool:
-    """Whether exactly the instances with the optional child pass the test for it."""
-    tests = condition(one)
-    if not tests:
+def _kinds_that_vary(one: Class) -> set[object]:
+    """The paths of modules that are not of one op in all."""
+    kinds: dict[object, set[Value]] = {}
+    for table in one.tables:
+        for (path, what), value in table.items():
+            if what == KIND:
+                kinds.setdefault(path, set()).add(value)
+    return {path for path, values in kinds.items() if len(values) > 1}
+
+
+def _join_groups(one: Class, groups: list[list[Slot]], rest: list[Slot]) -> None:
+    """Have depthwise convolutions take their groups from their channels."""
+    for slot in [slot for slot in rest if slot[1] == "groups"]:
+        channels = (slot[0], "in_channels")
+        pairs = [(table[slot], table.get(channels)) for table in one.tables if slot in table]
+        group = next((group for group in groups if channels in group), None)
+        if group is not None and all(one == other != 1 for one, other in pairs):
+            group.append(slot)
+            rest.remove(slot)
+
+
+def _paddings(one: Class, rest: Sequence[Slot]) -> dict[Slot, Slot]:
+    """Paddings that vary as kernels do, of convolutions that keep the size of maps."""
+    found = {}
+    for slot in rest:
+        kernel = (slot[0], "kernel_size")
+        pairs = [(table[slot], table.get(kernel)) for table in one.tables if slot in table]
+        if slot[1] == "padding" and len(set(pairs)) > 1 and all(_keeps(*pair) for pair in pairs):
+            found[slot] = kernel
+    return found
+
+
+def _keeps(padding: Value, kernel: Value) -> bool:
+    return isinstance(kernel, int) and padding == (kernel - 1) // 2
+
+
+@dataclass(frozen=True)
+class _Wishes:
+    """What a definition calls the channels within its modules."""
+
+    one: Class
+    numbers: Numbers
+    found: Mapping[Group, Class]
+
+    def wish(self, slots: Sequence[Slot]) -> str:
+        """The name of some slots' channels."""
+        for path, what in slots:
+            if what not in ("out_channels", "out_features"):
+                continue
+            for end in range(1, len(path) + 1):
+                written = self.numbers.origins.get(path[:end])
+                if written is None or written.word == "group":
+                    continue
+                name = written.names.get("width") or written.names.get("features") or ""
+                if is_name(name) and name not in ("channels", "width"):
+                    return name
+                if self._inner_name((path, what), end) == "width" and is_name(written.word):
+                    return f"{written.word}_width"
+                break
+        return "width"
+
+    def _inner_name(self, slot: Slot, end: int) -> str:
+        """What the class of a module calls a number that is given to it."""
+        for member in self.one.members:
+            for deep in member.all():
+                if deep.path == slot[0][:end] and isinstance(deep.child, Group):
+                    inner = self.found.get(deep.child)
+                    given = inner and inner.argument((slot[0][end:], slot[1]))
+                    return given.name if given else ""
+        return ""
+
+
+# What only some have
+
+
+def _find_tests(one: Class, taken: Namespace) -> None:
+    """Find by what to tell which modules have what."""
+    for member in one.members:
+        for deep in member.all():
+            if _takes_kind(one, deep) or not deep.is_optional:
+                continue
+            if deep in one.members and not one.is_chain and _is_harmless(deep):
+                continue  # it may be there without being called
+            name = deep.name if is_name(deep.name) else "has_" + _word(deep)
+            deep.test = _test(one, deep.present, name, taken)
+    left = set(range(len(one.instances)))
+    flags = Namespace({member.name for member in one.members})
+    for variant in one.variants[:-1]:
+        here = [n in variant.instances if n in left else None for n in range(len(one.instances))]
+        variant.test = _test(one, here, "use_shortcut", taken)
+        left -= set(variant.instances)
+        variant.flag = flags.new(_flag(variant.test))
+
+
+def _takes_kind(one: Class, member: Member) -> bool:
+    """Note which argument makes a module, or tells whether it is there; whether there is one."""
+    argument = one.argument((member.path, KIND))
+    if argument is None:
         return False
-    stride, before, after = map(one.role, ("stride", "in_channels", "out_channels"))
-    for instance in one.instances:
-        numbers = numbers_of(instance)
-        passes = stride is not None and value_of(stride, numbers) != 1
-        if before and after and value_of(before, numbers) != value_of(after, numbers):
-            passes = True
-        if passes != (one.optional in instance.children):
-            return False
+    if isinstance(argument.default, bool):
+        member.test = Test((Part(argument.name, ""),))
+        return True
+    member.maker = argument.name
+    if member.is_optional:
+        member.test = Test((Part(argument.name, "is not", "None"),))
     return True
 
 
-def numbers_of(group: Group) -> dict[Slot, Number]:
-    """Every number inside a module, by its slot."""
-    start = len(group.path) + 1 if group.path else 0
-    numbers: dict[Slot, Number] = {}
-    for leaf in group.leaves():
-        name, op = leaf.node.id[start:], leaf.node.op
-        for number in op.field_names():
-            numbers[name, number] = getattr(op, number)
-    return numbers
+def _is_harmless(member: Member) -> bool:
+    """Whether a module makes no difference where it is not called: a dropout of a merge."""
+    drops = isinstance(member.child, Leaf) and member.child.node.op.trains_only
+    return drops and not member.stands_in
 
 
-def value_of(argument: Argument, numbers: Mapping[Slot, Number]) -> Number:
-    """What an instance with these numbers gives an argument."""
-    return next(numbers[slot] for slot in argument.slots if slot in numbers)
+def _word(member: Member) -> str:
+    if member.child.written is not None:
+        return member.child.written.word
+    return "module"
 
 
-def find_arguments(one: Class) -> bool:
-    """Fill in a class's arguments and literals; False where an optional child has numbers that
-    instances without it could not give."""
-    table = [numbers_of(instance) for instance in one.instances]
-    slots = list(dict.fromkeys(slot for numbers in table for slot in numbers))
-    flows, source, result = _flows(one.model)
-    channels = [slot for slot in slots if slot in flows]
-    rest = [slot for slot in slots if slot not in flows]
-    groups = _merge_by_value(_by_flow(channels, flows), flows.get(source), table, flows)
-    names = Namespace({"self"})
-    arguments = _name_channels(groups, flows, source, result, names)
-    one.literals, varying = _split(rest, table)
-    arguments += _name_numbers(varying, names)
-    one.arguments = arguments
-    _check_agreement(one, table)
-    return all(
-        any(slot in numbers for slot in argument.slots)
-        for argument in arguments
-        for numbers in table
-    )
+def _test(one: Class, pattern: Sequence[bool | None], name: str, taken: Namespace) -> Test:
+    """A test for a pattern; by an argument made for it where none of the others tells."""
+    names = [argument.name for argument in one.arguments]
+    full = [{a.name: value_in(a, table) for a in one.arguments} for table in one.tables]
+    if (test := find_test(pattern, names, one.values(), full)) is not None:
+        return test
+    if len(one.arguments) >= MAX_ARGUMENTS:
+        raise UnlikeError("too many arguments")
+    argument = Argument(taken.new(name), (), False, True)
+    usual = sum(1 if there else -1 for there in pattern if there is not None) > 0
+    slot = ((), argument.name)
+    one.arguments.append(replace(argument, default=usual, slots=(slot,)))
+    for table, there in zip(one.tables, pattern, strict=True):
+        table[slot] = bool(there)
+    return Test((Part(argument.name, ""),))
 
 
-def _check_agreement(one: Class, table: Sequence[Mapping[Slot, Number]]) -> None:
-    """Raise `StructureError` where an argument would have to give one instance two numbers: an op
-    says otherwise of its channels than is so."""
-    for argument in one.arguments:
-        for instance, numbers in zip(one.instances, table, strict=True):
-            values = {numbers[slot] for slot in argument.slots if slot in numbers}
-            if len(values) > 1:
-                places = [f"{path}.{field}" for path, field in argument.slots]
-                raise StructureError(
-                    f"the numbers {sorted(values)} of {instance.path!r} would have to be one "
-                    f"argument, `{argument.name}`: {', '.join(places)}"
-                )
-
-
-def _flows(group: Group) -> tuple[dict[Slot, str], Slot, Slot]:
-    """For each channel slot the tensor whose channels it counts, tensors of equal channels being
-    one; and stand-ins for the module's input and output."""
-    parent: dict[str, str] = {}
-
-    def find(name: str) -> str:
-        while parent.setdefault(name, name) != name:
-            name = parent[name]
-        return name
-
-    start = len(group.path) + 1
-    flows: dict[Slot, str] = {}
-    for leaf in group.leaves():
-        node = leaf.node
-        passing = node.op.channels
-        if passing.how == "changed":
-            flows[node.id[start:], passing.read] = node.inputs[0]
-            flows[node.id[start:], passing.written] = node.id
-        elif passing.how == "tied":
-            for tensor in node.inputs:
-                parent[find(node.id)] = find(tensor)
-        if passing.counted:
-            flows[node.id[start:], passing.counted] = node.id
-    source, result = ("", "input"), ("", "output")
-    flows[source], flows[result] = group.source, group.result
-    return {slot: find(tensor) for slot, tensor in flows.items()}, source, result
-
-
-def _by_flow(slots: Sequence[Slot], flows: Mapping[Slot, str]) -> list[list[Slot]]:
-    groups: dict[str, list[Slot]] = {}
-    for slot in slots:
-        groups.setdefault(flows[slot], []).append(slot)
-    return list(groups.values())
-
-
-def _merge_by_value(
-    groups: list[list[Slot]],
-    source: str | None,
-    table: Sequence[Mapping[Slot, Number]],
-    flows: Mapping[Slot, str],
-) -> list[list[Slot]]:
-    """Make one of groups that have the same channels in every instance; never with the input's,
-    which a width may equal by chance."""
-    merged: list[list[Slot]] = []
-    for group in groups:
-        is_input = flows[group[0]] == source
-        for other in merged:
-            if is_input or flows[other[0]] == source:
-                continue
-            if all(_agree(group, other, numbers) for numbers in table):
-                other.extend(group)
-                break
-        else:
-            merged.append(list(group))
-    return merged
-
-
-def _agree(one: Sequence[Slot], other: Sequence[Slot], numbers: Mapping[Slot, Number]) -> bool:
-    values = {numbers[slot] for slot in (*one, *other) if slot in numbers}
-    return len(values) <= 1
-
-
-def _name_channels(
-    groups: Sequence[list[Slot]],
-    flows: Mapping[Slot, str],
-    source: Slot,
-    result: Slot,
-    names: Namespace,
-) -> list[Argument]:
-    """Channel arguments by role: in_channels, width, out_channels, or channels for in and out."""
-    before: list[Argument] = []
-    inner: list[Argument] = []
-    after: list[Argument] = []
-    for group in groups:
-        tensors = {flows[slot] for slot in group}
-        reads, writes = flows[source] in tensors, flows[result] in tensors
-        if reads and writes:
-            before.append(Argument(names.new("channels"), tuple(group)))
-        elif reads:
-            before.append(Argument(names.new("in_channels"), tuple(group)))
-        elif writes:
-            after.append(Argument(names.new("out_channels"), tuple(group)))
-        else:
-            inner.append(Argument(names.new("width"), tuple(group)))
-    return before + inner + after
-
-
-def _split(
-    slots: Sequence[Slot], table: Sequence[Mapping[Slot, Number]]
-) -> tuple[dict[Slot, Number], list[tuple[list[Slot], list[Number | None]]]]:
-    """Numbers that are the same in all instances; and those that vary, gathered where they vary
-    alike."""
-    literals: dict[Slot, Number] = {}
-    varying: list[tuple[list[Slot], list[Number | None]]] = []
-    columns = {slot: [numbers.get(slot) for numbers in table] for slot in slots}
-    # Slots that every instance has come first, so that an optional child's can join them.
-    for slot in sorted(slots, key=lambda slot: None in columns[slot]):
-        column = columns[slot]
-        alike = next((v for v in varying if v[0][0][1] == slot[1] and _fits(column, v[1])), None)
-        present = {number for number in column if number is not None}
-        if alike is not None:
-            alike[0].append(slot)
-        elif len(present) == 1:
-            literals[slot] = present.pop()
-        else:
-            varying.append(([slot], column))
-    return literals, varying
-
-
-def _fits(column: Sequence[Number | None], other: Sequence[Number | None]) -> bool:
-    return all(one is None or one == two for one, two in zip(column, other, strict=True))
-
-
-def _name_numbers(
-    varying: Sequence[tuple[list[Slot], list[Number | None]]], names: Namespace
-) -> list[Argument]:
-    """Arguments named after their field, and after their op too where one field varies in several
-    ways; strides stand last and are 1 unless given."""
-    fields = Counter(slots[0][1] for slots, _ in varying)
-    arguments = []
-    for slots, _ in varying:
-        path, field = slots[0]
-        wish = field if fields[field] == 1 else f"{path.split('.')[0]}_{field}"
-        default = 1 if field == "stride" else None
-        arguments.append(Argument(names.new(wish), tuple(slots), default))
-    return sorted(arguments, key=lambda argument: argument.default is not None)
+def _flag(test: Test) -> str:
+    """What the attribute is called that keeps a test's outcome."""
+    (first, *more) = test.parts
+    if not more and (not first.operator or isinstance(first.right, int)):
+        return first.left
+    return "keeps_shape" if first.operator == "==" else "changes_shape"

@@ -5,25 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from archc.backends.pytorch.text import WIDTH, Namespace
+from archc.backends.pytorch.layout import reached
+from archc.backends.pytorch.text import WIDTH, Namespace, call, is_name, lay_out
 from archc.graph.modules import Group, StructureError
-from archc.graph.schedule import ARGUMENT, Line, Schedule, Wiring, augmented
+from archc.graph.schedule import ARGUMENT, Line, Schedule, Wiring, augmented, last_of
 from archc.ops import Op
 
 
-def written_call(op: Op, *operands: str) -> str:
+def written_call(op: Op, *operands: str, in_place: bool = False) -> str:
     """The source of an op that is no module; raises `StructureError` where there is none."""
-    if op.torch.call is None:
+    call = op.torch.call
+    if call is None:
         raise StructureError(f"no PyTorch source is known for the call {op.kind!r}")
-    return op.torch.call.write(*operands)
+    numbers = [repr(getattr(op, field)) for field in call.fields]
+    return call.write(*operands, *numbers, *["inplace=True"] * in_place)
 
 
-def forward_lines(group: Group, schedule: Schedule) -> list[str]:
-    """The lines of a module's ``forward``, its argument being ``x``."""
+def forward_lines(
+    group: Group, schedule: Schedule, indent: str = " " * 8, outputs: str = ""
+) -> list[str]:
+    """The lines of a module's ``forward``, its argument being ``x``.
+
+    ``outputs`` is the named tuple that a network with side heads returns in training.
+    """
     if not group.children:
-        return ["        return x"]
+        return [f"{indent}return x"]
     wiring = {child.name: (child, sources) for child, sources in group.wiring()}
-    return _Forward(group, wiring, schedule).lines()
+    return _Forward(group, wiring, schedule, indent, outputs).lines()
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,8 @@ class _Forward:
     group: Group
     wiring: Wiring
     schedule: Schedule
+    indent: str
+    outputs: str = ""
 
     def lines(self) -> list[str]:
         """The body, line by line."""
@@ -40,7 +50,11 @@ class _Forward:
         called = {ARGUMENT: "x"}
         values = {"": "x"}
         written: list[str] = []
+        in_training = False
         for line in self.schedule.lines(self.group, self._is_too_long):
+            if line.training_only and not in_training:
+                written.append(f"{self.indent}if self.training:")
+            in_training = line.training_only
             if line.variable is None:
                 written.append(self._written(line, values, "return "))
                 continue
@@ -48,11 +62,25 @@ class _Forward:
                 called[line.variable] = names.new(self._wish(line.result))
             variable = called[line.variable]
             operator = "" if line.onto is None else augmented(self.wiring[line.result][0])
-            written.append(self._written(line, values, f"{variable} {operator or '='} "))
+            deeper = "    " * line.training_only
+            written.append(deeper + self._written(line, values, f"{variable} {operator or '='} "))
             if line.returns:
-                written.append(f"        return {variable}")
+                written.append(f"{self.indent}return {variable}")
             values[line.result] = variable
+        if self.group.sides:
+            written += self._returned(values)
         return written
+
+    def _returned(self, values: Mapping[str, str]) -> list[str]:
+        """What a network with side heads returns."""
+        logits = values[last_of(self.group)]
+        fields = [logits, *[values[name] for name in self.group.sides]]
+        deeper = f"{self.indent}    "
+        return [
+            f"{self.indent}if self.training:",
+            *lay_out(deeper, "return ", call(self.outputs, *fields)),
+            f"{self.indent}return {logits}",
+        ]
 
     def _is_too_long(self, line: Line) -> bool:
         """Whether a line does not fit; variables, nameless yet, seldom have longer names."""
@@ -64,7 +92,10 @@ class _Forward:
     def _wish(self, value: str) -> str:
         """What the variable is called that a value is given, if it is a new one."""
         ahead = value != "" and self.wiring[value][0].result in self.schedule.ahead
-        return value if ahead else "out"
+        if value in self.group.sides:
+            return value
+        name = value.rpartition(".")[2]
+        return name if ahead and is_name(name) else "out"
 
     def _written(self, line: Line, names: Mapping[str, str], before: str) -> str:
         inline = set(line.computes)
@@ -74,11 +105,14 @@ class _Forward:
                 return names[value]
             child, sources = self.wiring[value]
             operands = [text(source) for source in sources]
+            parameter = None if isinstance(child, Group) else child.node.op.torch.parameter
+            if parameter is not None:
+                return parameter.use(reached(child.name, self.group), *operands)
             if isinstance(child, Group) or child.is_module:
-                return f"self.{child.name}({', '.join(operands)})"
+                return f"{reached(child.name, self.group)}({', '.join(operands)})"
             op = child.node.op
             in_place = op.torch.in_place and self.schedule.overwrites(child.node) is not None
-            return written_call(op, *operands, *["inplace=True"] * in_place)
+            return written_call(op, *operands, in_place=in_place)
 
         value = line.result if line.onto is None else self.wiring[line.result][1][1]
-        return f"        {before}{text(value)}"
+        return f"{self.indent}{before}{text(value)}"

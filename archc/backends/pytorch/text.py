@@ -5,10 +5,11 @@ from __future__ import annotations
 import keyword
 import re
 import textwrap
-from collections.abc import Iterable
-from dataclasses import dataclass
-from itertools import groupby
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeAlias
+
+from archc.ops import OPS
 
 WIDTH = 88
 INDENT = "    "
@@ -31,21 +32,170 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """An expression evaluated a number of times, unpacked into the arguments around it."""
+    """An expression evaluated a number of times, unpacked into the arguments around it.
+
+    With a ``key`` it is one in a dictionary; either may tell times apart by ``i``, from 0.
+    """
 
     item: Expression
     times: int
+    key: str | None = None
+    is_unpacked: bool = True
+
+    @property
+    def loop(self) -> str:
+        """What stands behind the expression."""
+        text = f"{self.key} {self.item}"
+        return f"for {'i' if _COUNTER.search(text) else '_'} in range({self.times})"
+
+    @property
+    def brackets(self) -> tuple[str, str]:
+        """What stands around it."""
+        if not self.is_unpacked:
+            return "", ""
+        return ("*(", ")") if self.key is None else ("**{", "}")
+
+    @property
+    def before(self) -> str:
+        """What stands before the item."""
+        return "" if self.key is None else f"{self.key}: "
 
     def __str__(self) -> str:
-        return f"*({self.item} for _ in range({self.times}))"
+        start, end = self.brackets
+        return f"{start}{self.before}{self.item} {self.loop}{end}"
 
 
-Expression: TypeAlias = str | Call | Repeat
+_COUNTER = re.compile(r"(?<![\w.])i(?![\w=])")
+"""The variable of a comprehension."""
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list of expressions, or a dictionary of them where each has a key."""
+
+    items: tuple[Expression, ...]
+    keys: tuple[str, ...] | None = None
+
+    def written(self) -> list[tuple[str, Expression]]:
+        """Each item behind its key."""
+        keys = [""] * len(self.items) if self.keys is None else self.keys
+        return [(f'"{key}": ' if key else "", x) for key, x in zip(keys, self.items, strict=True)]
+
+    @property
+    def brackets(self) -> tuple[str, str]:
+        """What stands around them."""
+        return ("[", "]") if self.keys is None else ("{", "}")
+
+    def __str__(self) -> str:
+        start, end = self.brackets
+        return f"{start}{', '.join(f'{key}{item}' for key, item in self.written())}{end}"
+
+
+Expression: TypeAlias = str | Call | Repeat | Items
 
 
 def call(function: str, *positional: Expression, **named: Expression) -> Call:
     """A call with these arguments."""
     return Call(function, (*(("", x) for x in positional), *named.items()))
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can be the name of an attribute or an argument."""
+    return text.isidentifier() and not keyword.iskeyword(text)
+
+
+def keyed(items: Mapping[str, Expression]) -> Items:
+    """A dictionary, runs of equal or evenly rising items as one comprehension each."""
+    names, row = list(items), list(items.values())
+    found: list[tuple[str, Expression]] = []
+    at = 0
+    while at < len(row):
+        times = _run(row[at:], names[at:])
+        if times < 4:
+            found.append((names[at], row[at]))
+            at += 1
+            continue
+        found.append(("", Repeat(_rising(row[at : at + times]), times, _rising_key(names[at]))))
+        at += times
+    if len(found) == 1 and isinstance(run := found[0][1], Repeat):
+        found = [("", replace(run, is_unpacked=False))]
+    return Items(tuple([item for _, item in found]), tuple([name for name, _ in found]))
+
+
+def ordered(items: Mapping[str, Expression]) -> Call:
+    """An ordered dictionary, its keys as arguments where they can be that."""
+    made = keyed(items)
+    if all(map(is_name, items)) and len(made.items) == len(items):
+        return Call("OrderedDict", tuple(items.items()))
+    return call("OrderedDict", made)
+
+
+_ENDS_IN_NUMBER = re.compile(r"(.*?)(0|[1-9]\d*)")
+
+
+def _run(row: Sequence[Expression], names: Sequence[str] = ()) -> int:
+    """How many expressions at the beginning are equal, or calls with numbers that rise evenly; and
+    their names as well."""
+    step = _step(row[0], row[1]) if len(row) > 1 else None
+    times = 1
+    while times < len(row) and step is not None:
+        if _step(row[times - 1], row[times]) != step:
+            break
+        if names and not _follows(names[times - 1], names[times]):
+            break
+        times += 1
+    return times
+
+
+def _follows(name: str, next_name: str) -> bool:
+    """Whether two names are the same but for a number at the end, which is one more."""
+    one, other = _ENDS_IN_NUMBER.fullmatch(name), _ENDS_IN_NUMBER.fullmatch(next_name)
+    if one is None or other is None or "{" in name or "}" in name:
+        return False
+    return one[1] == other[1] and int(one[2]) + 1 == int(other[2])
+
+
+def _step(one: Expression, other: Expression) -> tuple[int, ...] | None:
+    """By how much each argument of a call rises towards another's; None where they differ
+    otherwise, and nothing for equal expressions."""
+    if one == other:
+        return ()
+    if not (isinstance(one, Call) and isinstance(other, Call)) or one.function != other.function:
+        return None
+    names, others = ([name for name, _ in call.arguments] for call in (one, other))
+    if names != others:
+        return None
+    steps = []
+    for (_, x), (_, y) in zip(one.arguments, other.arguments, strict=True):
+        if x == y:
+            steps.append(0)
+        elif isinstance(x, str) and isinstance(y, str) and x.isdecimal() and y.isdecimal():
+            steps.append(int(y) - int(x))
+        else:
+            return None
+    return tuple(steps) if min(steps) >= 0 else None
+
+
+def _rising(row: Sequence[Expression]) -> Expression:
+    """One expression for a run, with ``i`` for the times from 0."""
+    first, second = row[:2]
+    if first == second or not (isinstance(first, Call) and isinstance(second, Call)):
+        return first
+    arguments = []
+    for (name, x), (_, y) in zip(first.arguments, second.arguments, strict=True):
+        if x != y:
+            step = int(str(y)) - int(str(x))
+            product = "i" if step == 1 else f"{step} * i"
+            x = product if x == "0" else f"{x} + {product}"
+        arguments.append((name, x))
+    return Call(first.function, tuple(arguments))
+
+
+def _rising_key(name: str) -> str:
+    """The source of a run's names."""
+    found = _ENDS_IN_NUMBER.fullmatch(name)
+    assert found is not None
+    return f'f"{found[1]}{{i}}"' if found[2] == "0" else f'f"{found[1]}{{i + {found[2]}}}"'
 
 
 def lay_out(indent: str, before: str, expression: Expression, after: str = "") -> list[str]:
@@ -59,27 +209,43 @@ def lay_out(indent: str, before: str, expression: Expression, after: str = "") -
         return [line]
     deeper = indent + INDENT
     if isinstance(expression, Repeat):
-        return [
-            f"{indent}{before}*(",
-            *lay_out(deeper, "", expression.item),
-            f"{deeper}for _ in range({expression.times})",
-            f"{indent}){after}",
-        ]
+        start, end = expression.brackets
+        inner = deeper if expression.is_unpacked else indent
+        rows = lay_out(inner, expression.before, expression.item)
+        rows.append(f"{inner}{expression.loop}")
+        if not expression.is_unpacked:
+            return rows
+        return [f"{indent}{before}{start}", *rows, f"{indent}{end}{after}"]
+    if isinstance(expression, Items):
+        start, end = expression.brackets
+        lines = [f"{indent}{before}{start}"]
+        for key, item in expression.written():
+            lines += lay_out(deeper, key, item, _comma(item))
+        return [*lines, f"{indent}{end}{after}"]
     lines = [f"{indent}{before}{expression.function}("]
     inside = f"{deeper}{', '.join(expression.written())}"
     if len(inside) <= WIDTH and all(isinstance(x, str) for _, x in expression.arguments):
         return [*lines, inside, f"{indent}){after}"]
     for name, argument in expression.arguments:
-        lines += lay_out(deeper, f"{name}=" if name else "", argument, ",")
+        lines += lay_out(deeper, f"{name}=" if name else "", argument, _comma(argument))
     return [*lines, f"{indent}){after}"]
 
 
+def _comma(item: Expression) -> str:
+    """What stands behind an item on a line of its own: nothing behind a bare comprehension."""
+    return "" if isinstance(item, Repeat) and not item.is_unpacked else ","
+
+
 def run_together(items: Iterable[Expression], at_least: int = 3) -> list[Expression]:
-    """Runs of equal expressions as one comprehension each."""
-    row: list[Expression] = []
-    for item, run in groupby(items):
-        times = len(list(run))
-        row += [Repeat(item, times)] if times >= at_least else [item] * times
+    """Runs of equal expressions, or of calls whose numbers rise evenly, as one comprehension
+    each."""
+    left, row = list(items), list[Expression]()
+    while left:
+        times = _run(left)
+        if times < at_least or (left[0] != left[1] and times <= at_least):
+            times = 1
+        row.append(left[0] if times == 1 else Repeat(_rising(left[:times]), times))
+        del left[:times]
     return row
 
 
@@ -99,7 +265,14 @@ class Namespace:
         return name
 
 
-_STEMS = {"resnet": "ResNet", "resnext": "ResNeXt", "vgg": "VGG", "preresnet": "PreResNet"}
+_STEMS = {
+    word.lower(): word
+    for word in (
+        *("ResNet", "ResNeXt", "VGG", "PreResNet", "SEResNet", "AlexNet", "SqueezeNet"),
+        *("DenseNet", "GoogLeNet", "ShuffleNet", "MobileNet", "MNASNet", "EfficientNet"),
+        *("RegNet", "ConvNeXt", "RepVGG", "VoVNet"),
+    )
+}
 
 
 def class_name(name: str) -> str:
@@ -120,7 +293,9 @@ def class_name(name: str) -> str:
     return f"{result}Net" if keyword.iskeyword(result) or result in RESERVED else result
 
 
-RESERVED = {"F", "Tensor", "ZeroPadShortcut"}
+RESERVED = {"F", "Tensor"} | {
+    op.torch.module.function for op in OPS.values() if op.torch.module and op.torch.module.source
+}
 """Capitalised names that an emitted file uses for itself."""
 
 

@@ -1,0 +1,360 @@
+"""Classes as source: constructors, and what is called in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby, takewhile
+from typing import TypeAlias
+
+from archc.backends.pytorch.arguments import value_in
+from archc.backends.pytorch.classes import Class
+from archc.backends.pytorch.conditions import Part
+from archc.backends.pytorch.forward import forward_lines
+from archc.backends.pytorch.layout import is_counted, is_numbered, rises, without_gaps
+from archc.backends.pytorch.members import Kind, Member, Path, Slot, Value
+from archc.backends.pytorch.text import (
+    WIDTH,
+    Call,
+    Expression,
+    Items,
+    Repeat,
+    call,
+    is_name,
+    keyed,
+    lay_out,
+    ordered,
+    run_together,
+)
+from archc.graph import Node
+from archc.graph.modules import Group, Leaf, StructureError
+from archc.graph.schedule import Schedule
+
+POSITIONAL = (
+    *("in_channels", "out_channels", "num_features", "num_channels"),
+    *("in_features", "out_features", "input", "output"),
+)
+"""Fields whose numbers stand by position where a module is made of a class: they count channels."""
+
+LookUp: TypeAlias = Callable[[Slot], "str | None"]
+"""The source of a slot's number where a module is made; None where there is none."""
+_INDENT = " " * 8
+_Held: TypeAlias = "Member | dict[str, _Held]"
+
+
+def kind_of(node: Node, schedule: Schedule) -> Kind:
+    """What makes the module of an op without arguments."""
+    how = node.op.torch.module
+    if how is None:
+        raise StructureError(f"no PyTorch source is known for the module {node.op.kind!r}")
+    arguments = [
+        f"{name}={getattr(node.op, name)!r}"
+        for name, usual in how.keywords
+        if usual is None or isinstance(usual, str) or getattr(node.op, name) != usual
+    ]
+    arguments += [f"{name}={text}" for name, text in how.fixed]
+    if node.op.torch.in_place and schedule.overwrites(node) is not None:
+        arguments.append("inplace=True")
+    inside = ", ".join([how.function, *arguments])
+    return Kind(f"partial({inside})" if arguments else how.function)
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Writes classes, knowing which module is of which, and how the network runs."""
+
+    classes: Mapping[Group, Class]
+    schedule: Schedule
+
+    def inner_class(self, one: Class) -> list[str]:
+        """The source of a class that modules share."""
+
+        def look_up(slot: Slot) -> str | None:
+            argument = one.argument(slot)
+            if argument is not None:
+                return argument.name
+            if slot in one.derived:
+                return f"({look_up(one.derived[slot])} - 1) // 2"
+            return repr(one.literals[slot]) if slot in one.literals else None
+
+        kept = {str(variant.test): f"self.{variant.flag}" for variant in one.variants}
+        numbered = one.is_chain or (len(one.variants) == 1 and is_numbered(one.model))
+        if numbered and (one.is_chain or not any(member.test for member in one.members)):
+            lines = self._sequential_class(one, look_up)
+        else:
+            lines = [
+                f"class {one.name}(nn.Module):",
+                *signature(one),
+                "        super().__init__()",
+                *_flags(one),
+                *self.attributes(one.members, look_up, kept),
+            ]
+        if not one.variants:
+            return lines
+        lines += ["", "    def forward(self, x: Tensor) -> Tensor:"]
+        word = "if"
+        for variant in one.variants:
+            if variant.test is None:
+                lines += forward_lines(variant.model, self.schedule)
+                continue
+            test = variant.test.parts[0] if len(variant.test.parts) == 1 else None
+            lines.append(f"        {word} {_kept_test(test, variant.flag)}:")
+            lines += forward_lines(variant.model, self.schedule, _INDENT + "    ")
+        return lines
+
+    def _sequential_class(self, one: Class, look_up: LookUp) -> list[str]:
+        """The source of a class whose modules are numbered, but for a ``forward`` of its own."""
+        head = [f"class {one.name}(nn.Sequential):", *signature(one)]
+        if any(_test(member) for member in one.members):
+            rows = self._list("layers", one.members, look_up)
+            return [*head, *rows, "        super().__init__(*layers)"]
+        items, named = self._counted(one.members, look_up)
+        if named:
+            items = [ordered(named)]
+        return [*head, *lay_out(_INDENT, "", call("super().__init__", *run_together(items)))]
+
+    # Attributes
+
+    def attributes(
+        self, members: Sequence[Member], look_up: LookUp, kept: Mapping[str, str] | None = None
+    ) -> list[str]:
+        """The lines that give a module what it holds; ``kept`` has the attributes that keep what
+        tests have found."""
+        tree: dict[str, _Held] = {}
+        for member in members:
+            *path, name = member.name.split(".")
+            level = tree
+            for part in path:
+                inner = level.setdefault(part, {})
+                assert isinstance(inner, dict)  # or folding would have refused the ids
+                level = inner
+            level[name] = member
+        lines: list[str] = []
+        rows = [
+            (name, held, held.test if isinstance(held, Member) else None)
+            for name, held in tree.items()
+        ]
+        for test, run in groupby(rows, key=lambda row: row[2]):
+            row = [(name, held) for name, held, _ in run]
+            text = "" if test is None else (kept or {}).get(str(test), str(test))
+            lines += self._run(row, text, look_up)
+        return lines
+
+    def _run(self, row: Sequence[tuple[str, _Held]], test: str, look_up: LookUp) -> list[str]:
+        """The lines of attributes that are there where a test holds, if there is one."""
+        indent = _INDENT + "    " if test else _INDENT
+        lines = [
+            line for name, held in row for line in self._attribute(indent, name, held, look_up)
+        ]
+        if not test:
+            return lines
+        missing = [name for name, held in row if isinstance(held, Member) and held.stands_in]
+        lines = [f"{_INDENT}if {test}:", *lines]
+        if missing:
+            lines.append(f"{_INDENT}else:")
+            for name in missing:
+                lines += _set(indent, name, Call("nn.Identity"))
+        return lines
+
+    def _attribute(self, indent: str, name: str, held: _Held, look_up: LookUp) -> list[str]:
+        """The lines that give a module its child, or a container of children."""
+        if not isinstance(held, Member):
+            return _set(indent, name, self._container(held, look_up))
+        if not held.chain:
+            return _set(indent, name, self._module(held, look_up))
+        if any(_test(member) for member in held.chain):
+            local = name if is_name(name) and look_up(((), name)) is None else "layers"
+            lines = self._list(local, held.chain, look_up)
+            lines += _set(_INDENT, name, f"nn.Sequential(*{local})")
+            return [indent[len(_INDENT) :] + line for line in lines]
+        items, named = self._counted(held.chain, look_up)
+        if not items or not is_name(name):
+            return _set(indent, name, self._module(held, look_up))
+        lines = _set(indent, name, call("nn.Sequential", *run_together(items)))
+        for key, extra in named.items():
+            lines += lay_out(indent, "", call(f"self.{name}.add_module", f'"{key}"', extra))
+        return lines
+
+    def _list(self, name: str, members: Sequence[Member], look_up: LookUp) -> list[str]:
+        """The lines that put modules into a list, some of them only where a test holds."""
+        lines: list[str] = []
+        last: str | None = None
+        for test, run in groupby(members, key=lambda member: _test(member)):
+            row = list(run)
+            items = run_together(self._module(member, look_up) for member in row)
+            if not lines:
+                made = Items(()) if test else Items(tuple(items))
+                lines += lay_out(_INDENT, f"{name}: list[nn.Module] = ", made)
+                if not test:
+                    continue
+            if test:
+                word = "else" if last is not None and _are_opposite(last, test) else f"if {test}"
+                lines.append(f"{_INDENT}{word}:")
+            last = test
+            indent = _INDENT + "    " if test else _INDENT
+            if len(row) == 1:
+                lines += lay_out(indent, "", call(f"{name}.append", items[0]))
+            else:
+                lines += lay_out(indent, f"{name} += ", Items(tuple(items)))
+        return lines
+
+    # Modules
+
+    def _module(self, member: Member, look_up: LookUp) -> Expression:
+        """The expression that makes a module."""
+        if isinstance(member.child, Leaf):
+            if member.maker:
+                return Call(member.maker)
+            return self._construct(member.child.node, member.path, look_up)
+        if member.child in self.classes:
+            return self._instance(self.classes[member.child], member.path, look_up)
+        items, named = self._counted(member.chain, look_up)
+        if not named:
+            return call("nn.Sequential", *run_together(items))
+        return call("nn.Sequential", ordered(self._named(member.chain, look_up)))
+
+    def _named(self, members: Sequence[Member], look_up: LookUp) -> dict[str, Expression]:
+        return {member.name: self._module(member, look_up) for member in members}
+
+    def _counted(
+        self, members: Sequence[Member], look_up: LookUp
+    ) -> tuple[list[Expression], dict[str, Expression]]:
+        """The modules of a chain that are numbered, with something in the gaps, and those that
+        stand behind them under names; all of them under names where they are mixed."""
+        made = self._named(members, look_up)
+        numbered = list(takewhile(str.isdigit, made))
+        named = {name: one for name, one in made.items() if name not in numbered}
+        if any(name.isdigit() for name in named) or not rises(numbered):
+            return [], made
+        return without_gaps({name: made[name] for name in numbered}), named
+
+    def _container(self, tree: Mapping[str, _Held], look_up: LookUp) -> Expression:
+        """Modules that are called one by one."""
+        made = {
+            name: self._module(held, look_up)
+            if isinstance(held, Member)
+            else self._container(held, look_up)
+            for name, held in tree.items()
+        }
+        if is_counted(list(made)):
+            items = run_together(without_gaps(made))
+            if len(items) == 1 and isinstance(items[0], Repeat):
+                return call("nn.ModuleList", replace(items[0], is_unpacked=False))
+            return call("nn.ModuleList", Items(tuple(items)))
+        return call("nn.ModuleDict", keyed(made))
+
+    def _instance(self, one: Class, path: Path, look_up: LookUp) -> Call:
+        """A call of the class that a module shares; arguments by the numbers it has there."""
+        arguments: list[tuple[str, Expression]] = []
+        for argument in one.arguments:
+            found = (
+                (text, what)
+                for inside, what in argument.slots
+                if (text := look_up(((*path, *inside), what))) is not None
+            )
+            text, what = next(found, (repr(argument.default), argument.slots[0][1]))
+            if argument.has_default and text == repr(argument.default):
+                continue
+            by_name = what not in POSITIONAL or argument.has_default
+            arguments.append((argument.name if by_name else "", text))
+        return Call(one.name, tuple(arguments))
+
+    def _construct(self, node: Node, path: Path, look_up: LookUp) -> Call:
+
+        def number(name: str) -> str:
+            text = look_up((path, name))
+            return repr(getattr(node.op, name)) if text is None else text
+
+        parameter = node.op.torch.parameter
+        if parameter is not None:
+            tensor = parameter.tensor(*[number(name) for name in parameter.fields])
+            return call("nn.Parameter", tensor)
+        how = node.op.torch.module
+        if how is None:
+            raise StructureError(f"no PyTorch source is known for the module {node.op.kind!r}")
+        arguments: list[tuple[str, Expression]] = [("", number(name)) for name in how.positional]
+        for name, default in how.keywords:
+            text = number(name)
+            # A default is a number, or another field whose number it is.
+            usual = number(default) if isinstance(default, str) else repr(default)
+            if default is None or text != usual:
+                arguments.append((name, text))
+        arguments += how.fixed
+        if node.op.torch.in_place and self.schedule.overwrites(node) is not None:
+            arguments.append(("inplace", "True"))
+        return Call(how.function, tuple(arguments))
+
+
+def _test(member: Member) -> str:
+    """What has to hold for a member of a row to be there; nothing for one that always is."""
+    return "" if member.test is None else str(member.test)
+
+
+def _set(indent: str, name: str, module: Expression) -> list[str]:
+    """The lines that make a module an attribute."""
+    if is_name(name):
+        return lay_out(indent, f"self.{name} = ", module)
+    return lay_out(indent, "", call("self.add_module", f'"{name}"', module))
+
+
+def _are_opposite(one: str, other: str) -> bool:
+    """Whether one of two tests of a single comparison holds where the other does not."""
+    if " or " in one + other or " and " in one + other:
+        return False
+    pairs = [(one, other), (other, one)]
+    return any(a in (f"not {b}", b.replace(" == ", " != ")) and a != b for a, b in pairs)
+
+
+def _flags(one: Class) -> Iterator[str]:
+    """The lines that keep what ``forward`` asks."""
+    kept = set()
+    for variant in one.variants:
+        if variant.test is None:
+            continue
+        (first, *more) = variant.test.parts
+        text = first.left if not more and variant.flag == first.left else str(variant.test)
+        if variant.flag not in kept:
+            yield f"        self.{variant.flag} = {text}"
+        kept.add(variant.flag)
+
+
+def _kept_test(part: Part | None, flag: str) -> str:
+    """How ``forward`` asks what the constructor has kept."""
+    if part is None or part.left != flag:
+        return f"self.{flag}"
+    return str(Part(f"self.{flag}", part.operator, part.right))
+
+
+def signature(one: Class) -> list[str]:
+    """The first lines of a constructor."""
+    parameters = ["self"]
+    for argument in one.arguments:
+        values = [value_in(argument, table) for table in one.tables]
+        kinds = dict.fromkeys(_annotation(value) for value in values)
+        # Type checkers take an int where a float is asked for.
+        kind = " | ".join(
+            one
+            for one in sorted(kinds, key=lambda one: one == "None")
+            if (one, "float" in kinds) != ("int", True)
+        )
+        default = f" = {argument.default!r}" if argument.has_default else ""
+        parameters.append(f"{argument.name}: {kind}{default}")
+    line = f"    def __init__({', '.join(parameters)}) -> None:"
+    if len(line) <= WIDTH:
+        return [line]
+    inside = f"        {', '.join(parameters)}"
+    rows = [inside] if len(inside) <= WIDTH else [f"        {p}," for p in parameters]
+    return ["    def __init__(", *rows, "    ) -> None:"]
+
+
+def _annotation(value: Value) -> str:
+    """The type of an argument that takes such a value."""
+    if value is None:
+        return "None"
+    if isinstance(value, Kind):
+        return "Callable[[], nn.Module]"
+    if not isinstance(value, tuple):
+        return type(value).__name__
+    if all(isinstance(part, int) for part in value):
+        return f"tuple[{', '.join(['int'] * len(value))}]"
+    return "tuple[float, ...]"

@@ -1,0 +1,306 @@
+"""Expressions, conditions and names of modules where they are written: what they may read there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import get_args
+
+from archc.blocks.around import ACTIVATIONS, NormName
+from archc.blocks.definition import NETWORK
+from archc.blocks.expressions import (
+    FUNCTIONS,
+    NOT_CLOSED,
+    Binary,
+    Call,
+    Choice,
+    ExpressionError,
+    Literal,
+    Name,
+    Node,
+    Unary,
+    parse,
+)
+from archc.blocks.tree import INPUT, Expr, Template
+from archc.source.diagnostics import Findings, Place
+from archc.source.reader import Value
+from archc.source.suggest import closest
+from archc.source.validate import describe, is_nothing, tainted
+from archc.text import listing, quote
+
+HEADER_NAMES = ("classes", "norm", "pre_activation")
+"""The keys of a network's header that expressions may read."""
+PLACE_NAMES = ("in", "channels", "index", "total", "stride")
+"""What a block knows of its place."""
+RESERVED = (
+    *HEADER_NAMES,
+    *PLACE_NAMES,
+    *("block", "depth", "name", "stages", "stage", "number", "repeat", INPUT, "identity"),
+)
+"""Names that no attribute, value or variable may have."""
+
+
+_NORMS, _ACTIVATIONS = get_args(NormName), tuple(ACTIVATIONS)
+NO_WORDS = frozenset[str]()
+_EVERY_WORD = frozenset([*_NORMS, *_ACTIVATIONS, NETWORK, "none", "depthwise"])
+
+IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+_MODULE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*(\.[A-Za-z0-9_][A-Za-z0-9_-]*)*")
+NOT_FOR_MODULES = frozenset(
+    [
+        "T_destination",
+        "add_module",
+        "apply",
+        "bfloat16",
+        "buffers",
+        "call_super_init",
+        "children",
+        "compile",
+        "cpu",
+        "cuda",
+        "double",
+        "dump_patches",
+        "eval",
+        "extra_repr",
+        "float",
+        "forward",
+        "get_buffer",
+        "get_extra_state",
+        "get_parameter",
+        "get_submodule",
+        "half",
+        "ipu",
+        "load_state_dict",
+        "modules",
+        "mtia",
+        "named_buffers",
+        "named_children",
+        "named_modules",
+        "named_parameters",
+        "parameters",
+        "predict",
+        "register_backward_hook",
+        "register_buffer",
+        "register_forward_hook",
+        "register_forward_pre_hook",
+        "register_full_backward_hook",
+        "register_full_backward_pre_hook",
+        "register_load_state_dict_post_hook",
+        "register_load_state_dict_pre_hook",
+        "register_module",
+        "register_parameter",
+        "register_state_dict_post_hook",
+        "register_state_dict_pre_hook",
+        "requires_grad_",
+        "set_extra_state",
+        "set_submodule",
+        "share_memory",
+        "state_dict",
+        "to",
+        "to_empty",
+        "train",
+        "training",
+        "type",
+        "xpu",
+        "zero_grad",
+        "self",
+        "super",
+    ]
+)
+"""What `nn.Module` has already."""
+
+
+@dataclass
+class Names:
+    """The names that expressions may read where they stand, and the words that some may be.
+
+    ``words`` has for each name that stands for a word what it may be; ``used`` collects what is
+    read. Names beyond these are a mistake; those that are there ``later`` get a hint of their own.
+    """
+
+    known: set[str]
+    words: dict[str, frozenset[str]] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+    hint: str = ""
+    later: set[str] = field(default_factory=set)
+
+    def all_words(self) -> frozenset[str]:
+        """Every word that something may be here."""
+        return _EVERY_WORD.union(*self.words.values())
+
+    def beside(self, *more: str) -> Names:
+        """With some names more."""
+        return Names(self.known | set(more), self.words, self.used, self.hint)
+
+
+def outside(variables: Iterable[str] = ()) -> Names:
+    """The names of a stem or a head."""
+    words = {"norm": frozenset([*_NORMS, "none"])}
+    return Names({*HEADER_NAMES, "in", "channels", "total", "stages", *variables}, words)
+
+
+# Expressions
+
+
+def looks_like_one(text: str, names: Names) -> bool:
+    """Whether a text is meant as an expression: it has an operator or a call, or is a name."""
+    if re.search(r"[-+*/%<>=!()]|\b(and|or|not|if|else)\b", text):
+        return not re.fullmatch(r"[-+]?[\d.]+([eE][-+]?\d+)?", text.strip())
+    return text.strip() in names.known
+
+
+def expression(
+    value: Value, names: Names, findings: Findings, words: frozenset[str]
+) -> Expr | None:
+    """A text as an expression; ``words`` are what it may come to besides numbers."""
+    assert isinstance(value.data, str)
+    place = begins(value)
+    try:
+        found = Expr.of(parse(value.data), value.data, place)
+    except ExpressionError as error:
+        at = Place(place.source, place.line, place.column + error.start)
+        hint = error.hint
+        if error.message == NOT_CLOSED and value.text is not None:
+            hint = "inside { } a comma ends a value: put this in quotes, or name it under `let`"
+        findings.error(at, error.message, hint)
+        return None
+    return found if _check_names(found, found.node, names, findings, words) else None
+
+
+def begins(value: Value) -> Place:
+    """Where a text begins: behind the quote, where it has one."""
+    place = value.place
+    return place if value.text is not None else Place(place.source, place.line, place.column + 1)
+
+
+def _check_names(
+    expr: Expr, node: Node, names: Names, findings: Findings, words: frozenset[str]
+) -> bool:
+    """Whether every name of a part is known, and every word one that may stand there."""
+    if isinstance(node, Name):
+        if node.name in names.known:
+            names.used.add(node.name)
+            return True
+        if node.name in words:
+            return True
+        _complain_of_name(expr, node, names, findings, words)
+        return False
+    if isinstance(node, Binary) and node.operator in ("==", "!="):
+        left, right = (
+            _words_of(other, names) if isinstance(one, Name) else NO_WORDS
+            for one, other in ((node.left, node.right), (node.right, node.left))
+        )
+        return all(
+            [
+                _check_names(expr, node.left, names, findings, left),
+                _check_names(expr, node.right, names, findings, right),
+            ]
+        )
+    if isinstance(node, Choice):
+        parts = [(node.condition, NO_WORDS), (node.then, words), (node.otherwise, words)]
+    elif isinstance(node, Binary):
+        parts = [(node.left, NO_WORDS), (node.right, NO_WORDS)]
+    elif isinstance(node, Unary):
+        parts = [(node.operand, NO_WORDS)]
+    else:
+        parts = [(one, NO_WORDS) for one in (node.arguments if isinstance(node, Call) else ())]
+    checked = [_check_names(expr, one, names, findings, more) for one, more in parts]
+    return all(checked)
+
+
+def _words_of(node: Node, names: Names) -> frozenset[str]:
+    """The words that a part may be."""
+    if isinstance(node, Name):
+        return names.words.get(node.name, NO_WORDS)
+    if isinstance(node, Choice):
+        return _words_of(node.then, names) | _words_of(node.otherwise, names)
+    return NO_WORDS
+
+
+def _complain_of_name(
+    expr: Expr, node: Name, names: Names, findings: Findings, words: frozenset[str]
+) -> None:
+    place = expr.at(node.start)
+    if words and words != names.all_words():  # where any word may stand, a name is missing
+        message = f"{quote(node.name)} is neither a name nor one of {listing(sorted(words))}"
+        findings.error(place, message, closest(node.name, [*words, *names.known]))
+        return
+    hint = closest(node.name, [*names.known, *FUNCTIONS]) or names.hint
+    if node.name in names.later:
+        hint = f"values under `let` are computed in order: write `{node.name}` before this one"
+    known = sorted(names.known)
+    hint = hint or f"there are {listing(known, 'and')}"
+    findings.error(place, f"there is no name {quote(node.name)} here", hint)
+
+
+def condition(value: Value, names: Names, findings: Findings) -> Expr | None:
+    """What stands behind an ``if``: something that is true or false."""
+    if value.data is True or value.data is False:
+        text = str(value.data).lower()
+        return Expr.of(Literal(0, len(text), value.data), text, value.place)
+    if isinstance(value.data, str) and value.data.strip():
+        found = expression(value, names, findings, NO_WORDS)
+        if found is not None and _never_true_or_false(found.node):
+            findings.error(found.place, "a condition must be true or false, and this is a number")
+            return None
+        return found
+    if not tainted(value):
+        what = "has no value" if is_nothing(value) else f"takes a condition, not {describe(value)}"
+        findings.error(value.place, f"`if` {what}", "for example `if: stride == 1`")
+    return None
+
+
+def _never_true_or_false(node: Node) -> bool:
+    if isinstance(node, Literal):
+        return not isinstance(node.value, bool)
+    arithmetic = isinstance(node, Binary) and node.operator in ("+", "-", "*", "/", "//", "%")
+    return (
+        arithmetic or isinstance(node, Call) or (isinstance(node, Unary) and node.operator == "-")
+    )
+
+
+def template(
+    value: Value, names: Names, findings: Findings, what: str, *, is_module: bool = True
+) -> Template | None:
+    """A text with expressions in braces: the name of a module, or a message."""
+    if is_module and type(value.data) is int and 0 <= value.data < 10**4:
+        return Template(value.place, (str(value.data),))
+    if not isinstance(value.data, str) or not value.data:
+        if not tainted(value):
+            hint = None
+            if isinstance(value.data, dict) and len(value.data) == 1:
+                (word,) = value.data
+                hint = f'put it in quotes: "{{{word}}}"'
+            words = "has no value" if is_nothing(value) else f"is text, not {describe(value)}"
+            findings.error(value.place, f"{what} {words}", hint)
+        return None
+    place = begins(value)
+    parts: list[str | Expr] = []
+    at = 0
+    for found in re.finditer(r"\{([^{}]*)\}", value.data):
+        parts.append(value.data[at : found.start()])
+        column = place.column + found.start(1)
+        inner = Value(found[1], Place(place.source, place.line, column), found[1])
+        expr = expression(inner, names, findings, NO_WORDS)
+        if expr is None:
+            return None
+        parts.append(expr)
+        at = found.end()
+    parts.append(value.data[at:])
+    made = Template(place, tuple(part for part in parts if part != ""))
+    return made if not is_module or _is_module_path(made, what, findings) else None
+
+
+def _is_module_path(made: Template, what: str, findings: Findings) -> bool:
+    sample = "".join(part if isinstance(part, str) else "0" for part in made.parts)
+    if not _MODULE.fullmatch(sample) or len(sample) > 128:
+        hint = "for example `conv1`, `features.0` or `block{stage}-{block}`"
+        words = f"{what} must be letters, digits, `_` and `-`, in parts with a `.` between"
+        findings.error(made.place, f"{words}, not {quote(made.text)}", hint)
+        return False
+    for part in sample.split("."):
+        if part in NOT_FOR_MODULES or part.startswith("__"):
+            findings.error(made.place, f"{what} cannot be {quote(part)}: torch's modules have it")
+            return False
+    return True

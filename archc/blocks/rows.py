@@ -1,0 +1,572 @@
+"""Rows of layers from located YAML.
+
+Whatever can be known of them where they are written is checked here: words, labels, fields; what
+depends on shapes is found when a row is lowered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias, get_args
+
+from archc.blocks.definition import Definition
+from archc.blocks.layers import LAYERS, MERGES, Layer
+from archc.blocks.names import (
+    IDENTIFIER,
+    NO_WORDS,
+    RESERVED,
+    Names,
+    condition,
+    expression,
+    looks_like_one,
+    template,
+)
+from archc.blocks.tree import (
+    INPUT,
+    BlockItem,
+    Branch,
+    Expr,
+    Field,
+    GroupItem,
+    Item,
+    LabelItem,
+    LayerItem,
+    MergeItem,
+    Row,
+    SideItem,
+    ValueItem,
+)
+from archc.source.diagnostics import Findings, Place
+from archc.source.reader import Entry, Value
+from archc.source.record import Record
+from archc.source.suggest import closest
+from archc.source.validate import describe, is_nothing, tainted, unknown_keys, validate
+from archc.text import listing, quote
+
+SIDE_WEIGHT = 0.3
+"""What the loss of a side head counts unless it is said (Szegedy et al. 2014)."""
+_BESIDE = ("name", "if", "repeat")
+Lookup: TypeAlias = Callable[[str], "Definition | None"]
+
+
+@dataclass
+class Rows:
+    """Reads rows of layers.
+
+    ``lookup`` finds the blocks that may be used as layers; ``values`` has each label with the
+    conditions under which it is set, ``conditions`` those under which the row at hand is there.
+    ``within`` is the named group around, inside which no value of the outside can be read; ``own``
+    is the block whose rows they are. Of ``broken`` blocks nothing more is said.
+    """
+
+    names: Names
+    lookup: Lookup
+    known_blocks: Iterable[str]
+    findings: Findings
+    in_definition: bool
+    values: dict[str, tuple[str, ...]] = field(default_factory=lambda: {INPUT: ()})
+    conditions: tuple[str, ...] = ()
+    within: str = ""
+    own: str = ""
+    broken: set[str] = field(default_factory=set)
+
+    def row(self, value: Value, what: str) -> Row:
+        """The items of a list; those that are not valid are left out."""
+        if not isinstance(value.data, tuple):
+            if not tainted(value):
+                words = "has no value" if is_nothing(value) else f"not {describe(value)}"
+                message = f"{what} must be a list of layers, {words}"
+                if is_nothing(value):
+                    message = f"{what} has no value"
+                self.findings.error(
+                    value.place, message, "for example [conv: {width: 64, kernel: 3}]"
+                )
+            return ()
+        found = [self.item(one) for one in value.data]
+        return tuple([one for one in found if one is not None])
+
+    def item(self, value: Value) -> Item | None:
+        """One item, or None, what is wrong with it being noted."""
+        if isinstance(value.data, str) and value.data:
+            return self._word(value.data, value.place, None, {})
+        if not isinstance(value.data, dict) or not value.data:
+            if not tainted(value):
+                self._complain_of_form(value)
+            return None
+        beside = {key: one for key, one in value.data.items() if key in _BESIDE}
+        rest = [key for key in value.data if key not in _BESIDE]
+        if len(rest) != 1:
+            if "weight" in rest and "side" in rest and len(rest) == 2:
+                rest.remove("weight")
+            else:
+                self._complain_of_form(value)
+                return None
+        (word,) = rest
+        entry = value.data[word]
+        if word == "side":
+            return self._side(entry, beside, value.data.get("weight"))
+        return self._word(word, entry.key, entry.value, beside)
+
+    def _word(
+        self, word: str, place: Place, value: Value | None, beside: Mapping[str, Entry]
+    ) -> Item | None:
+        common = self._common(place, beside)
+        if common is None:
+            return None
+        inner = self
+        test = common.condition
+        if test is not None:
+            inner = replace(self, conditions=(*self.conditions, test.text))
+        if common.repeat is not None and common.name is not None:
+            self._check_repeated_name(common)
+        if word == "layers":
+            return self._group(common, value, inner)
+        if word in MERGES:
+            return inner._merge(word, common, value)
+        if word == "label":
+            return inner._label(common, value)
+        if word in LAYERS:
+            return inner._layer(word, LAYERS[word], common, value)
+        if word in self.values:
+            return self._recall(word, common, value)
+        block = self.lookup(word)
+        if block is not None:
+            return inner._block(block, common, value)
+        self._complain_of_word(word, place)
+        return None
+
+    def _common(self, place: Place, beside: Mapping[str, Entry]) -> Item | None:
+        """What may stand beside a layer: its name, `if`, `repeat`."""
+        name = test = None
+        repeat: Expr | int | None = None
+        valid = True
+        if "if" in beside:
+            test = condition(beside["if"].value, self.names, self.findings)
+            valid = test is not None
+        if "repeat" in beside:
+            repeat = self._repeat(beside["repeat"].value)
+            valid = valid and repeat is not None
+        if "name" in beside:
+            names = self.names.beside("repeat") if repeat is not None else self.names
+            name = template(beside["name"].value, names, self.findings, "a name")
+            valid = valid and name is not None
+        if test is not None and test.text == "false":
+            self.findings.error(test.place, "this layer is never there", "leave it out")
+        return Item(place=place, name=name, condition=test, repeat=repeat) if valid else None
+
+    def _repeat(self, value: Value) -> Expr | int | None:
+        if type(value.data) is int and 0 <= value.data <= 10_000:
+            return value.data
+        if isinstance(value.data, str) and looks_like_one(value.data, self.names):
+            return expression(value, self.names, self.findings, NO_WORDS)
+        if not tainted(value):
+            words = f"`repeat` must be an integer from 0 to 10,000, not {describe(value)}"
+            self.findings.error(value.place, words)
+        return None
+
+    def _check_repeated_name(self, common: Item) -> None:
+        assert common.name is not None
+        parts = [one for one in common.name.parts if isinstance(one, Expr)]
+        if not any("repeat" in one.names for one in parts) and common.repeat not in (0, 1):
+            hint = f'for example "{common.name.text}{{repeat}}"'
+            self.findings.error(
+                common.name.place, "what is repeated needs a name with `{repeat}` in it", hint
+            )
+
+    # Kinds of items
+
+    def _layer(
+        self, word: str, model: type[Layer], common: Item, value: Value | None
+    ) -> Item | None:
+        entries = layer_entries(word, model, common.place, value, self.findings, self.names)
+        if entries is None:
+            return None
+        fields = self.fields(entries, model, word)
+        if fields is None:
+            return None
+        literal = not any(isinstance(one.value, Expr) for one in fields.values())
+        rename = word if model.scalar else None
+        given = {
+            name: entries[name] for name, one in fields.items() if not isinstance(one.value, Expr)
+        }
+        ready = validate(
+            model,
+            given,
+            common.place,
+            f"`{word}`",
+            self.findings,
+            rename=rename,
+            excused=[*self._meant, *entries],
+        )
+        if literal and ready is None:
+            return None
+        if word == "conv" and self.in_definition and _says_no_norm(fields) and "bias" not in fields:
+            self.findings.error(
+                fields["norm"].place,
+                "a `conv` without a norm must say whether it has a `bias`",
+                "`bias: true`, or `bias: norm == none` for one where the network has no norms",
+            )
+        return LayerItem(
+            **_common_of(common),
+            word=word,
+            model=model,
+            fields=fields,
+            ready=ready if literal else None,
+        )
+
+    def fields(
+        self, entries: Mapping[str, Entry], model: type[Record], word: str
+    ) -> dict[str, Field] | None:
+        """The fields of a layer: expressions where they are meant as such, otherwise data."""
+        before = len(self.findings.found)
+        found: dict[str, Field] = {}
+        for name, entry in entries.items():
+            if name not in model.model_fields:
+                continue
+            value = entry.value
+            if isinstance(value.data, str) and self._is_meant(value.data, model, name):
+                words = _words_in(model, name) | {"none"}
+                expr = expression(value, self.names, self.findings, frozenset(words))
+                if expr is not None:
+                    found[name] = Field(value.place, expr)
+            else:
+                found[name] = Field(value.place, value.plain)  # type: ignore[arg-type]
+        broken = len(self.findings.found) > before
+        known = {name: one for name, one in entries.items() if not (broken and name.endswith(")"))}
+        self._meant = unknown_keys(known, model, f"`{word}` has no attribute", self.findings)
+        return found if len(self.findings.found) == before or found else None
+
+    def _is_meant(self, text: str, model: type[Record], name: str) -> bool:
+        """Whether a field's text is meant as an expression: it looks like one, or it is nearly a
+        name where no word may stand."""
+        if looks_like_one(text, self.names):
+            return True
+        return not _words_in(model, name) and closest(text, self.names.known) is not None
+
+    _meant: set[str] = field(default_factory=set)
+
+    def _block(self, block: Definition, common: Item, value: Value | None) -> Item | None:
+        entries: Mapping[str, Entry] = {}
+        word = block.name
+        required = [f"`{name}`" for name, one in block.attributes.items() if one.is_required]
+        if value is not None and isinstance(value.data, dict):
+            entries = value.data
+        elif value is not None and not is_nothing(value):
+            if not tainted(value):
+                words = f"`{word}` takes a mapping of its attributes, not {describe(value)}"
+                self.findings.error(value.place, words)
+            return None
+        if not entries and required:
+            self.findings.error(common.place, f"`{word}` needs {listing(required, 'and')}")
+            return None
+        fields = self.fields(entries, block.fields, word)
+        if fields is None:
+            return None
+        given = {
+            name: entries[name] for name, one in fields.items() if not isinstance(one.value, Expr)
+        }
+        validate(
+            block.fields,
+            given,
+            common.place,
+            f"`{word}`",
+            self.findings,
+            excused=[*self._meant, *entries],
+        )
+        return BlockItem(**_common_of(common), block=block, fields=fields)
+
+    def _group(self, common: Item, value: Value | None, inner: Rows) -> Item | None:
+        if value is None:
+            return None
+        if common.name is not None:
+            inner = replace(inner, values={}, within=common.name.text)
+            inner.names = self.names
+        layers = inner.row(value, "`layers`")
+        return GroupItem(**_common_of(common), layers=layers)
+
+    def _label(self, common: Item, value: Value | None) -> Item | None:
+        if value is None or not isinstance(value.data, str) or not IDENTIFIER.fullmatch(value.data):
+            place = common.place if value is None else value.place
+            if value is None or not tainted(value):
+                self.findings.error(place, "`label` takes a name", "for example `label: a`")
+            return None
+        name = value.data
+        taken = self._taken(name)
+        if taken:
+            self.findings.error(value.place, f"`{name}` cannot be a label: {taken}")
+            return None
+        self.values[name] = self.conditions
+        return LabelItem(**_common_of(common), label=name)
+
+    def _taken(self, name: str) -> str:
+        if name in self.values:
+            return "a value has that name already" if name != INPUT else "it is the block's input"
+        if name in LAYERS or name in MERGES or name in ("layers", "label", "side"):
+            return "there is a layer of that name"
+        if name in self.names.known or name in RESERVED:
+            return "expressions read something by that name"
+        return "there is a block of that name" if name in self.known_blocks else ""
+
+    def _recall(self, word: str, common: Item, value: Value | None) -> Item | None:
+        if value is not None and not is_nothing(value):
+            self.findings.error(value.place, f"`{word}` is a value and takes nothing")
+            return None
+        return (
+            ValueItem(**_common_of(common), value=word)
+            if self._may_read(word, common.place)
+            else None
+        )
+
+    def _may_read(self, name: str, place: Place) -> bool:
+        """Whether a value is surely there; noted if not."""
+        missing = [one for one in self.values[name] if one not in self.conditions]
+        if missing:
+            words = f"`{name}` is there only if {missing[0]}"
+            self.findings.error(place, words, "put this under the same `if`")
+        return not missing
+
+    # Merges and side heads
+
+    def _merge(self, word: str, common: Item, value: Value | None) -> Item | None:
+        branches, meets = self._branches(word, common.place, value)
+        if branches is None:
+            return None
+        return MergeItem(**_common_of(common), word=word, meets=meets, branches=tuple(branches))
+
+    def _branches(
+        self, word: str, place: Place, value: Value | None
+    ) -> tuple[list[Branch] | None, bool]:
+        example = f"for example `{word}: input`, or a list of branches"
+        if value is None or is_nothing(value):
+            self.findings.error(place, f"`{word}` needs what it merges", example)
+            return None, False
+        if isinstance(value.data, str):
+            return self._named_branch(value.data, value.place, example)
+        if isinstance(value.data, dict):
+            if len(value.data) != 1 or next(iter(value.data)) not in self.values:
+                (name, *_) = [*value.data, ""]
+                hint = (
+                    f"values here are {listing(map(quote, self.values), 'and')}"
+                    if self.values
+                    else None
+                )
+                words = f"`{word}` takes the name of one value with its layers, not {quote(name)}"
+                self.findings.error(value.place, words, hint)
+                return None, False
+            ((name, entry),) = value.data.items()
+            if not self._may_read(name, entry.key):
+                return None, False
+            return [Branch(entry.key, name, self.row(entry.value, f"`{name}`"))], True
+        if not isinstance(value.data, tuple):
+            if not tainted(value):
+                words = f"`{word}` takes branches, not {describe(value)}"
+                self.findings.error(value.place, words, example)
+            return None, False
+        if len(value.data) < 2:
+            words = f"`{word}` needs two branches at least"
+            self.findings.error(value.place, words, example)
+            return None, False
+        found = [self._branch(one) for one in value.data]
+        return [one for one in found if one is not None], False
+
+    def _named_branch(
+        self, name: str, place: Place, example: str
+    ) -> tuple[list[Branch] | None, bool]:
+        if name not in self.values:
+            self._complain_of_value(name, place, example)
+            return None, False
+        return ([Branch(place, name, ())], True) if self._may_read(name, place) else (None, False)
+
+    def _complain_of_value(self, name: str, place: Place, example: str) -> None:
+        if name == INPUT and self.within:
+            words = f"the group {quote(self.within)} is a module: it cannot read `input`"
+            self.findings.error(place, words, "put the merge after the group")
+            return
+        hint = closest(name, self.values) or (
+            f"values here are {listing(map(quote, self.values), 'and')}" if self.values else example
+        )
+        self.findings.error(place, f"there is no value {quote(name)} here", hint)
+
+    def _branch(self, value: Value) -> Branch | None:
+        """A branch of a list: a layer, a list of layers, the name of a value."""
+        data = value.data
+        if data == "identity":
+            return Branch(value.place, None, ())
+        if isinstance(data, str) and data in self.values:
+            return Branch(value.place, data, ()) if self._may_read(data, value.place) else None
+        if isinstance(data, dict) and len(data) == 1 and next(iter(data)) in self.values:
+            ((name, entry),) = data.items()
+            if not self._may_read(name, entry.key):
+                return None
+            return Branch(entry.key, name, self.row(entry.value, f"`{name}`"))
+        if isinstance(data, tuple):
+            return Branch(value.place, None, self.row(value, "a branch"))
+        if isinstance(data, dict) and "if" in data:
+            hint = "put it in brackets, a list of one layer, which then may be absent"
+            self.findings.error(data["if"].key, "a branch has no `if`", hint)
+            return None
+        item = self.item(value)
+        return None if item is None else Branch(value.place, None, (item,))
+
+    def _side(self, entry: Entry, beside: Mapping[str, Entry], weight: Entry | None) -> Item | None:
+        common = self._common(entry.key, beside)
+        if common is None or not self._may_stand_here(common):
+            return None
+        assert common.name is not None
+        if common.repeat is not None:
+            self._check_repeated_name(common)
+        share = SIDE_WEIGHT if weight is None else self._weight(weight.value)
+        if share is None:
+            return None
+        test = common.condition
+        conditions = self.conditions if test is None else (*self.conditions, test.text)
+        inner = replace(self, conditions=conditions)
+        value, begins_with = entry.value, None
+        if isinstance(value.data, dict) and len(value.data) == 1:
+            ((begins_with, at),) = value.data.items()
+            if begins_with not in self.values:
+                self._complain_of_value(begins_with, at.key, "for example `side: {a: [...]}`")
+                return None
+            if not inner._may_read(begins_with, at.key):
+                return None
+            value = at.value
+        own = replace(inner, values={}, within=common.name.text)
+        layers = own.row(value, "`side`")
+        return SideItem(
+            **_common_of(common), branch=Branch(entry.key, begins_with, layers), weight=share
+        )
+
+    def _may_stand_here(self, side: Item) -> bool:
+        """Whether a side head has a name, and its place is one of the network; noted if not."""
+        if self.in_definition or self.within:
+            words = "a side head cannot be inside a module"
+            self.findings.error(side.place, words, "write it under `stem` or `head`")
+        elif side.name is None:
+            words, hint = "a side head needs a `name`", "for example `name: aux1`"
+            self.findings.error(side.place, words, hint)
+        else:
+            return True
+        return False
+
+    def _weight(self, value: Value) -> float | None:
+        """What the loss of a side head counts."""
+        data = value.data
+        if isinstance(data, (int, float)) and not isinstance(data, bool) and 0 < data <= 10:
+            return float(data)
+        if not tainted(value):
+            words = f"`weight` must be a number above 0 and up to 10, not {describe(value)}"
+            self.findings.error(value.place, words)
+        return None
+
+    # Faults
+
+    def _complain_of_word(self, word: str, place: Place) -> None:
+        if word == INPUT and self.within:
+            self._complain_of_value(word, place, "")
+            return
+        if word in self.broken:
+            return
+        if word == self.own:
+            self.findings.error(place, f"the block `{word}` cannot use itself")
+            return
+        if word in self.known_blocks:
+            message = f"the block `{word}` is not there yet"
+            hint = f"write `{word}` before the blocks that use it"
+            self.findings.error(place, message, hint)
+            return
+        words = [*LAYERS, *MERGES, *self.values, *self.known_blocks]
+        hint = closest(word, words) or f"the layers are {listing(LAYERS, 'and')}"
+        self.findings.error(place, f"there is no layer {quote(word)}", hint)
+
+    def _complain_of_form(self, value: Value) -> None:
+        """Say what is wrong with what is neither a word nor one key."""
+        hint = "for example `relu`, or `linear: 1000`"
+        what = describe(value)
+        if is_nothing(value):
+            self.findings.error(value.place, "a layer is missing here", hint)
+            return
+        if isinstance(value.data, dict) and value.data:
+            words = [key for key in value.data if key not in _BESIDE] or list(value.data)
+            what = f"{len(words)} keys, {listing(map(quote, words[:4]), 'and')}"
+            if len(words) == 1:
+                what = f"only {listing(map(quote, words), 'and')}"
+            if words[0] in LAYERS and value.data[words[0]].value.data is None:
+                hint = f"indent what belongs to `{words[0]}` further"
+            elif all(word in LAYERS for word in words):
+                hint = "begin each layer with its own `- `"
+            elif words[0] in LAYERS and all(
+                one in LAYERS[words[0]].model_fields for one in words[1:]
+            ):
+                hint = f"`{words[1]}` goes inside: `{words[0]}: {{{words[1]}: ...}}`"
+            elif "block" in words or "depth" in words:
+                hint = "stages are written under `stages`"
+        message = f"a layer is a word, or one key with its value, not {what}"
+        self.findings.error(value.place, message, hint)
+
+
+def _common_of(item: Item) -> dict[str, Any]:
+    return {
+        "place": item.place,
+        "name": item.name,
+        "condition": item.condition,
+        "repeat": item.repeat,
+    }
+
+
+def _says_no_norm(fields: Mapping[str, Field]) -> bool:
+    return "norm" in fields and fields["norm"].value == "none"
+
+
+def _words_in(model: type[Record], name: str) -> set[str]:
+    """The words that a field may be."""
+    found: set[str] = set()
+
+    def look(kind: object) -> None:
+        for one in get_args(kind):
+            if isinstance(one, str):
+                found.add(one)
+            else:
+                look(one)
+
+    look(model.model_fields[name].annotation)
+    return found
+
+
+def layer_entries(
+    word: str,
+    model: type[Layer],
+    place: Place,
+    value: Value | None,
+    findings: Findings,
+    names: Names,
+) -> Mapping[str, Entry] | None:
+    """What a layer's value gives its fields, or None where it is not of the layer's form."""
+    example = f"for example `{model.example}`"
+    required = [f"`{name}`" for name, info in model.model_fields.items() if info.is_required()]
+    if value is None and not required:
+        return {}
+    if isinstance(getattr(value, "data", None), dict) and not value.data and not required:  # type: ignore[union-attr]
+        return {}
+    if value is None or (is_nothing(value) and required):
+        needs = "its value" if model.scalar else listing(required, "and")
+        findings.error(place, f"`{word}` needs {needs}", example)
+    elif tainted(value):
+        return None
+    elif is_nothing(value):
+        instead = f"write just `{word}`" + (f", or {example}" if model.scalar else "")
+        if not model.scalar:
+            instead += f"; with a name beside it, `{word}: {{}}`"
+        findings.error(value.place, f"`{word}` has no value after its `:`", instead)
+    elif not model.model_fields:
+        findings.error(value.place, f"`{word}` takes no value", f"write just `{word}`")
+    elif model.scalar and isinstance(value.data, dict) and len(model.model_fields) > 1:
+        return value.data
+    elif isinstance(value.data, dict) == bool(model.scalar):
+        form = "a plain value" if model.scalar else "a mapping"
+        findings.error(value.place, f"`{word}` takes {form}, not {describe(value)}", example)
+    elif model.scalar:
+        return {model.scalar: Entry(place, value)}
+    elif isinstance(value.data, dict):
+        return value.data
+    return None

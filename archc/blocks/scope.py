@@ -1,0 +1,198 @@
+"""What names stand for where a block is lowered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from archc.blocks.around import Around
+from archc.blocks.expressions import ExpressionError, Value, Word, evaluate, shown
+from archc.blocks.tree import Expr, Template
+from archc.graph import ShapeError
+from archc.source.diagnostics import Note, Place
+
+
+class LayerFault(ShapeError):
+    """A layer of a definition cannot be made with the values that its names have.
+
+    ``place`` is where the definition says so; ``causes`` are the attributes of the block that the
+    failing part read, in order; ``notes`` lead there, and ``values`` are those of its names.
+    ``is_in_order`` says that the first cause that an author gave is to blame, or else the last.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        place: Place,
+        *,
+        causes: Iterable[str] = (),
+        hint: str | None = None,
+        notes: Iterable[Note] = (),
+        field: str | None = None,
+        values: str = "",
+        is_in_order: bool = False,
+    ):
+        super().__init__(message, attribute=field, hint=hint)
+        self.place = place
+        self.causes = tuple(causes)
+        self.notes = tuple(notes)
+        self.values = values
+        self.is_in_order = is_in_order
+
+    def saying(self, message: str) -> LayerFault:
+        """The same fault in other words."""
+        same = LayerFault(
+            message,
+            self.place,
+            causes=self.causes,
+            hint=self.hint,
+            notes=self.notes,
+            field=self.attribute,
+            values=self.values,
+            is_in_order=self.is_in_order,
+        )
+        same.whose = self.whose
+        return same
+
+
+def value_of(data: object) -> Value:
+    """Plain data as expressions have it: a number exactly as it is written in decimals."""
+    if isinstance(data, bool):
+        return data
+    if isinstance(data, (int, float)):
+        return Fraction(repr(data))
+    if isinstance(data, str):
+        return Word(data)
+    return data  # type: ignore[return-value]  # a size of two: passed on as it is, never computed
+
+
+def plain(value: Value) -> object:
+    """A value as plain data: whole numbers are integers, other numbers floats."""
+    if isinstance(value, Fraction):
+        return value.numerator if value.denominator == 1 else float(value)
+    return str(value) if isinstance(value, Word) else value
+
+
+@dataclass
+class Scope(Mapping[str, Value]):
+    """The values of names: those that are given, those under ``let``, the network's.
+
+    ``let`` is evaluated when it is asked for, once. ``absent`` are optional attributes that were
+    not given; ``channels`` tells the channels that reach the layer at hand.
+    """
+
+    around: Around
+    given: dict[str, Value]
+    let: Mapping[str, Expr] = field(default_factory=dict)
+    absent: frozenset[str] = frozenset()
+    channels: Callable[[], int] | None = None
+
+    def __getitem__(self, name: str) -> Value:
+        if name in self.given:
+            return self.given[name]
+        if name in self.let:
+            self.given[name] = found = self.evaluate(self.let[name])
+            return found
+        if name == "channels" and self.channels is not None:
+            return Fraction(self.channels())
+        return self.around.names[name]
+
+    def __contains__(self, name: object) -> bool:
+        return (
+            name in self.given
+            or name in self.let
+            or name in self.around.names
+            or (name == "channels" and self.channels is not None)
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        yield from dict.fromkeys([*self.given, *self.let, *self.around.names])
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    def evaluate(self, expr: Expr) -> Value:
+        """What an expression comes to; raises `LayerFault` where it comes to nothing."""
+        try:
+            return evaluate(expr.node, self)
+        except ExpressionError as error:
+            raise LayerFault(
+                error.message,
+                expr.at(error.start),
+                causes=self.causes([expr]),
+                hint=error.hint,
+                values=self.told([expr]),
+            ) from None
+
+    def holds(self, expr: Expr) -> bool:
+        """Whether a condition holds."""
+        found = self.evaluate(expr)
+        if not isinstance(found, bool):
+            words = f"a condition must be true or false, not `{shown(found)}`"
+            raise LayerFault(words, expr.place, causes=self.causes([expr]))
+        return found
+
+    def count(self, expr: Expr | int, most: int) -> int:
+        """A whole number from 0 to a limit, as of a repeat."""
+        if isinstance(expr, int):
+            return expr
+        found = self.evaluate(expr)
+        if isinstance(found, Fraction) and found.denominator == 1 and 0 <= found <= most:
+            return found.numerator
+        words = f"`repeat` must be an integer from 0 to {most:,}, not {shown(found)}"
+        raise LayerFault(words, expr.place, causes=self.causes([expr]))
+
+    def name(self, template: Template) -> str:
+        """A name with its numbers filled in."""
+        return "".join(
+            part if isinstance(part, str) else self._number(part) for part in template.parts
+        )
+
+    def _number(self, expr: Expr) -> str:
+        found = self.evaluate(expr)
+        if isinstance(found, Fraction) and found.denominator == 1 and found >= 0:
+            return str(found.numerator)
+        words = f"a name takes integers from 0, not {shown(found)}"
+        raise LayerFault(words, expr.place, causes=self.causes([expr]))
+
+    def text(self, template: Template) -> str:
+        """A message with its values filled in, numbers with separators."""
+
+        def written(expr: Expr) -> str:
+            found = self.evaluate(expr)
+            if isinstance(found, Fraction) and found.denominator == 1 and found >= 10_000:
+                return f"{found.numerator:,}"
+            return shown(found)
+
+        return "".join(part if isinstance(part, str) else written(part) for part in template.parts)
+
+    def causes(self, exprs: Iterable[Expr]) -> list[str]:
+        """The names that expressions read in the end, those under ``let`` replaced by what they
+        read themselves."""
+        found: dict[str, None] = {}
+        for expr in exprs:
+            for name in expr.names:
+                if name in self.let:
+                    found |= dict.fromkeys(self.causes([self.let[name]]))
+                else:
+                    found[name] = None
+        return list(found)
+
+    def told(self, exprs: Iterable[Expr]) -> str:
+        """The values of the names that expressions read: ``in = 24, expand = 2.6``."""
+        names = dict.fromkeys(name for expr in exprs for name in self._all(expr))
+        pairs = []
+        for name in names:
+            try:
+                if name in self:
+                    pairs.append(f"{name} = {shown(self[name])}")
+            except ShapeError:
+                continue
+        return ", ".join(pairs)
+
+    def _all(self, expr: Expr) -> Iterator[str]:
+        for name in expr.names:
+            if name in self.let:
+                yield from self._all(self.let[name])
+            yield name

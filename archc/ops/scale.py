@@ -1,0 +1,160 @@
+"""Scales and shifts of channels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from archc.ops.base import ShapeError, require_map
+from archc.ops.facts import (
+    INPUTS,
+    NO_LOOK,
+    NOTHING,
+    Channels,
+    Initializer,
+    Look,
+    Module,
+    OnnxNode,
+    OnnxStep,
+    Parameter,
+    Role,
+    Saved,
+    Shape,
+    Storage,
+    Torch,
+    factor,
+    tensors,
+)
+from archc.ops.traits import ElementWise
+
+
+@dataclass(frozen=True, slots=True)
+class LayerScale(ElementWise):
+    """A learned factor for each channel of a map, ``value`` at first (Touvron et al. 2021, "Going
+    deeper with Image Transformers"; Liu et al. 2022, "A ConvNet for the 2020s").
+
+    It stands in the state dict under its own path, being a tensor of its module's own.
+    """
+
+    kind = "layer_scale"
+    num_channels: int
+    value: float = 1e-6
+
+    channels = Channels("tied", counted="num_channels")
+    storage = Storage.OWN
+    roles = tensors(**{"": Role.SCALE})
+    torch = Torch(
+        is_module=True,
+        parameter=Parameter(
+            ("num_channels", "value"),
+            lambda channels, value: f"torch.full(({channels}, 1, 1), {value})",
+            lambda scale, x: f"{scale} * {factor(x)}",
+        ),
+        exported=("mul",),
+    )
+
+    def infer(self, *inputs: Shape) -> Shape:
+        """The shape it reads, whose channels are its own."""
+        (x,) = inputs
+        require_map(x, "a layer scale")
+        if x[0] != self.num_channels:
+            raise ShapeError(
+                f"the layer scale expects {self.num_channels} channels but gets {x[0]}"
+            )
+        return x
+
+    @property
+    def params(self) -> int:
+        """A factor for each channel."""
+        return self.num_channels
+
+    @property
+    def state(self) -> dict[str, Shape]:
+        """The factors, laid out so that they multiply a map."""
+        return {"": (self.num_channels, 1, 1)}
+
+    def start(self, name: str) -> float | None:
+        """Its ``value``."""
+        return self.value
+
+    def saved(self) -> Saved:
+        """What it reads, for the gradient of the factors."""
+        return INPUTS
+
+    def look(self) -> Look:
+        """Nothing."""
+        return NO_LOOK
+
+    def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
+        """A Mul, named otherwise than the factors."""
+        yield Initializer("")
+        yield OnnxNode("Mul", output, suffix=".scaled")
+
+
+_AFFINE = tuple(
+    '''
+class Affine(nn.Module):
+    """Scales and shifts each channel by constants, which no state dict holds."""
+
+    def __init__(self, scale: tuple[float, ...], shift: tuple[float, ...]) -> None:
+        super().__init__()
+        self.constants = list(zip(scale, shift))
+
+    def forward(self, x: Tensor) -> Tensor:
+        pairs = zip(x.split(1, dim=1), self.constants)
+        return torch.cat([x * scale + shift for x, (scale, shift) in pairs], dim=1)
+'''.splitlines()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Affine(ElementWise):
+    """A constant ``scale`` and ``shift`` for each channel of a map, with nothing to learn.
+
+    GoogLeNet and Inception v3 so turn images that are normalised by ImageNet's statistics into
+    those that they were trained with.
+    """
+
+    kind = "affine"
+    scale: tuple[float, ...]
+    shift: tuple[float, ...]
+
+    storage = Storage.OWN
+    torch = Torch(
+        is_module=True,
+        module=Module("Affine", ("scale", "shift"), source=_AFFINE),
+        exported=("cat",),
+    )
+
+    def __post_init__(self) -> None:
+        for name in ("scale", "shift"):
+            object.__setattr__(self, name, tuple(map(float, getattr(self, name))))
+
+    def infer(self, *inputs: Shape) -> Shape:
+        """The shape it reads, whose channels are as many as its scales and shifts."""
+        (x,) = inputs
+        require_map(x, "a scale and shift of channels")
+        for name, numbers in (("scale", self.scale), ("shift", self.shift)):
+            if len(numbers) != x[0]:
+                raise ShapeError(
+                    f"there are {len(numbers)} numbers for {x[0]} channels",
+                    attribute=name,
+                    otherwise=x,
+                )
+        return x
+
+    def saved(self) -> Saved:
+        """Nothing: its factors are numbers."""
+        return NOTHING
+
+    def look(self) -> Look:
+        """Nothing."""
+        return NO_LOOK
+
+    def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
+        """A Mul and an Add."""
+        import numpy as np
+
+        for name, numbers, kind in (("scale", self.scale, "Mul"), ("shift", self.shift, "Add")):
+            yield Initializer(name, np.array(numbers, np.float32).reshape(-1, 1, 1))
+            yield OnnxNode(kind, output, suffix=".scaled" if kind == "Mul" else "")

@@ -1,0 +1,109 @@
+"""SE-ResNet-50
+
+timm's seresnet50 (Hu et al. 2018)
+
+Compiled by archc from timm/seresnet50; edit the spec, not this.
+Digest of the resolved spec: sha256 f51f5976cf92189f
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = ["SEResNet50"]
+
+
+class SqueezeExcitation(nn.Module):
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.avgpool1 = nn.AdaptiveAvgPool2d(1)
+        self.fc1 = nn.Conv2d(channels, width, kernel_size=1)
+        self.fc2 = nn.Conv2d(width, channels, kernel_size=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.avgpool1(x)
+        out = F.relu(self.fc1(out), inplace=True)
+        out = torch.sigmoid(self.fc2(out))
+        return x * out
+
+
+class Bottleneck(nn.Module):
+    def __init__(
+        self,
+        in_channels: int,
+        width: int,
+        squeeze_excitation_width: int,
+        out_channels: int,
+        stride: int = 1,
+    ) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, width, kernel_size=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(
+            width, width, kernel_size=3, stride=stride, padding=1, bias=False
+        )
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, out_channels, kernel_size=1, bias=False)
+        self.bn3 = nn.BatchNorm2d(out_channels)
+        self.se = SqueezeExcitation(out_channels, squeeze_excitation_width)
+        if stride != 1 or in_channels != out_channels:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(
+                    in_channels, out_channels, kernel_size=1, stride=stride, bias=False
+                ),
+                nn.BatchNorm2d(out_channels),
+            )
+        else:
+            self.downsample = nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        out = F.relu(self.bn2(self.conv2(out)), inplace=True)
+        out = self.se(self.bn3(self.conv3(out))) + self.downsample(x)
+        return F.relu(out, inplace=True)
+
+
+class SEResNet50(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 64, kernel_size=7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+        self.layer1 = nn.Sequential(
+            Bottleneck(64, 64, 16, 256),
+            Bottleneck(256, 64, 16, 256),
+            Bottleneck(256, 64, 16, 256),
+        )
+        self.layer2 = nn.Sequential(
+            Bottleneck(256, 128, 32, 512, stride=2),
+            *(Bottleneck(512, 128, 32, 512) for _ in range(3)),
+        )
+        self.layer3 = nn.Sequential(
+            Bottleneck(512, 256, 64, 1024, stride=2),
+            *(Bottleneck(1024, 256, 64, 1024) for _ in range(5)),
+        )
+        self.layer4 = nn.Sequential(
+            Bottleneck(1024, 512, 128, 2048, stride=2),
+            Bottleneck(2048, 512, 128, 2048),
+            Bottleneck(2048, 512, 128, 2048),
+        )
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(2048, 1000)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
+                nn.init.kaiming_normal_(module.weight, mode="fan_out")
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        x = self.maxpool(x)
+        x = self.layer1(x)
+        x = self.layer2(x)
+        x = self.layer3(x)
+        x = self.layer4(x)
+        x = self.avgpool(x)
+        return self.fc(torch.flatten(x, 1))
+
+    def predict(self, x: Tensor) -> Tensor:
+        return torch.softmax(self(x), dim=1)

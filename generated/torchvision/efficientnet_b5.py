@@ -1,0 +1,183 @@
+"""EfficientNet-B5
+
+torchvision's efficientnet_b5 (Tan and Le 2019)
+
+Compiled by archc from torchvision/efficientnet_b5; edit the spec, not this.
+Digest of the resolved spec: sha256 694dcb8c62027f48
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = ["EfficientNetB5"]
+
+
+class StochasticDepth(nn.Module):
+    """Drops an image's values, all at once, with probability p while training."""
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return x
+        kept = x.new_empty([x.shape[0]] + [1] * (x.dim() - 1)).bernoulli_(1 - self.p)
+        if self.p < 1:
+            kept.div_(1 - self.p)
+        return x * kept
+
+
+class Conv2dNormActivation(nn.Sequential):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        groups: int = 1,
+        activation: bool = True,
+    ) -> None:
+        layers: list[nn.Module] = [
+            nn.Conv2d(
+                in_channels,
+                out_channels,
+                kernel_size=kernel_size,
+                stride=stride,
+                padding=(kernel_size - 1) // 2,
+                groups=groups,
+                bias=False,
+            ),
+            nn.BatchNorm2d(out_channels, eps=0.001, momentum=0.01),
+        ]
+        if activation:
+            layers.append(nn.SiLU())
+        super().__init__(*layers)
+
+
+class SqueezeExcitation(nn.Module):
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc1 = nn.Conv2d(channels, width, kernel_size=1)
+        self.fc2 = nn.Conv2d(width, channels, kernel_size=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.avgpool(x)
+        out = F.silu(self.fc1(out))
+        out = torch.sigmoid(self.fc2(out))
+        return out * x
+
+
+class MBConv(nn.Module):
+    def __init__(
+        self,
+        in_channels: int,
+        hidden: int,
+        squeeze_width: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        p: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.keeps_shape = stride == 1 and in_channels == out_channels
+        block: list[nn.Module] = []
+        if hidden != in_channels:
+            block.append(Conv2dNormActivation(in_channels, hidden, kernel_size=1))
+        block += [
+            Conv2dNormActivation(
+                hidden, hidden, kernel_size=kernel_size, stride=stride, groups=hidden
+            ),
+            SqueezeExcitation(hidden, squeeze_width),
+            Conv2dNormActivation(hidden, out_channels, kernel_size=1, activation=False),
+        ]
+        self.block = nn.Sequential(*block)
+        self.stochastic_depth1 = StochasticDepth(p)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.keeps_shape:
+            out = self.block(x)
+            return self.stochastic_depth1(out) + x
+        return self.block(x)
+
+
+class EfficientNetB5(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            Conv2dNormActivation(3, 48, kernel_size=3, stride=2),
+            nn.Sequential(
+                MBConv(48, 48, 12, 24, kernel_size=3),
+                MBConv(24, 24, 6, 24, kernel_size=3, p=0.005128205128205128),
+                MBConv(24, 24, 6, 24, kernel_size=3, p=0.010256410256410256),
+            ),
+            nn.Sequential(
+                MBConv(24, 144, 6, 40, kernel_size=3, stride=2),
+                MBConv(40, 240, 10, 40, kernel_size=3, p=0.020512820512820513),
+                MBConv(40, 240, 10, 40, kernel_size=3, p=0.02564102564102564),
+                MBConv(40, 240, 10, 40, kernel_size=3, p=0.03076923076923077),
+                MBConv(40, 240, 10, 40, kernel_size=3, p=0.035897435897435895),
+            ),
+            nn.Sequential(
+                MBConv(40, 240, 10, 64, kernel_size=5, stride=2),
+                MBConv(64, 384, 16, 64, kernel_size=5, p=0.046153846153846156),
+                MBConv(64, 384, 16, 64, kernel_size=5, p=0.05128205128205128),
+                MBConv(64, 384, 16, 64, kernel_size=5, p=0.05641025641025641),
+                MBConv(64, 384, 16, 64, kernel_size=5, p=0.06153846153846154),
+            ),
+            nn.Sequential(
+                MBConv(64, 384, 16, 128, kernel_size=3, stride=2),
+                MBConv(128, 768, 32, 128, kernel_size=3, p=0.07179487179487179),
+                MBConv(128, 768, 32, 128, kernel_size=3, p=0.07692307692307693),
+                MBConv(128, 768, 32, 128, kernel_size=3, p=0.08205128205128205),
+                MBConv(128, 768, 32, 128, kernel_size=3, p=0.08717948717948718),
+                MBConv(128, 768, 32, 128, kernel_size=3, p=0.09230769230769231),
+                MBConv(128, 768, 32, 128, kernel_size=3, p=0.09743589743589744),
+            ),
+            nn.Sequential(
+                MBConv(128, 768, 32, 176, kernel_size=5),
+                MBConv(176, 1056, 44, 176, kernel_size=5, p=0.1076923076923077),
+                MBConv(176, 1056, 44, 176, kernel_size=5, p=0.11282051282051282),
+                MBConv(176, 1056, 44, 176, kernel_size=5, p=0.11794871794871795),
+                MBConv(176, 1056, 44, 176, kernel_size=5, p=0.12307692307692308),
+                MBConv(176, 1056, 44, 176, kernel_size=5, p=0.1282051282051282),
+                MBConv(176, 1056, 44, 176, kernel_size=5, p=0.13333333333333333),
+            ),
+            nn.Sequential(
+                MBConv(176, 1056, 44, 304, kernel_size=5, stride=2),
+                MBConv(304, 1824, 76, 304, kernel_size=5, p=0.14358974358974358),
+                MBConv(304, 1824, 76, 304, kernel_size=5, p=0.14871794871794872),
+                MBConv(304, 1824, 76, 304, kernel_size=5, p=0.15384615384615385),
+                MBConv(304, 1824, 76, 304, kernel_size=5, p=0.15897435897435896),
+                MBConv(304, 1824, 76, 304, kernel_size=5, p=0.1641025641025641),
+                MBConv(304, 1824, 76, 304, kernel_size=5, p=0.16923076923076924),
+                MBConv(304, 1824, 76, 304, kernel_size=5, p=0.17435897435897435),
+                MBConv(304, 1824, 76, 304, kernel_size=5, p=0.1794871794871795),
+            ),
+            nn.Sequential(
+                MBConv(304, 1824, 76, 512, kernel_size=3),
+                MBConv(512, 3072, 128, 512, kernel_size=3, p=0.18974358974358974),
+                MBConv(512, 3072, 128, 512, kernel_size=3, p=0.19487179487179487),
+            ),
+            Conv2dNormActivation(512, 2048, kernel_size=1),
+        )
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.classifier = nn.Sequential(nn.Dropout(0.4), nn.Linear(2048, 1000))
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
+                nn.init.kaiming_normal_(module.weight, mode="fan_out")
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+            elif isinstance(module, nn.Linear) and not module.weight.is_meta:
+                nn.init.kaiming_uniform_(module.weight, a=2.236068, mode="fan_out")
+                nn.init.zeros_(module.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.features(x)
+        x = self.avgpool(x)
+        return self.classifier(torch.flatten(x, 1))
+
+    def predict(self, x: Tensor) -> Tensor:
+        return torch.softmax(self(x), dim=1)

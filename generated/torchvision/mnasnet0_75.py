@@ -1,0 +1,108 @@
+"""MNASNet-B1 0.75
+
+torchvision's mnasnet0_75, the B1 variant (Tan et al. 2018)
+
+Compiled by archc from torchvision/mnasnet0_75; edit the spec, not this.
+Digest of the resolved spec: sha256 6b759d3a4ea75121
+"""
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["MNASNet0_75"]
+
+
+class InvertedResidual(nn.Module):
+    def __init__(
+        self,
+        in_channels: int,
+        width: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+    ) -> None:
+        super().__init__()
+        self.keeps_shape = stride == 1 and in_channels == out_channels
+        self.layers = nn.Sequential(
+            nn.Conv2d(in_channels, width, kernel_size=1, bias=False),
+            nn.BatchNorm2d(width, momentum=0.00029999999999996696),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(
+                width,
+                width,
+                kernel_size=kernel_size,
+                stride=stride,
+                padding=(kernel_size - 1) // 2,
+                groups=width,
+                bias=False,
+            ),
+            nn.BatchNorm2d(width, momentum=0.00029999999999996696),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(width, out_channels, kernel_size=1, bias=False),
+            nn.BatchNorm2d(out_channels, momentum=0.00029999999999996696),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.keeps_shape:
+            return self.layers(x) + x
+        return self.layers(x)
+
+
+class MNASNet0_75(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, 24, kernel_size=3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(24, momentum=0.00029999999999996696),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(24, 24, kernel_size=3, padding=1, groups=24, bias=False),
+            nn.BatchNorm2d(24, momentum=0.00029999999999996696),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(24, 16, kernel_size=1, bias=False),
+            nn.BatchNorm2d(16, momentum=0.00029999999999996696),
+            nn.Sequential(
+                InvertedResidual(16, 48, 24, kernel_size=3, stride=2),
+                InvertedResidual(24, 72, 24, kernel_size=3),
+                InvertedResidual(24, 72, 24, kernel_size=3),
+            ),
+            nn.Sequential(
+                InvertedResidual(24, 72, 32, kernel_size=5, stride=2),
+                InvertedResidual(32, 96, 32, kernel_size=5),
+                InvertedResidual(32, 96, 32, kernel_size=5),
+            ),
+            nn.Sequential(
+                InvertedResidual(32, 192, 64, kernel_size=5, stride=2),
+                InvertedResidual(64, 384, 64, kernel_size=5),
+                InvertedResidual(64, 384, 64, kernel_size=5),
+            ),
+            nn.Sequential(
+                InvertedResidual(64, 384, 72, kernel_size=3),
+                InvertedResidual(72, 432, 72, kernel_size=3),
+            ),
+            nn.Sequential(
+                InvertedResidual(72, 432, 144, kernel_size=5, stride=2),
+                *(InvertedResidual(144, 864, 144, kernel_size=5) for _ in range(3)),
+            ),
+            nn.Sequential(InvertedResidual(144, 864, 240, kernel_size=3)),
+            nn.Conv2d(240, 1280, kernel_size=1, bias=False),
+            nn.BatchNorm2d(1280, momentum=0.00029999999999996696),
+            nn.ReLU(inplace=True),
+        )
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(1280, 1000))
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
+                nn.init.kaiming_normal_(module.weight, mode="fan_out")
+            elif isinstance(module, nn.Linear) and not module.weight.is_meta:
+                nn.init.kaiming_uniform_(
+                    module.weight, mode="fan_out", nonlinearity="linear"
+                )
+                nn.init.zeros_(module.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.layers(x)
+        x = self.avgpool(x)
+        return self.classifier(torch.flatten(x, 1))
+
+    def predict(self, x: Tensor) -> Tensor:
+        return torch.softmax(self(x), dim=1)

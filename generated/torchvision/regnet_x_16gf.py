@@ -1,0 +1,151 @@
+"""RegNetX-16GF
+
+torchvision's regnet_x_16gf (Radosavovic et al. 2020)
+
+Compiled by archc from torchvision/regnet_x_16gf; edit the spec, not this.
+Digest of the resolved spec: sha256 8e89c5849d251f0e
+"""
+
+from collections import OrderedDict
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = ["RegNetX_16gf"]
+
+
+class Conv2dNormActivation(nn.Sequential):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        groups: int = 1,
+        activation: bool = True,
+    ) -> None:
+        layers: list[nn.Module] = [
+            nn.Conv2d(
+                in_channels,
+                out_channels,
+                kernel_size=kernel_size,
+                stride=stride,
+                padding=(kernel_size - 1) // 2,
+                groups=groups,
+                bias=False,
+            ),
+            nn.BatchNorm2d(out_channels),
+        ]
+        if activation:
+            layers.append(nn.ReLU(inplace=True))
+        super().__init__(*layers)
+
+
+class ResBottleneckBlock(nn.Module):
+    def __init__(
+        self, in_channels: int, out_channels: int, groups: int, stride: int = 1
+    ) -> None:
+        super().__init__()
+        if stride != 1 or in_channels != out_channels:
+            self.proj = Conv2dNormActivation(
+                in_channels,
+                out_channels,
+                kernel_size=1,
+                stride=stride,
+                activation=False,
+            )
+        else:
+            self.proj = nn.Identity()
+        self.f = nn.Sequential(
+            OrderedDict(
+                a=Conv2dNormActivation(in_channels, out_channels, kernel_size=1),
+                b=Conv2dNormActivation(
+                    out_channels,
+                    out_channels,
+                    kernel_size=3,
+                    stride=stride,
+                    groups=groups,
+                ),
+                c=Conv2dNormActivation(
+                    out_channels, out_channels, kernel_size=1, activation=False
+                ),
+            ),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.proj(x) + self.f(x), inplace=True)
+
+
+class RegNetX_16gf(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = Conv2dNormActivation(3, 32, kernel_size=3, stride=2)
+        self.trunk_output = nn.Sequential(
+            OrderedDict(
+                block1=nn.Sequential(
+                    OrderedDict(
+                        {
+                            "block1-0": ResBottleneckBlock(32, 256, groups=2, stride=2),
+                            "block1-1": ResBottleneckBlock(256, 256, groups=2),
+                        },
+                    ),
+                ),
+                block2=nn.Sequential(
+                    OrderedDict(
+                        {
+                            "block2-0": ResBottleneckBlock(
+                                256, 512, groups=4, stride=2
+                            ),
+                            **{
+                                f"block2-{i + 1}": ResBottleneckBlock(
+                                    512, 512, groups=4
+                                )
+                                for i in range(5)
+                            },
+                        },
+                    ),
+                ),
+                block3=nn.Sequential(
+                    OrderedDict(
+                        {
+                            "block3-0": ResBottleneckBlock(
+                                512, 896, groups=7, stride=2
+                            ),
+                            **{
+                                f"block3-{i + 1}": ResBottleneckBlock(
+                                    896, 896, groups=7
+                                )
+                                for i in range(12)
+                            },
+                        },
+                    ),
+                ),
+                block4=nn.Sequential(
+                    OrderedDict(
+                        {
+                            "block4-0": ResBottleneckBlock(
+                                896, 2048, groups=16, stride=2
+                            ),
+                        },
+                    ),
+                ),
+            ),
+        )
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(2048, 1000)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
+                nn.init.kaiming_normal_(module.weight, mode="fan_out")
+            elif isinstance(module, nn.Linear) and not module.weight.is_meta:
+                nn.init.normal_(module.weight, std=0.01)
+                nn.init.zeros_(module.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        x = self.trunk_output(x)
+        x = self.avgpool(x)
+        return self.fc(torch.flatten(x, 1))
+
+    def predict(self, x: Tensor) -> Tensor:
+        return torch.softmax(self(x), dim=1)

@@ -1,0 +1,147 @@
+"""RegNetX-1.6GF
+
+torchvision's regnet_x_1_6gf (Radosavovic et al. 2020)
+
+Compiled by archc from torchvision/regnet_x_1_6gf; edit the spec, not this.
+Digest of the resolved spec: sha256 4f5cc01dddc8e71a
+"""
+
+from collections import OrderedDict
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = ["RegNetX_1_6gf"]
+
+
+class Conv2dNormActivation(nn.Sequential):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        groups: int = 1,
+        activation: bool = True,
+    ) -> None:
+        layers: list[nn.Module] = [
+            nn.Conv2d(
+                in_channels,
+                out_channels,
+                kernel_size=kernel_size,
+                stride=stride,
+                padding=(kernel_size - 1) // 2,
+                groups=groups,
+                bias=False,
+            ),
+            nn.BatchNorm2d(out_channels),
+        ]
+        if activation:
+            layers.append(nn.ReLU(inplace=True))
+        super().__init__(*layers)
+
+
+class ResBottleneckBlock(nn.Module):
+    def __init__(
+        self, in_channels: int, out_channels: int, groups: int, stride: int = 1
+    ) -> None:
+        super().__init__()
+        if stride != 1 or in_channels != out_channels:
+            self.proj = Conv2dNormActivation(
+                in_channels,
+                out_channels,
+                kernel_size=1,
+                stride=stride,
+                activation=False,
+            )
+        else:
+            self.proj = nn.Identity()
+        self.f = nn.Sequential(
+            OrderedDict(
+                a=Conv2dNormActivation(in_channels, out_channels, kernel_size=1),
+                b=Conv2dNormActivation(
+                    out_channels,
+                    out_channels,
+                    kernel_size=3,
+                    stride=stride,
+                    groups=groups,
+                ),
+                c=Conv2dNormActivation(
+                    out_channels, out_channels, kernel_size=1, activation=False
+                ),
+            ),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.proj(x) + self.f(x), inplace=True)
+
+
+class RegNetX_1_6gf(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = Conv2dNormActivation(3, 32, kernel_size=3, stride=2)
+        self.trunk_output = nn.Sequential(
+            OrderedDict(
+                block1=nn.Sequential(
+                    OrderedDict(
+                        {
+                            "block1-0": ResBottleneckBlock(32, 72, groups=3, stride=2),
+                            "block1-1": ResBottleneckBlock(72, 72, groups=3),
+                        },
+                    ),
+                ),
+                block2=nn.Sequential(
+                    OrderedDict(
+                        {
+                            "block2-0": ResBottleneckBlock(72, 168, groups=7, stride=2),
+                            "block2-1": ResBottleneckBlock(168, 168, groups=7),
+                            "block2-2": ResBottleneckBlock(168, 168, groups=7),
+                            "block2-3": ResBottleneckBlock(168, 168, groups=7),
+                        },
+                    ),
+                ),
+                block3=nn.Sequential(
+                    OrderedDict(
+                        {
+                            "block3-0": ResBottleneckBlock(
+                                168, 408, groups=17, stride=2
+                            ),
+                            **{
+                                f"block3-{i + 1}": ResBottleneckBlock(
+                                    408, 408, groups=17
+                                )
+                                for i in range(9)
+                            },
+                        },
+                    ),
+                ),
+                block4=nn.Sequential(
+                    OrderedDict(
+                        {
+                            "block4-0": ResBottleneckBlock(
+                                408, 912, groups=38, stride=2
+                            ),
+                            "block4-1": ResBottleneckBlock(912, 912, groups=38),
+                        },
+                    ),
+                ),
+            ),
+        )
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(912, 1000)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
+                nn.init.kaiming_normal_(module.weight, mode="fan_out")
+            elif isinstance(module, nn.Linear) and not module.weight.is_meta:
+                nn.init.normal_(module.weight, std=0.01)
+                nn.init.zeros_(module.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        x = self.trunk_output(x)
+        x = self.avgpool(x)
+        return self.fc(torch.flatten(x, 1))
+
+    def predict(self, x: Tensor) -> Tensor:
+        return torch.softmax(self(x), dim=1)

@@ -1,0 +1,149 @@
+"""RegNetX-8GF
+
+torchvision's regnet_x_8gf (Radosavovic et al. 2020)
+
+Compiled by archc from torchvision/regnet_x_8gf; edit the spec, not this.
+Digest of the resolved spec: sha256 8ce6b89235fd8644
+"""
+
+from collections import OrderedDict
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = ["RegNetX_8gf"]
+
+
+class Conv2dNormActivation(nn.Sequential):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        groups: int = 1,
+        activation: bool = True,
+    ) -> None:
+        layers: list[nn.Module] = [
+            nn.Conv2d(
+                in_channels,
+                out_channels,
+                kernel_size=kernel_size,
+                stride=stride,
+                padding=(kernel_size - 1) // 2,
+                groups=groups,
+                bias=False,
+            ),
+            nn.BatchNorm2d(out_channels),
+        ]
+        if activation:
+            layers.append(nn.ReLU(inplace=True))
+        super().__init__(*layers)
+
+
+class ResBottleneckBlock(nn.Module):
+    def __init__(
+        self, in_channels: int, out_channels: int, stride: int = 1, groups: int = 1
+    ) -> None:
+        super().__init__()
+        if stride != 1 or in_channels != out_channels:
+            self.proj = Conv2dNormActivation(
+                in_channels,
+                out_channels,
+                kernel_size=1,
+                stride=stride,
+                activation=False,
+            )
+        else:
+            self.proj = nn.Identity()
+        self.f = nn.Sequential(
+            OrderedDict(
+                a=Conv2dNormActivation(in_channels, out_channels, kernel_size=1),
+                b=Conv2dNormActivation(
+                    out_channels,
+                    out_channels,
+                    kernel_size=3,
+                    stride=stride,
+                    groups=groups,
+                ),
+                c=Conv2dNormActivation(
+                    out_channels, out_channels, kernel_size=1, activation=False
+                ),
+            ),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.proj(x) + self.f(x), inplace=True)
+
+
+class RegNetX_8gf(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = Conv2dNormActivation(3, 32, kernel_size=3, stride=2)
+        self.trunk_output = nn.Sequential(
+            OrderedDict(
+                block1=nn.Sequential(
+                    OrderedDict(
+                        {
+                            "block1-0": ResBottleneckBlock(32, 80, stride=2),
+                            "block1-1": ResBottleneckBlock(80, 80),
+                        },
+                    ),
+                ),
+                block2=nn.Sequential(
+                    OrderedDict(
+                        {
+                            "block2-0": ResBottleneckBlock(80, 240, stride=2, groups=2),
+                            **{
+                                f"block2-{i + 1}": ResBottleneckBlock(
+                                    240, 240, groups=2
+                                )
+                                for i in range(4)
+                            },
+                        },
+                    ),
+                ),
+                block3=nn.Sequential(
+                    OrderedDict(
+                        {
+                            "block3-0": ResBottleneckBlock(
+                                240, 720, stride=2, groups=6
+                            ),
+                            **{
+                                f"block3-{i + 1}": ResBottleneckBlock(
+                                    720, 720, groups=6
+                                )
+                                for i in range(14)
+                            },
+                        },
+                    ),
+                ),
+                block4=nn.Sequential(
+                    OrderedDict(
+                        {
+                            "block4-0": ResBottleneckBlock(
+                                720, 1920, stride=2, groups=16
+                            ),
+                        },
+                    ),
+                ),
+            ),
+        )
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(1920, 1000)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
+                nn.init.kaiming_normal_(module.weight, mode="fan_out")
+            elif isinstance(module, nn.Linear) and not module.weight.is_meta:
+                nn.init.normal_(module.weight, std=0.01)
+                nn.init.zeros_(module.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        x = self.trunk_output(x)
+        x = self.avgpool(x)
+        return self.fc(torch.flatten(x, 1))
+
+    def predict(self, x: Tensor) -> Tensor:
+        return torch.softmax(self(x), dim=1)
