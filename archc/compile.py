@@ -98,7 +98,7 @@ class _Joining:
                 yield Region("group", members, label=label, origin=origin)
 
     def _append(self, piece: Piece, place: Callable[[Step], str]) -> tuple[str, ...]:
-        """Put a piece behind what there is; two layers of one name are the author's fault."""
+        """Append a piece; two layers of one name are the author's fault."""
         seen = dict[str, str]()
         for side in piece.fragment.sides:
             if side.name in self.modules:

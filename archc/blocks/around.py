@@ -36,7 +36,7 @@ ACTIVATIONS: Mapping[str, tuple[str, str]] = {
 """Each activation by its word: what modules of it are called, and the kind of its op."""
 
 GROUPS = 32
-"""How many groups a group norm has unless it is said (Wu and He 2018)."""
+"""How many groups a group norm has by default (Wu and He 2018)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ def _with_default(default: Any, description: str) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class Check:
-    """A rule of a block: what must hold, what is said where it does not, and which attribute is
+    """A rule of a block: what must hold, the message where it does not, and which attribute is
     to blame: the first of ``at`` that is given, or else the last."""
 
     that: Expr
@@ -134,7 +134,7 @@ class Stage(StageAttributes):
         return lower_block(self.definition, self, x, stride, around, index)
 
     def finish(self, x: Shape, around: Around) -> Fragment | None:
-        """What stands at the end of the stage, behind its blocks."""
+        """What comes at the end of the stage, after its blocks."""
         if not self.definition.end:
             return None
         from archc.blocks.lowering import lower_end
@@ -210,7 +210,7 @@ class Definition:
 
     @property
     def with_all_it_uses(self) -> dict[str, Definition]:
-        """The definition by its name, behind those of all the blocks that it uses."""
+        """The definition by its name, after those of all the blocks that it uses."""
         found: dict[str, Definition] = {}
         for inner in self.blocks:
             found |= inner.with_all_it_uses

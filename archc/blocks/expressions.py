@@ -2,7 +2,7 @@
 
 An expression stands where a number, a truth value or a choice of words may:
 ``max(1, in // 4)``, ``stride != 1 or in != out``, ``width if shortcut == A else 2 * width``. It is
-read once, into a tree whose parts know where they stand in the text, and evaluated wherever its
+read once, into a tree whose parts know their places in the text, and evaluated wherever its
 block is lowered. Numbers are rationals: what comes out as 62.4 is 312/5, not a rounding of it.
 
 There are no loops, no functions to define and no calls but those in `FUNCTIONS`, so it always ends;
@@ -30,7 +30,7 @@ MAX_DIGITS = 60
 
 
 NOT_CLOSED = "this `(` is not closed"
-"""What is said of a parenthesis without its other half."""
+"""The message for a parenthesis without its other half."""
 
 
 class Word(str):

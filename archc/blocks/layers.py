@@ -37,7 +37,7 @@ from archc.text import listing
 
 
 class Making(Protocol):
-    """The piece of graph that a layer is added to, behind the current value."""
+    """The piece of graph that a layer is added to, after the current value."""
 
     @property
     def around(self) -> Around:
@@ -342,8 +342,9 @@ class _PoolLayer(Layer):
         return self._op.fault()
 
     @property
+    @abstractmethod
     def _op(self) -> MaxPool2d | AvgPool2d:
-        raise NotImplementedError
+        """The pooling."""
 
     @property
     def _window(self) -> tuple[Size, Size, Size]:
@@ -541,7 +542,7 @@ class ZeroPadLayer(Layer):
     def grow(self, made: Making) -> None:
         """A padding with zero channels.
 
-        It runs ahead of the main path, so that its gradient comes behind the main path's. The first
+        It runs ahead of the main path, so that its gradient comes after the main path's. The first
         gradient decides on the layout of the sum, and that of a slice is always NCHW.
         """
         made.add("shortcut", ZeroPadShortcut(made.shape()[0], self.width, self.stride), ahead=True)

@@ -65,7 +65,7 @@ def lower_block(
 
 
 def lower_end(definition: Definition, model: Stage, x: Shape, around: Around) -> Fragment:
-    """What a stage ends with, behind its last block. Raises `ShapeError`."""
+    """What a stage ends with, after its last block. Raises `ShapeError`."""
     piece = FragmentBuilder(x)
     scope = _scope(definition, model, around, model.stride, 0, x)
     _Lowering(piece, own_around(definition, scope), Module()).row(definition.end, scope)
@@ -216,7 +216,7 @@ class Module:
         return name
 
     def behind(self, family: str, first: str, number: int, *, is_named: bool) -> str:
-        """The name of a layer's norm or activation, so many ops behind the one named ``first``."""
+        """The name of a layer's norm or activation, so many ops after the one named ``first``."""
         self.kinds[family] += 1
         parent, dot, last = first.rpartition(".")
         if is_named and last.isdigit() and not self.numbered:
@@ -280,7 +280,7 @@ class _Lowering:
             raise self.piece.first_fault(error) from None
 
     def row(self, row: Row, scope: Scope) -> None:
-        """Add the layers of a row, each behind the one before."""
+        """Add the layers of a row, one after another."""
         scope.channels = lambda: self.piece.shape()[0]
         for item in row:
             if item.condition is not None and not scope.holds(item.condition):
@@ -519,7 +519,7 @@ class _Making:
 
 
 class Making:
-    """A piece of graph that layers are added to one by one, each behind the one before."""
+    """A piece of graph that layers are added to, one after another."""
 
     def __init__(self, x: Shape, around: Around):
         self.around = around

@@ -169,7 +169,7 @@ def expression(
 
 
 def begins(value: Value) -> Place:
-    """Where a text begins: behind the quote, where it has one."""
+    """Where a text begins: after the quote, where it has one."""
     place = value.place
     return place if value.text is not None else Place(place.source, place.line, place.column + 1)
 
@@ -235,7 +235,7 @@ def _complain_of_name(
 
 
 def condition(value: Value, names: Names, findings: Findings) -> Expr | None:
-    """What stands behind an ``if``: something that is true or false."""
+    """The condition of an ``if``: something that is true or false."""
     if value.data is True or value.data is False:
         text = str(value.data).lower()
         return Expr.of(Literal(0, len(text), value.data), text, value.place)

@@ -45,7 +45,7 @@ from archc.source.validate import describe, is_nothing, tainted, unknown_keys, v
 from archc.text import listing, quote
 
 SIDE_WEIGHT = 0.3
-"""What the loss of a side head counts unless it is said (Szegedy et al. 2014)."""
+"""The weight of a side head's loss by default (Szegedy et al. 2014)."""
 _BESIDE = ("name", "if", "repeat")
 Lookup: TypeAlias = Callable[[str], "Definition | None"]
 
@@ -57,7 +57,7 @@ class Rows:
     ``lookup`` finds the blocks that may be used as layers; ``values`` has each label with the
     conditions under which it is set, ``conditions`` those under which the row at hand is there.
     ``within`` is the named group around, inside which no value of the outside can be read; ``own``
-    is the block whose rows they are. Of ``broken`` blocks nothing more is said.
+    is the block whose rows they are. ``broken`` blocks get no further messages.
     """
 
     names: Names
@@ -179,27 +179,11 @@ class Rows:
     def _layer(
         self, word: str, model: type[Layer], common: Item, value: Value | None
     ) -> Item | None:
-        entries = layer_entries(word, model, common.place, value, self.findings, self.names)
+        entries = layer_entries(word, model, common.place, value, self.findings)
         if entries is None:
             return None
-        fields = self.fields(entries, model, word)
-        if fields is None:
-            return None
-        literal = not any(isinstance(one.value, Expr) for one in fields.values())
-        rename = word if model.scalar else None
-        given = {
-            name: entries[name] for name, one in fields.items() if not isinstance(one.value, Expr)
-        }
-        ready = validate(
-            model,
-            given,
-            common.place,
-            f"`{word}`",
-            self.findings,
-            rename=rename,
-            excused=[*self._meant, *entries],
-        )
-        if literal and ready is None:
+        fields, ready = self._fields(entries, model, word, common.place)
+        if ready is None and not any(isinstance(one.value, Expr) for one in fields.values()):
             return None
         if word == "conv" and self.in_definition and _says_no_norm(fields) and "bias" not in fields:
             self.findings.error(
@@ -212,15 +196,16 @@ class Rows:
             word=word,
             model=model,
             fields=fields,
-            ready=ready if literal else None,
+            ready=ready,
         )
 
-    def fields(
-        self, entries: Mapping[str, Entry], model: type[Record], word: str
-    ) -> dict[str, Field] | None:
-        """The fields of a layer: expressions where they are meant as such, otherwise data."""
+    def _fields(
+        self, entries: Mapping[str, Entry], model: type[Any], word: str, place: Place
+    ) -> tuple[dict[str, Field], Any]:
+        """The fields of a layer: expressions where they are meant as such, otherwise data; and the
+        model that they make, or None where that depends on expressions or something is wrong."""
         before = len(self.findings.found)
-        found: dict[str, Field] = {}
+        fields: dict[str, Field] = {}
         for name, entry in entries.items():
             if name not in model.model_fields:
                 continue
@@ -229,13 +214,26 @@ class Rows:
                 words = _words_in(model, name) | {"none"}
                 expr = expression(value, self.names, self.findings, frozenset(words))
                 if expr is not None:
-                    found[name] = Field(value.place, expr)
+                    fields[name] = Field(value.place, expr)
             else:
-                found[name] = Field(value.place, value.plain)  # type: ignore[arg-type]
+                fields[name] = Field(value.place, value.plain)  # type: ignore[arg-type]
+        # What a comma has cut off an expression is not a key that anybody meant.
         broken = len(self.findings.found) > before
-        known = {name: one for name, one in entries.items() if not (broken and name.endswith(")"))}
-        self._meant = unknown_keys(known, model, f"`{word}` has no attribute", self.findings)
-        return found if len(self.findings.found) == before or found else None
+        keys = {name: one for name, one in entries.items() if not (broken and name.endswith(")"))}
+        meant = unknown_keys(keys, model, f"`{word}` has no attribute", self.findings)
+        literal = {
+            name: entries[name] for name, one in fields.items() if not isinstance(one.value, Expr)
+        }
+        ready = validate(
+            model,
+            literal,
+            place,
+            f"`{word}`",
+            self.findings,
+            rename=word if getattr(model, "scalar", None) else None,
+            excused=[*meant, *entries],
+        )
+        return fields, ready if len(literal) == len(fields) else None
 
     def _is_meant(self, text: str, model: type[Record], name: str) -> bool:
         """Whether a field's text is meant as an expression: it looks like one, or it is nearly a
@@ -243,8 +241,6 @@ class Rows:
         if looks_like_one(text, self.names):
             return True
         return not _words_in(model, name) and closest(text, self.names.known) is not None
-
-    _meant: set[str] = field(default_factory=set)
 
     def _block(self, block: Definition, common: Item, value: Value | None) -> Item | None:
         entries: Mapping[str, Entry] = {}
@@ -260,20 +256,7 @@ class Rows:
         if not entries and required:
             self.findings.error(common.place, f"`{word}` needs {listing(required, 'and')}")
             return None
-        fields = self.fields(entries, block.fields, word)
-        if fields is None:
-            return None
-        given = {
-            name: entries[name] for name, one in fields.items() if not isinstance(one.value, Expr)
-        }
-        validate(
-            block.fields,
-            given,
-            common.place,
-            f"`{word}`",
-            self.findings,
-            excused=[*self._meant, *entries],
-        )
+        fields, _ = self._fields(entries, block.fields, word, common.place)
         return BlockItem(**_common_of(common), block=block, fields=fields)
 
     def _group(self, common: Item, value: Value | None, inner: Rows) -> Item | None:
@@ -539,7 +522,6 @@ def layer_entries(
     place: Place,
     value: Value | None,
     findings: Findings,
-    names: Names,
 ) -> Mapping[str, Entry] | None:
     """What a layer's value gives its fields, or None where it is not of the layer's form."""
     example = f"for example `{model.example}`"

@@ -68,7 +68,7 @@ def value_of(data: object) -> Value:
 
 
 def plain(value: Value) -> object:
-    """A value as plain data: whole numbers are integers, other numbers floats."""
+    """A value as plain data: integers as such, other numbers as floats."""
     if isinstance(value, Fraction):
         return value.numerator if value.denominator == 1 else float(value)
     return str(value) if isinstance(value, Word) else value
@@ -79,7 +79,7 @@ class Scope(Mapping[str, Value]):
     """The values of names: those that are given, those under ``let``, the network's.
 
     ``let`` is evaluated when it is asked for, once. ``absent`` are optional attributes that were
-    not given; ``channels`` tells the channels that reach the layer at hand.
+    not given; ``channels`` gives the channels that reach the layer at hand.
     """
 
     around: Around
@@ -134,7 +134,7 @@ class Scope(Mapping[str, Value]):
         return found
 
     def count(self, expr: Expr | int, most: int) -> int:
-        """A whole number from 0 to a limit, as of a repeat."""
+        """An integer from 0 to a limit, as of a repeat."""
         if isinstance(expr, int):
             return expr
         found = self.evaluate(expr)

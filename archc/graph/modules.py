@@ -41,10 +41,10 @@ class Leaf:
 class Group:
     """A module around others, with one input and one output.
 
-    ``children`` stand in the order in which they run: that of their first ops. A child whose name
-    has dots (``convs.0``) stands in a container without a ``forward``, out of which this module
-    calls it. ``source`` is the id that the module reads, and ``source_shape`` its shape; ``result``
-    is the id of its own that others read. ``label`` is what its author calls such modules.
+    ``children`` are in the order in which they run: that of their first ops. A child whose name
+    has dots (``convs.0``) is in a container without a ``forward``, and this module calls it.
+    ``source`` is the id that the module reads, and ``source_shape`` its shape; ``result`` is the id
+    of its own that others read. ``label`` is what its author calls such modules.
     ``sides`` has, for the network's own, the names of the children that are side heads, in the
     order in which they run.
     """

@@ -172,7 +172,7 @@ class Network(Shown):
     def state(self) -> Mapping[str, Shape]:
         """The tensors of a module's state dict by key (``layer1.0.conv1.weight``): their shapes.
 
-        They stand in torch's order: a module's own tensors before those of the modules in it.
+        They are in torch's order: a module's own tensors before those of the modules in it.
         """
         state: dict[str, Shape] = {}
         _in_order_of_modules(self.nodes.values(), state)

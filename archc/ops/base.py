@@ -164,7 +164,7 @@ class Op:
         return self.roles[name].start
 
     def alike(self) -> Op:
-        """The op that stands for it where blocks in a row are told to be equal: numbers that vary
+        """The op that represents it where blocks are compared for equality: numbers that vary
         from block to block as the author meant them to make no difference there."""
         return self
 

@@ -33,7 +33,7 @@ class LayerScale(ElementWise):
     """A learned factor for each channel of a map, ``value`` at first (Touvron et al. 2021, "Going
     deeper with Image Transformers"; Liu et al. 2022, "A ConvNet for the 2020s").
 
-    It stands in the state dict under its own path, being a tensor of its module's own.
+    Its tensor is a parameter of the module around it, so its path is its key in the state dict.
     """
 
     kind = "layer_scale"

@@ -68,7 +68,7 @@ def validate(
         told = set()
         details = error.errors(include_url=False, include_context=False, include_input=False)
         for detail in details:
-            if not detail["loc"]:  # the model as a whole is wrong, and says so in its own words
+            if not detail["loc"]:  # no single field is wrong: the model has its own message
                 findings.error(place, f"{owner} {detail['msg'].partition(', ')[2]}")
         details = [detail for detail in details if detail["loc"]]
         places = [(str(detail["loc"][0]), _item(detail["loc"])) for detail in details]

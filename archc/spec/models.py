@@ -184,7 +184,7 @@ class Spec:
 
     @property
     def definitions(self) -> dict[str, Definition]:
-        """The blocks that it uses, directly or through others, each behind those that it uses
+        """The blocks that it uses, directly or through others, each after those that it uses
         itself."""
         used = [stage.model.definition for stage in self.stages]
         items = walk(self.row("stem") + self.row("head"))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
+from archc.blocks.names import NOT_FOR_MODULES
 from archc.compile import compile_spec
 from archc.spec import Source, SpecError, resolve
 
@@ -66,3 +68,9 @@ def test_it_is_refused_with_a_place(text: str) -> None:
     for one in caught.value.diagnostics:
         assert one.place.source.name == "net.yaml"
         assert one.place.line > 1
+
+
+def test_what_torch_s_modules_have_is_on_the_list() -> None:
+    """They are kept in archc, which does not import torch to know them."""
+    public = {name for name in dir(torch.nn.Module()) if not name.startswith("_")}
+    assert public <= NOT_FOR_MODULES | {"dump_patches", "training"}

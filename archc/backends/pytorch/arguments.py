@@ -36,7 +36,7 @@ KindOf: TypeAlias = Callable[[Node], Kind]
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """An argument of a class's constructor; ``has_default`` tells a default None from none."""
+    """An argument of a class's constructor; ``has_default`` says whether it has a default."""
 
     name: str
     slots: tuple[Slot, ...]
@@ -295,7 +295,7 @@ def name_numbers(
         wish = "activation" if what == KIND else what
         if fields[what] > 1 and is_name(first := names.get(path[:1], "")):
             wish = f"{first}_{wish}"
-        default = _default(what, column, [table for table in tables if slots[0] in table])
+        default = _default(what, column)
         missing = any(not any(slot in table for slot in slots) for table in tables)
         if default is None and missing:
             default = _unused(column)
@@ -304,7 +304,7 @@ def name_numbers(
     return sorted(arguments, key=lambda argument: argument.has_default)
 
 
-def _default(what: str, column: Sequence[Value], tables: Sequence[Table]) -> Value:
+def _default(what: str, column: Sequence[Value]) -> Value:
     """What an argument is unless it is given; None for nothing."""
     if what == "stride":
         return 1

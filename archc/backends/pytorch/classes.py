@@ -152,7 +152,7 @@ def _structure(group: Group) -> Hashable:
 def _ordered(
     groups: Sequence[Group], alike: Mapping[Hashable, list[Group]]
 ) -> Iterable[list[Group]]:
-    """Rows of modules, each behind those that its modules have inside."""
+    """Rows of modules, each after those inside its modules."""
     inside: dict[Hashable, set[Hashable]] = {key: set() for key in alike}
     for key, row in alike.items():
         for group in row:
@@ -251,7 +251,7 @@ def _note_missing_kinds(one: Class) -> None:
 
 
 def _in_chains(one: Class) -> Iterator[Member]:
-    """The members that stand in a row of modules."""
+    """The members of a row of modules."""
     for member in one.members:
         yield from member.all() if one.is_chain else member.chain
 
@@ -377,7 +377,7 @@ def _find_tests(one: Class, taken: Namespace) -> None:
 
 
 def _takes_kind(one: Class, member: Member) -> bool:
-    """Note which argument makes a module, or tells whether it is there; whether there is one."""
+    """Note which argument makes a module, or decides whether it is there; whether there is one."""
     argument = one.argument((member.path, KIND))
     if argument is None:
         return False
@@ -403,7 +403,7 @@ def _word(member: Member) -> str:
 
 
 def _test(one: Class, pattern: Sequence[bool | None], name: str, taken: Namespace) -> Test:
-    """A test for a pattern; by an argument made for it where none of the others tells."""
+    """A test for a pattern; by an argument made for it where none of the others decides."""
     names = [argument.name for argument in one.arguments]
     full = [{a.name: value_in(a, table) for a in one.arguments} for table in one.tables]
     if (test := find_test(pattern, names, one.values(), full)) is not None:

@@ -54,10 +54,6 @@ class Test:
         joint = "and" if self.joint == "or" else "or"
         return Test(tuple([part.opposite() for part in self.parts]), joint)
 
-    def is_opposite(self, other: Test | None) -> bool:
-        """Whether one holds where the other does not."""
-        return other is not None and str(self.opposite()) == str(other)
-
     def __str__(self) -> str:
         return f" {self.joint} ".join(map(str, self.parts))
 

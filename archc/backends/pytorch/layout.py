@@ -65,7 +65,7 @@ def is_counted(names: Sequence[str]) -> bool:
 
 
 def rises(names: Sequence[str]) -> bool:
-    """Whether numbers stand in order, none of them twice."""
+    """Whether numbers are in order, none of them twice."""
     return all(int(one) < int(other) for one, other in pairwise(names))
 
 

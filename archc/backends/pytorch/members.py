@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from archc.backends.pytorch.classes import Class
 
 Key: TypeAlias = Hashable
-"""What tells a child from its siblings in all modules of a class: its name, or in a chain of
+"""What sets a child apart from its siblings in all modules of a class: its name, or in a chain of
 numbered ones the place of a definition that it comes from."""
 Path: TypeAlias = tuple[Key, ...]
 Slot: TypeAlias = tuple[Path, str]
@@ -90,7 +90,7 @@ def keys_of(group: Group) -> dict[str, Key]:
 
 
 def is_swappable(op: Op) -> bool:
-    """Whether another op may stand in its place: an activation."""
+    """Whether another op may take its place: an activation."""
     how = op.torch.module
     if how is None or how.positional or op.arity is not Arity.ONE or not op.changes():
         return False

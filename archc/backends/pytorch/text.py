@@ -44,7 +44,7 @@ class Repeat:
 
     @property
     def loop(self) -> str:
-        """What stands behind the expression."""
+        """What comes after the expression."""
         text = f"{self.key} {self.item}"
         return f"for {'i' if _COUNTER.search(text) else '_'} in range({self.times})"
 
@@ -77,7 +77,7 @@ class Items:
     keys: tuple[str, ...] | None = None
 
     def written(self) -> list[tuple[str, Expression]]:
-        """Each item behind its key."""
+        """Each item after its key."""
         keys = [""] * len(self.items) if self.keys is None else self.keys
         return [(f'"{key}": ' if key else "", x) for key, x in zip(keys, self.items, strict=True)]
 
@@ -232,7 +232,7 @@ def lay_out(indent: str, before: str, expression: Expression, after: str = "") -
 
 
 def _comma(item: Expression) -> str:
-    """What stands behind an item on a line of its own: nothing behind a bare comprehension."""
+    """What ends an item on a line of its own: nothing for a bare comprehension."""
     return "" if isinstance(item, Repeat) and not item.is_unpacked else ","
 
 
