@@ -90,7 +90,12 @@ class _Pool2d(Windowed):
 
     def look(self) -> Look:
         """A box: ``pool, /2``."""
-        return Look(box="pool", label=f"{self.words}{step(self.stride)}", mark=self.words)
+        return Look(
+            box="pool",
+            label=f"{self.words}{step(self.stride)}",
+            mark=self.words,
+            words=f"{self.words}{step(self.stride)}",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +216,7 @@ class AdaptiveAvgPool2d(Unary):
 
     def look(self) -> Look:
         """A box."""
-        return Look(box="pool", label="avg pool", mark="avg pool")
+        return Look(box="pool", label="avg pool", mark="avg pool", words="avg pool")
 
     def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
         """Windows of one size where the map divides into them, otherwise products with matrices of

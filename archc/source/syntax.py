@@ -122,7 +122,10 @@ def _unclosed(what: str, end: str) -> Callable[[_Stumble], Diagnostic]:
         if re.fullmatch(r"\s*[\w.-]+", stumble.before):
             here = _indented(here)  # the next key of the mapping around it
         note = Note(start, f"the {what} begins here")
-        return Diagnostic(here, f"a `,` or `{end}` is missing before this", notes=(note,))
+        # A text with braces, as names of modules have them, would begin a mapping.
+        is_in_a_text = stumble.character == "{" and re.search(r"[\w.-]$", stumble.before)
+        hint = _QUOTES if is_in_a_text else None
+        return Diagnostic(here, f"a `,` or `{end}` is missing before this", hint, (note,))
 
     return rule
 

@@ -276,11 +276,11 @@ def _finish(
     variables = values_of(draft.variables, draft.overlays, findings)
     norm = norm_of_network(top.get("norm"), variables, findings)
     initial = initial_of(top["init"], findings) if "init" in top else USUAL
-    made = Blocks(library, words_of(variables), findings)
+    made = Blocks(library, words_of(draft.variables, variables), findings)
     for one in draft.blocks:
         made.add(one)
     library = made.all()
-    names = outside(variables)
+    names = outside(draft.variables)
     stem, head = (
         place_row(draft.rows(key), names, library, made.broken, findings)
         for key in ("stem", "head")
@@ -288,7 +288,9 @@ def _finish(
     context = around(header or Header(name="unnamed"), norm, variables)
     stages = []
     if draft.whole:
-        stages = place_stages(draft.written(), library, context, findings, made.broken)
+        stages = place_stages(
+            draft.written(), library, context, findings, made.broken, draft.variables
+        )
     known = Names({*context.names, "stage", "block", "number"}, dict(names.words))
     pattern = _pattern(top["names"], known, findings) if "names" in top else None
     if draft.is_empty and not draft.has_unknown_keys:  # which may have been meant as its layers

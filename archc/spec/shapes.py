@@ -244,6 +244,8 @@ def _tell_stages(
         if attribute.via == "with" and attribute is not blamed and name != "depth":
             notes.append(Note(attribute.value.place, f"stage {number} gets its `{name}` here"))
     who = numbered([one[0] for one in alike])
+    if isinstance(error, LayerFault) and error.place.source.path is not None:
+        notes.append(Note(error.place, f"`{stage.model.block}` reads it here"))
     notes += _input_note(spec, where)
     findings.error(where, f"{who}: {error.message}", error.hint, notes)
 

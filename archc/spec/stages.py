@@ -59,17 +59,18 @@ def place_stages(
     around: Around,
     findings: Findings,
     broken: Container[str] = (),
+    variables: Iterable[str] = (),
 ) -> list[PlacedStage]:
     """The valid stages; what is wrong with others is noted in ``findings``.
 
-    ``around`` has the values of the names that expressions may read; of stages of ``broken`` blocks
-    nothing is said.
+    ``around`` has the values of the names that expressions may read. Stages of ``broken`` blocks
+    get no messages, nor do expressions that read one of ``variables`` without a value.
     """
     if len(written.rows) > MAX_BLOCKS:
         message = f"a network may have at most {MAX_BLOCKS:,} blocks; this stage is one more"
         findings.error(written.rows[MAX_BLOCKS].place, message)
         return []
-    return _Stages(written, library, around, findings, broken).place()
+    return _Stages(written, library, around, findings, broken, variables).place()
 
 
 def _word(attribute: Attribute | None) -> str:
@@ -111,11 +112,12 @@ class _Stages:
         around: Around,
         findings: Findings,
         broken: Container[str],
+        variables: Iterable[str],
     ):
         self.written = written
         self.broken = broken
         self.scope = Scope(around, {})
-        self.names = Names(set(around.names))
+        self.names = Names({*around.names, *variables})
         self.findings = findings
         self.types = library
         self.near = self._near()
@@ -214,7 +216,7 @@ class _Stages:
     def _result(self, value: Value) -> Value:
         """What an expression comes to, at its place."""
         expr = expression(value, self.names, self.findings, frozenset())
-        if expr is None:
+        if expr is None or any(name not in self.scope for name in expr.names):
             return Value(INVALID, value.place)
         try:
             result = self.scope.evaluate(expr)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -75,11 +75,10 @@ def _value(name: str, value: Value, findings: Findings) -> Known | None:
     return None
 
 
-def words_of(variables: Mapping[str, Known]) -> dict[str, frozenset[str]]:
-    """The words that each variable may be."""
+def words_of(entries: Iterable[str], variables: Mapping[str, Known]) -> dict[str, frozenset[str]]:
+    """The words that each variable may be, those among them that have no valid value."""
     return {
-        name: _WORDS if isinstance(value, Word) else frozenset()
-        for name, value in variables.items()
+        name: _WORDS if isinstance(variables.get(name), Word) else frozenset() for name in entries
     }
 
 
