@@ -72,7 +72,7 @@ class _Tensors:
 
     @property
     def own(self) -> Tensor:
-        """The tensor that stands under the node's id itself."""
+        """The tensor kept under the id of the node itself."""
         return self._state[self._id]
 
     def get(self, name: str) -> Tensor | None:

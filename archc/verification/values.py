@@ -82,8 +82,8 @@ def follow(
 
 
 def _returned(network: Network, output: object, *, in_training: bool) -> dict[str, object]:
-    """What a module has returned by the ids of the values that it should be; what is no named tuple
-    where it should be one stands for the logits."""
+    """What a module returned, by the id of the value that each tensor should be. Where a named
+    tuple was expected and something else came, that is taken for the logits."""
     expected = outputs(network)
     if not in_training or not network.sides or not isinstance(output, tuple):
         return {network.logits: output}

@@ -53,7 +53,7 @@ def test_the_loss_is_a_weighted_sum(files: tuple[Path, Path]) -> None:
     loss, sums = _Objective(net, 0.1, [0.5, 0.3])(images, labels)
     own, early, late = (F.cross_entropy(one, labels, label_smoothing=0.1) for one in outputs)
     torch.testing.assert_close(loss, own + 0.5 * early + 0.3 * late)
-    # What is told is the loss of the logits, beside which that of tests is put.
+    # The epoch reports the loss of the logits alone, so that it compares with the test loss.
     torch.testing.assert_close(sums[0], own.detach().double() * 4)
 
 
