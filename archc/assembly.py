@@ -7,12 +7,12 @@ neither goes through a spec in a way of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias, TypeVar
 
 from archc.blocks.layers import activate
 from archc.blocks.lowering import MAX_OPS, Making, Module, Outside, lower_row
 from archc.blocks.tree import rows_of
+from archc.dataclassing import dataclass
 from archc.graph import Fragment, Shape, ShapeError
 from archc.spec import Place, Spec
 from archc.spec.models import PlacedStage, word_of

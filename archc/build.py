@@ -8,13 +8,14 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from archc.analysis import count
 from archc.backends.jsontext import to_text
 from archc.backends.pytorch import emit
 from archc.compile import compile_spec
+from archc.dataclassing import dataclass
 from archc.errors import ArchcError, OutputError, reason
 from archc.files import (
     make_folder,

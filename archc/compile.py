@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import groupby
 
 from archc.assembly import Piece, assemble
+from archc.dataclassing import dataclass
 from archc.graph import Network, NetworkBuilder, Origin, Region, ShapeError, Step, Written, lint
 from archc.graph.initial import Rule
 from archc.naming import Names

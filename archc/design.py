@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
 from archc.compile import compile_spec
+from archc.dataclassing import dataclass
 from archc.graph import Network
 from archc.source.diagnostics import Note
 from archc.spec import Spec

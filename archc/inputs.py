@@ -13,9 +13,10 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
+from archc.dataclassing import dataclass
 from archc.errors import OutputError
 
 _Identity = tuple[int, int]

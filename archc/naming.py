@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 
 from archc.blocks.scope import Scope
 from archc.blocks.tree import Template
+from archc.dataclassing import dataclass
 from archc.graph import Fragment, Step
 from archc.spec import Spec
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any, Literal, TypeAlias
 
 from archc.analysis.footprint import memory
 from archc.analysis.parts import has_stages, runs
 from archc.analysis.plain import as_plain
+from archc.dataclassing import dataclass
 from archc.graph import Network, Node, Shape, enclosing
 from archc.shown import Shown
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 from archc.analysis.plain import as_plain
+from archc.dataclassing import dataclass
 from archc.graph import Network, Shape
 from archc.ops import (
     GELU,

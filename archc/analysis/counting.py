@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from archc.analysis.conventions import CONVENTIONS, DEFAULT, Costs, tally
@@ -11,6 +10,7 @@ from archc.analysis.parts import runs
 from archc.analysis.plain import as_plain
 from archc.choices import LEVELS as LEVELS
 from archc.choices import Level as Level
+from archc.dataclassing import dataclass
 from archc.graph import Network, Node, Shape
 from archc.shown import Shown
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
 from typing import Any
 
 from archc.analysis.plain import as_plain
 from archc.choices import BYTES as DTYPES
+from archc.dataclassing import dataclass
 from archc.graph import Network, Node
 from archc.graph.modules import Group, Leaf, StructureError, fold
 from archc.graph.schedule import ARGUMENT, Schedule

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from archc.analysis.plain import as_plain
+from archc.dataclassing import dataclass
 from archc.graph import Network, Node, Shape, Standing
 from archc.ops.facts import Everything, Grid, Point, Reach, Window
 from archc.shown import Shown

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from archc.analysis.plain import as_plain
 from archc.analysis.workload import work_of
 from archc.choices import BYTES
+from archc.dataclassing import dataclass
 from archc.graph import Network, Shape
 from archc.shown import Shown
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
+from archc.dataclassing import dataclass
 from archc.graph import Network, Node
 
 

@@ -7,9 +7,10 @@ adaptive pooling to the size there is) leave no node.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
+from archc.dataclassing import dataclass
 from archc.errors import ArchcError
 from archc.graph import Network, Node, Shape, key_of
 from archc.ops.facts import Initializer, OnnxNode

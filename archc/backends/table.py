@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from archc.backends.numbers import shape
+from archc.dataclassing import dataclass
 from archc.text import display_width, visible
 
 _GAP = "   "

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, TypeAlias
 
 from archc.blocks.expressions import Value
+from archc.dataclassing import dataclass
 from archc.ops import BatchNorm2d, GroupNorm, LayerNorm2d, Op
 
 NormName: TypeAlias = Literal["batch_norm", "layer_norm", "group_norm"]

@@ -7,7 +7,7 @@ is used as a layer, are checked by models made from its attributes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias, get_args
 
@@ -15,6 +15,7 @@ from pydantic import Field, Strict, create_model
 
 from archc.blocks.around import ActivationName, Around, NormName
 from archc.blocks.tree import BlockItem, Expr, Item, LayerItem, Row, Template, walk
+from archc.dataclassing import dataclass
 from archc.graph import Fragment, Shape, ShapeError
 from archc.ops import MAX_CHANNELS, MAX_PIXELS
 from archc.source.diagnostics import Place

@@ -15,10 +15,10 @@ import math
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
 
+from archc.dataclassing import dataclass
 from archc.text import listing
 
 MAX_LENGTH = 1_000
@@ -26,6 +26,7 @@ MAX_LENGTH = 1_000
 MAX_NESTING = 32
 """Parentheses, conditions and signs inside each other."""
 MAX_DIGITS = 60
+_TOO_LARGE = 10**MAX_DIGITS
 """Digits that numerator and denominator of a number may have after every step."""
 
 
@@ -392,7 +393,8 @@ def _combined(node: Binary, left: Value, values: Mapping[str, Value]) -> Value:
         return bool(COMPARISONS[node.operator](number, other))
     if other == 0 and node.operator in ("/", "//", "%"):
         raise _at(node.right, "this is 0, and nothing can be divided by it")
-    return _bounded(Fraction(_ARITHMETIC[node.operator](number, other)), node)
+    found = _ARITHMETIC[node.operator](number, other)
+    return _bounded(found if isinstance(found, Fraction) else Fraction(found), node)
 
 
 def _equal(left: Value, right: Value) -> bool:
@@ -426,7 +428,7 @@ def _described(node: Node, value: Value) -> str:
 
 
 def _bounded(value: Fraction, node: Node) -> Fraction:
-    if max(abs(value.numerator), value.denominator) >= 10**MAX_DIGITS:
+    if max(abs(value.numerator), value.denominator) >= _TOO_LARGE:
         raise _at(node, f"this number has more than {MAX_DIGITS} digits")
     return value
 

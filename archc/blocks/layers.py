@@ -4,10 +4,8 @@ A layer is written as a bare word or as one key with its value. It names its ops
 (``conv``, ``bn``, ``maxpool``); what each is called in the end, its place decides.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
-from typing import Annotated, ClassVar, Literal, Protocol, TypeAlias
+from typing import Annotated, ClassVar, Literal, Protocol, Self, TypeAlias
 
 from pydantic import Field, JsonValue, Strict, model_validator
 
@@ -95,7 +93,7 @@ class Start(Record):
     bias: float | None = Field(default=None, description="What the bias starts as.")
 
     @model_validator(mode="after")
-    def _says_one(self) -> Start:
+    def _says_one(self) -> Self:
         given = [name for name in _RULES if getattr(self, name) is not None]
         if len(given) != 1 or (self.gain is not None and given != ["kaiming_uniform"]):
             raise ValueError(f"takes one rule of {listing(_RULES, 'and')}, `gain` with the second")

@@ -7,7 +7,7 @@ import keyword
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -33,6 +33,7 @@ from archc.blocks.tree import (
     SideItem,
     ValueItem,
 )
+from archc.dataclassing import dataclass
 from archc.graph import Fragment, FragmentBuilder, Shape, ShapeError, Side, Written
 from archc.graph.initial import Rule
 from archc.ops import OPS, Op

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import get_args
 
 from archc.blocks.around import ACTIVATIONS, NormName
@@ -23,6 +23,7 @@ from archc.blocks.expressions import (
     parse,
 )
 from archc.blocks.tree import INPUT, Expr, Template
+from archc.dataclassing import dataclass
 from archc.source.diagnostics import Findings, Place
 from archc.source.reader import Value
 from archc.source.suggest import closest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, get_args
 
 from archc.blocks.around import ACTIVATIONS, NormName
@@ -23,6 +23,7 @@ from archc.blocks.names import (
 )
 from archc.blocks.rows import Lookup, Rows
 from archc.blocks.tree import Expr, Row
+from archc.dataclassing import dataclass
 from archc.source.diagnostics import Findings, Place
 from archc.source.reader import Entry, Value
 from archc.source.suggest import closest

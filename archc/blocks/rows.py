@@ -7,7 +7,7 @@ depends on shapes is found when a row is lowered.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, TypeAlias, get_args
 
 from archc.blocks.definition import Definition
@@ -37,6 +37,7 @@ from archc.blocks.tree import (
     SideItem,
     ValueItem,
 )
+from archc.dataclassing import dataclass
 from archc.source.diagnostics import Findings, Place
 from archc.source.reader import Entry, Value
 from archc.source.record import Record

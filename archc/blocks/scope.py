@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
+from functools import lru_cache
 
 from archc.blocks.around import Around
 from archc.blocks.expressions import ExpressionError, Value, Word, evaluate, shown
 from archc.blocks.tree import Expr, Template
+from archc.dataclassing import dataclass
 from archc.graph import ShapeError
 from archc.source.diagnostics import Note, Place
 
@@ -61,10 +63,15 @@ def value_of(data: object) -> Value:
     if isinstance(data, bool):
         return data
     if isinstance(data, (int, float)):
-        return Fraction(repr(data))
+        return _number(data)
     if isinstance(data, str):
         return Word(data)
     return data  # type: ignore[return-value]  # a size of two: passed on as it is, never computed
+
+
+@lru_cache(maxsize=1024)
+def _number(data: float) -> Fraction:
+    return Fraction(repr(data)) if isinstance(data, float) else Fraction(data)
 
 
 def plain(value: Value) -> object:

@@ -8,11 +8,12 @@ when a row is lowered.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from archc.blocks.expressions import Name, Node, names_in
+from archc.dataclassing import dataclass
 from archc.source.diagnostics import Place
 
 if TYPE_CHECKING:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from archc import api
 from archc.backends.table import Table
 from archc.cli.views import View
+from archc.dataclassing import dataclass
 from archc.graph import Network
 from archc.hardware import find_device
 from archc.tables import views as tables

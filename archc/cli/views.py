@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from archc.backends.table import Table
 from archc.choices import Level
 from archc.cli.common import put_out, put_out_tables
 from archc.cli.terminal import say
+from archc.dataclassing import dataclass
 from archc.graph import Network
 from archc.tables import counts as count_tables
 

@@ -7,9 +7,10 @@ gives a map of scores, one vector for each position of its window over a larger 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 
+from archc.dataclassing import dataclass
 from archc.errors import ArchcError
 from archc.graph.deploy import close_up
 from archc.graph.lint import lint

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from archc.dataclassing import dataclass
 from archc.graph.lint import lint
 from archc.graph.network import Network, Node
 from archc.graph.regions import renamed

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Literal, TypeAlias
 
+from archc.dataclassing import dataclass
 from archc.ops.facts import Shape
 
 How: TypeAlias = Literal[

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
+from archc.dataclassing import dataclass
 from archc.graph.network import Network, Node, Written
 from archc.graph.regions import enclosing, walk
 from archc.ops import Arity, Shape

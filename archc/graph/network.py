@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from archc.dataclassing import dataclass
 from archc.graph.initial import USUAL, Initial, Rule
 from archc.graph.regions import NOWHERE, Region, Standing, renamed, standings
 from archc.graph.trunk import trunk

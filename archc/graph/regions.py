@@ -6,8 +6,10 @@ A tree may say as much or as little as is known of a network; it may be empty.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Literal, TypeAlias
+
+from archc.dataclassing import dataclass
 
 RegionKind: TypeAlias = Literal["stem", "stage", "block", "group", "head"]
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 from typing import TypeAlias
 
+from archc.dataclassing import dataclass
 from archc.graph.lint import lint
 from archc.graph.network import Network, Node
 from archc.graph.regions import renamed

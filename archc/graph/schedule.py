@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Set
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from archc.dataclassing import dataclass
 from archc.graph.modules import Group, Leaf
 from archc.graph.network import Network, Node
 from archc.ops import Arity, Storage

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
+from archc.dataclassing import dataclass
 from archc.ops.base import ShapeError, describe
 from archc.ops.facts import (
     INPUTS,

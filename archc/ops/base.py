@@ -7,10 +7,11 @@ Numbers bear the names that torch's modules give them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
+from archc.dataclassing import dataclass
 from archc.ops.facts import (
     Arity,
     Channels,

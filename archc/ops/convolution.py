@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from archc.dataclassing import dataclass
 from archc.ops.base import MAX_CHANNELS, ShapeError, by, require_map, slide, spread, step
 from archc.ops.facts import (
     INPUTS,

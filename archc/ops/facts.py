@@ -7,10 +7,12 @@ none of their makers knows ops by name.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
+
+from archc.dataclassing import dataclass
 
 Shape: TypeAlias = tuple[int, ...]
 """Without a batch: ``(channels, height, width)`` or ``(features,)``."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from archc.dataclassing import dataclass
 from archc.ops.base import Op, ShapeError
 from archc.ops.facts import (
     NO_LOOK,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
+from archc.dataclassing import dataclass
 from archc.ops.base import Op, ShapeError, by, require_map, slide, step
 from archc.ops.convolution import onnx_window
 from archc.ops.facts import (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from archc.dataclassing import dataclass
 from archc.ops.base import Op, ShapeError, require_map, slide, step
 from archc.ops.facts import (
     EVERYTHING,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
+from archc.dataclassing import dataclass
 from archc.ops.base import Op, ShapeError, describe
 from archc.ops.facts import (
     NOTHING,

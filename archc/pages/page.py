@@ -6,7 +6,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from html import escape
 from importlib import resources
@@ -22,6 +22,7 @@ from archc.backends.figure.pages import figure_css, figure_element
 from archc.backends.numbers import exactly, percent, shape
 from archc.backends.pytorch import emit
 from archc.backends.table import Table
+from archc.dataclassing import dataclass
 from archc.graph import Network, Node
 from archc.tables import counts as count_tables
 from archc.tables import diff as diff_tables

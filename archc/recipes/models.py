@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, Strict
 from pydantic.fields import FieldInfo
 
+from archc.dataclassing import dataclass
 from archc.source.reader import is_plain
 from archc.source.record import Record
 from archc.spec.models import Name, Text

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import NoReturn
 
+from archc.dataclassing import dataclass
 from archc.errors import ArchcError
 from archc.text import display_width, visible
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import yaml
 
+from archc.dataclassing import dataclass
 from archc.source.diagnostics import Findings, Note, Place, Source, SpecError, fail
 from archc.text import quote
 

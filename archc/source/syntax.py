@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import yaml
 
+from archc.dataclassing import dataclass
 from archc.source.diagnostics import Diagnostic, Note, Place, Source
 from archc.text import quote
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from archc.blocks.definition import Definition
 from archc.blocks.library import Library
 from archc.blocks.reading import Reader
+from archc.dataclassing import dataclass
 from archc.source.ancestry import MAX_ANCESTORS, read_mapping
 from archc.source.diagnostics import Findings, Note, Place, Source, SpecError
 from archc.source.files import identity, open_text

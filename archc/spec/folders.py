@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from archc.dataclassing import dataclass
 from archc.errors import reason
 from archc.shipped import SUFFIX
 from archc.source.diagnostics import Diagnostic, Findings, Source, SpecError

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Annotated, Literal
 
@@ -28,6 +28,7 @@ from archc.blocks.tree import (
     Template,
     walk,
 )
+from archc.dataclassing import dataclass
 from archc.graph.initial import USUAL, Initial
 from archc.ops import MAX_CHANNELS, MAX_PIXELS
 from archc.source.diagnostics import Note, Place

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from archc.blocks import MAX_BLOCKS, STANDARD, Library
 from archc.blocks.names import Names, outside, template
 from archc.blocks.tree import Template
+from archc.dataclassing import dataclass
 from archc.graph.initial import USUAL
 from archc.shipped import shipped_folder
 from archc.source.ancestry import MAX_ANCESTORS, open_ancestor, read_mapping

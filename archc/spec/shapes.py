@@ -8,7 +8,7 @@ what both agree on holds for every value.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import TypeAlias
 
@@ -16,6 +16,7 @@ from archc.blocks import Around
 from archc.blocks.lowering import lower_row
 from archc.blocks.scope import LayerFault
 from archc.blocks.tree import LayerItem, Row, rows_of
+from archc.dataclassing import dataclass
 from archc.graph import Fragment, Shape, ShapeError
 from archc.ops import MAX_CHANNELS, MAX_PIXELS, describe
 from archc.source.diagnostics import Findings, Note, Place, SpecError

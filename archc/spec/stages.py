@@ -5,8 +5,8 @@ Precedence: defaults < the stage's own attributes < `with`, eldest first.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import field, replace
 from functools import partial
 
 from pydantic import BaseModel, Field
@@ -16,6 +16,7 @@ from archc.blocks.expressions import shown
 from archc.blocks.names import Names, expression, looks_like_one, template
 from archc.blocks.scope import LayerFault, Scope, plain
 from archc.blocks.tree import Expr, Template
+from archc.dataclassing import dataclass
 from archc.ops import MAX_CHANNELS
 from archc.source.caller import said
 from archc.source.diagnostics import Findings, Place
@@ -104,6 +105,26 @@ class _OfNoType(StageAttributes):
     )
 
 
+class _Known(Collection[str]):
+    """Every attribute that stages of these block types have; ``likely`` types are asked first."""
+
+    def __init__(self, library: Library, types: Sequence[str], likely: Sequence[str]):
+        self._library = library
+        self._types = types
+        # The others are seldom asked, and then need not be read.
+        self._order = [one for one in dict.fromkeys([*likely, *types]) if one in types]
+
+    def __contains__(self, name: object) -> bool:
+        return any(name in self._library[one].model_fields for one in self._order)
+
+    def __iter__(self) -> Iterator[str]:
+        fields = (name for one in self._types for name in self._library[one].model_fields)
+        return iter(dict.fromkeys(fields))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
 class _Stages:
     def __init__(
         self,
@@ -120,22 +141,23 @@ class _Stages:
         self.names = Names({*around.names, *variables})
         self.findings = findings
         self.types = library
-        self.near = self._near()
-        self.known = tuple(dict.fromkeys(n for t in self.near for n in library[t].model_fields))
+        self.named = self._named()
+        # The types that messages speak of.
+        self.near = [
+            one for one in dict.fromkeys([*library.own, *USUAL, *self.named]) if one in library
+        ]
+        self.known = _Known(library, self.near, self.named)
         self.meant: set[str] = set()
         self.strangers: dict[tuple[Place, str, str], list[tuple[int, str]]] = {}
         self.missing: dict[str, list[tuple[int, type[BaseModel]]]] = {}
 
-    def _near(self) -> list[str]:
-        """The block types that messages speak of: those that the spec names, its own, and the usual
-        ones."""
-        own = list(self.types.own)
+    def _named(self) -> list[str]:
+        """The block types that the spec names."""
         entries = [self.written.defaults, *self.written.overlays]
         entries += [row.data for row in self.written.rows if isinstance(row.data, dict)]
         values = [one["block"].value for one in entries if "block" in one]
         values += [one for value in values if isinstance(value.data, tuple) for one in value.data]
-        named = [value.data for value in values if isinstance(value.data, str)]
-        return [name for name in dict.fromkeys([*own, *USUAL, *named]) if name in self.types]
+        return [value.data for value in values if isinstance(value.data, str)]
 
     def place(self) -> list[PlacedStage]:
         self._check_overlays()

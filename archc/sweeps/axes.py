@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from itertools import chain
 from typing import Protocol, TypeAlias
 
+from archc.dataclassing import dataclass
 from archc.source.caller import said
 from archc.source.diagnostics import Findings
 from archc.source.reader import MAX_DIGITS, scalar

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from fractions import Fraction
 from operator import itemgetter
 
+from archc.dataclassing import dataclass
 from archc.source.diagnostics import Findings, fail
 from archc.source.suggest import closest
 from archc.spec import Place, Source

@@ -6,11 +6,12 @@ The pieces are those that compiling joins (`archc.assembly`); here their numbers
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
 from archc.assembly import Piece, blocks_in_a_row, head_pieces, stem_pieces
 from archc.blocks import MAX_BLOCKS, Around, Stage
+from archc.dataclassing import dataclass
 from archc.graph import Fragment, Shape, ShapeError
 from archc.graph.trunk import trunk
 from archc.spec import Spec

@@ -9,7 +9,7 @@ whose numbers are linear in the depths.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 from functools import cached_property
 from itertools import count, islice, repeat
@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from archc.assembly import assemble
 from archc.blocks import MAX_BLOCKS, Stage
 from archc.blocks.scope import plain
+from archc.dataclassing import dataclass
 from archc.graph import Shape, ShapeError
 from archc.source.diagnostics import Findings
 from archc.source.validate import validate

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from archc.backends.numbers import exactly
+from archc.dataclassing import dataclass
 from archc.plots import GREY, plot_style, require_matplotlib, saved, title_lines
 
 _MANY = 3000

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import inf
 
+from archc.dataclassing import dataclass
 from archc.sweeps.bounds import Bounds
 from archc.sweeps.costs import Numbers
 from archc.sweeps.plan import METRICS, Unbuildable, Variant

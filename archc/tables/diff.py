@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import groupby
 
 from archc.analysis import Comparison
 from archc.analysis.comparison import LayerChange, Part, Totals
 from archc.backends.numbers import counted, exactly, shape
 from archc.backends.table import Cell, Column, Table
+from archc.dataclassing import dataclass
 
 
 def totals(one: Comparison, a: str, b: str) -> Table:

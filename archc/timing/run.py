@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import reduce
 from typing import Any, TypeAlias
 
@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archc.analysis import work
+from archc.dataclassing import dataclass
 from archc.devices import DeviceError, RunError, describe_device, find_device, on_device
 from archc.graph import Network, deploy_form
 from archc.inference import compiled

@@ -7,13 +7,14 @@ import os
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F
+
+from archc.dataclassing import dataclass
 
 Step = Callable[[], object]
 Task: TypeAlias = tuple[int, Step]

@@ -12,13 +12,13 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 import archc
+from archc.dataclassing import dataclass
 from archc.errors import TrainingError, reason
 from archc.files import write_all
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 import archc
+from archc.dataclassing import dataclass
 from archc.devices import on_device
 from archc.errors import TrainingError
 from archc.recipes import Recipe, load_recipe

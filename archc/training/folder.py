@@ -7,7 +7,6 @@ import random
 import signal
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from archc.dataclassing import dataclass
 from archc.errors import DataError, reason
 from archc.extras import require
 from archc.recipes import Recipe

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import torch
@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import archc
+from archc.dataclassing import dataclass
 from archc.devices import peak_memory
 from archc.errors import Interrupted, OutputError, TrainingError
 from archc.recipes import Recipe

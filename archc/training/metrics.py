@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, fields
 from pathlib import Path
 
+from archc.dataclassing import dataclass
 from archc.errors import OutputError, TrainingError, reason
 from archc.files import write
 from archc.inputs import note_input

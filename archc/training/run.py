@@ -9,7 +9,6 @@ import os
 import platform
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +18,7 @@ from torch import Tensor
 
 import archc
 from archc import __version__
+from archc.dataclassing import dataclass
 from archc.errors import OutputError, TrainingError, reason
 from archc.files import make_folder, refuse_special, write_all
 from archc.inputs import note_input, note_output

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
+from archc.dataclassing import dataclass
 from archc.recipes import Recipe
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from math import log
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from archc.dataclassing import dataclass
 from archc.training.data import Data
 
 

@@ -9,7 +9,6 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor
 
 import archc
+from archc.dataclassing import dataclass
 from archc.devices import (
     PRECISIONS,
     DeviceError,

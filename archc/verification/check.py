@@ -6,13 +6,13 @@ import copy
 import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from archc.backends.numbers import counted
 from archc.backends.pytorch import emit
+from archc.dataclassing import dataclass
 from archc.devices import on_device
 from archc.graph import Network, Shape, deploy_form
 from archc.live import instance, source_name

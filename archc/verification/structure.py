@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from archc.backends.numbers import counted, exactly, shape
+from archc.dataclassing import dataclass
 from archc.graph import Network, Node, Shape, key_of, split_key
 from archc.ops import Role
 from archc.running import fault_of

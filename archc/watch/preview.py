@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from archc.backends.figure import MOST_LAYERS, DrawOptions, FigureError, draw
 from archc.backends.figure.pages import figure_element
 from archc.backends.numbers import shape
 from archc.compile import compile_spec
+from archc.dataclassing import dataclass
 from archc.spec import SpecError, load_spec
 from archc.spec.resolve import spec_files
 from archc.words import summary

@@ -10,12 +10,12 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archc.backends.figure.pages import figure_css
+from archc.dataclassing import dataclass
 from archc.errors import ArchcError
 from archc.extras import require
 from archc.watch.preview import Preview

@@ -9,10 +9,11 @@ import stat
 import tarfile
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from archc.dataclassing import dataclass
 from archc.errors import ArchcError, reason
 from archc.inputs import note_input
 from archc.running import lacks_memory

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from operator import itemgetter
 
 from archc.backends.numbers import shape as in_words
+from archc.dataclassing import dataclass
 from archc.graph import Network, Shape
 from archc.text import listing, quote_name
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from archc.backends.figure.blocks import distinct_blocks, lay_out_blocks
 from archc.backends.figure.columns import column, folded_column
@@ -21,6 +20,7 @@ from archc.backends.figure.scene import Scene
 from archc.backends.figure.svg import to_svg
 from archc.backends.figure.theme import THEMES, Theme
 from archc.choices import DPI, FORMATS
+from archc.dataclassing import dataclass
 from archc.errors import ArchcError, ArchcWarning
 from archc.graph import Network
 from archc.text import code_points
@@ -56,8 +56,11 @@ class DrawOptions:
     dpi: int = DPI
 
 
+DEFAULTS = DrawOptions()
+
+
 def draw(
-    networks: Sequence[Network], format: str = "svg", options: DrawOptions = DrawOptions()
+    networks: Sequence[Network], format: str = "svg", options: DrawOptions = DEFAULTS
 ) -> bytes:
     """Draw networks side by side, in this order, as a file of the format: one of `FORMATS`.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from archc.backends.figure.font import text_width
 from archc.backends.figure.layout import element_id
 from archc.backends.figure.scene import Curve, Point, Rect, Scene, Text
 from archc.backends.figure.text import one_line, shorten, wrap
+from archc.dataclassing import dataclass
 from archc.graph import Network, Node, renamed, walk
 from archc.ops import Arity, Input
 

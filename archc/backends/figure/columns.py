@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 
 from archc.backends.figure.text import one_line
 from archc.backends.numbers import exactly, in_short
 from archc.backends.numbers import shape as _shape
+from archc.dataclassing import dataclass
 from archc.graph import Folded, Network, Node, Shape, fold_repeats
 
 Size: TypeAlias = tuple[int, int]

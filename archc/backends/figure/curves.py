@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import groupby
 
 from archc.backends.figure.columns import Shortcut
 from archc.backends.figure.scene import Point
+from archc.dataclassing import dataclass
 
 BELOW_BOX, ABOVE_BOX, APART = 2.9, 6.0, 3.1
 """Points from a box to where shortcuts meet an arrow, and between two of them.

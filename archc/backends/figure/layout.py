@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
@@ -21,6 +20,7 @@ from archc.backends.figure.curves import around, lanes, line, meetings
 from archc.backends.figure.font import text_width
 from archc.backends.figure.scene import Curve, Point, Rect, Scene, Text
 from archc.backends.figure.text import shorten, wrap
+from archc.dataclassing import dataclass
 
 TITLE, TOTALS, LABEL, GUTTER, MARK, LEGEND = 14.5, 10.0, 11.0, 10.5, 8.5, 10.0
 """Sizes of type."""

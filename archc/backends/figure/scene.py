@@ -7,10 +7,10 @@ its class in SVG.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from archc.backends.figure.font import text_width
+from archc.dataclassing import dataclass
 
 
 class Point(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, TypeAlias
 
 from archc.backends.pytorch.members import (
@@ -20,6 +20,7 @@ from archc.backends.pytorch.members import (
     keys_of,
 )
 from archc.backends.pytorch.text import Namespace, is_name
+from archc.dataclassing import dataclass
 from archc.graph.modules import Group, Leaf, StructureError
 from archc.graph.network import Node, Written
 from archc.ops.base import Number

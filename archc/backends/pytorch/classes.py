@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 
 from archc.backends.pytorch.arguments import (
@@ -33,6 +33,7 @@ from archc.backends.pytorch.members import (
 )
 from archc.backends.pytorch.text import Namespace, is_name
 from archc.backends.pytorch.variants import Variant, variants_of
+from archc.dataclassing import dataclass
 from archc.graph.modules import Group, Leaf
 
 MAX_ARGUMENTS = 16

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
+
+from archc.dataclassing import dataclass
 
 _OPPOSITE = {"==": "!=", "!=": "==", "": "not", "not": "", "is": "is not", "is not": "is"}
 

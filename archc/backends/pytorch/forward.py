@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from archc.backends.pytorch.layout import reached
 from archc.backends.pytorch.text import WIDTH, Namespace, call, is_name, lay_out
+from archc.dataclassing import dataclass
 from archc.graph.modules import Group, StructureError
 from archc.graph.schedule import ARGUMENT, Line, Schedule, Wiring, augmented, last_of
 from archc.ops import Op

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from archc.backends.pytorch.conditions import Test
+from archc.dataclassing import dataclass
 from archc.graph.modules import Group, Leaf, StructureError
 from archc.ops import Arity, Op
 from archc.ops.base import Number

@@ -6,9 +6,10 @@ import keyword
 import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 
+from archc.dataclassing import dataclass
 from archc.ops import OPS
 
 WIDTH = 88

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
-from dataclasses import dataclass
 
 from archc.backends.pytorch.conditions import Test
 from archc.backends.pytorch.members import Member, UnlikeError, held
+from archc.dataclassing import dataclass
 from archc.graph.modules import Group
 
 MAX_VARIANTS = 4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby, takewhile
 from typing import TypeAlias
 
@@ -26,6 +26,7 @@ from archc.backends.pytorch.text import (
     ordered,
     run_together,
 )
+from archc.dataclassing import dataclass
 from archc.graph import Node
 from archc.graph.modules import Group, Leaf, StructureError
 from archc.graph.schedule import Schedule
