@@ -2,8 +2,9 @@
 
 An expression stands where a number, a truth value or a choice of words may:
 ``max(1, in // 4)``, ``stride != 1 or in != out``, ``width if shortcut == A else 2 * width``. It is
-read once, into a tree whose parts know their places in the text, and evaluated wherever its
-block is lowered. Numbers are rationals: what comes out as 62.4 is 312/5, not a rounding of it.
+read once, into a tree whose parts know their places in the text, and made into a function that is
+called wherever its block is lowered. Numbers are rationals: what comes out as 62.4 is 312/5, not a
+rounding of it.
 
 There are no loops, no functions to define and no calls but those in `FUNCTIONS`, so it always ends;
 texts, nesting and numbers are bounded.
@@ -16,6 +17,7 @@ import operator
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from typing import TypeAlias
 
 from archc.dataclassing import dataclass
@@ -347,63 +349,139 @@ def _number(token: _Token) -> Fraction:
 
 # Evaluating
 
+Values: TypeAlias = Mapping[str, Value]
+"""What names stand for where an expression is evaluated."""
+Computation: TypeAlias = Callable[[Values], Value]
+"""An expression made ready: from the values of names to what it comes to."""
 
-def evaluate(node: Node, values: Mapping[str, Value]) -> Value:
+
+def evaluate(node: Node, values: Values) -> Value:
     """What an expression comes to with these names; any other name is a word.
 
     Raises `ExpressionError` at the part that cannot be evaluated.
     """
+    return computation(node)(values)
+
+
+def computation(node: Node) -> Computation:
+    """An expression as a function, for those that are evaluated again and again."""
     if isinstance(node, Literal):
-        return node.value
+        value = node.value
+        return lambda values: value
     if isinstance(node, Name):
-        return values[node.name] if node.name in values else Word(node.name)
+        return _name(node.name)
     if isinstance(node, Choice):
-        holds = _truth(node.condition, values)
-        return evaluate(node.then if holds else node.otherwise, values)
+        return _choice(node)
     if isinstance(node, Unary):
-        if node.operator == "not":
-            return not _truth(node.operand, values)
-        return _bounded(-_numeric(node.operand, values), node)
+        return _unary(node)
     if isinstance(node, Call):
-        arguments = [_numeric(argument, values) for argument in node.arguments]
-        if node.function == "divisible" and arguments[1] <= 0:
-            words = f"multiples are of a number above 0, not of {shown(arguments[1])}"
-            raise _at(node.arguments[1], words)
-        return _bounded(FUNCTIONS[node.function].compute(*arguments), node)
+        return _call(node)
     # Chains lean to the left, as deep as they are long: down, then up again.
     spine: list[Binary] = []
     while isinstance(node, Binary):
         spine.append(node)
         node = node.left
-    found = evaluate(node, values)
-    for part in reversed(spine):
-        found = _combined(part, found, values)
-    return found
+    first, steps = computation(node), [_step(part) for part in reversed(spine)]
+    if len(steps) == 1:
+        (step,) = steps
+        return lambda values: step(first(values), values)
+
+    def chain(values: Values) -> Value:
+        found = first(values)
+        for step in steps:
+            found = step(found, values)
+        return found
+
+    return chain
 
 
-def _combined(node: Binary, left: Value, values: Mapping[str, Value]) -> Value:
-    """What two operands come to, the left one being known."""
+def _name(name: str) -> Computation:
+    word = Word(name)
+    return lambda values: values.get(name, word)
+
+
+def _choice(node: Choice) -> Computation:
+    holds = _truth(node.condition)
+    then, otherwise = computation(node.then), computation(node.otherwise)
+    return lambda values: then(values) if holds(values) else otherwise(values)
+
+
+def _unary(node: Unary) -> Computation:
+    if node.operator == "not":
+        holds = _truth(node.operand)
+        return lambda values: not holds(values)
+    number = _number_of(node.operand)
+    return lambda values: _bounded(-number(values), node)
+
+
+def _call(node: Call) -> Computation:
+    arguments = [_number_of(one) for one in node.arguments]
+    compute = FUNCTIONS[node.function].compute
+
+    def call(values: Values) -> Value:
+        numbers = [one(values) for one in arguments]
+        if node.function == "divisible" and numbers[1] <= 0:
+            words = f"multiples are of a number above 0, not of {shown(numbers[1])}"
+            raise _at(node.arguments[1], words)
+        return _bounded(compute(*numbers), node)
+
+    return call
+
+
+def _step(node: Binary) -> Callable[[Value, Values], Value]:
+    """A link of a chain: from what its left operand comes to, and the values of names."""
     if node.operator in ("and", "or"):
-        holds = _checked_truth(node.left, left)
-        return holds if holds is (node.operator == "or") else _truth(node.right, values)
+        return _connective(node)
     if node.operator in ("==", "!="):
-        return _equal(left, evaluate(node.right, values)) is (node.operator == "==")
-    number, other = _checked_number(node.left, left), _numeric(node.right, values)
+        right, equal = computation(node.right), node.operator == "=="
+        return lambda left, values: _equal(left, right(values)) is equal
+    number = _number_of(node.right)
     if node.operator in COMPARISONS:
-        return bool(COMPARISONS[node.operator](number, other))
-    if other == 0 and node.operator in ("/", "//", "%"):
-        raise _at(node.right, "this is 0, and nothing can be divided by it")
-    found = _ARITHMETIC[node.operator](number, other)
-    return _bounded(found if isinstance(found, Fraction) else Fraction(found), node)
+        compare = COMPARISONS[node.operator]
+        return lambda left, values: compare(_checked_number(node.left, left), number(values))
+    return _arithmetic(node, number)
+
+
+def _connective(node: Binary) -> Callable[[Value, Values], Value]:
+    decides, right = node.operator == "or", _truth(node.right)
+
+    def connect(left: Value, values: Values) -> Value:
+        holds = _checked_truth(node.left, left)
+        return holds if holds is decides else right(values)
+
+    return connect
+
+
+def _arithmetic(
+    node: Binary, number: Callable[[Values], Fraction]
+) -> Callable[[Value, Values], Value]:
+    operate, divides = _ARITHMETIC[node.operator], node.operator in ("/", "//", "%")
+
+    def compute(left: Value, values: Values) -> Value:
+        one, other = _checked_number(node.left, left), number(values)
+        if divides and not other:
+            raise _at(node.right, "this is 0, and nothing can be divided by it")
+        if one.denominator == 1 == other.denominator and node.operator != "/":
+            # Fractions take several times as long.
+            return _bounded(whole(operate(one.numerator, other.numerator)), node)  # type: ignore[arg-type]
+        found = operate(one, other)
+        return _bounded(found if isinstance(found, Fraction) else whole(found), node)
+
+    return compute
+
+
+whole = lru_cache(maxsize=4096)(Fraction)
+"""An integer as expressions have it."""
 
 
 def _equal(left: Value, right: Value) -> bool:
     """Whether two values are the same; true is not 1, and a word is no number."""
-    return type(left) is type(right) and left == right
+    return left is right or (type(left) is type(right) and left == right)
 
 
-def _truth(node: Node, values: Mapping[str, Value]) -> bool:
-    return _checked_truth(node, evaluate(node, values))
+def _truth(node: Node) -> Callable[[Values], bool]:
+    compute = computation(node)
+    return lambda values: _checked_truth(node, compute(values))
 
 
 def _checked_truth(node: Node, found: Value) -> bool:
@@ -412,8 +490,9 @@ def _checked_truth(node: Node, found: Value) -> bool:
     return found
 
 
-def _numeric(node: Node, values: Mapping[str, Value]) -> Fraction:
-    return _checked_number(node, evaluate(node, values))
+def _number_of(node: Node) -> Callable[[Values], Fraction]:
+    compute = computation(node)
+    return lambda values: _checked_number(node, compute(values))
 
 
 def _checked_number(node: Node, found: Value) -> Fraction:

@@ -8,14 +8,13 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field, replace
-from fractions import Fraction
 from typing import Any
 
 from pydantic import ValidationError
 
 from archc.blocks.around import Around
 from archc.blocks.definition import NETWORK, Check, Definition, Stage
-from archc.blocks.expressions import Value, Word
+from archc.blocks.expressions import Value, Word, whole
 from archc.blocks.layers import norm_of
 from archc.blocks.scope import LayerFault, Scope, plain, value_of
 from archc.blocks.tree import (
@@ -84,9 +83,9 @@ def lower_row(
     """
     piece = FragmentBuilder(x)
     given: dict[str, Value] = {
-        "in": Fraction(x[0] if channels is None else channels),
-        "total": Fraction(around.total),
-        "stages": Fraction(around.stages),
+        "in": whole(x[0] if channels is None else channels),
+        "total": whole(around.total),
+        "stages": whole(around.stages),
     }
     lowering = _Lowering(piece, around, Outside() if module is None else module)
     lowering.row_of_all(row, Scope(around, given))
@@ -133,7 +132,7 @@ def own_around(definition: Definition, scope: Scope) -> Around:
 
 
 def _incoming(x: Shape | None) -> dict[str, Value]:
-    return {} if x is None else {"in": Fraction(x[0])}
+    return {} if x is None else {"in": whole(x[0])}
 
 
 def _scope(
@@ -146,9 +145,9 @@ def _scope(
 ) -> Scope:
     """The names of a block with the attributes of a stage, or of a layer."""
     given = _incoming(x) | {
-        "index": Fraction(index),
-        "total": Fraction(around.total),
-        "stride": Fraction(stride),
+        "index": whole(index),
+        "total": whole(around.total),
+        "stride": whole(stride),
     }
     let: dict[str, Expr] = {}
     absent = set()
@@ -290,7 +289,7 @@ class _Lowering:
                 self._item(item, scope)
                 continue
             for number in range(scope.count(item.repeat, MAX_OPS)):
-                scope.given["repeat"] = Fraction(number)
+                scope.given["repeat"] = whole(number)
                 self._item(item, scope)
             scope.given.pop("repeat", None)
 
@@ -370,7 +369,7 @@ class _Lowering:
         x = self.piece.shape()
         inner = _scope(definition, fields, self.around, fields.stride, 0, x)
         for one in ("index", "total"):
-            inner.given[one] = scope.given.get(one, Fraction(0))
+            inner.given[one] = scope.given.get(one, whole(0))
         return inner
 
     def written(self, item: Item, scope: Scope, word: str, op: int = 0) -> Written:
@@ -562,28 +561,32 @@ def _with_values(
     Where one may not be that, it is refused, and what comes next is looked at with the nearest
     value that it may be.
     """
-    values: dict[str, object] = {}
-    for name, one in item.fields.items():
-        if not isinstance(one.value, Expr):
-            values[name] = one.value
-        elif one.value.text.strip() not in scope.absent:
-            values[name] = plain(scope.evaluate(one.value))
-    key = tuple([(name, *_hashable(value)) for name, value in values.items()])
+    found = {
+        name: plain(scope.evaluate(expr))
+        for name, expr in item.computed.items()
+        if not scope.absent or expr.text.strip() not in scope.absent
+    }
+    key = (*found, *[(type(value), value) for value in found.values()])
     made: dict[object, Record] = item.made
     if key not in made:
+        values = {
+            name: found[name] if isinstance(one.value, Expr) else one.value
+            for name, one in item.fields.items()
+            if name in found or not isinstance(one.value, Expr)
+        }
         try:
-            found = model.model_validate(values)
+            model_made = model.model_validate(values)
         except ValidationError:
             fault = _wrong_field(item, model, word, values, scope)
             try:
-                found = model.model_validate(_nearest(model, values))
+                model_made = model.model_validate(_nearest(model, values))
             except ValidationError:
                 raise fault from None
             refuse(fault)
-            return found
+            return model_made
         if len(made) > _MOST_MADE:
             made.clear()
-        made[key] = found
+        made[key] = model_made
     return made[key]
 
 
@@ -601,10 +604,6 @@ def _nearest(model: type[Record], values: Mapping[str, object]) -> dict[str, obj
 
 _MOST_MADE = 4096
 """How many models of a layer are kept, for blocks that are lowered again and again."""
-
-
-def _hashable(value: object) -> tuple[type, object]:
-    return type(value), str(value) if isinstance(value, (list, dict)) else value
 
 
 def _wrong_field(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field
 from fractions import Fraction
-from functools import lru_cache
+from typing import Any
 
 from archc.blocks.around import Around
-from archc.blocks.expressions import ExpressionError, Value, Word, evaluate, shown
+from archc.blocks.expressions import ExpressionError, Value, Word, shown, whole
 from archc.blocks.tree import Expr, Template
 from archc.dataclassing import dataclass
 from archc.graph import ShapeError
@@ -62,16 +62,13 @@ def value_of(data: object) -> Value:
     """Plain data as expressions have it: a number exactly as it is written in decimals."""
     if isinstance(data, bool):
         return data
-    if isinstance(data, (int, float)):
-        return _number(data)
+    if isinstance(data, int):
+        return whole(data)
+    if isinstance(data, float):
+        return Fraction(repr(data))
     if isinstance(data, str):
         return Word(data)
     return data  # type: ignore[return-value]  # a size of two: passed on as it is, never computed
-
-
-@lru_cache(maxsize=1024)
-def _number(data: float) -> Fraction:
-    return Fraction(repr(data)) if isinstance(data, float) else Fraction(data)
 
 
 def plain(value: Value) -> object:
@@ -96,14 +93,22 @@ class Scope(Mapping[str, Value]):
     channels: Callable[[], int] | None = None
 
     def __getitem__(self, name: str) -> Value:
-        if name in self.given:
-            return self.given[name]
+        found: Value | None = self.get(name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of a name, or the default."""
+        found = self.given.get(name)
+        if found is not None:
+            return found
         if name in self.let:
             self.given[name] = found = self.evaluate(self.let[name])
             return found
         if name == "channels" and self.channels is not None:
-            return Fraction(self.channels())
-        return self.around.names[name]
+            return whole(self.channels())
+        return self.around.names.get(name, default)
 
     def __contains__(self, name: object) -> bool:
         return (
@@ -122,7 +127,7 @@ class Scope(Mapping[str, Value]):
     def evaluate(self, expr: Expr) -> Value:
         """What an expression comes to; raises `LayerFault` where it comes to nothing."""
         try:
-            return evaluate(expr.node, self)
+            return expr.compute(self)
         except ExpressionError as error:
             raise LayerFault(
                 error.message,

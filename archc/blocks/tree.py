@@ -12,7 +12,7 @@ from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from archc.blocks.expressions import Name, Node, names_in
+from archc.blocks.expressions import Computation, Name, Node, computation, names_in
 from archc.dataclassing import dataclass
 from archc.source.diagnostics import Place
 
@@ -37,6 +37,11 @@ class Expr:
     def of(cls, node: Node, text: str, place: Place) -> Expr:
         """The expression that a text has been read as."""
         return cls(node, text, place, tuple(dict.fromkeys(one.name for one in names_in(node))))
+
+    @cached_property
+    def compute(self) -> Computation:
+        """What it comes to, by the values of names."""
+        return computation(self.node)
 
     def at(self, start: int) -> Place:
         """The place of a character of its text."""
@@ -119,6 +124,11 @@ class LayerItem(Item):
         """Of its fields, those that a name alone gives."""
         return _names_of(self.fields)
 
+    @cached_property
+    def computed(self) -> Mapping[str, Expr]:
+        """Of its fields, the expressions."""
+        return _computed(self.fields)
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class BlockItem(Item):
@@ -138,6 +148,11 @@ class BlockItem(Item):
     def names(self) -> Mapping[str, str]:
         """Of its fields, those that a name alone gives."""
         return _names_of(self.fields)
+
+    @cached_property
+    def computed(self) -> Mapping[str, Expr]:
+        """Of its fields, the expressions."""
+        return _computed(self.fields)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -209,8 +224,12 @@ def _of_fields(fields: Mapping[str, Field]) -> Iterator[Expr]:
     yield from (one.value for one in fields.values() if isinstance(one.value, Expr))
 
 
+def _computed(fields: Mapping[str, Field]) -> Mapping[str, Expr]:
+    return {key: one.value for key, one in fields.items() if isinstance(one.value, Expr)}
+
+
 def _names_of(fields: Mapping[str, Field]) -> Mapping[str, str]:
-    exprs = {key: one.value for key, one in fields.items() if isinstance(one.value, Expr)}
+    exprs = _computed(fields)
     return {key: one.text.strip() for key, one in exprs.items() if isinstance(one.node, Name)}
 
 
