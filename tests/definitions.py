@@ -18,7 +18,7 @@ ACTIVATIONS = (
 WIDTHS = ("width", "2 * width", "max(4, in)", "divisible(in * ratio, 4)", "in", 8, 4)
 CONDITIONS = (
     *("stride == 1", "stride == 1 and in == width", "in != width", "wide", "not wide"),
-    *("mode == A", "index > 0", "norm != none"),
+    *("mode == A", "index > 0", "norm != none", "stride == 2", "stride != 1 and wide"),
 )
 
 
@@ -40,7 +40,12 @@ def specs_of_blocks(draw: Draw) -> Data:
     }
     block["layers"] += _ending(draw)
     stages = [
-        {"block": "own", "depth": draw(st.integers(1, 2)), "width": draw(st.sampled_from([4, 8]))}
+        {
+            "block": "own",
+            "depth": draw(st.integers(1, 2)),
+            "width": draw(st.sampled_from([4, 8])),
+            "stride": draw(st.sampled_from([1, 2])),
+        }
         for _ in range(draw(st.integers(1, 2)))
     ]
     return {

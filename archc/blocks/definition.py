@@ -17,6 +17,7 @@ from archc.blocks.around import ActivationName, Around, NormName
 from archc.blocks.tree import BlockItem, Expr, Item, LayerItem, Row, Template, walk
 from archc.dataclassing import dataclass
 from archc.graph import Fragment, Shape, ShapeError
+from archc.graph.authored import Condition, Formula
 from archc.ops import MAX_CHANNELS, MAX_PIXELS
 from archc.source.diagnostics import Place
 from archc.source.record import Record
@@ -208,6 +209,13 @@ class Definition:
         """The definitions of the blocks that it uses as layers, directly."""
         items = [*walk(self.layers), *walk(self.end)]
         return list(dict.fromkeys(one.block for one in items if isinstance(one, BlockItem)))
+
+    @cached_property
+    def said(self) -> tuple[tuple[Condition, ...], Mapping[str, Formula]]:
+        """Its conditions, and the formulas of its names, as emitted source can say them."""
+        from archc.blocks.authored import said
+
+        return said(self)
 
     @property
     def with_all_it_uses(self) -> dict[str, Definition]:

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from archc.blocks.around import Around
+from archc.blocks.authored import authored
 from archc.blocks.definition import NETWORK, Check, Definition, Stage
 from archc.blocks.expressions import Value, Word, whole
 from archc.blocks.layers import norm_of
@@ -34,6 +35,7 @@ from archc.blocks.tree import (
 )
 from archc.dataclassing import dataclass
 from archc.graph import Fragment, FragmentBuilder, Shape, ShapeError, Side, Written
+from archc.graph.authored import Authored
 from archc.graph.initial import Rule
 from archc.ops import OPS, Op
 from archc.source.diagnostics import Findings, Note, Place
@@ -55,8 +57,11 @@ def lower_block(
     scope = _scope(definition, model, around, stride, index, x)
     for fault in _broken(definition.checks, scope):
         piece.refuse(fault)
-    module = Module(numbered=definition.numbered)
-    lowering = _Lowering(piece, own_around(definition, scope), module)
+    said = authored(definition, scope)
+    module = Module(
+        numbered=definition.numbered, written=(Written(None, definition.name, authored=said),)
+    )
+    lowering = _Lowering(piece, own_around(definition, scope), module, authored=said)
     lowering.row_of_all(definition.layers, scope)
     _check_read(lowering, definition.layers)
     if not piece.steps:
@@ -269,6 +274,8 @@ class _Lowering:
     around_item: tuple[Item, ...] = ()
     beside: set[str] = field(default_factory=set)
     """The steps that are of side heads."""
+    authored: Authored | None = None
+    """The definition that the rows are of."""
     seen_outside: Callable[[LayerFault], LayerFault] = lambda fault: fault
     """What a fault of these rows is to the row of the piece, through the blocks between."""
 
@@ -342,11 +349,13 @@ class _Lowering:
         try:
             for fault in _broken(definition.checks, inner):
                 self.piece.refuse(self.seen_outside(_from_inside(fault, item, scope)))
-            module, outer = self.module, (*self.around_item, item)
+            module, outer, said = self.module, (*self.around_item, item), self.authored
             if not definition.inline:
                 local, outer = self._module_name(name, definition.name), ()
                 path = self.module.prefix + local
-                written = module.inside(local, self.written(item, scope, definition.name))
+                said = authored(definition, inner)
+                here = self.written(item, scope, definition.name)._replace(authored=said)
+                written = module.inside(local, here)
                 module = Module(f"{path}.", definition.numbered, written)
                 self.piece.parts[path] = _label(definition, inner)
             body = _Lowering(
@@ -357,6 +366,7 @@ class _Lowering:
                 self.places,
                 outer,
                 seen_outside=lambda fault: self.seen_outside(_from_inside(fault, item, scope)),
+                authored=said,
             )
             body.row(definition.layers, inner)
         except LayerFault as fault:
@@ -375,7 +385,7 @@ class _Lowering:
     def written(self, item: Item, scope: Scope, word: str, op: int = 0) -> Written:
         """What a module is written as that an item puts here."""
         repeat = scope.given.get("repeat", 0)
-        return Written((*self.around_item, item, repeat, op), word, item.names)
+        return Written((*self.around_item, item, repeat, op), word, item.names, item.computed)
 
     def _module_name(self, name: str | None, kind: str) -> str:
         if name is None and not self.module.numbered:
@@ -388,8 +398,8 @@ class _Lowering:
             return
         local = self.module.first("group", name)
         path = self.module.prefix + local
-        written = self.module.inside(local, self.written(item, scope, "group"))
-        module = Module(f"{path}.", numbered=True, written=written)
+        here = self.written(item, scope, "group")._replace(authored=self.authored)
+        module = Module(f"{path}.", numbered=True, written=self.module.inside(local, here))
         self._inside(module, item.layers, scope)
         scope.channels = lambda: self.piece.shape()[0]
 
@@ -397,7 +407,13 @@ class _Lowering:
         """Add the layers of a module, which read nothing but its input."""
         labels = {INPUT: self.piece.last}
         body = _Lowering(
-            self.piece, self.around, module, labels, self.places, seen_outside=self.seen_outside
+            self.piece,
+            self.around,
+            module,
+            labels,
+            self.places,
+            seen_outside=self.seen_outside,
+            authored=self.authored,
         )
         body.row(layers, scope)
 

@@ -101,6 +101,11 @@ class Item:
         """The fields whose values are given by a name alone, with that name."""
         return {}
 
+    @property
+    def computed(self) -> Mapping[str, Expr]:
+        """The fields whose values are expressions."""
+        return {}
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LayerItem(Item):

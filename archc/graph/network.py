@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Hashable, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from archc.dataclassing import dataclass
+from archc.graph.authored import Authored
 from archc.graph.initial import USUAL, Initial, Rule
 from archc.graph.regions import NOWHERE, Region, Standing, renamed, standings
 from archc.graph.trunk import trunk
@@ -50,13 +51,17 @@ class Node(NamedTuple):
 class Written(NamedTuple):
     """What a module was written as in the definition of a block.
 
-    ``key`` tells apart the places of one definition; ``word`` is the layer or the block that stands
-    there, ``names`` has those of its fields that are given by a name alone, by the field.
+    ``key`` tells apart the places of one definition, and is None for a block of a stage, which
+    stands in none; ``word`` is the layer or the block, ``names`` has those of its fields that are
+    given by a name alone, by the field, and ``computed`` all that are expressions.
+    ``authored`` is the definition of a module around others.
     """
 
     key: Hashable
     word: str
-    names: Mapping[str, str]
+    names: Mapping[str, str] = MappingProxyType({})
+    computed: Collection[str] = ()
+    authored: Authored | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,8 @@ def test_what_a_numbered_group_may_lack_is_a_condition() -> None:
     assert list(found) == [
         *("StochasticDepth", "Conv2dNormActivation", "SqueezeExcitation", "Inverted", "Own")
     ]
-    assert "if hidden != in_channels:\n            block.append(" in found["Inverted"]
+    assert "hidden = in_channels * expand\n" in found["Inverted"]
+    assert "if expand != 1:\n            block.append(" in found["Inverted"]
     assert "if self.keeps_shape:" in found["Inverted"]
     assert "groups=hidden" in found["Inverted"]
     assert "padding=(kernel_size - 1) // 2" in found["Conv2dNormActivation"]

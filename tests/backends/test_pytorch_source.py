@@ -98,7 +98,7 @@ def test_an_optional_shortcut_that_no_rule_tells_apart_has_an_argument() -> None
     stages = [{**stage, "shortcut": "C"}, {**stage, "shortcut": "B"}]
     source = emit(compile_data({"name": "mixed", "stages": stages}))
     assert list(class_definitions(source)) == ["BasicBlock", "Mixed"]
-    assert "if downsample:" in source
+    assert 'if shortcut == "C":' in source
     assert "if stride" not in source
 
 

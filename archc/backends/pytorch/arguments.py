@@ -37,12 +37,16 @@ KindOf: TypeAlias = Callable[[Node], Kind]
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """An argument of a class's constructor; ``has_default`` says whether it has a default."""
+    """An argument of a class's constructor; ``has_default`` says whether it has a default.
+
+    One with a ``formula`` follows from the others: the constructor computes it.
+    """
 
     name: str
     slots: tuple[Slot, ...]
     default: Value = None
     has_default: bool = False
+    formula: str = ""
 
 
 @dataclass
@@ -163,11 +167,14 @@ def _spread(group: Group) -> set[tuple[Path, int]]:
     return found
 
 
-def channel_groups(numbers: Numbers, where: str, *, are_alike: bool) -> list[list[Slot]]:
+def channel_groups(
+    numbers: Numbers, where: str, is_input: Callable[[Slot], bool], *, are_alike: bool
+) -> list[list[Slot]]:
     """The channel slots that one argument gives.
 
     Modules that are all ``are_alike`` have the same numbers of channels where tensors are the same;
-    an op that says otherwise lies, a `StructureError`.
+    an op that says otherwise lies, a `StructureError`. ``is_input`` says of a slot whether its
+    number is written as that of the input's channels.
     """
     flows, tables = numbers.flows, numbers.tables
     known = {slot for table in tables for slot in table}
@@ -181,7 +188,7 @@ def channel_groups(numbers: Numbers, where: str, *, are_alike: bool) -> list[lis
         if are_alike and any(set(part) - {SOURCE, RESULT} for part in parts[1:]):
             _refuse(row, tables, where)
         groups += [part for part in parts if set(part) - {SOURCE, RESULT}]
-    return _merge_by_value(groups, tables)
+    return _merge_by_value(groups, tables, is_input)
 
 
 def _by_value(row: Sequence[Slot], tables: Sequence[Table]) -> list[list[Slot]]:
@@ -210,13 +217,16 @@ def _refuse(row: Sequence[Slot], tables: Sequence[Table], where: str) -> None:
             )
 
 
-def _merge_by_value(groups: Sequence[list[Slot]], tables: Sequence[Table]) -> list[list[Slot]]:
-    """Make one of groups that have the same channels in every module; never with the input's,
-    which a width may equal by chance."""
+def _merge_by_value(
+    groups: Sequence[list[Slot]], tables: Sequence[Table], is_input: Callable[[Slot], bool]
+) -> list[list[Slot]]:
+    """Make one of groups that have the same channels in every module; with the input's, which a
+    width may equal by chance, only where the definition says that it is that."""
     merged: list[list[Slot]] = []
     for group in groups:
         for other in merged:
-            if SOURCE in group or SOURCE in other:
+            apart = group if SOURCE in other else other if SOURCE in group else None
+            if apart is not None and not any(map(is_input, apart)):
                 continue
             if all(_agree(group, other, table) for table in tables):
                 other.extend(group)
@@ -232,12 +242,17 @@ def _agree(one: Iterable[Slot], other: Iterable[Slot], table: Table) -> bool:
 
 
 def name_channels(
-    groups: Sequence[list[Slot]], wish: Callable[[Sequence[Slot]], str], names: Namespace
+    groups: Sequence[list[Slot]],
+    wish: Callable[[Sequence[Slot]], str],
+    is_width: Callable[[Sequence[Slot]], bool],
+    names: Namespace,
 ) -> list[Argument]:
     """Channel arguments by role: in_channels, width, out_channels, or channels for in and out; and
     where there are several within, by what the definition calls them."""
     rows: dict[str, list[Argument]] = {"before": [], "inner": [], "after": []}
     inner = [group for group in groups if SOURCE not in group and RESULT not in group]
+    # Where the definition calls the output's channels its width, nothing else is called that.
+    plainly = len(inner) == 1 and not any(is_width(g) for g in groups if RESULT in g)
     for group in groups:
         reads, writes = SOURCE in group, RESULT in group
         # The ends come last: they tell the number where a module has none of the rest.
@@ -247,7 +262,7 @@ def name_channels(
         elif writes:
             name, place = "out_channels", "after"
         else:
-            name, place = (wish(slots) if len(inner) > 1 else "width"), "inner"
+            name, place = ("width" if plainly else wish(slots)), "inner"
         rows[place].append(Argument(names.new(name), slots))
     return [*rows["before"], *rows["inner"], *rows["after"]]
 
@@ -257,9 +272,11 @@ def name_channels(
 _Varying: TypeAlias = "list[tuple[list[Slot], list[Value]]]"
 
 
-def split(slots: Sequence[Slot], tables: Sequence[Table]) -> tuple[dict[Slot, Value], _Varying]:
+def split(
+    slots: Sequence[Slot], tables: Sequence[Table], origins: Mapping[Path, Written]
+) -> tuple[dict[Slot, Value], _Varying]:
     """Numbers that are the same in all instances; and those that vary, gathered where they vary
-    alike."""
+    alike and the definition does not set them apart."""
     literals: dict[Slot, Value] = {}
     varying: _Varying = []
     columns = {slot: [table.get(slot) for table in tables] for slot in slots}
@@ -267,17 +284,57 @@ def split(slots: Sequence[Slot], tables: Sequence[Table]) -> tuple[dict[Slot, Va
     for slot in sorted(slots, key=lambda slot: None in columns[slot]):
         column = columns[slot]
         present = {number for number in column if number is not None}
-        alike = next((v for v in varying if v[0][0][1] == slot[1] and _fits(column, v[1])), None)
+        name = _name_of(slot, origins)
+        alike = next(
+            (
+                v
+                for v in varying
+                if (v[0][0][1] == slot[1] or name in _names_of(v[0], origins))
+                and _fits(column, v[1])
+            ),
+            None,
+        )
         is_none_somewhere = any(table.get(slot, 0) is None for table in tables)
+        is_one = len(present) == 1 and not is_none_somewhere
         if not present:
             literals[slot] = None
+        elif is_one and _is_literal(slot, origins):
+            literals[slot] = present.pop()
         elif alike is not None:
             alike[0].append(slot)
-        elif len(present) == 1 and not is_none_somewhere:
+        elif is_one:
             literals[slot] = present.pop()
         else:
             varying.append(([slot], column))
     return literals, varying
+
+
+_FIELDS = {"kernel_size": "kernel", "output_size": "size"}
+"""What authors call the fields of ops that are called otherwise."""
+
+
+def _name_of(slot: Slot, origins: Mapping[Path, Written]) -> str | None:
+    """The name that alone gives a number in the definition, or in that of a block around it."""
+    path, what = slot
+    field = _FIELDS.get(what, what)
+    for end in range(len(path), 0, -1):
+        if (written := origins.get(path[:end])) is not None and field in written.names:
+            return written.names[field]
+    return None
+
+
+def _names_of(slots: Iterable[Slot], origins: Mapping[Path, Written]) -> set[str]:
+    return {name for slot in slots if (name := _name_of(slot, origins)) is not None}
+
+
+def _is_literal(slot: Slot, origins: Mapping[Path, Written]) -> bool:
+    """Whether the definition gives a number as one, or has nothing to say of it."""
+    written = origins.get(slot[0])
+    if written is None or written.key is None or written.authored is not None:
+        return False
+    # What is not said of a padding, or of a pooling's stride, follows from the kernel.
+    follows = {"kernel"} if slot[1] in ("padding", "stride") else set()
+    return not ({_FIELDS.get(slot[1], slot[1])} | follows) & set(written.computed)
 
 
 def _fits(column: Sequence[Value], other: Sequence[Value]) -> bool:

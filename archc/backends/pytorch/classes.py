@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from functools import cached_property
 
 from archc.backends.pytorch.arguments import (
+    RESULT,
+    SOURCE,
     Argument,
     KindOf,
     Numbers,
@@ -21,7 +24,8 @@ from archc.backends.pytorch.arguments import (
     value_in,
     with_default,
 )
-from archc.backends.pytorch.conditions import Part, Test, find_test
+from archc.backends.pytorch.conditions import Part, Test, find_given, find_test
+from archc.backends.pytorch.definitions import Definition, conditions_for, definition_of
 from archc.backends.pytorch.members import (
     KIND,
     Member,
@@ -35,6 +39,7 @@ from archc.backends.pytorch.text import Namespace, is_name
 from archc.backends.pytorch.variants import Variant, variants_of
 from archc.dataclassing import dataclass
 from archc.graph.modules import Group, Leaf
+from archc.graph.network import Written
 
 MAX_ARGUMENTS = 16
 """Classes with more arguments are divided, where they can be."""
@@ -82,7 +87,7 @@ class Class:
     def given(self, group: Group) -> dict[Slot, Value]:
         """The numbers that have to be given to one of its modules."""
         table = self.tables[self.places[group]]
-        slots = [slot for argument in self.arguments for slot in argument.slots]
+        slots = [slot for one in self.arguments if not one.formula for slot in one.slots]
         return {slot: table[slot] for slot in slots if slot in table}
 
     def values(self) -> list[dict[str, object]]:
@@ -133,7 +138,7 @@ def _kinship(group: Group) -> Hashable:
     in a definition that they come from, or how they are built."""
     if group.label is not None:
         return group.label
-    if group.written is not None:
+    if group.written is not None and group.written.key is not None:
         return group.written.key
     return _structure(group)
 
@@ -212,8 +217,8 @@ def unite(row: list[Group], found: Mapping[Group, Class], kind: KindOf) -> Class
     one.tables = [{**numbers_of(group, found, kind), **ends_of(group)} for group in row]
     _note_missing_kinds(one)
     taken = Namespace({"self", "input", "output"})
-    _find_arguments(one, found, taken)
-    _find_tests(one, taken)
+    wishes = _find_arguments(one, found, taken)
+    _find_tests(one, taken, wishes)
     return one
 
 
@@ -235,12 +240,16 @@ def _refuse_depth(one: Class) -> None:
 
 def _note_missing_kinds(one: Class) -> None:
     """Of an activation in a chain that some do without, say that it is none there; where all others
-    have the same, whether it is there is enough."""
+    have the same, whether it is there is enough. What the definition has a condition for is left
+    to that."""
+    authored = definition_of(one.instances)
     for member in _in_chains(one):
         slot = (member.path, KIND)
         if not member.is_optional or not any(slot in table for table in one.tables):
             continue
         if not isinstance(member.child, Leaf):
+            continue
+        if authored is not None and any(conditions_for(authored, member.present)):
             continue
         for table, there in zip(one.tables, member.present, strict=True):
             if there is False:
@@ -257,8 +266,8 @@ def _in_chains(one: Class) -> Iterator[Member]:
         yield from member.all() if one.is_chain else member.chain
 
 
-def _find_arguments(one: Class, found: Mapping[Group, Class], taken: Namespace) -> None:
-    """Fill in a class's arguments and literals."""
+def _find_arguments(one: Class, found: Mapping[Group, Class], taken: Namespace) -> _Wishes:
+    """Fill in a class's arguments and literals; returns what its definition calls them."""
     numbers = Numbers(one.tables)
     for path, written, name in origins_of(one.members):
         numbers.names[path] = name
@@ -268,19 +277,21 @@ def _find_arguments(one: Class, found: Mapping[Group, Class], taken: Namespace) 
     is_optional = any(deep.is_optional for member in one.members for deep in member.all())
     models = list(dict.fromkeys(models)) if is_optional or len(one.variants) > 1 else models[:1]
     numbers.flows = flows_of(models, one.instances)
-    groups = channel_groups(numbers, one.model.path, are_alike=len(models) == 1)
+    wishes = _Wishes(one, numbers, found)
+    groups = channel_groups(numbers, one.model.path, wishes.is_input, are_alike=len(models) == 1)
     slots = list(dict.fromkeys(slot for table in one.tables for slot in table))
     kinds = _kinds_that_vary(one)
     rest = [s for s in slots if s not in numbers.flows and (s[0] not in kinds or s[1] == KIND)]
     _join_groups(one, groups, rest)
     one.derived = _paddings(one, rest)
-    literals, varying = split([slot for slot in rest if slot not in one.derived], one.tables)
+    plain = [slot for slot in rest if slot not in one.derived]
+    literals, varying = split(plain, one.tables, numbers.origins)
     one.literals = literals
-    _wished = _Wishes(one, numbers, found)
-    channels = name_channels(groups, _wished.wish, taken)
+    channels = name_channels(groups, wishes.wish, wishes.is_width, taken)
     channels = [with_default(argument, one.tables) for argument in channels]
     others = name_numbers(varying, one.tables, numbers.names, taken)
     one.arguments = sorted([*channels, *others], key=lambda argument: argument.has_default)
+    return wishes
 
 
 def _kinds_that_vary(one: Class) -> set[object]:
@@ -336,13 +347,40 @@ class _Wishes:
                 written = self.numbers.origins.get(path[:end])
                 if written is None or written.word == "group":
                     continue
-                name = written.names.get("width") or written.names.get("features") or ""
+                name = self._name(written, (path, what), end)
                 if is_name(name) and name not in ("channels", "width"):
                     return name
-                if self._inner_name((path, what), end) == "width" and is_name(written.word):
-                    return f"{written.word}_width"
                 break
         return "width"
+
+    def _name(self, written: Written, slot: Slot, end: int) -> str:
+        """What the definition calls the channels of a layer, or of something inside a block."""
+        if end == len(slot[0]):
+            return written.names.get("width") or written.names.get("features") or ""
+        inner = self._inner_name(slot, end)
+        value = next((table[slot] for table in self.one.tables if slot in table), None)
+        said = None if written.authored is None else written.authored.values.get(inner)
+        if inner in written.names and said in (None, value):
+            return written.names[inner]
+        if inner in ("out_channels", "channels") and "width" in written.names:
+            return written.names["width"]
+        return f"{written.word}_width" if inner == "width" and is_name(written.word) else ""
+
+    def is_width(self, slots: Sequence[Slot]) -> bool:
+        """Whether the definition calls the channels its width."""
+        return any(self._alone(slot) == "width" for slot in slots)
+
+    def is_input(self, slot: Slot) -> bool:
+        """Whether the definition says that they are the channels that come in."""
+        return self._alone(slot) == "in"
+
+    def _alone(self, slot: Slot) -> str | None:
+        """The name that alone gives the channels of one of the definition's own layers."""
+        path, what = slot
+        written = self.numbers.origins.get(path)
+        if written is None or what not in ("out_channels", "out_features"):
+            return None
+        return written.names.get("width") or written.names.get("features")
 
     def _inner_name(self, slot: Slot, end: int) -> str:
         """What the class of a module calls a number that is given to it."""
@@ -358,8 +396,12 @@ class _Wishes:
 # What only some have
 
 
-def _find_tests(one: Class, taken: Namespace) -> None:
+def _find_tests(one: Class, taken: Namespace, wishes: _Wishes) -> None:
     """Find by what to tell which modules have what."""
+    authored = definition_of(one.instances)
+    said = None
+    if authored is not None:
+        said = Definition(authored, one.arguments, one.tables, wishes.wish, taken.new)
     for member in one.members:
         for deep in member.all():
             if _takes_kind(one, deep) or not deep.is_optional:
@@ -367,14 +409,46 @@ def _find_tests(one: Class, taken: Namespace) -> None:
             if deep in one.members and not one.is_chain and _is_harmless(deep):
                 continue  # it may be there without being called
             name = deep.name if is_name(deep.name) else "has_" + _word(deep)
-            deep.test = _test(one, deep.present, name, taken)
+            deep.test = _test(one, deep.present, name, taken, said)
     left = set(range(len(one.instances)))
     flags = Namespace({member.name for member in one.members})
     for variant in one.variants[:-1]:
         here = [n in variant.instances if n in left else None for n in range(len(one.instances))]
-        variant.test = _test(one, here, "use_shortcut", taken)
+        variant.test = _test(one, here, "use_shortcut", taken, said)
         left -= set(variant.instances)
         variant.flag = flags.new(_flag(variant.test))
+    if said is not None:
+        _find_formulas(one, said)
+    _find_defaults(one)
+
+
+def _find_defaults(one: Class) -> None:
+    """Give an integer that only some modules take the default that most of those have, unless the
+    constructor asks whether there is one."""
+    tests = [deep.test for member in one.members for deep in member.all()]
+    tests += [variant.test for variant in one.variants]
+    asked = {part.left for test in tests if test is not None for part in test.parts}
+    for place, argument in enumerate(one.arguments):
+        if argument.default != 0 or type(argument.default) is not int or argument.name in asked:
+            continue
+        values = [
+            value_in(argument, table)
+            for table in one.tables
+            if any(slot in table for slot in argument.slots)
+        ]
+        ((usual, _),) = Counter(values).most_common(1)
+        one.arguments[place] = replace(argument, default=usual)
+
+
+def _find_formulas(one: Class, said: Definition) -> None:
+    """Have the constructor compute the channels that follow from its other arguments."""
+    for place, argument in enumerate(one.arguments):
+        counts = any(what in ("out_channels", "out_features") for _, what in argument.slots)
+        if not counts or argument.has_default or {SOURCE, RESULT} & set(argument.slots):
+            continue
+        formula = said.formula(argument, said.called(argument.slots))
+        if formula is not None:
+            one.arguments[place] = replace(argument, formula=formula)
 
 
 def _takes_kind(one: Class, member: Member) -> bool:
@@ -403,14 +477,30 @@ def _word(member: Member) -> str:
     return "module"
 
 
-def _test(one: Class, pattern: Sequence[bool | None], name: str, taken: Namespace) -> Test:
-    """A test for a pattern; by an argument made for it where none of the others decides."""
+def _test(
+    one: Class,
+    pattern: Sequence[bool | None],
+    name: str,
+    taken: Namespace,
+    said: Definition | None,
+) -> Test:
+    """A test for a pattern: as the definition says it, or by the arguments; by one made for it
+    where none of the others decides."""
+    if said is not None and (test := said.test(pattern, may_add=False)) is not None:
+        return test
     names = [argument.name for argument in one.arguments]
     full = [{a.name: value_in(a, table) for a in one.arguments} for table in one.tables]
+    if said is not None and (test := said.test(pattern, may_ask=False)) is not None:
+        return test
+    if (test := find_given(pattern, names, one.values(), full)) is not None:
+        return test
+    if said is not None and (test := said.test(pattern)) is not None:
+        return test
     if (test := find_test(pattern, names, one.values(), full)) is not None:
         return test
     if len(one.arguments) >= MAX_ARGUMENTS:
         raise UnlikeError("too many arguments")
+    name = (said and said.switch(pattern)) or name
     argument = Argument(taken.new(name), (), False, True)
     usual = sum(1 if there else -1 for there in pattern if there is not None) > 0
     slot = ((), argument.name)
@@ -423,6 +513,7 @@ def _test(one: Class, pattern: Sequence[bool | None], name: str, taken: Namespac
 def _flag(test: Test) -> str:
     """What the attribute is called that keeps a test's outcome."""
     (first, *more) = test.parts
-    if not more and (not first.operator or isinstance(first.right, int)):
+    is_alone = first.is_word or not isinstance(first.right, str)
+    if not more and is_alone:
         return first.left
     return "keeps_shape" if first.operator == "==" else "changes_shape"

@@ -2,40 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 
 from archc.dataclassing import dataclass
+from archc.graph.authored import Known, compare
 
-_OPPOSITE = {"==": "!=", "!=": "==", "": "not", "not": "", "is": "is not", "is not": "is"}
+_OPPOSITE = {
+    **{"==": "!=", "!=": "==", "": "not", "not": "", "is": "is not", "is not": "is"},
+    **{"<": ">=", ">=": "<", ">": "<=", "<=": ">"},
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One comparison: an argument with another one or a number, or the argument's own truth."""
+    """One comparison: an argument with another one, a number or a word, or the argument's own
+    truth."""
 
     left: str
     operator: str
-    right: str | int | None = None
+    right: Known | None = None
+    is_word: bool = False
 
     def holds(self, values: Mapping[str, object]) -> bool:
         """Whether it does with these arguments."""
-        left = values.get(self.left)
-        if self.operator in ("", "not"):
-            return bool(left) is (self.operator == "")
-        right = values.get(self.right) if isinstance(self.right, str) else self.right
-        return (left == right) is (self.operator in ("==", "is"))
+        names_one = isinstance(self.right, str) and not self.is_word
+        right = values.get(str(self.right)) if names_one else self.right
+        return compare(values.get(self.left), self.operator, right)
 
     def __str__(self) -> str:
         if not self.operator:
             return self.left
         if self.operator == "not":
             return f"not {self.left}"
-        return f"{self.left} {self.operator} {self.right}"
+        right = f'"{self.right}"' if self.is_word else self.right
+        return f"{self.left} {self.operator} {right}"
 
     def opposite(self) -> Part:
         """What holds where this does not."""
-        return Part(self.left, _OPPOSITE[self.operator], self.right)
+        return Part(self.left, _OPPOSITE[self.operator], self.right, self.is_word)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,24 @@ def find_test(
     ``values`` has the arguments of each module, without those that nothing in it takes; ``full``
     has their defaults for these, as the constructor does.
     """
-    for test in (*_usual(arguments), *_given(arguments, values), *_pairs(arguments, values)):
+    tests = (*_usual(arguments), *_given(arguments, values), *_pairs(arguments, values))
+    return _first(tests, pattern, full)
+
+
+def find_given(
+    pattern: Sequence[bool | None],
+    arguments: Sequence[str],
+    values: Sequence[Mapping[str, object]],
+    full: Sequence[Mapping[str, object]],
+) -> Test | None:
+    """Of the tests that `find_test` tries, one that asks whether an argument is given."""
+    return _first(_given(arguments, values), pattern, full)
+
+
+def _first(
+    tests: Iterable[Test], pattern: Sequence[bool | None], full: Sequence[Mapping[str, object]]
+) -> Test | None:
+    for test in tests:
         told = zip(pattern, full, strict=True)
         if all(holds is None or test.holds(one) is holds for holds, one in told):
             return test

@@ -22,16 +22,22 @@ def written_call(op: Op, *operands: str, in_place: bool = False) -> str:
 
 
 def forward_lines(
-    group: Group, schedule: Schedule, indent: str = " " * 8, outputs: str = ""
+    group: Group,
+    schedule: Schedule,
+    indent: str = " " * 8,
+    outputs: str = "",
+    *,
+    keeps_input: bool = False,
 ) -> list[str]:
-    """The lines of a module's ``forward``, its argument being ``x``.
+    """The lines of a module's ``forward``, its argument being ``x``, which with ``keeps_input``
+    stays what it is.
 
     ``outputs`` is the named tuple that a network with side heads returns in training.
     """
     if not group.children:
         return [f"{indent}return x"]
     wiring = {child.name: (child, sources) for child, sources in group.wiring()}
-    return _Forward(group, wiring, schedule, indent, outputs).lines()
+    return _Forward(group, wiring, schedule, indent, outputs, keeps_input).lines()
 
 
 @dataclass(frozen=True)
@@ -43,11 +49,12 @@ class _Forward:
     schedule: Schedule
     indent: str
     outputs: str = ""
+    keeps_input: bool = False
 
     def lines(self) -> list[str]:
         """The body, line by line."""
         names = Namespace({"x", "self", "nn", "F", "torch"})
-        called = {ARGUMENT: "x"}
+        called = {} if self.keeps_input else {ARGUMENT: "x"}
         values = {"": "x"}
         written: list[str] = []
         in_training = False

@@ -36,7 +36,7 @@ class Kind:
         return self.text
 
 
-Value: TypeAlias = Number | Kind | None
+Value: TypeAlias = Number | Kind | str | None
 
 
 class UnlikeError(StructureError):
@@ -84,7 +84,7 @@ def keys_of(group: Group) -> dict[str, Key]:
     keys: dict[str, Key] = {name: name for name in group.children}
     if group.is_sequential:
         for name, child in group.children.items():
-            if name.isdigit() and child.written is not None:
+            if name.isdigit() and child.written is not None and child.written.key is not None:
                 keys[name] = child.written.key
     return keys if len(set(keys.values())) == len(keys) else {name: name for name in keys}
 

@@ -11,7 +11,7 @@ from archc.backends.pytorch.forward import forward_lines, written_call
 from archc.backends.pytorch.initial import initialisation
 from archc.backends.pytorch.members import KIND, Path, Slot, members_of
 from archc.backends.pytorch.text import RESERVED, WIDTH, Namespace, class_name, prose
-from archc.backends.pytorch.writer import Writer, kind_of
+from archc.backends.pytorch.writer import Writer, kind_of, literal
 from archc.graph import Network, Node
 from archc.graph.modules import Group, fold
 from archc.graph.schedule import Schedule
@@ -83,7 +83,7 @@ def _network_class(
     numbers = numbers_of(root, writer.classes, lambda node: kind_of(node, writer.schedule))
 
     def look_up(slot: Slot) -> str | None:
-        return repr(numbers[slot]) if slot in numbers else None
+        return literal(numbers[slot]) if slot in numbers else None
 
     softmax = network.nodes[network.output]
     return [

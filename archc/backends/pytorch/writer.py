@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from archc.backends.pytorch.arguments import value_in
 from archc.backends.pytorch.classes import Class
-from archc.backends.pytorch.conditions import Part
+from archc.backends.pytorch.conditions import Test
 from archc.backends.pytorch.forward import forward_lines
 from archc.backends.pytorch.layout import is_counted, is_numbered, rises, without_gaps
 from archc.backends.pytorch.members import Kind, Member, Path, Slot, Value
@@ -76,9 +76,13 @@ class Writer:
                 return argument.name
             if slot in one.derived:
                 return f"({look_up(one.derived[slot])} - 1) // 2"
-            return repr(one.literals[slot]) if slot in one.literals else None
+            return literal(one.literals[slot]) if slot in one.literals else None
 
-        kept = {str(variant.test): f"self.{variant.flag}" for variant in one.variants}
+        kept = {
+            str(variant.test): _kept_test(variant.test, variant.flag)
+            for variant in one.variants
+            if variant.test is not None and variant.flag != variant.test.parts[0].left
+        }
         numbered = one.is_chain or (len(one.variants) == 1 and is_numbered(one.model))
         if numbered and (one.is_chain or not any(member.test for member in one.members)):
             lines = self._sequential_class(one, look_up)
@@ -87,25 +91,48 @@ class Writer:
                 f"class {one.name}(nn.Module):",
                 *signature(one),
                 "        super().__init__()",
+                *_computed(one),
                 *_flags(one),
                 *self.attributes(one.members, look_up, kept),
             ]
         if not one.variants:
             return lines
-        lines += ["", "    def forward(self, x: Tensor) -> Tensor:"]
-        word = "if"
-        for variant in one.variants:
-            if variant.test is None:
-                lines += forward_lines(variant.model, self.schedule)
-                continue
-            test = variant.test.parts[0] if len(variant.test.parts) == 1 else None
-            lines.append(f"        {word} {_kept_test(test, variant.flag)}:")
-            lines += forward_lines(variant.model, self.schedule, _INDENT + "    ")
+        return [*lines, "", "    def forward(self, x: Tensor) -> Tensor:", *self._forward(one)]
+
+    def _forward(self, one: Class) -> list[str]:
+        """The body of ``forward``: what all ways to run begin with once, then each way's own."""
+        shared, bodies = self._bodies(one, keeps_input=False)
+        if len(bodies) > 1:
+            more, others = self._bodies(one, keeps_input=True)
+            if len(more) > len(shared):
+                shared, bodies = more, others
+        lines = [*shared]
+        for variant, body in zip(one.variants, bodies, strict=True):
+            if variant.test is not None:
+                lines.append(f"        if {_kept_test(variant.test, variant.flag)}:")
+            lines += body
         return lines
+
+    def _bodies(self, one: Class, *, keeps_input: bool) -> tuple[list[str], list[list[str]]]:
+        """The lines that all ways to run begin with, and the other lines of each."""
+        bodies = []
+        for variant in one.variants:
+            indent = _INDENT if variant.test is None else f"{_INDENT}    "
+            bodies.append(
+                forward_lines(variant.model, self.schedule, indent, keeps_input=keeps_input)
+            )
+        shared: list[str] = []
+        while all(len(body) > 1 for body in bodies):
+            (first, *others) = {body[0].strip() for body in bodies}
+            if others or not _is_statement(bodies[-1][0]):
+                break
+            shared.append(_INDENT + first)
+            bodies = [body[1:] for body in bodies]
+        return shared, bodies
 
     def _sequential_class(self, one: Class, look_up: LookUp) -> list[str]:
         """The source of a class whose modules are numbered, but for a ``forward`` of its own."""
-        head = [f"class {one.name}(nn.Sequential):", *signature(one)]
+        head = [f"class {one.name}(nn.Sequential):", *signature(one), *_computed(one)]
         if any(_test(member) for member in one.members):
             rows = self._list("layers", one.members, look_up)
             return [*head, *rows, "        super().__init__(*layers)"]
@@ -248,13 +275,15 @@ class Writer:
         """A call of the class that a module shares; arguments by the numbers it has there."""
         arguments: list[tuple[str, Expression]] = []
         for argument in one.arguments:
+            if argument.formula:
+                continue
             found = (
                 (text, what)
                 for inside, what in argument.slots
                 if (text := look_up(((*path, *inside), what))) is not None
             )
-            text, what = next(found, (repr(argument.default), argument.slots[0][1]))
-            if argument.has_default and text == repr(argument.default):
+            text, what = next(found, (literal(argument.default), argument.slots[0][1]))
+            if argument.has_default and text == literal(argument.default):
                 continue
             by_name = what not in POSITIONAL or argument.has_default
             arguments.append((argument.name if by_name else "", text))
@@ -286,6 +315,11 @@ class Writer:
         return Call(how.function, tuple(arguments))
 
 
+def _is_statement(line: str) -> bool:
+    """Whether a line of ``forward`` is one by itself, inside of nothing."""
+    return line[len(_INDENT)] not in " )" and line[-1] not in "([{:"
+
+
 def _test(member: Member) -> str:
     """What has to hold for a member of a row to be there; nothing for one that always is."""
     return "" if member.test is None else str(member.test)
@@ -306,6 +340,18 @@ def _are_opposite(one: str, other: str) -> bool:
     return any(a in (f"not {b}", b.replace(" == ", " != ")) and a != b for a, b in pairs)
 
 
+def literal(value: Value) -> str:
+    """A number or a word as source."""
+    return f'"{value}"' if isinstance(value, str) else repr(value)
+
+
+def _computed(one: Class) -> Iterator[str]:
+    """The lines that compute what follows from the arguments."""
+    for argument in one.arguments:
+        if argument.formula:
+            yield f"        {argument.name} = {argument.formula}"
+
+
 def _flags(one: Class) -> Iterator[str]:
     """The lines that keep what ``forward`` asks."""
     kept = set()
@@ -319,17 +365,20 @@ def _flags(one: Class) -> Iterator[str]:
         kept.add(variant.flag)
 
 
-def _kept_test(part: Part | None, flag: str) -> str:
-    """How ``forward`` asks what the constructor has kept."""
-    if part is None or part.left != flag:
+def _kept_test(test: Test, flag: str) -> str:
+    """How what the constructor has kept is asked."""
+    (first, *more) = test.parts
+    if more or first.left != flag:
         return f"self.{flag}"
-    return str(Part(f"self.{flag}", part.operator, part.right))
+    return str(replace(first, left=f"self.{flag}"))
 
 
 def signature(one: Class) -> list[str]:
     """The first lines of a constructor."""
     parameters = ["self"]
     for argument in one.arguments:
+        if argument.formula:
+            continue
         values = [value_in(argument, table) for table in one.tables]
         kinds = dict.fromkeys(_annotation(value) for value in values)
         # Type checkers take an int where a float is asked for.
@@ -338,7 +387,7 @@ def signature(one: Class) -> list[str]:
             for one in sorted(kinds, key=lambda one: one == "None")
             if (one, "float" in kinds) != ("int", True)
         )
-        default = f" = {argument.default!r}" if argument.has_default else ""
+        default = f" = {literal(argument.default)}" if argument.has_default else ""
         parameters.append(f"{argument.name}: {kind}{default}")
     line = f"    def __init__({', '.join(parameters)}) -> None:"
     if len(line) <= WIDTH:
