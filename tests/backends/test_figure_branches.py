@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from definitions import specs_of_blocks
 from geometry import GEOMETRY, check_arrows_run_from_edge_to_edge
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from strategies import compile_data
 
 import archc
@@ -18,7 +21,7 @@ from archc.backends.figure.branches import Drawn, drawn
 from archc.backends.figure.columns import Column, column, folded_column
 from archc.backends.figure.layout import lay_out
 from archc.backends.figure.scene import Scene
-from archc.graph import Network
+from archc.graph import Network, Region
 from archc.graph.network import FragmentBuilder, NetworkBuilder
 from archc.pages import report
 from archc.spec import SpecError
@@ -43,6 +46,19 @@ def network(*layers: Any, width: int = 16, depth: int = 1, **more: Any) -> Netwo
             **more,
         }
     )
+
+
+def wired(steps: Sequence[tuple[Any, ...]]) -> Network:
+    """A network without regions: of each step its op, and the numbers of the steps it reads,
+    where that is not the one before; -1 is the image."""
+    piece = FragmentBuilder((16, 8, 8))
+    for number, (kind, *reads) in enumerate(steps):
+        sources = [f"op{read}" if read >= 0 else "" for read in reads]
+        op = {"conv": ops.Conv2d(16, 16, 3, padding=1), "add": ops.Add(), "concat": ops.Concat()}
+        piece.add(f"op{number}", op[kind], *sources)
+    builder = NetworkBuilder((16, 8, 8))
+    builder.append(piece.build(), lambda step: step.name)
+    return Network("wired", builder.nodes)
 
 
 def large(of: Network) -> Scene:
@@ -286,15 +302,8 @@ def test_branches_in_the_stem_are_a_box_too() -> None:
 
 
 def test_a_value_that_is_read_twice_is_not_drawn_as_one() -> None:
-    piece = FragmentBuilder((16, 8, 8))
-    piece.add("conv", ops.Conv2d(16, 16, 3, padding=1))
-    piece.add("concat", ops.Concat(), "conv", "conv")
-    builder = NetworkBuilder((16, 8, 8))
-    builder.append(piece.build(), lambda step: step.name)
-    assert [box.label for box in column(Network("twice", builder.nodes)).boxes] == [
-        "3x3 conv, 16",
-        "branches, 32",
-    ]
+    twice = wired([("conv",), ("concat", 0, 0)])
+    assert [box.label for box in column(twice).boxes] == ["3x3 conv, 16", "branches, 32"]
 
 
 def test_a_folded_column_folds_blocks_that_are_boxes() -> None:
@@ -361,6 +370,38 @@ def test_every_layer_of_any_block_is_there(data: dict[str, Any]) -> None:
     except SpecError:
         return
     check_all(of)
+
+
+def test_branches_that_share_a_value_are_one_box() -> None:
+    shared = [("conv",), ("conv", -1), ("add", 0, 1), ("conv",), ("add", 3, 1), ("conv",)]
+    shown = column(wired(shared))
+    assert [box.label for box in shown.boxes] == ["branches, 16", "3x3 conv, 16"]
+
+
+@st.composite
+def wirings(draw: Any) -> list[tuple[Any, ...]]:
+    """Steps that read any values before them; the last reads all that nothing has read."""
+    steps: list[tuple[Any, ...]] = []
+    for number in range(draw(st.integers(2, 14))):
+        before = st.integers(max(-1, number - 5), number - 1)
+        reads = draw(st.lists(before, min_size=1, max_size=3, unique=True))
+        steps.append(("conv" if len(reads) == 1 else "add", *reads))
+    read = {one for step in steps for one in step[1:]}
+    left = [number for number in range(-1, len(steps)) if number not in read]
+    return [*steps, ("add" if len(left) > 1 else "conv", *left)]
+
+
+@given(wirings())
+@settings(max_examples=100)
+def test_every_layer_of_any_wiring_is_there(steps: list[tuple[Any, ...]]) -> None:
+    of = wired(steps)
+    assert_named(of, column(of))
+    laid = lay_out([column(of)])
+    block = replace(of, regions=(Region("stage", (Region("block", tuple(of.nodes)[1:], 0),), 1),))
+    assert_complete(of, drawn(of, _not_drawable))
+    for scene in (laid, large_of(distinct_blocks(block)[0])):
+        for check in GEOMETRY:
+            check(scene)
 
 
 @pytest.mark.parametrize(

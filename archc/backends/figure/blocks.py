@@ -424,7 +424,7 @@ class _Drawing:
 
     def _words(self, shortcut: Shortcut) -> str:
         """What a shortcut computes."""
-        return _words([self.network.nodes[one] for one in shortcut.ops])
+        return _words([self.network.nodes[id] for id in shortcut.ops])
 
     @property
     def words(self) -> str:

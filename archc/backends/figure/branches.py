@@ -84,6 +84,27 @@ class Way(NamedTuple):
     arrives: int
 
 
+class _Span(NamedTuple):
+    """What arrives at the place ``end`` of the main path: the places that it comes ``of``, and the
+    ops ``off`` the path on the way."""
+
+    of: frozenset[int]
+    end: int
+    off: frozenset[str]
+
+    @property
+    def start(self) -> int:
+        """The first of the places that it comes of."""
+        return min(self.of)
+
+    def belongs(self, start: int, end: int, off: Set[str]) -> bool:
+        """Whether it arrives or comes from inside of a stretch of the main path around which the
+        other ops go, or shares some of these; what goes around the stretch does not belong to it.
+        """
+        leaves_inside = any(start < place < end for place in self.of)
+        return leaves_inside or start < self.end <= end or bool(self.off & off)
+
+
 @dataclass(frozen=True)
 class Drawn:
     """A network as a figure draws it: its main path, and the ways around parts of that.
@@ -175,30 +196,30 @@ class Drawn:
 
     def section(self, ids: Set[str]) -> frozenset[str]:
         """The least stretch of the main path that has these ops, and what goes around inside."""
-        spans: list[tuple[int, int, set[str]]] = []
-        for rank, node in enumerate(self.nodes):
-            if len(node.inputs) > 1:
-                off = self._off_path(node.inputs)
-                read = {one for id in off for one in self.network.nodes[id].inputs} | {*node.inputs}
-                start = min(self.ranks[id] for id in read if id in self.ranks)
-                spans.append((start, rank, off))
-        own = [(start, end) for start, end, off in spans if self.path[end] in ids or off & ids]
-        start, end = min(one for one, _ in own), max(one for _, one in own)
-        crossing = True
-        while crossing:
-            crossing = False
-            for one, other, _ in spans:
-                if one < start < other < end or start < one < end < other:
-                    start, end, crossing = min(start, one), max(end, other), True
-        around = [off for _, rank, off in spans if start < rank <= end]
-        return frozenset([*self.path[start + 1 : end + 1], *[id for off in around for id in off]])
+        spans = [self._span(rank) for rank, node in enumerate(self.nodes) if len(node.inputs) > 1]
+        inside = [span for span in spans if self.path[span.end] in ids or span.off & ids]
+        while True:
+            start, end = min(span.start for span in inside), max(span.end for span in inside)
+            off = frozenset[str]().union(*[span.off for span in inside])
+            more = [span for span in spans if span.belongs(start, end, off) and span not in inside]
+            if not more:
+                return off.union(self.path[start + 1 : end + 1])
+            inside += more
+
+    def _span(self, end: int) -> _Span:
+        """What goes around into the op at a place of the main path."""
+        node = self.nodes[end]
+        off = self._off_path(node.inputs)
+        read = {source for id in off for source in self.network.nodes[id].inputs}
+        of = [self.ranks[id] for id in read.union(node.inputs) if id in self.ranks]
+        return _Span(frozenset(of), end, frozenset(off))
 
 
 def _joined(groups: Iterable[Set[str]]) -> list[frozenset[str]]:
     """The groups, those that have something in common as one."""
     place: dict[str, frozenset[str]] = {}
     for group in groups:
-        new = frozenset(group).union(*[place.get(one, ()) for one in group])
+        new = frozenset(group).union(*[place.get(id, ()) for id in group])
         place.update(dict.fromkeys(new, new))
     return list(dict.fromkeys(place.values()))
 
@@ -206,8 +227,8 @@ def _joined(groups: Iterable[Set[str]]) -> list[frozenset[str]]:
 def crossings(ways: Sequence[Way]) -> Iterator[tuple[Way, Way]]:
     """Ways whose curves would cross: the second leaves inside the first and arrives beyond it."""
     open_: list[Way] = []
-    for way in sorted(ways, key=lambda one: (one.leaves, -one.arrives)):
-        open_ = [one for one in open_ if one.arrives > way.leaves]
+    for way in sorted(ways, key=lambda way: (way.leaves, -way.arrives)):
+        open_ = [other for other in open_ if other.arrives > way.leaves]
         for other in open_:
             if other.leaves < way.leaves and other.arrives < way.arrives:
                 yield other, way
@@ -247,10 +268,10 @@ def _enclosures(found: Drawn, wrong: Iterable[Set[str]], keep_block: bool) -> li
     candidates = [_enclosure(found, ids, around, keep_block) for ids in _joined(wrong)]
     chosen: list[_Enclosure] = []
     taken: set[str] = set()
-    for one in sorted(candidates, key=lambda one: -len(one.ids)):
-        if taken.isdisjoint(one.ids):
-            chosen.append(one)
-            taken |= one.ids
+    for candidate in sorted(candidates, key=lambda candidate: -len(candidate.ids)):
+        if taken.isdisjoint(candidate.ids):
+            chosen.append(candidate)
+            taken |= candidate.ids
     return chosen
 
 
@@ -275,7 +296,7 @@ def _enclosure(
 ) -> _Enclosure:
     """The smallest group or block with a name around these ops, otherwise the stretch of the main
     path that has them."""
-    first, *others = [around.get(one, ()) for one in ids]
+    first, *others = [around.get(id, ()) for id in ids]
     for depth in range(len(first) - 1, -1, -1):
         region = first[depth]
         if not all(len(other) > depth and other[depth] is region for other in others):
@@ -306,15 +327,15 @@ def _collapse(found: Drawn, enclosures: Iterable[_Enclosure]) -> Drawn:
     places = {id: place for place, id in enumerate(network.nodes)}
     new: dict[str, Node] = {}
     gone: set[str] = set()
-    for one in enclosures:
-        ranks = [found.ranks[id] for id in one.ids if id in found.ranks]
+    for enclosure in enclosures:
+        ranks = [found.ranks[id] for id in enclosure.ids if id in found.ranks]
         first, last = min(ranks), max(ranks)
-        inside = [network.nodes[id] for id in sorted(one.ids, key=places.__getitem__)]
+        inside = [network.nodes[id] for id in sorted(enclosure.ids, key=places.__getitem__)]
         exit_, entry = found.path[last], found.path[first - 1]
-        part = _part(one, inside, found.nodes[first : last + 1])
+        part = _part(enclosure, inside, found.nodes[first : last + 1])
         new[exit_] = Node(exit_, part, (entry,), network.nodes[exit_].output_shape)
-        gone |= one.ids - {exit_}
-        within = [holds.pop(id, frozenset([id])) for id in one.ids]
+        gone |= enclosure.ids - {exit_}
+        within = [holds.pop(id, frozenset([id])) for id in enclosure.ids]
         holds[exit_] = frozenset().union(*within)
     nodes = {id: new.get(id, node) for id, node in network.nodes.items() if id not in gone}
     regions = renamed(network.regions, {id: id for id in nodes})
@@ -322,7 +343,7 @@ def _collapse(found: Drawn, enclosures: Iterable[_Enclosure]) -> Drawn:
     return Drawn(replace(network, nodes=nodes, regions=regions), path, holds)
 
 
-def _part(one: _Enclosure, inside: Sequence[Node], trunk: Sequence[Node]) -> Part:
+def _part(enclosure: _Enclosure, inside: Sequence[Node], trunk: Sequence[Node]) -> Part:
     shape = trunk[-1].output_shape
     labels = [label for node in inside if (label := node.op.look().label)]
     if len(labels) > _MAX_INSIDE:
@@ -331,8 +352,8 @@ def _part(one: _Enclosure, inside: Sequence[Node], trunk: Sequence[Node]) -> Par
     rows, columns = math.prod(high for high, _ in strides), math.prod(wide for _, wide in strides)
     stride = rows if rows == columns else (rows, columns)
     return Part(
-        label=f"{one.name}, {shape[0]}{step(stride)}",
-        path=one.path or trunk[-1].id,
+        label=f"{enclosure.name}, {shape[0]}{step(stride)}",
+        path=enclosure.path or trunk[-1].id,
         inside="; ".join(labels),
         learned=sum(node.params for node in inside),
         products=sum(node.multiply_adds for node in inside),
