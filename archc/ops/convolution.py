@@ -130,11 +130,12 @@ class Conv2d(Unary):
         apart = f", d{by(self.dilation)}" if isinstance(self.dilation, tuple) else ""
         if not apart and self.dilation != 1:
             apart = f", d{self.dilation}"
+        numbers = f"{self.out_channels}{groups}{apart}{step(self.stride)}"
         return Look(
             box="conv",
-            label=f"{kernel} conv, {self.out_channels}{groups}{apart}{step(self.stride)}",
+            label=f"{kernel} conv, {numbers}",
             mark=kernel,
-            words=f"{kernel}, {self.out_channels}{step(self.stride)}",
+            words=f"{kernel}, {numbers}",
         )
 
     def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:

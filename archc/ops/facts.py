@@ -309,11 +309,11 @@ OnnxStep: TypeAlias = Initializer | OnnxNode
 class Look:
     """How figures show an op.
 
-    As a ``box`` of a kind with a ``label``; as a ``glyph`` in a circle where ways meet, which
-    tooltips call by its ``name``; as a
-    ``word`` beside an arrow; or, with none of them, not at all. ``mark`` says what it is on a
-    shortcut, in short, and ``words`` at greater length where a block is drawn large; both are
-    empty for what is left out there.
+    As a ``box`` of a kind with a ``label``; as a ``glyph`` in a circle where ways meet; as a
+    ``word`` beside an arrow of a block that is drawn large; or, with none of them, not at all.
+    ``mark`` says what it is on a shortcut, in short, and ``words`` at greater length where a block
+    is drawn large; both are empty for what is left out there, and ``words`` also for what is named
+    in pictures alone. ``name`` is for tooltips, and for a shortcut that has nothing else to show.
     """
 
     box: Literal["conv", "pool", "fc", "other", ""] = ""

@@ -83,7 +83,8 @@ class Linear(Unary):
 
     def look(self) -> Look:
         """A box: ``fc 1000``."""
-        return Look(box="fc", label=f"fc {self.out_features}", mark="fc")
+        label = f"fc {self.out_features}"
+        return Look(box="fc", label=label, mark="fc", words=label)
 
     def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
         """A Gemm."""

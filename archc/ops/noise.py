@@ -8,7 +8,6 @@ from dataclasses import replace
 from archc.dataclassing import dataclass
 from archc.ops.base import Op, ShapeError
 from archc.ops.facts import (
-    NO_LOOK,
     NOTHING,
     Look,
     Module,
@@ -41,8 +40,9 @@ class Dropout(ElementWise):
         return Saved(mask=bool(self.p), draws=bool(self.p))
 
     def look(self) -> Look:
-        """Nothing."""
-        return NO_LOOK
+        """A word beside the arrow."""
+        word = f"dropout {self.p:g}"
+        return Look(word=word, words=word)
 
     def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
         """Nothing: at inference it does nothing."""
@@ -106,8 +106,9 @@ class StochasticDepth(ElementWise):
         return Saved(per_image=1, draws=True) if self.p else NOTHING
 
     def look(self) -> Look:
-        """Nothing."""
-        return NO_LOOK
+        """A word beside the arrow."""
+        word = "stochastic depth"
+        return Look(word=word, words=word)
 
     def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
         """Nothing: at inference it does nothing."""

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from archc.dataclassing import dataclass
 from archc.ops.base import ShapeError, require_map
 from archc.ops.facts import (
-    NO_LOOK,
     Channels,
     Initializer,
     Look,
@@ -82,8 +81,8 @@ class BatchNorm2d(ElementWise):
         return Saved(inputs=True, per_channel=2)
 
     def look(self) -> Look:
-        """Nothing, as in the paper's figures."""
-        return NO_LOOK
+        """Nothing, as in the paper's figures; ``name`` is for where it stands alone."""
+        return Look(name="batch norm")
 
     def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
         """A BatchNormalization."""
@@ -120,8 +119,9 @@ class ChannelNorm(ElementWise):
     roles = tensors(weight=Role.SCALE, bias=Role.SHIFT)
 
     def look(self) -> Look:
-        """Nothing, as in the paper's figures."""
-        return NO_LOOK
+        """A word beside the arrow."""
+        word = self.kind.replace("_", " ")
+        return Look(word=word, words=word)
 
     @property
     def params(self) -> int:

@@ -8,7 +8,6 @@ from archc.dataclassing import dataclass
 from archc.ops.base import ShapeError, require_map
 from archc.ops.facts import (
     INPUTS,
-    NO_LOOK,
     NOTHING,
     Channels,
     Initializer,
@@ -82,8 +81,9 @@ class LayerScale(ElementWise):
         return INPUTS
 
     def look(self) -> Look:
-        """Nothing."""
-        return NO_LOOK
+        """A word beside the arrow."""
+        word = "layer scale"
+        return Look(word=word, words=word)
 
     def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
         """A Mul, named otherwise than the factors."""
@@ -148,8 +148,9 @@ class Affine(ElementWise):
         return NOTHING
 
     def look(self) -> Look:
-        """Nothing."""
-        return NO_LOOK
+        """A word beside the arrow."""
+        word = "scale and shift"
+        return Look(word=word, words=word)
 
     def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
         """A Mul and an Add."""

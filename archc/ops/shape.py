@@ -201,8 +201,9 @@ class Chunk(Unary):
         return NOTHING
 
     def look(self) -> Look:
-        """Nothing on a main path; where a block is drawn large, which part it is."""
-        return Look(words=f"part {self.take} of {self.of}")
+        """A word beside the arrow, and on a shortcut: which part it is."""
+        part = f"part {self.take} of {self.of}"
+        return Look(word=part, mark=part, words=part)
 
     def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
         """A Slice."""
@@ -270,8 +271,9 @@ class ChannelShuffle(Unary):
         return NOTHING
 
     def look(self) -> Look:
-        """Nothing on a main path; where a block is drawn large, ``shuffle, g3``."""
-        return Look(words=f"shuffle, g{self.groups}")
+        """A word beside the arrow: ``shuffle g3``."""
+        shuffle = f"shuffle g{self.groups}"
+        return Look(word=shuffle, mark="shuffle", words=shuffle)
 
     def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
         """A Transpose of the groups, between two that lay them out."""
@@ -330,8 +332,9 @@ class ZeroPadShortcut(Unary):
         return NOTHING
 
     def look(self) -> Look:
-        """Nothing on a main path; where a block is drawn large, ``zero pad, /2``."""
-        return Look(words=f"zero pad{step(self.stride)}")
+        """A word, beside an arrow or on a shortcut: ``zero pad, /2``."""
+        padding = f"zero pad{step(self.stride)}"
+        return Look(word=padding, words=padding)
 
     def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
         """A Slice with a stride, a Pad with more channels, or nothing."""

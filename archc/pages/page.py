@@ -208,6 +208,8 @@ def _layers(number: int, network: Network, shown: Column, memory: Memory) -> Mar
 
     prefix = f"c{number}"
     pictures = {box.id: element_id(prefix, box.id) for box in shown.boxes}
+    for box in shown.boxes:
+        pictures |= dict.fromkeys(box.holds, element_id(prefix, box.id))
     for shortcut in shown.shortcuts:
         pictures |= dict.fromkeys(shortcut.ops, element_id(prefix, shortcut.id))
     for side in shown.sides:

@@ -1,19 +1,21 @@
 """The distinct blocks of networks drawn large, in the manner of Figure 5 of He et al. 2015.
 
 A block is taken out of its network as a small network of its own, so that its boxes and shortcuts
-are those of a column; the relus between boxes and the sums are drawn besides.
+are those of a column; the ops between boxes, as relus, and those where ways meet are drawn besides.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import groupby, pairwise
+from itertools import groupby
 from typing import NamedTuple
 
-from archc.backends.figure.columns import Box, Shortcut, column
-from archc.backends.figure.curves import around, lanes, line
+from archc.backends.figure.branches import Drawn, Way, crossings, drawn
+from archc.backends.figure.columns import Box, Shortcut, column_of, is_sum
+from archc.backends.figure.curves import around, around_others, lanes, line
 from archc.backends.figure.font import text_width
 from archc.backends.figure.layout import element_id
 from archc.backends.figure.scene import Curve, Point, Rect, Scene, Text
@@ -36,8 +38,10 @@ REACH, LANE = 30.0, 26.0
 """How far a shortcut goes beyond the boxes; from the words of one to the next around it."""
 APART = 5.0
 """Between shortcuts that leave one arrow, or end at one sum."""
-MOST_MARK = 160.0
-"""How wide the words beside a shortcut are at the most."""
+MAX_MARK, MAX_WAYS = 360.0, 5
+"""How wide the words beside a shortcut may be, and how many shortcuts may end at one circle."""
+WORD_LINE = 17.0
+"""From one line of words beside an arrow to the next."""
 HEAD = 4.5
 ENTRY_GAP = 8.0
 """From the words above a block to its entering arrow."""
@@ -86,8 +90,11 @@ def _structure(network: Network, members: list[Node]) -> object:
     changes = network.nodes[before].output_shape != members[-1].output_shape
 
     def numbers(node: Node) -> tuple[object, ...]:
-        keys = ("kernel_size", "stride", "groups")
-        return tuple([node.op.numbers.get(key) for key in keys])
+        keys = ("kernel_size", "stride", "groups", "dilation", "of", "take", "p")
+        numbers = node.op.alike().numbers
+        if "groups" in numbers and numbers["groups"] == numbers.get("in_channels"):
+            numbers["groups"] = 0  # depthwise: as many as the width says
+        return tuple([numbers.get(key) for key in keys])
 
     return changes and any(node.op.arity is Arity.SEVERAL for node in members), tuple(
         [
@@ -118,18 +125,91 @@ def _alone(network: Network, members: list[Node]) -> Network:
     for node in members:
         inputs = tuple(["input" if one == source else one for one in node.inputs])
         nodes[node.id] = node._replace(inputs=inputs)
-    return replace(network, nodes=nodes, regions=renamed(network.regions, {id: id for id in nodes}))
+    regions = renamed(network.regions, {id: id for id in nodes})
+    return replace(network, nodes=nodes, regions=regions, sides=())
+
+
+def _not_drawable(picture: Drawn) -> Iterator[Sequence[Way]]:
+    """The ways that would cross others, crowd where they end, or end at nothing that is shown."""
+    yield from crossings(picture.ways)
+    arriving = Counter(way.arrives for way in picture.ways)
+    for way in picture.ways:
+        end = picture.nodes[way.arrives]
+        words = _words([picture.network.nodes[id] for id in way.ops])
+        crowded = arriving[way.arrives] > MAX_WAYS or text_width(words, RELU) > MAX_MARK
+        if crowded or not end.op.look().glyph:
+            yield [way]
+
+
+def _words(ops: Sequence[Node]) -> str:
+    """What a shortcut computes: ``identity``, ``1x1, 256, /2``, ``avg pool; 1x1, 8, sigmoid``."""
+    looks = [node.op.look() for node in ops]
+    words = ""
+    for look in looks:
+        if text := look.words or look.word or look.mark:
+            between = "; " if look.box else ", "
+            words += between * bool(words) + text
+    names = ", ".join([look.name for look in looks if look.name])
+    return one_line(words or names) or "identity"
 
 
 # Layout
 
 
-def _together(words: list[str]) -> str:
-    """Words beside one arrow: ``relu``, ``relu x 2``, ``relu, swish``."""
-    first, count = words[0], len(words)
-    if words != [first] * count:
-        return ", ".join(words)
-    return first if count == 1 else f"{first} x {count}"
+def _together(words: list[str], width: float) -> list[str]:
+    """Words beside one arrow, in lines no wider than the widest word or ``width``: ``relu``,
+    ``relu x 2``, ``relu, swish``."""
+    told: list[str] = []
+    for word, alike in groupby(words):
+        count = len(list(alike))
+        counted = f"{word} x {count}"
+        told += [word] * count if count == 1 or text_width(counted, RELU) > width else [counted]
+    lines = told[:1]
+    for word in told[1:]:
+        longer = f"{lines[-1]}, {word}"
+        if text_width(longer, RELU) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
+class _Arrow:
+    """What stands along an arrow from one stop to the next, from above: lines of words, and where
+    shortcuts leave; ``height`` is its length.
+
+    A shortcut leaves behind what is computed before it, so that none strikes through a word.
+    """
+
+    def __init__(self, start: float, *, is_first: bool):
+        self._pad = 4.0 if is_first else 0.0
+        self._y, self._behind, self._has_words = start, "", False
+        self.lines: list[tuple[float, str]] = []
+        self._bare = GAP + 2 * self._pad
+
+    def add_words(self, lines: Sequence[str]) -> None:
+        """Put lines of words below what is there."""
+        first = {"": 20.0 + self._pad, "way": 13.0 + self._pad}[self._behind]
+        for number, text in enumerate(lines):
+            self._y += WORD_LINE if number else first
+            self.lines.append((self._y, text))
+        self._behind, self._has_words = "words", True
+
+    def add_way(self) -> float:
+        """Where the next shortcut leaves."""
+        gaps = {"": SPLIT, "way": APART, "words": 8.5 + self._pad}
+        self._y += gaps[self._behind]
+        self._behind = "way"
+        return self._y
+
+    @property
+    def end(self) -> float:
+        """Where it ends."""
+        if self._behind == "words":
+            return self._y + RELU_GAP / 2 + self._pad
+        if self._behind == "way":
+            return self._y + (HEAD + SPLIT if self._has_words else self._bare - SPLIT)
+        return self._y + self._bare
 
 
 class _Stop(NamedTuple):
@@ -183,10 +263,13 @@ class _Drawing:
     def __init__(self, block: Block, prefix: str, corner: Point, titles: float):
         self.block, self.prefix, self.corner = block, prefix, corner
         self.top = corner.y + titles
-        self.network, self.shown = block.network, column(block.network)
-        self.path = [self.network.nodes[one] for one in self.network.main_path]
+        picture = drawn(block.network, _not_drawable, keep_block=True)
+        self.network, self.path = picture.network, picture.nodes
+        self.shown = column_of(picture)
+        self.lanes = lanes(self.shown.shortcuts)
         labels = [text_width(box.label, LABEL) + 2 * BOX_PADDING for box in self.shown.boxes]
-        self.box_width = max([BOX_WIDTH, *labels])
+        words = [2 * text_width(node.op.look().word, RELU) + 3 * BESIDE for node in self.path]
+        self.box_width = max([BOX_WIDTH, *labels, *words])
         self.titles = _titles(block)
         texts = max(text_width(text, size) for text, size in self.titles)
         self.x = corner.x + max(self.box_width, texts) / 2
@@ -194,6 +277,7 @@ class _Drawing:
         self.curves: list[Curve] = []
         self.texts: list[Text] = []
         self.stops: list[_Stop] = []
+        self.starts: dict[int, float] = {}
         self._put_titles()
         self._put_path()
         self._put_shortcuts()
@@ -219,18 +303,13 @@ class _Drawing:
         y = self.top
         self.stops.append(_Stop(f"{self.prefix}-entry", 0, y, y))
         self._put_end("entry", y)
-        relus: list[int] = []
         for rank, node in enumerate(self.path[1:], start=1):
             look = node.op.look()
-            if look.word:
-                relus.append(rank)
-            elif node.id in boxes or look.glyph:
+            if node.id in boxes or look.glyph:
                 height = PLUS if look.glyph else BOX_HEIGHT
-                y = self._put_arrow(relus, height, rank, element_id(self.prefix, node.id))
+                y = self._put_arrow(height, rank, element_id(self.prefix, node.id))
                 self._put_stop(node, boxes.get(node.id), y)
-                relus = []
-        end = f"{self.prefix}-exit"
-        self._put_arrow(relus, 0.0, len(self.path), end)
+        self._put_arrow(0.0, len(self.path), f"{self.prefix}-exit")
         self._put_end("exit", self.stops[-1].bottom)
 
     def _put_end(self, name: str, y: float) -> None:
@@ -260,39 +339,58 @@ class _Drawing:
             )
         )
 
-    def _put_arrow(self, relus: list[int], height: float, rank: int, head: str) -> float:
-        """The arrow down to the next stop, its relus beside it; the middle of that stop."""
+    def _put_arrow(self, height: float, rank: int, head: str) -> float:
+        """The arrow down to the next stop, its words beside it; the middle of that stop."""
         above = self.stops[-1]
         start = above.bottom
-        end = start + (RELU_GAP if relus else GAP) + (8.0 if not self.boxes else 0.0)
+        arrow = self._fill_arrow(above.rank, rank)
+        end = arrow.end
         points = line(Point(self.x, start), Point(self.x, end - HEAD))
         name = f"{self.prefix}-arrow-{len(self.stops)}"
         self.curves.append(Curve(name, "arrow", points, above.id, head, Point(self.x, end)))
-        middle = (start + end) / 2
-        if relus:
-            words = _together([self.path[rank].op.look().word for rank in relus])
-            at = Point(self.x + BESIDE, middle)
-            self.texts.append(Text(f"{name}-relu", "relu", words, at, RELU, left=True))
+        for number, (y, text) in enumerate(arrow.lines):
+            at, id = Point(self.x + BESIDE, y), f"{name}-relu" + (f"-{number}" if number else "")
+            self.texts.append(Text(id, "relu", text, at, RELU, left=True))
         if not self.boxes:
             words = f"{self.path[0].output_shape[0]}-d"
-            at = Point(self.x - BESIDE - text_width(words, ENTRY), middle)
+            at = Point(self.x - BESIDE - text_width(words, ENTRY), (start + end) / 2)
             self.texts.append(Text(f"{name}-channels", "entry", words, at, ENTRY, left=True))
         self.stops.append(_Stop(head, rank, end, end + height))
         return end + height / 2
 
+    def _fill_arrow(self, above: int, below: int) -> _Arrow:
+        """The arrow between two stops, given by their ranks, with what is on it: its words, and
+        the shortcuts that leave it, the outer ones higher."""
+        leaving: dict[int, list[int]] = {}
+        for index, shortcut in enumerate(self.shown.shortcuts):
+            leaving.setdefault(shortcut.leaves.rank, []).append(index)
+        arrow = _Arrow(self.stops[-1].bottom, is_first=not self.boxes)
+        room = self.box_width / 2 - 2 * BESIDE
+        words: list[str] = []
+        for rank in range(above, below):
+            if rank > above and (word := self.path[rank].op.look().word):
+                words.append(word)
+            ways = sorted(leaving.get(rank, ()), key=lambda i: (-self.lanes[i], i))
+            if words and (ways or rank == below - 1):
+                arrow.add_words(_together(words, room))
+                words = []
+            for index in ways:
+                self.starts[index] = arrow.add_way()
+        return arrow
+
     # Shortcuts
 
     def _put_shortcuts(self) -> None:
-        shortcuts = self.shown.shortcuts
+        shortcuts, found = self.shown.shortcuts, self.lanes
         edge = self.x + self.box_width / 2
-        found = lanes(shortcuts)
         words = [self._words(shortcut) for shortcut in shortcuts]
         room: dict[int, float] = {}
         for lane, text in zip(found, words, strict=True):
             room[lane] = max(room.get(lane, 0.0), text_width(text, RELU) + 2 * BESIDE + LANE)
         for index, shortcut in enumerate(shortcuts):
             reach = REACH + sum(room[inner] for inner in range(found[index]))
-            start, (end, tip) = self._leaves(index, found), self._arrives(index, found)
+            start, (end, tip) = self.starts[index], self._arrives(index)
+            shape = around_others if found[index] else around
             sum_ = self._sum(shortcut)
             before = [stop for stop in self.stops if stop.rank <= shortcut.leaves.rank]
             name = f"{element_id(self.prefix, shortcut.id)}-shortcut"
@@ -301,7 +399,7 @@ class _Drawing:
                 Curve(
                     id=name,
                     role="shortcut dotted" if shortcut.dotted else "shortcut",
-                    points=around(Point(self.x, start), Point(tip + HEAD, end), edge, reach),
+                    points=shape(Point(self.x, start), Point(tip + HEAD, end), edge, reach),
                     tail=max(before, key=lambda stop: stop.rank).id,
                     head=sum_.id,
                     tip=Point(tip, end),
@@ -313,22 +411,9 @@ class _Drawing:
     def _sum(self, shortcut: Shortcut) -> _Stop:
         return next(stop for stop in self.stops if stop.rank == shortcut.arrives.rank)
 
-    def _leaves(self, index: int, found: Sequence[int]) -> float:
-        """Where on its arrow a shortcut leaves: the outer ones higher, all behind their relu."""
-        shortcuts = self.shown.shortcuts
-        rank = shortcuts[index].leaves.rank
-        for above, below in pairwise(self.stops):
-            if above.rank <= rank < below.rank:
-                beside = [i for i, one in enumerate(shortcuts) if one.leaves.rank == rank]
-                order = sorted(beside, key=lambda i: (-found[i], i)).index(index)
-                if any(n.op.look().word for n in self.path[above.rank + 1 : rank + 1]):
-                    return below.top - HEAD - SPLIT - APART * (len(beside) - 1 - order)
-                return above.bottom + SPLIT + APART * order
-        raise AssertionError("a shortcut that starts nowhere on the main path")
-
-    def _arrives(self, index: int, found: Sequence[int]) -> tuple[float, float]:
+    def _arrives(self, index: int) -> tuple[float, float]:
         """Where at the circle of its sum a shortcut ends: the outer ones lower."""
-        shortcuts = self.shown.shortcuts
+        shortcuts, found = self.shown.shortcuts, self.lanes
         stop, radius = self._sum(shortcuts[index]), PLUS / 2
         rank = shortcuts[index].arrives.rank
         beside = [i for i, one in enumerate(shortcuts) if one.arrives.rank == rank]
@@ -338,17 +423,26 @@ class _Drawing:
         return (stop.top + stop.bottom) / 2 + below, self.x + math.sqrt(radius**2 - below**2)
 
     def _words(self, shortcut: Shortcut) -> str:
-        """What a shortcut computes: ``identity``, ``1x1, 256, /2``, ``zero pad, /2``."""
-        looks = [self.network.nodes[one].op.look() for one in shortcut.ops]
-        words = [look.words for look in looks if look.words]
-        text = ", ".join(words) or shortcut.mark or "identity"
-        return shorten(text, RELU, MOST_MARK)
+        """What a shortcut computes."""
+        return _words([self.network.nodes[id] for id in shortcut.ops])
 
     @property
     def words(self) -> str:
         """The block for those who cannot see it."""
-        boxes = ", then ".join(box.label for box in self.shown.boxes)
-        ways = [self._words(one) for one in self.shown.shortcuts]
-        around_ = f"; around them a shortcut: {', '.join(ways)}" if ways else ""
+        boxes = {box.id: box.label for box in self.shown.boxes}
+        told = [boxes.get(node.id) or node.op.look().words for node in self.path[1:]]
+        layers = ", then ".join([text for text in told if text])
         channels = self.path[0].output_shape[0]
-        return f"{self.block.title}, {self.block.place}: on {channels} channels {boxes}{around_}."
+        head = f"{self.block.title}, {self.block.place}: on {channels} channels {layers}"
+        return f"{head}{self._shortcuts_in_words()}."
+
+    def _shortcuts_in_words(self) -> str:
+        ways = []
+        for shortcut in self.shown.shortcuts:
+            end = self.path[shortcut.arrives.rank]
+            into = "" if is_sum(end) else f" into a {end.op.look().name}"
+            ways.append(self._words(shortcut) + into)
+        if len(ways) < 2:
+            return "".join([f"; around them a shortcut: {way}" for way in ways])
+        told = ", ".join([f"({way})" for way in ways])
+        return f"; around them {len(ways)} shortcuts: {told}"

@@ -10,7 +10,12 @@ from archc.backends.figure.columns import Column
 _TITLE, _DESCRIPTION = 80, 300
 """The most characters of an author's title and description."""
 
-_KINDS = {"conv": "convolution", "pool": "pooling", "fc": "fully connected layer"}
+_KINDS = {
+    "conv": "convolution",
+    "pool": "pooling",
+    "fc": "fully connected layer",
+    "part": "composite layer",
+}
 
 
 def headline(columns: Sequence[Column]) -> str:
@@ -35,7 +40,8 @@ def _column(column: Column) -> str:
 
 
 def _layers(column: Column) -> Iterator[str]:
-    for kind, count in Counter(box.kind for box in column.boxes).items():
+    kinds = ["part" if box.holds else box.kind for box in column.boxes]
+    for kind, count in Counter(kinds).items():
         yield f"{count} {_KINDS.get(kind, 'other layer')}{'s' * (count > 1)}"
     if column.shortcuts:
         dotted = sum(shortcut.dotted for shortcut in column.shortcuts)

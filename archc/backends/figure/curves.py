@@ -42,6 +42,26 @@ def around(start: Point, end: Point, edge: float, reach: float) -> tuple[Point, 
     )
 
 
+CORNER = 9.0
+"""The radius of the corners of a shortcut around others."""
+
+
+def around_others(start: Point, end: Point, edge: float, reach: float) -> tuple[Point, ...]:
+    """Such a way around others and the words beside them: straight down at ``reach`` beyond
+    ``edge``, so that what lies between is inside however near its ends."""
+    far = edge + reach
+    radius = min(CORNER, reach, (end.y - start.y) / 2)
+    bend = radius * (1 - _CIRCLE)
+    left, top, bottom = far - radius, start.y + radius, end.y - radius
+    return (
+        *line(start, Point(left, start.y)),
+        *(Point(far - bend, start.y), Point(far, start.y + bend)),
+        *line(Point(far, top), Point(far, bottom)),
+        *(Point(far, end.y - bend), Point(far - bend, end.y)),
+        *line(Point(left, end.y), end),
+    )
+
+
 def lanes(shortcuts: Sequence[Shortcut]) -> list[int]:
     """For each shortcut, one more than the highest lane of those that it goes around, else 0."""
     found = [0] * len(shortcuts)

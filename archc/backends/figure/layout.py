@@ -15,14 +15,14 @@ from typing import NamedTuple
 
 from archc.backends.figure import bands
 from archc.backends.figure.caption import describe, headline
-from archc.backends.figure.columns import Column, Shortcut, Size
-from archc.backends.figure.curves import around, lanes, line, meetings
+from archc.backends.figure.columns import MARK, Column, Shortcut, Size
+from archc.backends.figure.curves import around, around_others, lanes, line, meetings
 from archc.backends.figure.font import text_width
 from archc.backends.figure.scene import Curve, Point, Rect, Scene, Text
 from archc.backends.figure.text import shorten, wrap
 from archc.dataclassing import dataclass
 
-TITLE, TOTALS, LABEL, GUTTER, MARK, LEGEND = 14.5, 10.0, 11.0, 10.5, 8.5, 10.0
+TITLE, TOTALS, LABEL, GUTTER, LEGEND = 14.5, 10.0, 11.0, 10.5, 10.0
 """Sizes of type."""
 TITLE_LINE, TOTALS_LINE, LEGEND_LINE = 19.0, 12.0, 16.0
 """Heights of lines."""
@@ -45,8 +45,8 @@ REACH, LANE = 17.0, 8.0
 """How far a shortcut goes beyond the boxes; how much farther for each that it goes around."""
 HEAD = 3.5
 """Length of an arrowhead."""
-MARK_GAP, MARK_WIDTH = 4.0, 48.0
-"""From a shortcut to its mark; the most that a mark is wide."""
+MARK_GAP = 4.0
+"""From a shortcut to its mark."""
 LEGEND_DASH, LEGEND_GAP = 26.0, 20.0
 REPEAT = 11.0
 """Size of type of how often a block is repeated."""
@@ -283,12 +283,15 @@ def _shortcuts(
 ) -> Iterator[Curve]:
     arrows = [(above.bottom, below.top) for above, below in pairwise(stops)]
     meets = meetings(column.shortcuts, arrows)
-    reaches = _reaches(column.shortcuts)
-    for shortcut, (start, end), reach in zip(column.shortcuts, meets, reaches, strict=True):
+    found = lanes(column.shortcuts)
+    reaches = _reaches(column.shortcuts, found)
+    drawn = zip(column.shortcuts, meets, reaches, found, strict=True)
+    for shortcut, (start, end), reach, lane in drawn:
         beside_boxes = shortcut.leaves.arrow < shortcut.arrives.arrow
         edge = x + (grid.box_width / 2 if beside_boxes else GAP)
         name = element_id(prefix, shortcut.id)
-        points = around(Point(x, start), Point(x + HEAD, end), edge, reach)
+        shape = around_others if lane else around
+        points = shape(Point(x, start), Point(x + HEAD, end), edge, reach)
         at = Point(edge + reach + MARK_GAP, (start + end) / 2)
         yield Curve(
             id=name,
@@ -366,18 +369,17 @@ def _brackets(column: Column, prefix: str, boxes: Sequence[Rect]) -> Iterator[Cu
         )
 
 
-def _reaches(shortcuts: Sequence[Shortcut]) -> list[float]:
+def _reaches(shortcuts: Sequence[Shortcut], found: Sequence[int]) -> list[float]:
     """How far each shortcut goes beyond the boxes: around the inner ones and their marks."""
-    found = lanes(shortcuts)
     steps: dict[int, float] = {}
     for shortcut, lane in zip(shortcuts, found, strict=True):
-        mark = text_width(shorten(shortcut.mark, MARK, MARK_WIDTH), MARK) if shortcut.mark else 0.0
+        mark = text_width(shortcut.mark, MARK)
         steps[lane] = max(steps.get(lane, LANE), mark + 2 * MARK_GAP if mark else LANE)
     return [REACH + sum(steps[inner] for inner in range(lane)) for lane in found]
 
 
 def _mark(shortcut: Shortcut, name: str, at: Point) -> Text | None:
-    text = shorten(shortcut.mark, MARK, MARK_WIDTH)
+    text = shortcut.mark
     return Text(f"{name}-mark", "mark", text, at, MARK, left=True) if text else None
 
 
@@ -416,6 +418,10 @@ class LegendItem:
         return (text_width(self.mark, MARK) if self.mark else LEGEND_DASH) + 5.0
 
 
+_JOINS = {"concat": "channels joined, not added", "multiply": "multiplied, not added"}
+"""What a mark says of an op where shortcuts arrive that is not a sum, and what it means."""
+
+
 def _legend_items(columns: Sequence[Column]) -> list[LegendItem]:
     """Explanations of what occurs in the figure."""
     shortcuts = [shortcut for column in columns for shortcut in column.shortcuts]
@@ -426,6 +432,8 @@ def _legend_items(columns: Sequence[Column]) -> list[LegendItem]:
         items.append(LegendItem("dotted", "", "shortcut, shape changes"))
     if any(shortcut.mark == "1x1" for shortcut in shortcuts):
         items.append(LegendItem("", "1x1", "projection"))
+    joins = {word for one in shortcuts if (word := one.mark.rpartition(", ")[2]) in _JOINS}
+    items += [LegendItem("", word, text) for word, text in _JOINS.items() if word in joins]
     if any(column.repeats for column in columns):
         items.append(LegendItem("", "\N{MULTIPLICATION SIGN}", "equal blocks in a row"))
     return items

@@ -1,0 +1,361 @@
+"""The ways that leave a network's main path and come back, and what is drawn where they cannot be.
+
+A figure shows a way as a curve around the boxes of the main path. Where that would be wrong, where
+it would leave something out or run over another curve, the smallest group or block around is drawn
+as one box that bears its name.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import field, replace
+from functools import cached_property
+from typing import NamedTuple, TypeAlias
+
+from archc.dataclassing import dataclass
+from archc.graph import Network, Node, Region, Shape, renamed
+from archc.ops import Size, pair
+from archc.ops.base import step
+from archc.ops.facts import MIXED, NOTHING, POINT, Look, OnnxStep, Reach, Saved, Torch
+from archc.ops.traits import Unary
+
+_MAX_INSIDE = 12
+"""How many of the layers inside a box its tooltip names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part(Unary):
+    """Several ops as one box: what a group or a block computes, for figures alone.
+
+    ``path`` is where they stand, ``inside`` names their layers.
+    """
+
+    kind = "part"
+    label: str
+    path: str
+    inside: str
+    learned: int
+    products: int
+    stride: Size = 1
+
+    channels = MIXED
+    torch = Torch(is_module=False)
+
+    @property
+    def params(self) -> int:
+        """Those of all that is inside."""
+        return self.learned
+
+    def multiply_adds(self, output: Shape) -> int:
+        """Those of all that is inside."""
+        return self.products
+
+    def infer(self, *inputs: Shape) -> Shape:
+        """Not known from what it reads alone."""
+        raise NotImplementedError
+
+    def reach(self) -> Reach:
+        """Of no use in figures."""
+        return POINT
+
+    def saved(self) -> Saved:
+        """Nothing."""
+        return NOTHING
+
+    def look(self) -> Look:
+        """A box with its name, and its name on a shortcut."""
+        return Look(box="other", label=self.label, mark=self.label, words=self.label)
+
+    def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
+        """Nothing."""
+        yield from ()
+
+
+class Way(NamedTuple):
+    """A way from the main path's place ``leaves`` into the op at its place ``arrives``.
+
+    ``source`` is the value that arrives, ``ops`` are the ids of what is on the way, from above.
+    """
+
+    source: str
+    ops: tuple[str, ...]
+    leaves: int
+    arrives: int
+
+
+class _Span(NamedTuple):
+    """What arrives at the place ``end`` of the main path: the places that it comes ``of``, and the
+    ops ``off`` the path on the way."""
+
+    of: frozenset[int]
+    end: int
+    off: frozenset[str]
+
+    @property
+    def start(self) -> int:
+        """The first of the places that it comes of."""
+        return min(self.of)
+
+    def belongs(self, start: int, end: int, off: Set[str]) -> bool:
+        """Whether it arrives or comes from inside of a stretch of the main path around which the
+        other ops go, or shares some of these; what goes around the stretch does not belong to it.
+        """
+        leaves_inside = any(start < place < end for place in self.of)
+        return leaves_inside or start < self.end <= end or bool(self.off & off)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A network as a figure draws it: its main path, and the ways around parts of that.
+
+    ``holds`` has, by the id of each node that is a `Part`, the ids of the nodes inside.
+    """
+
+    network: Network
+    path: tuple[str, ...]
+    holds: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    @cached_property
+    def nodes(self) -> list[Node]:
+        """The nodes of the main path, from the image downwards."""
+        return [self.network.nodes[id] for id in self.path]
+
+    @cached_property
+    def ranks(self) -> Mapping[str, int]:
+        """The places of ids on the main path, from 0."""
+        return {id: rank for rank, id in enumerate(self.path)}
+
+    @cached_property
+    def ways(self) -> list[Way]:
+        """The ways around, from above, each a chain of ops; tangled ones are left out."""
+        return self._ways_and_tangles[0]
+
+    @cached_property
+    def tangles(self) -> list[frozenset[str]]:
+        """The ids of ops that together are more than chains: branches inside of branches, a
+        value off the main path that is read more than once, and what reads a value twice."""
+        return self._ways_and_tangles[1]
+
+    @cached_property
+    def _ways_and_tangles(self) -> tuple[list[Way], list[frozenset[str]]]:
+        ways: list[Way] = []
+        tangles: list[set[str]] = []
+        for rank, node in enumerate(self.nodes):
+            if len(node.inputs) < 2:
+                continue
+            others = list(node.inputs)
+            others.remove(self.path[rank - 1])
+            found = [self._follow(source, rank) for source in others]
+            chains = [way for way in found if way is not None]
+            if len(chains) == len(others) and len({*node.inputs}) == len(node.inputs):
+                ways += chains
+            else:
+                tangles.append({node.id, *self._off_path(others)})
+        return ways, _joined(tangles)
+
+    @cached_property
+    def _readers(self) -> Mapping[str, Sequence[str]]:
+        """The ids that read each value, one that reads it twice standing there twice."""
+        readers: dict[str, list[str]] = {id: [] for id in self.network.nodes}
+        for node in self.network.nodes.values():
+            for source in node.inputs:
+                if source in readers:  # or a side head reads what is inside of a box
+                    readers[source].append(node.id)
+        return readers
+
+    def stands_alone(self, ids: Set[str]) -> bool:
+        """Whether these read one value of the outside, which in turn reads only one of theirs."""
+        sources = {source for id in ids for source in self.network.nodes[id].inputs}
+        given = {id for id in ids if any(reader not in ids for reader in self._readers[id])}
+        given |= {self.network.output} & ids
+        return len(sources - ids) == len(given) == 1
+
+    def _follow(self, source: str, arrives: int) -> Way | None:
+        """The chain of ops that a value comes from; None where it is more than a chain."""
+        ops: list[str] = []
+        at = source
+        while at not in self.ranks:
+            node = self.network.nodes[at]
+            if len(node.inputs) != 1 or len(self._readers[at]) != 1:
+                return None
+            ops.append(at)
+            (at,) = node.inputs
+        return Way(source, tuple(reversed(ops)), self.ranks[at], arrives)
+
+    def _off_path(self, sources: Iterable[str]) -> set[str]:
+        """These values and all that they are computed from, down to the main path."""
+        found: set[str] = set()
+        left = list(sources)
+        while left:
+            id = left.pop()
+            if id not in found and id not in self.ranks:
+                found.add(id)
+                left += self.network.nodes[id].inputs
+        return found
+
+    def section(self, ids: Set[str]) -> frozenset[str]:
+        """The least stretch of the main path that has these ops, and what goes around inside."""
+        spans = [self._span(rank) for rank, node in enumerate(self.nodes) if len(node.inputs) > 1]
+        inside = [span for span in spans if self.path[span.end] in ids or span.off & ids]
+        while True:
+            start, end = min(span.start for span in inside), max(span.end for span in inside)
+            off = frozenset[str]().union(*[span.off for span in inside])
+            more = [span for span in spans if span.belongs(start, end, off) and span not in inside]
+            if not more:
+                return off.union(self.path[start + 1 : end + 1])
+            inside += more
+
+    def _span(self, end: int) -> _Span:
+        """What goes around into the op at a place of the main path."""
+        node = self.nodes[end]
+        off = self._off_path(node.inputs)
+        read = {source for id in off for source in self.network.nodes[id].inputs}
+        of = [self.ranks[id] for id in read.union(node.inputs) if id in self.ranks]
+        return _Span(frozenset(of), end, frozenset(off))
+
+
+def _joined(groups: Iterable[Set[str]]) -> list[frozenset[str]]:
+    """The groups, those that have something in common as one."""
+    place: dict[str, frozenset[str]] = {}
+    for group in groups:
+        new = frozenset(group).union(*[place.get(id, ()) for id in group])
+        place.update(dict.fromkeys(new, new))
+    return list(dict.fromkeys(place.values()))
+
+
+def crossings(ways: Sequence[Way]) -> Iterator[tuple[Way, Way]]:
+    """Ways whose curves would cross: the second leaves inside the first and arrives beyond it."""
+    open_: list[Way] = []
+    for way in sorted(ways, key=lambda way: (way.leaves, -way.arrives)):
+        open_ = [other for other in open_ if other.arrives > way.leaves]
+        for other in open_:
+            if other.leaves < way.leaves and other.arrives < way.arrives:
+                yield other, way
+        open_.append(way)
+
+
+Rule: TypeAlias = Callable[[Drawn], Iterable[Sequence[Way]]]
+"""What says which ways a figure cannot draw, those together that are in each other's way."""
+
+
+def drawn(network: Network, rule: Rule, *, keep_block: bool = False) -> Drawn:
+    """The network as it is drawn, with boxes for what cannot be.
+
+    With ``keep_block`` a block is not drawn as one box where a part of it would do.
+    """
+    found = Drawn(network, network.main_path)
+    while True:
+        wrong = [*found.tangles]
+        for ways in rule(found):
+            ends = frozenset([found.path[way.arrives] for way in ways])
+            wrong.append(ends.union(*[way.ops for way in ways]))
+        if not wrong:
+            return found
+        found = _collapse(found, _enclosures(found, wrong, keep_block))
+
+
+class _Enclosure(NamedTuple):
+    name: str
+    path: str
+    ids: frozenset[str]
+
+
+def _enclosures(found: Drawn, wrong: Iterable[Set[str]], keep_block: bool) -> list[_Enclosure]:
+    """What to draw as one box each, none overlapping another, around all that is wrong."""
+    around: dict[str, tuple[Region, ...]] = {}
+    _note_regions(found.network.regions, (), around)
+    candidates = [_enclosure(found, ids, around, keep_block) for ids in _joined(wrong)]
+    chosen: list[_Enclosure] = []
+    taken: set[str] = set()
+    for candidate in sorted(candidates, key=lambda candidate: -len(candidate.ids)):
+        if taken.isdisjoint(candidate.ids):
+            chosen.append(candidate)
+            taken |= candidate.ids
+    return chosen
+
+
+def _note_regions(
+    members: Iterable[Region | str],
+    outer: tuple[Region, ...],
+    around: dict[str, tuple[Region, ...]],
+) -> None:
+    """Note for every node the regions around it, the outermost first."""
+    for member in members:
+        if isinstance(member, str):
+            around[member] = outer
+        else:
+            _note_regions(member.members, (*outer, member), around)
+
+
+def _enclosure(
+    found: Drawn,
+    ids: Set[str],
+    around: Mapping[str, tuple[Region, ...]],
+    keep_block: bool,
+) -> _Enclosure:
+    """The smallest group or block with a name around these ops, otherwise the stretch of the main
+    path that has them."""
+    first, *others = [around.get(id, ()) for id in ids]
+    for depth in range(len(first) - 1, -1, -1):
+        region = first[depth]
+        if not all(len(other) > depth and other[depth] is region for other in others):
+            continue
+        name = _name(region)
+        if not name:
+            continue
+        inside = frozenset(region.nodes)
+        if found.stands_alone(inside):
+            part = found.section(ids) if keep_block and region.kind == "block" else inside
+            path = region.path or ""
+            if part < inside:
+                return _Enclosure(f"{name} branches", path, part)
+            return _Enclosure(name, path, inside)
+    return _Enclosure("branches", "", found.section(ids))
+
+
+def _name(region: Region) -> str:
+    """What a group or a block is called; "" for a region that is neither, or has no name."""
+    if region.kind not in ("group", "block"):
+        return ""
+    name = region.label or (region.path or "").rpartition(".")[2]
+    return "" if name.isdigit() else name
+
+
+def _collapse(found: Drawn, enclosures: Iterable[_Enclosure]) -> Drawn:
+    network, holds = found.network, dict(found.holds)
+    places = {id: place for place, id in enumerate(network.nodes)}
+    new: dict[str, Node] = {}
+    gone: set[str] = set()
+    for enclosure in enclosures:
+        ranks = [found.ranks[id] for id in enclosure.ids if id in found.ranks]
+        first, last = min(ranks), max(ranks)
+        inside = [network.nodes[id] for id in sorted(enclosure.ids, key=places.__getitem__)]
+        exit_, entry = found.path[last], found.path[first - 1]
+        part = _part(enclosure, inside, found.nodes[first : last + 1])
+        new[exit_] = Node(exit_, part, (entry,), network.nodes[exit_].output_shape)
+        gone |= enclosure.ids - {exit_}
+        within = [holds.pop(id, frozenset([id])) for id in enclosure.ids]
+        holds[exit_] = frozenset().union(*within)
+    nodes = {id: new.get(id, node) for id, node in network.nodes.items() if id not in gone}
+    regions = renamed(network.regions, {id: id for id in nodes})
+    path = tuple([id for id in found.path if id not in gone])
+    return Drawn(replace(network, nodes=nodes, regions=regions), path, holds)
+
+
+def _part(enclosure: _Enclosure, inside: Sequence[Node], trunk: Sequence[Node]) -> Part:
+    shape = trunk[-1].output_shape
+    labels = [label for node in inside if (label := node.op.look().label)]
+    if len(labels) > _MAX_INSIDE:
+        labels[_MAX_INSIDE:] = [f"and {len(labels) - _MAX_INSIDE} more"]
+    strides = [pair(getattr(node.op, "stride", 1)) for node in trunk]
+    rows, columns = math.prod(high for high, _ in strides), math.prod(wide for _, wide in strides)
+    stride = rows if rows == columns else (rows, columns)
+    return Part(
+        label=f"{enclosure.name}, {shape[0]}{step(stride)}",
+        path=enclosure.path or trunk[-1].id,
+        inside="; ".join(labels),
+        learned=sum(node.params for node in inside),
+        products=sum(node.multiply_adds for node in inside),
+        stride=stride,
+    )
