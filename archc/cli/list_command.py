@@ -96,7 +96,8 @@ def _list_blocks(specs: tuple[str, ...], format_: str) -> None:
     from archc.listing import block_summaries
 
     read_stdin_once(specs)
-    groups = {spec: block_summaries(_own_blocks(spec)) for spec in specs}
+    names = {spec: "standard input" if spec == "-" else spec for spec in specs}
+    groups = {names[spec]: block_summaries(_own_blocks(spec)) for spec in specs}
     groups["the library"] = block_summaries()
     rows = [row for group in groups.values() for row in group]
     if format_ == "names":

@@ -248,6 +248,16 @@ def test_blocks_of_files_are_listed_beside_the_library_s(folder: Path) -> None:
     }
 
 
+def test_blocks_of_standard_input(folder: Path) -> None:
+    done = archc("list", "--blocks", "-", cwd=folder, stdin=LAB)
+    assert done.stdout.startswith("blocks of standard input\ngate  ")
+
+
+def test_a_spec_without_blocks_shows_a_mapping_without_any(folder: Path) -> None:
+    (folder / "plain.yaml").write_text("name: plain\nhead: [linear]\n")
+    assert archc("show", "--blocks", "plain.yaml", cwd=folder).stdout == "blocks: {}\n"
+
+
 def test_a_long_name_of_a_block_has_a_line_of_its_own(folder: Path) -> None:
     name = "a_block_whose_name_is_long_beyond_reason"
     (folder / "long.yaml").write_text(f"blocks: {{{name}: {{layers: [relu], description: x}}}}\n")
