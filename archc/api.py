@@ -93,15 +93,23 @@ def specs(group: str | None = None) -> list[str]:
     return names if group is None else [name for name in names if name.split("/")[0] == group]
 
 
-def read_blocks(file: str | os.PathLike[str] | Source) -> dict[str, Definition] | None:
-    """The blocks of a file of blocks by name; None for a file that is none.
+def read_blocks(
+    file: str | os.PathLike[str] | Source,
+    *,
+    with_: Mapping[str, object] | Sequence[str] = (),
+    input: Sequence[int] | str | None = None,
+) -> dict[str, Definition] | None:
+    """The blocks of a file of blocks by name, with those of the files that it uses; None for any
+    other file.
 
-    Raises `SpecError` with every mistake of the file.
+    Raises `SpecError` with every mistake of the file, and where ``with_`` or ``input``, which are
+    for specs, are given for it.
     """
     from archc.blocks import STANDARD
     from archc.source.diagnostics import Findings
     from archc.source.reader import read as read_yaml
     from archc.spec.blocks import is_block_file, read_block_file
+    from archc.spec.overrides import refuse_overrides
 
     source = file if isinstance(file, Source) else open_spec(_name(file))
     try:
@@ -110,7 +118,9 @@ def read_blocks(file: str | os.PathLike[str] | Source) -> dict[str, Definition] 
         return None  # what is wrong with it, reading it as a spec says
     if not isinstance(root.data, dict) or not is_block_file(root.data):
         return None
-    return read_block_file(source, STANDARD)
+    found = read_block_file(source, STANDARD)
+    refuse_overrides(root.place, "a file of blocks", with_, input)
+    return found
 
 
 def check(
@@ -129,7 +139,7 @@ def check(
     """
     try:
         source = open_spec(_name(spec))
-        if read_blocks(source) is None:
+        if read_blocks(source, with_=with_, input=input) is None:
             read(source, with_=with_, input=input).network  # noqa: B018  # compiled, to see faults
     except SpecError as error:
         return error.diagnostics
@@ -142,13 +152,20 @@ def show(
     with_: Mapping[str, object] | Sequence[str] = (),
     input: Sequence[int] | None = None,
 ) -> str:
-    """The resolved spec as YAML, with the origin of each value as a comment.
+    """The resolved spec as YAML, with the origin of each value as a comment; of a file of blocks
+    its blocks, with those of the files that it uses.
 
     >>> import archc
     >>> archc.show("imagenet/resnet152").split()[:2]
     ['name:', 'resnet152']
     """
-    return read(spec, with_=with_, input=input).text
+    from archc.spec.show import show_blocks
+
+    source = open_spec(_name(spec))
+    blocks = read_blocks(source, with_=with_, input=input)
+    if blocks is not None:
+        return show_blocks(blocks)
+    return read(source, with_=with_, input=input).text
 
 
 def count(spec: SpecLike, by: Level = "stage", convention: str = "multiply-adds") -> Count:

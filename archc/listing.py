@@ -7,10 +7,14 @@ digest of the specs it was made of, and counts for nothing where they have chang
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archc.shipped import SUFFIX, shipped_folder, shipped_names
+
+if TYPE_CHECKING:
+    from archc.blocks import Definition
 
 INDEX = "index.json"
 """The file beside the groups that has `summaries` of the specs, and the digest of their texts."""
@@ -50,13 +54,19 @@ def counted_summaries() -> list[dict[str, Any]]:
     ]
 
 
-def block_summaries() -> list[dict[str, Any]]:
-    """Name, attributes and description of every block type of the library, in order."""
+def block_summaries(blocks: Mapping[str, Definition] | None = None) -> list[dict[str, Any]]:
+    """Name, attributes, description and file of some blocks in order; of the library's, whose file
+    is None, unless others are given."""
     from archc.blocks import STANDARD
 
     return [
-        {"block": name, "attributes": list(one.attributes), "description": one.description}
-        for name, one in STANDARD.definitions.items()
+        {
+            "block": name,
+            "attributes": list(one.attributes),
+            "description": one.description,
+            "file": None if blocks is None else one.place.source.name,
+        }
+        for name, one in (STANDARD.definitions if blocks is None else blocks).items()
     ]
 
 

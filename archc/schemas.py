@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from archc.blocks import Definition
     from archc.spec import Spec
 
 SCHEMAS: dict[str, str] = {
@@ -61,6 +63,14 @@ def schema_of(spec: Spec) -> dict[str, Any]:
     from archc.spec.schema import json_schema
 
     return json_schema(spec.library)
+
+
+def schema_of_blocks(blocks: Mapping[str, Definition]) -> dict[str, Any]:
+    """The JSON Schema of specs that use a file with these blocks."""
+    from archc.blocks import STANDARD
+    from archc.spec.schema import json_schema
+
+    return json_schema(STANDARD.under(blocks))
 
 
 _SPEC = {"type": "string", "description": "The spec as it was named on the command line."}

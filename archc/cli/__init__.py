@@ -18,9 +18,9 @@ from archc.cli.terminal import say, say_click_error, say_warnings
 
 GROUPS = {
     "Author": {
-        "new": "Write a variant of a spec to start from.",
-        "list": "List the shipped networks.",
-        "check": "Check specs and explain what is wrong with them.",
+        "new": "Write a variant of a spec, or a block, to start from.",
+        "list": "List the shipped networks, or block types.",
+        "check": "Check specs and blocks and explain what is wrong with them.",
         "show": "Print the resolved spec with the origin of each value.",
         "schema": "Print the JSON Schema of specs, or of results.",
     },
@@ -110,7 +110,7 @@ class Commands(click.Group):
 )
 @click.version_option(__version__, "--version", "-V", message="archc %(version)s")
 def cli() -> None:
-    """Compile YAML specs of ResNets and VGGs: count, draw and emit them.
+    """Compile YAML specs of convolutional networks: count, draw and emit them.
 
     \b
     Examples:

@@ -28,11 +28,14 @@ if TYPE_CHECKING:
 def command(
     specs: tuple[str, ...], with_: tuple[str, ...], input_: str | None, format_: str
 ) -> int:
-    """Check specs, and recipes, and explain what is wrong with them.
+    """Check specs, recipes and files of blocks, and explain what is wrong with them.
 
     Of a folder, every spec, recipe and file of blocks below it is checked: *.yaml and *.yml with
     `name`, `extends`, `stages`, `blocks` or `recipe` at the top. Hidden files, hidden folders and
     links are left out.
+
+    --with and --input hold for specs. A recipe or a file of blocks does not take them; those in a
+    folder are checked without.
 
     Exit code 0 if all are valid, 1 if one is not.
 
@@ -52,7 +55,7 @@ def command(
     for name in found.specs:
         try:
             with many_objects():
-                what = _checked(name, with_, input_)
+                what = _checked(name, with_, input_, is_named=name in specs)
         except SpecError as error:
             faults += error.diagnostics
         else:
@@ -62,19 +65,26 @@ def command(
     return 1 if faults else 0
 
 
-def _checked(name: str, with_: tuple[str, ...], input_: str | None) -> str:
-    """What a spec or a recipe is, in a few words; raises `SpecError` if it is not valid."""
+def _checked(name: str, with_: tuple[str, ...], input_: str | None, *, is_named: bool) -> str:
+    """What a file is, in a few words; raises `SpecError` if it is not valid.
+
+    Only a file that ``is_named`` on the command line must be one that takes the options.
+    """
     from archc import api
     from archc.recipes import is_recipe, resolve_recipe
     from archc.spec.files import open_spec
+    from archc.spec.overrides import refuse_overrides
     from archc.words import summary
 
     source = open_spec(name)
+    options = (with_, input_) if is_named else ((), None)
     if is_recipe(source):
         source.kind = "recipe"
         recipe = resolve_recipe(source)
+        refuse_overrides(source.start(), "a recipe", *options)
         return f"a recipe of {recipe.header.iterations:,} iterations"
-    if (blocks := api.read_blocks(source)) is not None:
+    blocks = api.read_blocks(source, with_=options[0], input=options[1])
+    if blocks is not None:
         return f"{len(blocks)} block{'s' * (len(blocks) != 1)}: {', '.join(blocks)}"
     return summary(tell_notes(api.read(source, with_=with_, input=input_)).network)
 

@@ -22,6 +22,7 @@ from archc.inputs import note_output
 
 if TYPE_CHECKING:
     from archc.backends.table import Table
+    from archc.blocks import Definition
     from archc.design import Design
     from archc.graph import Network
     from archc.source.diagnostics import Diagnostic, Note
@@ -336,6 +337,18 @@ def read_spec(name: str, with_: Sequence[str], input_: str | None) -> Design:
     from archc import api
 
     return tell_notes(api.read(name, with_=with_, input=input_))
+
+
+def read_spec_or_blocks(
+    name: str, with_: Sequence[str], input_: str | None
+) -> Design | dict[str, Definition]:
+    """Read a spec, and tell its notes, or the blocks of a file of blocks."""
+    from archc import api
+    from archc.spec.files import open_spec
+
+    source = open_spec(name)
+    blocks = api.read_blocks(source, with_=with_, input=input_)
+    return tell_notes(api.read(source, with_=with_, input=input_)) if blocks is None else blocks
 
 
 def read_specs(names: Sequence[str], with_: Sequence[str], input_: str | None) -> list[Design]:

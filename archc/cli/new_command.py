@@ -26,7 +26,9 @@ from archc.cli.common import SPEC, OutputFile, is_stream, put_out, quiet
 def command(
     name: str, parent: str | None, output: Path | None, force: bool, *, block: bool
 ) -> None:
-    """Write a variant of a spec to start from: three lines, with comments.
+    """Write a variant of a spec, or with --block a block of your own, to start from.
+
+    A variant is three lines, a file with a block about twenty, all with comments.
 
     NAME may be the path of the file, too: nets/resnet65 and nets/resnet65.yaml are the spec
     resnet65 in nets/. Editors complete the file by the schema that its first line names: the

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from archc.cli.common import output, put_out, read_spec
+from archc.cli.common import output, put_out, read_spec_or_blocks
 from archc.cli.complete import offering
 from archc.schemas import SCHEMAS
 
@@ -21,7 +21,8 @@ def command(name: str, output: Path | None) -> None:
     """Print the JSON Schema of specs and recipes, for editors, or of what a command prints.
 
     NAME is spec, which is the default, recipe, count, explain, memory, receptive-field, roofline,
-    diff, sweep, verify or bench. Of a SPEC it is the schema that knows the spec's own blocks.
+    diff, sweep, verify or bench. Of a SPEC it is the schema that knows the spec's own blocks; of a
+    file of blocks, that of specs which use it.
 
     An editor with a YAML language server completes and checks a spec whose first line is
     "# yaml-language-server: $schema=FILE".
@@ -32,7 +33,11 @@ def command(name: str, output: Path | None) -> None:
       archc schema memory
       archc schema my.yaml -o archc.schema.json
     """
-    from archc.schemas import schema, schema_of
+    from archc.schemas import schema, schema_of, schema_of_blocks
 
-    made = schema(name) if name in SCHEMAS else schema_of(read_spec(name, (), None).spec)
+    if name in SCHEMAS:
+        made = schema(name)
+    else:
+        found = read_spec_or_blocks(name, (), None)
+        made = schema_of_blocks(found) if isinstance(found, dict) else schema_of(found.spec)
     put_out(json.dumps(made, indent=1) + "\n", output)

@@ -90,11 +90,13 @@ def standings(regions: Iterable[Region]) -> dict[str, Standing]:
 
 
 def _place(region: Region, around: Standing, found: dict[str, Standing]) -> None:
+    # A block that stands in another one's place of a layer does not rename the block of the stage.
+    is_in_block = around.block is not None and around.label is not None
     here = Standing(
         stage=region.number if region.kind == "stage" else around.stage,
         block=region.number if region.kind == "block" else around.block,
         width=region.attributes.get("width") if region.kind == "stage" else around.width,
-        label=region.label or around.label,
+        label=around.label if is_in_block else region.label or around.label,
         origin=region.origin or around.origin,
     )
     for member in region.members:

@@ -245,7 +245,8 @@ def _complain(
     each = next((o["items"] for o in _options(schema) if isinstance(o.get("items"), dict)), None)
     if item is not None and isinstance(value.data, tuple) and len(value.data) == len(items):
         value, schema = value.data[item], items[item]
-        what = f"the {schema['description']} of {what}"
+        named = schema.get("description")
+        what = f"the {named} of {what}" if named else f"each item of {what}"
     elif item is not None and isinstance(value.data, tuple) and each is not None:
         value, schema = value.data[item], each
         what = f"each item of {what}"

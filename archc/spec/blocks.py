@@ -4,6 +4,7 @@ uses, and the library's."""
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import field
 
@@ -14,12 +15,14 @@ from archc.dataclassing import dataclass
 from archc.source.ancestry import MAX_ANCESTORS, read_mapping
 from archc.source.diagnostics import Findings, Note, Place, Source, SpecError
 from archc.source.files import identity, open_text
-from archc.source.reader import Entry, Value
+from archc.source.reader import Entry, Value, quoted
 from archc.source.validate import describe, is_nothing, tainted, unknown
-from archc.text import quote
+from archc.text import quote, quote_name
 
 KIND = "block file"
 KEYS_OF_FILE = ("description", "use", "blocks")
+_OF_NETWORKS = {"name", "extends", "stem", "stages", "head", "defaults", "with", "recipe"}
+"""Keys that make a file with `blocks` a spec, or a recipe, whatever else is wrong with it."""
 
 
 @dataclass(frozen=True)
@@ -182,8 +185,19 @@ def blocks_of(entry: Entry | None, findings: Findings) -> Mapping[str, Entry]:
 
 
 def is_block_file(data: Mapping[str, Entry]) -> bool:
-    """Whether the keys of a file are those of a file of blocks, which has no name."""
-    return "blocks" in data and not {"name", "extends", "stages", "recipe"} & data.keys()
+    """Whether the keys of a file are those of a file of blocks, which has no name and no layers."""
+    if "blocks" not in data:
+        return "use" in data and data.keys() <= set(KEYS_OF_FILE)
+    return not _OF_NETWORKS & data.keys()
+
+
+def complain_of_block_file(data: Mapping[str, Entry], source: Source, findings: Findings) -> None:
+    """Note that a file of blocks is given where a spec is wanted."""
+    key = data["blocks" if "blocks" in data else "use"].key
+    file = quote_name(os.path.basename(source.path)) if source.path else "FILE"
+    file = file if re.fullmatch(r"[\w.-]+", file) else quoted(file)
+    hint = f"a spec gets these blocks with `use: [{file}]`"
+    findings.error(key, "this is a file of blocks, not a spec", hint)
 
 
 def read_block_file(source: Source, library: Library) -> dict[str, Definition]:

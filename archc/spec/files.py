@@ -109,8 +109,14 @@ def _read(source: Source, place: Place, spec: str) -> bytes:
         return f"{_listed(group)} shows the shipped specs of this name" if held else None
 
     def refuse_missing() -> None:
+        from archc.blocks import STANDARD  # takes time that most commands need not spend
+
         _refuse_group(spec, place)
         hint = _suggest(spec, source.path or "", place.source.path)
+        if spec in STANDARD:
+            hint = "it is a block of the library, which " + said(
+                f"`archc show --blocks {spec}` prints", "a stage names as its `block`"
+            )
         fail(place, f"there is no file or shipped spec {quote(spec)}", hint)
 
     return read_bytes(source, place, spec, folder_hint, refuse_missing)

@@ -8,7 +8,7 @@ from numbers import Integral
 from typing import TypeAlias
 
 from archc.source.caller import said
-from archc.source.diagnostics import Findings, Place, Source
+from archc.source.diagnostics import Findings, Place, Source, fail
 from archc.source.reader import INVALID, Entry, Value, scalar
 from archc.text import quote
 
@@ -25,6 +25,8 @@ Size: TypeAlias = str | Sequence[int]
 def parse_with(text: str, findings: Findings) -> tuple[str, Entry] | None:
     """``NAME=VALUE``, or a value per stage between commas; an empty one leaves a stage alone.
 
+    Brackets hold a list as they do in a spec: ``kernel=[1,7],3`` is a kernel of two sides, then 3.
+
     Returns None, the mistake being noted, if the text is not of this form.
     """
     text = _line(text)
@@ -38,7 +40,7 @@ def parse_with(text: str, findings: Findings) -> tuple[str, Entry] | None:
         )
         return None
     column = len(name) - len(name.lstrip()) + 1
-    value = _values(source, values, len(name) + 2, findings)
+    value = _values(source, values, len(name) + 2, findings, nests=True)
     return name.strip(), Entry(Place(source, 1, column), value)
 
 
@@ -59,20 +61,40 @@ def written(override: Override) -> str:
 
 def _written(data: object) -> str:
     if isinstance(data, (list, tuple)):
-        return ",".join(map(_written, data))
+        return ",".join(map(_item_written, data))
     if data is None:
         return "null"
     return str(data).lower() if isinstance(data, bool) else str(data)
 
 
+def _item_written(data: object) -> str:
+    """An item of a list, with brackets where it is a list itself."""
+    text = _written(data)
+    return f"[{text}]" if isinstance(data, (list, tuple)) else text
+
+
 def _located(data: object, place: Place) -> Value:
     if isinstance(data, (list, tuple)):
-        return Value(tuple([_located(item, place) for item in data]), place)
+        items, column = [], place.column
+        for item in data:
+            inside = isinstance(item, (list, tuple))  # behind its bracket
+            items.append(_located(item, Place(place.source, 1, column + inside)))
+            column += len(_item_written(item)) + 1
+        return Value(tuple(items), place)
     if isinstance(data, Integral) and not isinstance(data, bool):
         data = int(data)  # NumPy's, too
     if data is None or isinstance(data, (bool, int, float)):
         return Value(data, place, said(_written(data), str(data)))
     return Value(str(data), place)
+
+
+def refuse_overrides(place: Place, what: str, with_: object, input_: Size | None) -> None:
+    """Raise `SpecError` at a place where options of specs are given for something else: for
+    ``what``, in words."""
+    given = ((said("--with", "with_"), bool(with_)), (said("--input", "input"), input_ is not None))
+    for name, is_given in given:
+        if is_given:
+            fail(place, f"`{name}` is for specs, and this is {what}")
 
 
 def parse_input(size: Size, findings: Findings) -> Entry:
@@ -125,16 +147,68 @@ def _line(text: str) -> str:
     return re.sub(r"[\r\n]", " ", text)
 
 
-def _values(source: Source, text: str, column: int, findings: Findings) -> Value:
-    """The scalars between commas; a single one stands for itself."""
+def _values(
+    source: Source, text: str, column: int, findings: Findings, *, nests: bool = False
+) -> Value:
+    """The scalars between commas; a single one stands for itself.
+
+    Where it ``nests``, brackets hold lists.
+    """
     start = Place(source, 1, column)
-    if bracket := re.search(r"[][{}]", text):
+    if (bracket := _stray_bracket(text) if nests else re.search(r"[][{}]", text)) is not None:
         place = Place(source, 1, column + bracket.start())
-        findings.error(place, "write values separated by commas, without brackets")
+        if nests:
+            message = "write values separated by commas, with brackets only around lists"
+            if text.count("[") != text.count("]"):
+                message = "the brackets do not match"
+            findings.error(place, message, "for example depth=3,4,11,3 or kernel=[1,7],3")
+        else:
+            findings.error(place, "write values separated by commas, without brackets")
         return Value(INVALID, start)
-    items = []
-    for piece in text.split(","):
-        lead = len(piece) - len(piece.lstrip())
-        items.append(scalar(piece.strip(), Place(source, 1, column + lead), findings))
-        column += len(piece) + 1
+    items = _items(source, text, column, findings)
     return items[0] if len(items) == 1 else Value(tuple(items), start)
+
+
+_LISTS = re.compile(r"\[(?:[^][{}]|\[[^][{}]*\])*\]")
+"""A list, which may hold lists."""
+
+
+def _stray_bracket(text: str) -> re.Match[str] | None:
+    """The first bracket that does not belong to a list between commas."""
+    for piece in re.finditer(rf"(?:{_LISTS.pattern}|[^,])+", text):
+        if not _LISTS.fullmatch(piece[0].strip()):
+            stray = re.compile(r"[][{}]").search(text, piece.start(), piece.end())
+            if stray is not None:
+                return stray
+    return None
+
+
+def _items(source: Source, text: str, column: int, findings: Findings) -> list[Value]:
+    """The values between commas."""
+    items = []
+    for piece in _pieces(text):
+        lead = len(piece) - len(piece.lstrip())
+        word, place = piece.strip(), Place(source, 1, column + lead)
+        if word.startswith("["):
+            inside = word[1:-1]
+            held = _items(source, inside, place.column + 1, findings) if inside.strip() else []
+            items.append(Value(tuple(held), place))
+        else:
+            items.append(scalar(word, place, findings))
+        column += len(piece) + 1
+    return items
+
+
+def _pieces(text: str) -> list[str]:
+    """A text cut at the commas that are in no brackets.
+
+    >>> _pieces("[1,7], 3,")
+    ['[1,7]', ' 3', '']
+    """
+    depth, starts = 0, [0]
+    for index, character in enumerate(text):
+        depth += (character == "[") - (character == "]")
+        if character == "," and depth == 0:
+            starts.append(index + 1)
+    ends = [*(start - 1 for start in starts[1:]), len(text)]
+    return [text[start:end] for start, end in zip(starts, ends, strict=True)]

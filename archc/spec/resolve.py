@@ -23,7 +23,7 @@ from archc.source.caller import said
 from archc.source.diagnostics import Findings, Note, Place, Source, SpecError
 from archc.source.reader import INVALID, Entry, Value, read
 from archc.source.validate import describe, is_nothing, tainted, unknown, validate
-from archc.spec.blocks import Blocks
+from archc.spec.blocks import Blocks, complain_of_block_file, is_block_file
 from archc.spec.blocks import Written as WrittenBlocks
 from archc.spec.files import open_parent, open_spec
 from archc.spec.layers import place_row
@@ -157,6 +157,9 @@ def _draft(
         what = "this is a recipe, not a spec"
         takes = said("`archc train SPEC --recipe` takes it", "`archc.train` takes it")
         findings.error(data["recipe"].key, what, takes)
+        return None
+    if is_block_file(data):
+        complain_of_block_file(data, source, findings)
         return None
     entries = _checked_keys(data, place, library, findings)
     draft = _Draft(place)
@@ -295,10 +298,13 @@ def _finish(
     known = Names({*context.names, "stage", "block", "number"}, dict(names.words))
     pattern = _pattern(top["names"], known, findings) if "names" in top else None
     if draft.is_empty and not draft.has_unknown_keys:  # which may have been meant as its layers
+        hint = f"for example `stages: {_EXAMPLES['stages']}`"
+        if not draft.lists and any(one.blocks for one in draft.blocks):
+            hint += "; a file of nothing but blocks has no `name`"
         findings.error(
             draft.lists["stages"].place if "stages" in draft.lists else draft.place,
             "the network is empty: give it `stages`, or layers in `stem` or `head`",
-            f"for example `stages: {_EXAMPLES['stages']}`",
+            hint,
         )
     if findings.found:
         layers = [*stem, *head]

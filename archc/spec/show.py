@@ -42,7 +42,7 @@ def show(spec: Spec, *, origins: bool = True) -> str:
 
 def show_blocks(definitions: Mapping[str, Definition]) -> str:
     """Definitions as a file of blocks."""
-    lines = ["blocks:"]
+    lines = ["blocks:" if definitions else "blocks: {}"]
     for name, one in definitions.items():
         lines += [f"  {name}:", *_nested(one.source, "    ")]
     return "".join(f"{line}\n" for line in lines)

@@ -454,6 +454,42 @@ def test_an_override_as_data_has_the_types_of_a_spec() -> None:
         archc.load("imagenet/resnet50", with_="depth=3")
 
 
+KERNELS = (
+    "name: net\nblocks: {b: {attributes: {width: int, kernel: 3}, "
+    "layers: [conv: {width: width, kernel: kernel}]}}\n"
+    "defaults: {block: b, width: 8}\nstages: [{depth: 1}, {depth: 1}]\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "data", "kernels"),
+    [
+        ("kernel=[1,7],3", [[1, 7], 3], [(1, 7), 3]),
+        ("kernel=[[1, 7], null]", [(1, 7), None], [(1, 7), 3]),
+        ("kernel=[1,7]", [1, 7], [1, 7]),
+        ("kernel= [1,7] , [7,1]", [[1, 7], [7, 1]], [(1, 7), (7, 1)]),
+    ],
+)
+def test_brackets_hold_lists_in_overrides(text: str, data: list[object], kernels: object) -> None:
+    write("kernels.yaml", KERNELS)
+    spec = load_spec("kernels.yaml", [text])
+    assert [stage.model.model_dump()["kernel"] for stage in spec.stages] == kernels
+    again = load_spec("kernels.yaml", [("kernel", data)])
+    assert again.digest == spec.digest
+    written = again.label.partition("--with ")[2]
+    assert load_spec("kernels.yaml", [written]).digest == spec.digest
+
+
+def test_a_wrong_item_of_an_override_as_data_is_pointed_at() -> None:
+    write("kernels.yaml", KERNELS)
+    with pytest.raises(SpecError) as caught:
+        load_spec("kernels.yaml", [("kernel", [[1, 7], [3, "x"]])])
+    assert [one.render() for one in caught.value.diagnostics] == [
+        "with_:1:17: error: each item of `kernel` must be an integer from 1 to 32,768, "
+        "not the text `x`\n  kernel=[1,7],[3,x]\n                  ^"
+    ]
+
+
 def test_many_norms_in_a_row_are_named_in_linear_time() -> None:
     network = compile_spec(load("name: net\nstem:\n" + "- batch_norm\n" * 20_000))
     assert list(network.nodes)[-1] == "bn20000"
