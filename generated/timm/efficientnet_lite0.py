@@ -15,13 +15,18 @@ __all__ = ["EfficientNetLite0"]
 
 
 class DepthwiseSeparableConv(nn.Module):
-    def __init__(self, in_channels: int, width: int, out_channels: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.conv_dw = nn.Conv2d(
-            in_channels, width, kernel_size=3, padding=1, groups=in_channels, bias=False
+            in_channels,
+            in_channels,
+            kernel_size=3,
+            padding=1,
+            groups=in_channels,
+            bias=False,
         )
-        self.bn1 = nn.BatchNorm2d(width)
-        self.conv_pw = nn.Conv2d(width, out_channels, kernel_size=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(in_channels)
+        self.conv_pw = nn.Conv2d(in_channels, out_channels, kernel_size=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -33,38 +38,36 @@ class InvertedResidual(nn.Module):
     def __init__(
         self,
         in_channels: int,
-        width: int,
+        hidden: int,
         out_channels: int,
         kernel_size: int,
         stride: int = 1,
     ) -> None:
         super().__init__()
         self.keeps_shape = stride == 1 and in_channels == out_channels
-        self.conv_pw = nn.Conv2d(in_channels, width, kernel_size=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
+        self.conv_pw = nn.Conv2d(in_channels, hidden, kernel_size=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(hidden)
         self.conv_dw = nn.Conv2d(
-            width,
-            width,
+            hidden,
+            hidden,
             kernel_size=kernel_size,
             stride=stride,
             padding=(kernel_size - 1) // 2,
-            groups=width,
+            groups=hidden,
             bias=False,
         )
-        self.bn2 = nn.BatchNorm2d(width)
-        self.conv_pwl = nn.Conv2d(width, out_channels, kernel_size=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(hidden)
+        self.conv_pwl = nn.Conv2d(hidden, out_channels, kernel_size=1, bias=False)
         self.bn3 = nn.BatchNorm2d(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        out = F.relu6(self.bn1(self.conv_pw(x)))
+        out = F.relu6(self.bn2(self.conv_dw(out)))
         if self.keeps_shape:
-            out = F.relu6(self.bn1(self.conv_pw(x)))
-            out = F.relu6(self.bn2(self.conv_dw(out)))
             out = self.bn3(self.conv_pwl(out))
             out += x
             return out
-        x = F.relu6(self.bn1(self.conv_pw(x)))
-        x = F.relu6(self.bn2(self.conv_dw(x)))
-        return self.bn3(self.conv_pwl(x))
+        return self.bn3(self.conv_pwl(out))
 
 
 class EfficientNetLite0(nn.Module):
@@ -75,7 +78,7 @@ class EfficientNetLite0(nn.Module):
         )
         self.bn1 = nn.BatchNorm2d(32)
         self.blocks = nn.Sequential(
-            nn.Sequential(DepthwiseSeparableConv(32, 32, 16)),
+            nn.Sequential(DepthwiseSeparableConv(32, 16)),
             nn.Sequential(
                 InvertedResidual(16, 96, 24, kernel_size=3, stride=2),
                 InvertedResidual(24, 144, 24, kernel_size=3),

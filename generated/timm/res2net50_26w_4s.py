@@ -44,17 +44,15 @@ class Bottle2neck(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
+        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        out2 = F.relu(self.bns[0](self.convs[0](torch.chunk(out, 4, dim=1)[0])))
         if self.changes_shape:
-            out = F.relu(self.bn1(self.conv1(x)), inplace=True)
-            out2 = F.relu(self.bns[0](self.convs[0](torch.chunk(out, 4, dim=1)[0])))
             out3 = F.relu(self.bns[1](self.convs[1](torch.chunk(out, 4, dim=1)[1])))
             out4 = F.relu(self.bns[2](self.convs[2](torch.chunk(out, 4, dim=1)[2])))
             out = self.avgpool1(torch.chunk(out, 4, dim=1)[3])
             out2 = self.bn3(self.conv3(torch.cat([out2, out3, out4, out], dim=1)))
             x = self.downsample(x)
             return F.relu(out2 + x, inplace=True)
-        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        out2 = F.relu(self.bns[0](self.convs[0](torch.chunk(out, 4, dim=1)[0])))
         out3 = F.relu(self.bns[1](self.convs[1](torch.chunk(out, 4, dim=1)[1] + out2)))
         out4 = F.relu(self.bns[2](self.convs[2](torch.chunk(out, 4, dim=1)[2] + out3)))
         out2 = torch.cat([out2, out3, out4, torch.chunk(out, 4, dim=1)[3]], dim=1)

@@ -15,11 +15,9 @@ __all__ = ["ResNet50d"]
 
 
 class Downsample(nn.Sequential):
-    def __init__(
-        self, in_channels: int, out_channels: int, has_identity: bool = False
-    ) -> None:
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         layers: list[nn.Module] = []
-        if has_identity:
+        if stride == 1:
             layers.append(nn.Identity())
         else:
             layers.append(
@@ -34,12 +32,7 @@ class Downsample(nn.Sequential):
 
 class Bottleneck(nn.Module):
     def __init__(
-        self,
-        in_channels: int,
-        width: int,
-        out_channels: int,
-        stride: int = 1,
-        has_identity: bool = False,
+        self, in_channels: int, width: int, out_channels: int, stride: int = 1
     ) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, width, kernel_size=1, bias=False)
@@ -51,9 +44,7 @@ class Bottleneck(nn.Module):
         self.conv3 = nn.Conv2d(width, out_channels, kernel_size=1, bias=False)
         self.bn3 = nn.BatchNorm2d(out_channels)
         if stride != 1 or in_channels != out_channels:
-            self.downsample = Downsample(
-                in_channels, out_channels, has_identity=has_identity
-            )
+            self.downsample = Downsample(in_channels, out_channels, stride=stride)
         else:
             self.downsample = nn.Identity()
 
@@ -80,7 +71,7 @@ class ResNet50d(nn.Module):
         self.bn1 = nn.BatchNorm2d(64)
         self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
         self.layer1 = nn.Sequential(
-            Bottleneck(64, 64, 256, has_identity=True),
+            Bottleneck(64, 64, 256),
             Bottleneck(256, 64, 256),
             Bottleneck(256, 64, 256),
         )

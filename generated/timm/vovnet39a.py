@@ -41,10 +41,10 @@ class OsaBlock(nn.Module):
         inner: int,
         width: int,
         out_channels: int,
-        maxpool1: bool = False,
+        stride: int = 1,
     ) -> None:
         super().__init__()
-        if maxpool1:
+        if stride != 1:
             self.maxpool1 = nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True)
         else:
             self.maxpool1 = nn.Identity()
@@ -80,13 +80,13 @@ class VoVNet39a(nn.Module):
             ),
             nn.Sequential(
                 OrderedDict(
-                    blocks=nn.Sequential(OsaBlock(256, 160, 1056, 512, maxpool1=True)),
+                    blocks=nn.Sequential(OsaBlock(256, 160, 1056, 512, stride=2)),
                 ),
             ),
             nn.Sequential(
                 OrderedDict(
                     blocks=nn.Sequential(
-                        OsaBlock(512, 192, 1472, 768, maxpool1=True),
+                        OsaBlock(512, 192, 1472, 768, stride=2),
                         OsaBlock(768, 192, 1728, 768),
                     ),
                 ),
@@ -94,7 +94,7 @@ class VoVNet39a(nn.Module):
             nn.Sequential(
                 OrderedDict(
                     blocks=nn.Sequential(
-                        OsaBlock(768, 224, 1888, 1024, maxpool1=True),
+                        OsaBlock(768, 224, 1888, 1024, stride=2),
                         OsaBlock(1024, 224, 2144, 1024),
                     ),
                 ),

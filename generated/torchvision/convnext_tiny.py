@@ -65,15 +65,15 @@ class Conv2dNormActivation(nn.Sequential):
 
 
 class CNBlock(nn.Module):
-    def __init__(self, channels: int, width: int, width2: int, p: float) -> None:
+    def __init__(self, channels: int, width: int, p: float) -> None:
         super().__init__()
         self.block = nn.Sequential(
-            nn.Conv2d(channels, width, kernel_size=7, padding=3, groups=channels),
+            nn.Conv2d(channels, channels, kernel_size=7, padding=3, groups=channels),
             nn.Identity(),
-            LayerNorm2d(width, eps=1e-06),
-            ChannelLinear(width, width2),
+            LayerNorm2d(channels, eps=1e-06),
+            ChannelLinear(channels, width),
             GELU(),
-            ChannelLinear(width2, channels),
+            ChannelLinear(width, channels),
         )
         self.layer_scale = nn.Parameter(torch.full((channels, 1, 1), 1e-06))
         self.stochastic_depth = StochasticDepth(p)
@@ -97,33 +97,33 @@ class ConvNeXtTiny(nn.Module):
         self.features = nn.Sequential(
             Conv2dNormActivation(3, 96),
             nn.Sequential(
-                CNBlock(96, 96, 384, p=0.0),
-                CNBlock(96, 96, 384, p=0.0058823529411764705),
-                CNBlock(96, 96, 384, p=0.011764705882352941),
+                CNBlock(96, 384, p=0.0),
+                CNBlock(96, 384, p=0.0058823529411764705),
+                CNBlock(96, 384, p=0.011764705882352941),
             ),
             Downsample(96, 192),
             nn.Sequential(
-                CNBlock(192, 192, 768, p=0.01764705882352941),
-                CNBlock(192, 192, 768, p=0.023529411764705882),
-                CNBlock(192, 192, 768, p=0.029411764705882353),
+                CNBlock(192, 768, p=0.01764705882352941),
+                CNBlock(192, 768, p=0.023529411764705882),
+                CNBlock(192, 768, p=0.029411764705882353),
             ),
             Downsample(192, 384),
             nn.Sequential(
-                CNBlock(384, 384, 1536, p=0.03529411764705882),
-                CNBlock(384, 384, 1536, p=0.041176470588235294),
-                CNBlock(384, 384, 1536, p=0.047058823529411764),
-                CNBlock(384, 384, 1536, p=0.052941176470588235),
-                CNBlock(384, 384, 1536, p=0.058823529411764705),
-                CNBlock(384, 384, 1536, p=0.06470588235294118),
-                CNBlock(384, 384, 1536, p=0.07058823529411765),
-                CNBlock(384, 384, 1536, p=0.07647058823529412),
-                CNBlock(384, 384, 1536, p=0.08235294117647059),
+                CNBlock(384, 1536, p=0.03529411764705882),
+                CNBlock(384, 1536, p=0.041176470588235294),
+                CNBlock(384, 1536, p=0.047058823529411764),
+                CNBlock(384, 1536, p=0.052941176470588235),
+                CNBlock(384, 1536, p=0.058823529411764705),
+                CNBlock(384, 1536, p=0.06470588235294118),
+                CNBlock(384, 1536, p=0.07058823529411765),
+                CNBlock(384, 1536, p=0.07647058823529412),
+                CNBlock(384, 1536, p=0.08235294117647059),
             ),
             Downsample(384, 768),
             nn.Sequential(
-                CNBlock(768, 768, 3072, p=0.08823529411764706),
-                CNBlock(768, 768, 3072, p=0.09411764705882353),
-                CNBlock(768, 768, 3072, p=0.1),
+                CNBlock(768, 3072, p=0.08823529411764706),
+                CNBlock(768, 3072, p=0.09411764705882353),
+                CNBlock(768, 3072, p=0.1),
             ),
         )
         self.avgpool = nn.AdaptiveAvgPool2d(1)

@@ -16,7 +16,7 @@ class InvertedResidual(nn.Module):
     def __init__(
         self,
         in_channels: int,
-        width: int,
+        hidden: int,
         out_channels: int,
         kernel_size: int,
         stride: int = 1,
@@ -24,21 +24,21 @@ class InvertedResidual(nn.Module):
         super().__init__()
         self.keeps_shape = stride == 1 and in_channels == out_channels
         self.layers = nn.Sequential(
-            nn.Conv2d(in_channels, width, kernel_size=1, bias=False),
-            nn.BatchNorm2d(width, momentum=0.00029999999999996696),
+            nn.Conv2d(in_channels, hidden, kernel_size=1, bias=False),
+            nn.BatchNorm2d(hidden, momentum=0.00029999999999996696),
             nn.ReLU(inplace=True),
             nn.Conv2d(
-                width,
-                width,
+                hidden,
+                hidden,
                 kernel_size=kernel_size,
                 stride=stride,
                 padding=(kernel_size - 1) // 2,
-                groups=width,
+                groups=hidden,
                 bias=False,
             ),
-            nn.BatchNorm2d(width, momentum=0.00029999999999996696),
+            nn.BatchNorm2d(hidden, momentum=0.00029999999999996696),
             nn.ReLU(inplace=True),
-            nn.Conv2d(width, out_channels, kernel_size=1, bias=False),
+            nn.Conv2d(hidden, out_channels, kernel_size=1, bias=False),
             nn.BatchNorm2d(out_channels, momentum=0.00029999999999996696),
         )
 

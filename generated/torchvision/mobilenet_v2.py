@@ -38,18 +38,19 @@ class Conv2dNormActivation(nn.Sequential):
 
 class InvertedResidual(nn.Module):
     def __init__(
-        self, in_channels: int, width: int, out_channels: int, stride: int = 1
+        self, in_channels: int, out_channels: int, stride: int = 1, expand: int = 6
     ) -> None:
         super().__init__()
+        hidden = in_channels * expand
         self.keeps_shape = stride == 1 and in_channels == out_channels
         conv: list[nn.Module] = []
-        if width != in_channels:
-            conv.append(Conv2dNormActivation(in_channels, width, kernel_size=1))
+        if expand != 1:
+            conv.append(Conv2dNormActivation(in_channels, hidden, kernel_size=1))
         conv += [
             Conv2dNormActivation(
-                width, width, kernel_size=3, stride=stride, groups=width
+                hidden, hidden, kernel_size=3, stride=stride, groups=hidden
             ),
-            nn.Conv2d(width, out_channels, kernel_size=1, bias=False),
+            nn.Conv2d(hidden, out_channels, kernel_size=1, bias=False),
             nn.BatchNorm2d(out_channels),
         ]
         self.conv = nn.Sequential(*conv)
@@ -65,21 +66,21 @@ class MobileNetV2(nn.Module):
         super().__init__()
         self.features = nn.Sequential(
             Conv2dNormActivation(3, 32, kernel_size=3, stride=2),
-            InvertedResidual(32, 32, 16),
-            InvertedResidual(16, 96, 24, stride=2),
-            InvertedResidual(24, 144, 24),
-            InvertedResidual(24, 144, 32, stride=2),
-            InvertedResidual(32, 192, 32),
-            InvertedResidual(32, 192, 32),
-            InvertedResidual(32, 192, 64, stride=2),
-            *(InvertedResidual(64, 384, 64) for _ in range(3)),
-            InvertedResidual(64, 384, 96),
-            InvertedResidual(96, 576, 96),
-            InvertedResidual(96, 576, 96),
-            InvertedResidual(96, 576, 160, stride=2),
-            InvertedResidual(160, 960, 160),
-            InvertedResidual(160, 960, 160),
-            InvertedResidual(160, 960, 320),
+            InvertedResidual(32, 16, expand=1),
+            InvertedResidual(16, 24, stride=2),
+            InvertedResidual(24, 24),
+            InvertedResidual(24, 32, stride=2),
+            InvertedResidual(32, 32),
+            InvertedResidual(32, 32),
+            InvertedResidual(32, 64, stride=2),
+            *(InvertedResidual(64, 64) for _ in range(3)),
+            InvertedResidual(64, 96),
+            InvertedResidual(96, 96),
+            InvertedResidual(96, 96),
+            InvertedResidual(96, 160, stride=2),
+            InvertedResidual(160, 160),
+            InvertedResidual(160, 160),
+            InvertedResidual(160, 320),
             Conv2dNormActivation(320, 1280, kernel_size=1),
         )
         self.avgpool = nn.AdaptiveAvgPool2d(1)

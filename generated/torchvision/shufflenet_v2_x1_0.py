@@ -51,15 +51,15 @@ class InvertedResidual(nn.Module):
             self.branch1 = nn.Sequential(
                 nn.Conv2d(
                     in_channels,
-                    width,
+                    in_channels,
                     kernel_size=3,
                     stride=stride,
                     padding=1,
                     groups=in_channels,
                     bias=False,
                 ),
-                nn.BatchNorm2d(width),
-                nn.Conv2d(width, half, kernel_size=1, bias=False),
+                nn.BatchNorm2d(in_channels),
+                nn.Conv2d(in_channels, half, kernel_size=1, bias=False),
                 nn.BatchNorm2d(half),
                 nn.ReLU(inplace=True),
             )
