@@ -140,6 +140,7 @@ class Blocks:
         names = dict.fromkeys([*entries, *around, *self.library])
         reader = Reader(lookup, list(names), self.variables, self.findings, is_own)
         reader.broken = self.broken
+        reader.entries = entries
         for name, entry in entries.items():
             made = reader.read(name, entry)
             if made is None:

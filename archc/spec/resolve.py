@@ -282,8 +282,9 @@ def _finish(
         made.add(one)
     library = made.all()
     names = outside(draft.variables)
+    ends = {f"`{key}`": draft.lists[key] for key in ("stem", "head") if key in draft.lists}
     stem, head = (
-        place_row(draft.rows(key), names, library, made.broken, findings)
+        place_row(draft.rows(key), names, library, made.broken, findings, ends, f"`{key}`")
         for key in ("stem", "head")
     )
     context = around(header or Header(name="unnamed"), norm, variables)
