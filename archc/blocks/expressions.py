@@ -171,7 +171,7 @@ _MISPLACED = {
     "in": "`in` is the number of input channels; for one of several values, write "
     "`a == 1 or a == 2`",
     "not": "`not` comes before a condition, for example `not (a == 1 or a == 2)`",
-    "is": "`==` and `!=` compare",
+    "is": "values are compared with `==` and `!=`",
     "then": "a choice is written `b if a else c`",
     "and": "write `and` in lower case",
     "or": "write `or` in lower case",
@@ -382,6 +382,8 @@ class _Parser:
     def _unexpected(self, token: _Token) -> ExpressionError:
         words = f"{quote(token.text)} does not belong here"
         hint = _MISPLACED.get(token.text.lower())
+        if token.text in COMPARISONS:
+            hint = f"a comparison begins with what it compares, for example `width {token.text} 3`"
         return ExpressionError(words, token.start, token.end, hint)
 
 

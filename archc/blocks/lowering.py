@@ -453,12 +453,11 @@ class _Lowering:
         try:
             self.piece.add(step, OPS[item.word](), *operands, family=family)
         except ShapeError as error:
-            hint = error.hint or _how_to_fit([self.piece.shape(one) for one in operands])
             raise LayerFault(
                 error.message,
                 item.place,
                 causes=_reads(item, scope),
-                hint=hint,
+                hint=error.hint or _how_to_fit([self.piece.shape(one) for one in operands]),
                 values=scope.setting([]),
             ) from None
 

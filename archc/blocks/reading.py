@@ -418,6 +418,10 @@ class _Definition:
             if key not in self.data:
                 return ()
             rows.row_name = f"`{key}`"
+            if key == "layers" and self.data[key].value.data == ():
+                example = "for example [conv: {width: 64, kernel: 3}]"
+                message = f"the block `{self.name}` has no layers"
+                findings.error(self.data[key].value.place, message, example)
             found = rows.row(self.data[key].value, f"`{key}`")
             rows.values = {"input": ()}
             return found
@@ -432,15 +436,15 @@ class _Definition:
         if isinstance(value.data, str) and _CLASS.fullmatch(value.data):
             yield value.data, None
             return
-        example = "for example `class: Bottleneck`"
+        example = "it begins with a capital letter, for example `class: Bottleneck`"
         if not isinstance(value.data, dict):
             if not tainted(value):
-                message = f"`class` must be the name of a Python class, not {describe(value)}"
+                message = f"`class` must be the name of a class, not {describe(value)}"
                 findings.error(value.place, message, example)
             return
         for name, one in value.data.items():
             if not _CLASS.fullmatch(name):
-                findings.error(one.key, f"{quote(name)} is not the name of a Python class", example)
+                findings.error(one.key, f"{quote(name)} is not the name of a class", example)
                 continue
             test = condition(one.value, names, findings)
             if test is not None:

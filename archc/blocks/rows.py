@@ -50,6 +50,8 @@ from archc.text import listing, quote
 
 SIDE_WEIGHT = 0.3
 """The weight of a side head's loss by default (Szegedy et al. 2014)."""
+ANY = "*"
+"""Stands among broken blocks for all that a file may have which cannot be read."""
 _BESIDE = ("name", "if", "repeat")
 Lookup: TypeAlias = Callable[[str], "Definition | None"]
 
@@ -426,7 +428,7 @@ class Rows:
         notes = [Note(there, f"{quote(name)} is labelled here")]
         if row != self.row_name:
             message = f"{quote(name)} is a value of {row}, which cannot be read here"
-            hint = "values can be read only in the row where they are labelled"
+            hint = f"values of {row} can be read only there"
         elif within == self.within:
             message = f"there is no value {quote(name)} here yet"
             hint = "a value can be read only after its label"
@@ -516,7 +518,7 @@ class Rows:
         if word in self.outer:
             self._complain_of_value(word, place, "")
             return
-        if word in self.broken:
+        if word in self.broken or ANY in self.broken:
             return
         if word == self.own:
             self.findings.error(place, f"the block `{word}` cannot use itself")
@@ -525,7 +527,10 @@ class Rows:
             message = f"the block `{word}` is not there yet"
             hint = f"write `{word}` before the blocks that use it"
             uses = {name: _words_of(one.value) for name, one in self.entries.items()}
-            if circle := circle_through(self.own, uses, word):
+            circle = circle_through(self.own, uses, word)
+            if any(one in self.broken for one in circle):
+                return  # which has been noted at the first of them
+            if circle:
                 blocks = listing([f"`{one}`" for one in circle], "and")
                 message = f"the blocks {blocks} use each other"
                 hint = "a block can use only blocks that are written before it"

@@ -368,8 +368,9 @@ def _check_whole(spec: Spec, findings: Findings) -> None:
             name = stage.model.block
             findings.error(
                 spec.entries["pre_activation"].value.place,
-                f"`pre_activation` is for networks without `{name}` stages",
-                notes=[Note(stage.place, f"stage {number} is `{name}`")],
+                f"`{name}` never reads `pre_activation`",
+                "a block for such networks chooses the order of its layers by it",
+                notes=[Note(stage.place, f"stage {number} has `{name}` blocks")],
             )
 
 
