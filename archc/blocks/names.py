@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import get_args
 
@@ -53,6 +53,8 @@ _SIGNS = re.compile(
     r"|[?&|^~$@{\[≤≥≠×÷\N{MINUS SIGN}]|[A-Za-z_]\w*\.[A-Za-z_]"
 )
 _NAME = re.compile(r"[0-9]*[A-Za-z_][A-Za-z0-9_]*")
+_MAX_LISTED = 8
+"""Names of a circle that a message has."""
 _PRODUCT = re.compile(r"([0-9]+)([A-Za-z_][A-Za-z0-9_]*)")
 _NOT_NAMES = frozenset(["true", "false", "yes", "no", "on", "off", "y", "n", "null", "none"])
 """What other formats have for truth values, and for nothing."""
@@ -129,7 +131,7 @@ class Names:
     ``words`` has for each name that stands for a word what it may be; ``used`` collects what is
     read. Names beyond these are a mistake. Those that are there ``later`` get a message of their
     own: ``reads`` has the names in the text of each value, ``at`` is the one that is being read,
-    and ``circles`` are those that have been noted.
+    and ``told`` those in circles that have been noted.
     """
 
     known: set[str]
@@ -139,7 +141,7 @@ class Names:
     later: set[str] = field(default_factory=set)
     reads: dict[str, list[str]] = field(default_factory=dict)
     at: str = ""
-    circles: set[frozenset[str]] = field(default_factory=set)
+    told: set[str] = field(default_factory=set)
 
     def all_words(self) -> frozenset[str]:
         """Every word that something may be here."""
@@ -160,13 +162,11 @@ def outside(variables: Iterable[str] = ()) -> Names:
     return Names({*HEADER_NAMES, "in", "channels", "total", "stages", *variables}, words)
 
 
-def circle_through(
-    start: str, reads: Mapping[str, Iterable[str]], by: str | None = None
-) -> list[str]:
-    """The names that need each other, from ``start`` on and, where it is given, ``by`` the next;
-    none where ``start`` does not need itself. ``reads`` says what each reads."""
-    came_from = dict.fromkeys([by] if by is not None else reads.get(start, ()), start)
-    queue = [one for one in came_from if one in reads]
+def circle_through(start: str, reads: Mapping[str, Iterable[str]], by: str) -> list[str]:
+    """The names that need each other, ``start`` first and ``by`` next; none where ``by`` does not
+    need ``start``. ``reads`` says what each reads."""
+    came_from = {by: start}
+    queue = [by] if by in reads else []
     for name in queue:
         if name == start:
             break
@@ -180,6 +180,31 @@ def circle_through(
     while (name := came_from[circle[-1]]) != start:
         circle.append(name)
     return [start, *circle[:0:-1]]
+
+
+def circles(reads: Mapping[str, Iterable[str]]) -> Iterator[list[str]]:
+    """Names that need each other, one circle at least where there is any."""
+    done = set[str]()
+    for start in reads:
+        path = {start: iter(reads[start])} if start not in done else {}
+        while path:
+            name, rest = next(reversed(path.items()))
+            found = next((one for one in rest if one in reads and one not in done), None)
+            if found is None:
+                done.add(name)
+                del path[name]
+            elif found in path:
+                names = list(path)
+                yield names[names.index(found) :]
+            else:
+                path[found] = iter(reads[found])
+
+
+def each_other(circle: Sequence[str]) -> str:
+    """The names of a circle in words, as many as anybody reads."""
+    words = [f"`{one}`" for one in circle[:_MAX_LISTED]]
+    words += [f"{len(circle) - _MAX_LISTED:,} more"] if len(circle) > _MAX_LISTED else []
+    return listing(words, "and")
 
 
 # Expressions
@@ -278,10 +303,10 @@ def _complain_of_name(
         findings.error(place, message, closest(node.name, [*words, *names.known]))
         return
     if node.name in names.later:
-        circle = circle_through(names.at, names.reads, node.name)
-        if not circle or frozenset(circle) not in names.circles:
+        if not {names.at, node.name} <= names.told:
+            circle = circle_through(names.at, names.reads, node.name)
             _complain_of_later(node.name, circle, place, findings)
-        names.circles.add(frozenset(circle))
+            names.told.update(circle)
         return
     hint = _meant(node.name, names, FUNCTIONS)
     findings.error(place, f"there is no name {quote(node.name)} here", hint)
@@ -302,7 +327,7 @@ def _complain_of_later(name: str, circle: Sequence[str], place: Place, findings:
     elif len(circle) == 1:
         message, hint = f"`{name}` reads itself", "a value can read only those written before it"
     else:
-        message = f"{listing([f'`{one}`' for one in circle], 'and')} read each other"
+        message = f"{each_other(circle)} read each other"
         hint = "one of them has to be computed without the others"
     findings.error(place, message, f"{in_order}: {hint}")
 

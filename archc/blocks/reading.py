@@ -16,8 +16,9 @@ from archc.blocks.names import (
     PLACE_NAMES,
     RESERVED,
     Names,
-    circle_through,
+    circles,
     condition,
+    each_other,
     expression,
     looks_like_one,
     template,
@@ -55,7 +56,8 @@ class Reader:
 
     ``lookup`` finds the blocks written before, ``blocks`` are their names; ``variables`` are the
     spec's, with the words that those may be which stand for one. Of ``broken`` blocks nothing more
-    is said. ``entries`` are the blocks of the file at hand as they are written.
+    is said. ``entries`` are the blocks of the file at hand as they are written, and
+    ``told`` those that are known to use each other.
     """
 
     lookup: Lookup
@@ -66,6 +68,7 @@ class Reader:
     is_library: bool = False
     broken: set[str] = field(default_factory=set)
     entries: Mapping[str, Entry] = field(default_factory=dict)
+    told: set[str] = field(default_factory=set)
 
     def read(self, name: str, entry: Entry) -> Definition | None:
         """A definition, or None, what is wrong with it being noted."""
@@ -298,17 +301,14 @@ class _Definition:
         """Refuse defaults that are computed from each other."""
         exprs = {name: one.default for name, one in attributes.items()}
         reads = {name: one.names for name, one in exprs.items() if isinstance(one, Expr)}
-        told = set[frozenset[str]]()
-        for name in reads:
-            circle = circle_through(name, reads)
+        for circle in circles(reads):
+            name = circle[0]
             expr = exprs[name]
-            if not circle or frozenset(circle) in told or not isinstance(expr, Expr):
-                continue
-            told.add(frozenset(circle))
-            del attributes[name]  # nothing more can be computed from it
-            who = listing([f"`{one}`" for one in circle], "and")
-            hint = "one of them needs a default that does not read the others"
-            self.reader.findings.error(expr.place, f"the defaults of {who} read each other", hint)
+            if name in attributes and isinstance(expr, Expr):
+                del attributes[name]  # nothing more can be computed from it
+                message = f"the defaults of {each_other(circle)} read each other"
+                hint = "one of them needs a default that does not read the others"
+                self.reader.findings.error(expr.place, message, hint)
 
     # The rest
 
@@ -412,7 +412,7 @@ class _Definition:
         rows.broken = self.reader.broken
         keys = [key for key in ("layers", "end") if key in self.data]
         rows.rows = {f"`{key}`": self.data[key].value for key in keys}
-        rows.entries = self.reader.entries
+        rows.entries, rows.told = self.reader.entries, self.reader.told
 
         def read(key: str) -> Row:
             if key not in self.data:

@@ -19,6 +19,7 @@ from archc.blocks.names import (
     Names,
     circle_through,
     condition,
+    each_other,
     expression,
     looks_like_one,
     outside,
@@ -65,7 +66,8 @@ class Rows:
     ``within`` is the named group around, inside which no value of the ``outer`` ones can be read;
     ``own`` is the block whose rows they are, and ``rows`` have its rows as they are written, or
     those of stem and head, by their keys, of which ``row_name`` is that of the row at hand.
-    ``entries`` are the blocks of the same file. ``broken`` blocks get no further messages.
+    ``entries`` are the blocks of the same file, and ``told`` those that are known to use each
+    other. ``broken`` blocks get no further messages.
     """
 
     names: Names
@@ -81,6 +83,7 @@ class Rows:
     rows: Mapping[str, Value] = field(default_factory=dict)
     row_name: str = ""
     entries: Mapping[str, Entry] = field(default_factory=dict)
+    told: set[str] = field(default_factory=set)
     broken: set[str] = field(default_factory=set)
 
     def row(self, value: Value, what: str) -> Row:
@@ -524,15 +527,14 @@ class Rows:
             self.findings.error(place, f"the block `{word}` cannot use itself")
             return
         if word in self.known_blocks:
+            if self.own in self.told:
+                return
             message = f"the block `{word}` is not there yet"
             hint = f"write `{word}` before the blocks that use it"
             uses = {name: _words_of(one.value) for name, one in self.entries.items()}
-            circle = circle_through(self.own, uses, word)
-            if any(one in self.broken for one in circle):
-                return  # which has been noted at the first of them
-            if circle:
-                blocks = listing([f"`{one}`" for one in circle], "and")
-                message = f"the blocks {blocks} use each other"
+            if circle := circle_through(self.own, uses, word):
+                self.told |= set(circle)
+                message = f"the blocks {each_other(circle)} use each other"
                 hint = "a block can use only blocks that are written before it"
             self.findings.error(place, message, hint)
             return
