@@ -317,8 +317,12 @@ class _Parser:
     def _primary(self) -> Node:
         token = self._peek()
         if token is None or token.text in ("if", "else", "and", "or", ")", ","):
-            begins_so = token is not None and token.text == "if"
-            raise self._missing("a value", _MISPLACED["else"] if begins_so else None)
+            hint = None
+            if token is not None and token.text == "if":
+                hint = _MISPLACED["else"]
+            elif token is None and self.tokens[-1].text == "%":
+                hint = "write a percentage as a decimal, for example 0.5"
+            raise self._missing("a value", hint)
         self.next += 1
         if token.kind == "number":
             return Literal(token.start, token.end, _number(token))

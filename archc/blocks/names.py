@@ -28,7 +28,7 @@ from archc.source.diagnostics import Findings, Place
 from archc.source.reader import Value
 from archc.source.record import Record
 from archc.source.suggest import closest
-from archc.source.validate import describe, guess, is_nothing, kinds_of, tainted
+from archc.source.validate import describe, expected, guess, is_nothing, kinds_of, tainted
 from archc.text import listing, quote
 
 HEADER_NAMES = ("classes", "norm", "pre_activation")
@@ -344,7 +344,10 @@ def refuse_unknown_name(
         return False
     if not {"integer", "number", "boolean"} & kinds_of(model, name) or guess(model, name, value):
         return False
-    findings.error(begins(value), f"there is no name {quote(text)} here", _meant(text, names))
+    hint = _meant(text, names)
+    if hint == names.listed():
+        hint = f"it must be {expected(model, name)}; {hint}"
+    findings.error(begins(value), f"there is no name {quote(text)} here", hint)
     return True
 
 

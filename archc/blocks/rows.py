@@ -424,7 +424,10 @@ class Rows:
 
     def _complain_of_label(self, name: str, place: Place) -> bool:
         """Say why a label that is written somewhere else cannot be read here, if it is one."""
-        everywhere = ((row, one) for row, all in self.rows.items() for one in labels_in(all, name))
+        blocks = {f"the block `{one}`": entry.value for one, entry in self.entries.items()}
+        blocks.pop(f"the block `{self.own}`", None)
+        rows = [*self.rows.items(), *blocks.items()]
+        everywhere = ((row, one) for row, value in rows for one in labels_in(value, name))
         row, (there, within) = next(everywhere, ("", (place, "")))
         if not row:
             return False
@@ -541,7 +544,10 @@ class Rows:
         if self._complain_of_label(word, place):
             return
         words = [*LAYERS, *MERGES, *self.values, *self.known_blocks]
-        hint = closest(word, words) or f"the layers are {listing(LAYERS, 'and')}"
+        hint = closest(word, words) or (
+            f"the layers are {listing(LAYERS, 'and')}; the merges are {listing(MERGES, 'and')}; "
+            f"the blocks are {listing(dict.fromkeys(self.known_blocks), 'and')}"
+        )
         self.findings.error(place, f"there is no layer {quote(word)}", hint)
 
     def _complain_of_form(self, value: Value) -> None:

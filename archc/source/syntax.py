@@ -127,6 +127,10 @@ def _unclosed(what: str, end: str) -> Callable[[_Stumble], Diagnostic]:
         # A text with braces, as names of modules have them, would begin a mapping.
         is_in_a_text = stumble.character == "{" and re.search(r"[\w.-]$", stumble.before)
         hint = _QUOTES if is_in_a_text else None
+        if stumble.character == "[" and re.search(r"\s(not )?in\s+$", stumble.before):
+            hint = "there are no lists in expressions: write `a == 1 or a == 2`"
+        elif stumble.character == ":" and re.search(r"\s\?\s", stumble.before):
+            hint = "a choice is written `b if a else c`"
         above = stumble.above()
         is_first = not _line(stumble.here)[: stumble.here.column - 1].strip()
         if is_first and above is not None and re.search(r"\s#", _line(above)):
