@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from itertools import groupby
+from typing import NoReturn
 
 from archc.assembly import Piece, assemble
+from archc.blocks.tree import Expr
 from archc.dataclassing import dataclass
 from archc.graph import Network, NetworkBuilder, Origin, Region, ShapeError, Step, Written, lint
 from archc.graph.initial import Rule
 from archc.naming import Names
-from archc.source.diagnostics import fail
+from archc.source.diagnostics import Note, fail
 from archc.spec import Spec
 from archc.text import quote
 
@@ -109,7 +111,7 @@ class _Joining:
         def checked(step: Step) -> str:
             name = place(step)
             if name in self.nodes.nodes or name in seen:
-                fail(piece.place, f"two layers would have the name {quote(name)}")
+                self._refuse(piece, name)
             seen[name] = name
             if step.rule is not None:
                 self.rules[name] = step.rule
@@ -121,6 +123,20 @@ class _Joining:
         if piece.stage is None:
             self._check_paths(piece, ids)
         return ids
+
+    def _refuse(self, piece: Piece, name: str) -> NoReturn:
+        """Say which name two layers would have, and what makes it."""
+        message = f"two layers would have the name {quote(name)}"
+        made = None if piece.stage is None else self.names.own.get(piece.stage)
+        if made is None:
+            fail(piece.place, message)
+        read = {one for part in made.parts if isinstance(part, Expr) for one in part.names}
+        hint = None
+        if not read & {"stage", "number"}:
+            parent, dot, last = made.text.rpartition(".")
+            better = f"{parent}{dot}{{stage}}.{last}" if "{" in last else f"{made.text}{{stage}}"
+            hint = f'names need the number of the stage, for example "{better}"'
+        fail(piece.place, message, hint, [Note(made.place, "its name is made here")])
 
     def _check_paths(self, piece: Piece, ids: Sequence[str]) -> None:
         """Refuse a layer and a module around others of one name, and a side head and another

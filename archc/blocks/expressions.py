@@ -21,7 +21,8 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from archc.dataclassing import dataclass
-from archc.text import listing
+from archc.source.suggest import closest
+from archc.text import listing, quote
 
 MAX_LENGTH = 1_000
 """Characters that an expression may have."""
@@ -138,19 +139,57 @@ _TOKEN = re.compile(
     r"|(?P<word>[A-Za-z0-9_]+)"
     r"|(?P<operator>//|==|!=|<=|>=|[-+*/%<>(),])"
 )
-_WORD = re.compile(r"[A-Za-z0-9_]")
 _FOREIGN = {
     "**": "there are no powers: write x * x",
     "&&": "write `and`",
     "||": "write `or`",
     "^": "there are no powers: write x * x",
+    "<>": "write `!=`",
     "=": "`==` compares",
     "!": "write `not`",
+    "&": "write `and`",
+    "|": "write `or`",
+    "?": "a choice is written `b if a else c`",
+    ":": "a choice is written `b if a else c`",
+    "[": "there are no lists; for one of several values, write `a == 1 or a == 2`",
+    ".": "decimals have a digit on both sides of the point, for example 0.5",
+    "{": "names are written without braces here",
+    "$": "names are written without `$`",
+    "'": "words are written without quotes, for example `mode == A`",
+    '"': "words are written without quotes, for example `mode == A`",
+    "≤": "write `<=`",
+    "≥": "write `>=`",
+    "≠": "write `!=`",
+    "×": "write `*`",
+    "÷": "write `/`",
+    "\N{MINUS SIGN}": "write `-`",
     "True": "write `true`",
     "False": "write `false`",
     "None": "write `none`, where an attribute may be that",
 }
 """Signs of other languages, and what is meant by them here."""
+
+_MISPLACED = {
+    "in": "`in` is the number of input channels; for one of several values, write "
+    "`a == 1 or a == 2`",
+    "not": "`not` comes before a condition, for example `not (a == 1 or a == 2)`",
+    "is": "values are compared with `==` and `!=`",
+    "then": "a choice is written `b if a else c`",
+    "and": "write `and` in lower case",
+    "or": "write `or` in lower case",
+    "if": "write `if` in lower case",
+    "else": "a choice is written `b if a else c`",
+}
+"""Words that other languages have between two values, in lower case."""
+
+_OTHER_FUNCTIONS = {
+    "int": "`floor` rounds down, and `round` to the nearest integer",
+    "trunc": "`floor` rounds down, and `round` to the nearest integer",
+    "make_divisible": "did you mean `divisible`?",
+    "abs": "write `max(x, -x)`",
+    "pow": "there are no powers: write x * x",
+}
+"""Functions of other languages, and what to write here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,24 +217,30 @@ def _tokens(text: str) -> Iterator[_Token]:
         if text[at].isspace():
             at += 1
             continue
-        sign = next((sign for sign in _FOREIGN if _stands(sign, text, at)), None)
         found = _TOKEN.match(text, at)
-        if sign is not None or found is None:
-            sign = sign or text[at]
-            words = f"`{sign}` is not part of an expression"
-            raise ExpressionError(words, at, at + len(sign), _FOREIGN.get(sign))
+        if found is None or found[0] in _FOREIGN or text[at : at + 2] in _FOREIGN:
+            raise _foreign(text, at, found and found[0])
         yield _Token(str(found.lastgroup), found[0], at)
         at = found.end()
 
 
-def _stands(sign: str, text: str, at: int) -> bool:
-    """Whether a sign of another language stands at a place, and not one that only begins so."""
-    if not text.startswith(sign, at):
-        return False
-    end = at + len(sign)
-    if sign.isalpha():
-        return not _WORD.match(text, end) and not (at and _WORD.match(text, at - 1))
-    return not (sign in "=!" and text.startswith("=", end))
+def _foreign(text: str, at: int, word: str | None) -> ExpressionError:
+    """A sign, or a word, of another language, with what to write in its place."""
+    sign = next((one for one in (text[at : at + 2], word) if one in _FOREIGN), text[at])
+    words = f"{quote(sign)} is not part of an expression"
+    return ExpressionError(words, at, at + len(sign), _hint_for(sign, text, at))
+
+
+def _hint_for(sign: str, text: str, at: int) -> str | None:
+    if sign == "." and (before := re.search(r"[A-Za-z_]\w*$", text[:at])):
+        after = re.match(r"\w*", text[at + 1 :])
+        if after and after[0] in FUNCTIONS:
+            return f"functions are called by their name alone: `{after[0]}(...)`"
+        written = f"{before[0]}.{after[0] if after else ''}"
+        return f"names have no `.`: write one name in place of {quote(written)}"
+    if sign in "'\"" and (word := re.match(r"(['\"])([A-Za-z0-9_]+)\1", text[at:])):
+        return f"words are written without quotes: `{word[2]}`"
+    return _FOREIGN.get(sign)
 
 
 class _Parser:
@@ -274,7 +319,12 @@ class _Parser:
     def _primary(self) -> Node:
         token = self._peek()
         if token is None or token.text in ("if", "else", "and", "or", ")", ","):
-            raise self._missing("a value", None)
+            hint = None
+            if token is not None and token.text == "if":
+                hint = _MISPLACED["else"]
+            elif token is None and self.tokens[-1].text == "%":
+                hint = "write a percentage as a decimal, for example 0.5"
+            raise self._missing("a value", hint)
         self.next += 1
         if token.kind == "number":
             return Literal(token.start, token.end, _number(token))
@@ -292,9 +342,10 @@ class _Parser:
 
     def _call(self, name: _Token, bracket: _Token) -> Node:
         if name.text not in FUNCTIONS:
-            known = listing(FUNCTIONS, "and")
-            words = f"there is no function `{name.text}`"
-            raise ExpressionError(words, name.start, name.end, f"there are {known}")
+            hint = _OTHER_FUNCTIONS.get(name.text.lower()) or closest(name.text, FUNCTIONS)
+            hint = hint or f"functions are {listing(FUNCTIONS, 'and')}"
+            words = f"there is no function {quote(name.text)}"
+            raise ExpressionError(words, name.start, name.end, hint)
         arguments: list[Node] = []
         while not arguments or self._take(",") is not None:
             arguments.append(self._choice())
@@ -335,8 +386,11 @@ class _Parser:
         return ExpressionError(f"{what} is missing here", at, end, hint)
 
     def _unexpected(self, token: _Token) -> ExpressionError:
-        words = f"`{token.text}` does not belong here"
-        return ExpressionError(words, token.start, token.end)
+        words = f"{quote(token.text)} does not belong here"
+        hint = _MISPLACED.get(token.text.lower())
+        if token.text in COMPARISONS:
+            hint = f"a comparison begins with what it compares, for example `width {token.text} 3`"
+        return ExpressionError(words, token.start, token.end, hint)
 
 
 def _number(token: _Token) -> Fraction:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any
 
@@ -164,7 +164,8 @@ def _scope(
             absent.add(name)
         else:
             given[name] = _of_network(value_of(value), attribute.kind, around)
-    return Scope(around, given, {**let, **definition.let}, frozenset(absent))
+    let |= definition.let
+    return Scope(around, given, let, frozenset(absent), definition=definition)
 
 
 def _of_network(value: Value, kind: str, around: Around) -> Value:
@@ -455,7 +456,10 @@ class _Lowering:
         if len(set(operands)) < len(operands):
             words = f"{shown} has the same value twice"
             hint = f"where one of its layers is left out, put the `if` on the `{item.word}`"
-            raise LayerFault(words, item.place, hint=hint, causes=_reads(item, scope))
+            values = scope.setting(_exprs(item))
+            raise LayerFault(
+                words, item.place, hint=hint, causes=_reads(item, scope), values=values
+            )
         if len(operands) < 2:
             raise LayerFault(f"{shown} needs two values at least", item.place)
         step = self.module.prefix + self.module.apart(item.word)
@@ -464,8 +468,13 @@ class _Lowering:
         try:
             self.piece.add(step, OPS[item.word](), *operands, family=family)
         except ShapeError as error:
-            causes = _reads(item, scope)
-            raise LayerFault(error.message, item.place, causes=causes, hint=error.hint) from None
+            raise LayerFault(
+                error.message,
+                item.place,
+                causes=_reads(item, scope),
+                hint=error.hint or _how_to_fit([self.piece.shape(one) for one in operands]),
+                values=scope.setting([]),
+            ) from None
 
     def check_name(self, step: str, place: Place) -> None:
         """Note where a step is from; two of one name are a fault."""
@@ -650,6 +659,10 @@ def _wrong_field(
     )
 
 
+def _written_at(field: Field) -> Place:
+    return field.value.place if isinstance(field.value, Expr) else field.place
+
+
 def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
@@ -665,7 +678,7 @@ def _layer_fault(error: ShapeError, item: LayerItem, scope: Scope) -> LayerFault
         place,
         causes=scope.causes(exprs) if known else [error.attribute or ""],
         hint=error.hint,
-        values=scope.told([*item.expressions]),
+        values=scope.setting(exprs or [*item.expressions]),
         field=error.attribute,
     )
     fault.otherwise = error.otherwise
@@ -683,24 +696,52 @@ def _wrong_field_name(name: str) -> str:
     return ""
 
 
+def _exprs(item: MergeItem) -> list[Expr]:
+    return [e for row in item.rows for one in row for e in one.expressions]
+
+
 def _reads(item: MergeItem, scope: Scope) -> list[str]:
-    return scope.causes([e for row in item.rows for one in row for e in one.expressions])
+    return scope.causes(_exprs(item))
+
+
+def _how_to_fit(shapes: Sequence[Shape]) -> str | None:
+    """What may be missing where values of different shapes are added."""
+    if {len(shape) for shape in shapes} != {3}:
+        return None
+    sides = [shape[1:] for shape in shapes]
+    heights, widths = zip(*sides, strict=True)
+    if len(set(sides)) > 1 and max(heights) < 2 * min(heights) and max(widths) < 2 * min(widths):
+        return "their sizes differ a little: compare the kernels and paddings of the branches"
+    return (
+        "a projection can give the branches one shape, for example "
+        "`add: {input: [conv: {width: ..., kernel: 1, stride: ..., activation: none}]}`"
+    )
 
 
 def _from_inside(fault: LayerFault, item: BlockItem, scope: Scope) -> LayerFault:
-    """A fault of a block as one of the row that uses it as a layer."""
-    read: list[Expr] = []
-    for cause in fault.causes:
-        one = item.fields.get(cause)
-        if one is not None and isinstance(one.value, Expr):
-            read.append(one.value)
+    """A fault of a block as one of the row that uses it as a layer.
+
+    A block of the library, or of another file, is not its user's to mend: the first attribute is
+    at fault that the failing part read and that the row gives, or else the use of the block.
+    """
+    given = [item.fields[cause] for cause in fault.causes if cause in item.fields]
+    read = [one.value for one in given if isinstance(one.value, Expr)]
+    name, place = item.block.name, fault.place
+    values = f" with {fault.values}" if fault.values else ""
+    notes = [*fault.notes]
+    if item.block.is_own:
+        notes.append(Note(item.place, f"`{name}` is used here{values}"))
+    else:
+        what = f"`{name}` reads it here" if given else f"it is this layer of `{name}`"
+        notes.append(Note(place, what + values))
+        place = _written_at(given[0]) if given else item.place
     outer = LayerFault(
         fault.message,
-        fault.place,
+        place,
         causes=scope.causes(read),
         hint=fault.hint,
-        notes=[*fault.notes, Note(item.place, f"`{item.block.name}` is used here")],
-        values=fault.values,
+        notes=notes,
+        values=scope.setting(read),
         field=fault.attribute,
     )
     outer.otherwise = fault.otherwise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import get_args
 
@@ -26,8 +26,9 @@ from archc.blocks.tree import INPUT, Expr, Template
 from archc.dataclassing import dataclass
 from archc.source.diagnostics import Findings, Place
 from archc.source.reader import Value
+from archc.source.record import Record
 from archc.source.suggest import closest
-from archc.source.validate import describe, is_nothing, tainted
+from archc.source.validate import describe, expected, guess, is_nothing, kinds_of, tainted
 from archc.text import listing, quote
 
 HEADER_NAMES = ("classes", "norm", "pre_activation")
@@ -46,6 +47,17 @@ _NORMS, _ACTIVATIONS = get_args(NormName), tuple(ACTIVATIONS)
 NO_WORDS = frozenset[str]()
 _EVERY_WORD = frozenset([*_NORMS, *_ACTIVATIONS, NETWORK, "none", "depthwise"])
 
+_SIGNS = re.compile(
+    r"[-+*/%<>=!()]|\b(and|or|not|if|else)\b"
+    # Those of other languages, too: what is meant by them has its hint.
+    r"|[?&|^~$@{\[≤≥≠×÷\N{MINUS SIGN}]|[A-Za-z_]\w*\.[A-Za-z_]"
+)
+_NAME = re.compile(r"[0-9]*[A-Za-z_][A-Za-z0-9_]*")
+_MAX_LISTED = 8
+"""Names of a circle that a message has."""
+_PRODUCT = re.compile(r"([0-9]+)([A-Za-z_][A-Za-z0-9_]*)")
+_NOT_NAMES = frozenset(["true", "false", "yes", "no", "on", "off", "y", "n", "null", "none"])
+"""What other formats have for truth values, and for nothing."""
 IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _MODULE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*(\.[A-Za-z0-9_][A-Za-z0-9_-]*)*")
 NOT_FOR_MODULES = frozenset(
@@ -117,7 +129,9 @@ class Names:
     """The names that expressions may read where they stand, and the words that some may be.
 
     ``words`` has for each name that stands for a word what it may be; ``used`` collects what is
-    read. Names beyond these are a mistake; those that are there ``later`` get a hint of their own.
+    read. Names beyond these are a mistake. Those that are there ``later`` get a message of their
+    own: ``reads`` has the names in the text of each value, ``at`` is the one that is being read,
+    and ``told`` those in circles that have been noted.
     """
 
     known: set[str]
@@ -125,6 +139,9 @@ class Names:
     used: set[str] = field(default_factory=set)
     hint: str = ""
     later: set[str] = field(default_factory=set)
+    reads: dict[str, list[str]] = field(default_factory=dict)
+    at: str = ""
+    told: set[str] = field(default_factory=set)
 
     def all_words(self) -> frozenset[str]:
         """Every word that something may be here."""
@@ -134,6 +151,10 @@ class Names:
         """With some names more."""
         return Names(self.known | set(more), self.words, self.used, self.hint)
 
+    def listed(self) -> str:
+        """Which names there are, for a hint."""
+        return f"names here are {listing(sorted(self.known), 'and')}"
+
 
 def outside(variables: Iterable[str] = ()) -> Names:
     """The names of a stem or a head."""
@@ -141,12 +162,57 @@ def outside(variables: Iterable[str] = ()) -> Names:
     return Names({*HEADER_NAMES, "in", "channels", "total", "stages", *variables}, words)
 
 
+def circle_through(start: str, reads: Mapping[str, Iterable[str]], by: str) -> list[str]:
+    """The names that need each other, ``start`` first and ``by`` next; none where ``by`` does not
+    need ``start``. ``reads`` says what each reads."""
+    came_from = {by: start}
+    queue = [by] if by in reads else []
+    for name in queue:
+        if name == start:
+            break
+        for one in reads[name]:
+            if one in reads and one not in came_from:
+                came_from[one] = name
+                queue.append(one)
+    if start not in queue:
+        return []
+    circle = [start]
+    while (name := came_from[circle[-1]]) != start:
+        circle.append(name)
+    return [start, *circle[:0:-1]]
+
+
+def circles(reads: Mapping[str, Iterable[str]]) -> Iterator[list[str]]:
+    """Names that need each other, one circle at least where there is any."""
+    done = set[str]()
+    for start in reads:
+        path = {start: iter(reads[start])} if start not in done else {}
+        while path:
+            name, rest = next(reversed(path.items()))
+            found = next((one for one in rest if one in reads and one not in done), None)
+            if found is None:
+                done.add(name)
+                del path[name]
+            elif found in path:
+                names = list(path)
+                yield names[names.index(found) :]
+            else:
+                path[found] = iter(reads[found])
+
+
+def each_other(circle: Sequence[str]) -> str:
+    """The names of a circle in words, as many as anybody reads."""
+    words = [f"`{one}`" for one in circle[:_MAX_LISTED]]
+    words += [f"{len(circle) - _MAX_LISTED:,} more"] if len(circle) > _MAX_LISTED else []
+    return listing(words, "and")
+
+
 # Expressions
 
 
 def looks_like_one(text: str, names: Names) -> bool:
     """Whether a text is meant as an expression: it has an operator or a call, or is a name."""
-    if re.search(r"[-+*/%<>=!()]|\b(and|or|not|if|else)\b", text):
+    if _SIGNS.search(text):
         return not re.fullmatch(r"[-+]?[\d.]+([eE][-+]?\d+)?", text.strip())
     return text.strip() in names.known
 
@@ -164,9 +230,18 @@ def expression(
         hint = error.hint
         if error.message == NOT_CLOSED and value.text is not None:
             hint = "inside { } a comma ends a value: put this in quotes, or name it under `let`"
+        elif error.start >= len(value.data.rstrip()) and _ends_in_comment(value):
+            hint = "` #` begins a comment, which ends the value"
         findings.error(at, error.message, hint)
         return None
     return found if _check_names(found, found.node, names, findings, words) else None
+
+
+def _ends_in_comment(value: Value) -> bool:
+    """Whether a comment follows a text without quotes in its line."""
+    line = value.place.source.lines[value.place.line - 1]
+    rest = line[value.place.column - 1 + len(str(value.data)) :]
+    return value.text is not None and re.match(r"\s+#", rest) is not None
 
 
 def begins(value: Value) -> Place:
@@ -223,16 +298,57 @@ def _complain_of_name(
     expr: Expr, node: Name, names: Names, findings: Findings, words: frozenset[str]
 ) -> None:
     place = expr.at(node.start)
-    if words and words != names.all_words():  # where any word may stand, a name is missing
+    if words - {"none"} and words != names.all_words():  # where any may stand, a name is missing
         message = f"{quote(node.name)} is neither a name nor one of {listing(sorted(words))}"
         findings.error(place, message, closest(node.name, [*words, *names.known]))
         return
-    hint = closest(node.name, [*names.known, *FUNCTIONS]) or names.hint
     if node.name in names.later:
-        hint = f"values under `let` are computed in order: write `{node.name}` before this one"
-    known = sorted(names.known)
-    hint = hint or f"there are {listing(known, 'and')}"
+        if not {names.at, node.name} <= names.told:
+            circle = circle_through(names.at, names.reads, node.name)
+            _complain_of_later(node.name, circle, place, findings)
+            names.told.update(circle)
+        return
+    hint = _meant(node.name, names, FUNCTIONS)
     findings.error(place, f"there is no name {quote(node.name)} here", hint)
+
+
+def _meant(name: str, names: Names, more: Iterable[str] = ()) -> str:
+    """What may have been meant by a name that there is not."""
+    if (product := _PRODUCT.fullmatch(name)) and product[2] in names.known:
+        return f"write `{product[1]} * {product[2]}`"
+    return closest(name, [*names.known, *more]) or names.hint or names.listed()
+
+
+def _complain_of_later(name: str, circle: Sequence[str], place: Place, findings: Findings) -> None:
+    """Say why a value under `let` cannot read one that is written after it, or itself."""
+    in_order = "values under `let` are computed in order"
+    if not circle:
+        message, hint = f"there is no name `{name}` here yet", f"write `{name}` before this one"
+    elif len(circle) == 1:
+        message, hint = f"`{name}` reads itself", "a value can read only those written before it"
+    else:
+        message = f"{each_other(circle)} read each other"
+        hint = "one of them has to be computed without the others"
+    findings.error(place, message, f"{in_order}: {hint}")
+
+
+def refuse_unknown_name(
+    value: Value, model: type[Record], name: str, names: Names, findings: Findings
+) -> bool:
+    """Whether a field's text must be meant as a name that there is not, which then is noted.
+
+    Where a number or a truth value may be, a word that is not like any that may be is such a name.
+    """
+    text = value.data
+    if not isinstance(text, str) or not _NAME.fullmatch(text) or text.lower() in _NOT_NAMES:
+        return False
+    if not {"integer", "number", "boolean"} & kinds_of(model, name) or guess(model, name, value):
+        return False
+    hint = _meant(text, names)
+    if hint == names.listed():
+        hint = f"it must be {expected(model, name)}; {hint}"
+    findings.error(begins(value), f"there is no name {quote(text)} here", hint)
+    return True
 
 
 def condition(value: Value, names: Names, findings: Findings) -> Expr | None:

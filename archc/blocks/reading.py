@@ -16,7 +16,9 @@ from archc.blocks.names import (
     PLACE_NAMES,
     RESERVED,
     Names,
+    circles,
     condition,
+    each_other,
     expression,
     looks_like_one,
     template,
@@ -54,7 +56,8 @@ class Reader:
 
     ``lookup`` finds the blocks written before, ``blocks`` are their names; ``variables`` are the
     spec's, with the words that those may be which stand for one. Of ``broken`` blocks nothing more
-    is said.
+    is said. ``entries`` are the blocks of the file at hand as they are written, and
+    ``told`` those that are known to use each other.
     """
 
     lookup: Lookup
@@ -64,6 +67,8 @@ class Reader:
     is_own: bool
     is_library: bool = False
     broken: set[str] = field(default_factory=set)
+    entries: Mapping[str, Entry] = field(default_factory=dict)
+    told: set[str] = field(default_factory=set)
 
     def read(self, name: str, entry: Entry) -> Definition | None:
         """A definition, or None, what is wrong with it being noted."""
@@ -125,6 +130,7 @@ class _Definition:
         for one in attributes.values():
             names.words[one.name] = _words_of(one)
         self._defaults(attributes, names)
+        self._check_circles(attributes)
         let = self._let(names)
         checks = tuple(self._checks(names, attributes))
         rows = self._rows(names)
@@ -291,6 +297,19 @@ class _Definition:
                 message = f"the default of `{name}` must be {takes}, not {describe(value)}"
                 findings.error(value.place, message)
 
+    def _check_circles(self, attributes: dict[str, Attribute]) -> None:
+        """Refuse defaults that are computed from each other."""
+        exprs = {name: one.default for name, one in attributes.items()}
+        reads = {name: one.names for name, one in exprs.items() if isinstance(one, Expr)}
+        for circle in circles(reads):
+            name = circle[0]
+            expr = exprs[name]
+            if name in attributes and isinstance(expr, Expr):
+                del attributes[name]  # nothing more can be computed from it
+                message = f"the defaults of {each_other(circle)} read each other"
+                hint = "one of them needs a default that does not read the others"
+                self.reader.findings.error(expr.place, message, hint)
+
     # The rest
 
     def _let(self, names: Names) -> dict[str, Expr]:
@@ -298,24 +317,31 @@ class _Definition:
         entry = self.data.get("let")
         if entry is None:
             return found
-        findings = self.reader.findings
         entries = self._mapping(entry, "let", "for example `{out: width * 4}`")
         names.later = set(entries) - names.known
+        names.reads = {
+            name: re.findall(r"[A-Za-z_]\w*", str(one.value.data)) for name, one in entries.items()
+        }
         for name, one in entries.items():
-            names.later.discard(name)
-            if not self._may_be_name(name, one.key, "a value under `let`"):
-                continue
-            if name in names.known:
-                findings.error(
-                    one.key, f"there is `{name}` already: a value needs a name of its own"
-                )
-                continue
-            expr = self._expression(one.value, f"`{name}`", names)
-            names.known.add(name)
-            names.words[name] = names.all_words() if expr is None else _words_in(expr, names)
+            names.at = name
+            expr = self._let_value(name, one, names)
             if expr is not None:
                 found[name] = expr
+            names.later.discard(name)
         return found
+
+    def _let_value(self, name: str, entry: Entry, names: Names) -> Expr | None:
+        findings = self.reader.findings
+        if not self._may_be_name(name, entry.key, "a value under `let`"):
+            return None
+        if name in names.known:
+            message = f"there is `{name}` already: a value needs a name of its own"
+            findings.error(entry.key, message)
+            return None
+        expr = self._expression(entry.value, f"`{name}`", names)
+        names.known.add(name)
+        names.words[name] = names.all_words() if expr is None else _words_in(expr, names)
+        return expr
 
     def _expression(self, value: Value, what: str, names: Names) -> Expr | None:
         findings = self.reader.findings
@@ -384,10 +410,18 @@ class _Definition:
         blocks, findings = tuple(self.reader.blocks), self.reader.findings
         rows = Rows(names, self.reader.lookup, blocks, findings, True, own=self.name)
         rows.broken = self.reader.broken
+        keys = [key for key in ("layers", "end") if key in self.data]
+        rows.rows = {f"`{key}`": self.data[key].value for key in keys}
+        rows.entries, rows.told = self.reader.entries, self.reader.told
 
         def read(key: str) -> Row:
             if key not in self.data:
                 return ()
+            rows.row_name = f"`{key}`"
+            if key == "layers" and self.data[key].value.data == ():
+                example = "for example [conv: {width: 64, kernel: 3}]"
+                message = f"the block `{self.name}` has no layers"
+                findings.error(self.data[key].value.place, message, example)
             found = rows.row(self.data[key].value, f"`{key}`")
             rows.values = {"input": ()}
             return found
@@ -402,15 +436,15 @@ class _Definition:
         if isinstance(value.data, str) and _CLASS.fullmatch(value.data):
             yield value.data, None
             return
-        example = "for example `class: Bottleneck`"
+        example = "it begins with a capital letter, for example `class: Bottleneck`"
         if not isinstance(value.data, dict):
             if not tainted(value):
-                message = f"`class` must be the name of a Python class, not {describe(value)}"
+                message = f"`class` must be the name of a class, not {describe(value)}"
                 findings.error(value.place, message, example)
             return
         for name, one in value.data.items():
             if not _CLASS.fullmatch(name):
-                findings.error(one.key, f"{quote(name)} is not the name of a Python class", example)
+                findings.error(one.key, f"{quote(name)} is not the name of a class", example)
                 continue
             test = condition(one.value, names, findings)
             if test is not None:

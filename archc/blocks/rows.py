@@ -6,7 +6,7 @@ depends on shapes is found when a row is lowered.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field, replace
 from typing import Any, TypeAlias, get_args
 
@@ -17,9 +17,13 @@ from archc.blocks.names import (
     NO_WORDS,
     RESERVED,
     Names,
+    circle_through,
     condition,
+    each_other,
     expression,
     looks_like_one,
+    outside,
+    refuse_unknown_name,
     template,
 )
 from archc.blocks.tree import (
@@ -38,7 +42,7 @@ from archc.blocks.tree import (
     ValueItem,
 )
 from archc.dataclassing import dataclass
-from archc.source.diagnostics import Findings, Place
+from archc.source.diagnostics import Findings, Note, Place
 from archc.source.reader import Entry, Value
 from archc.source.record import Record
 from archc.source.suggest import closest
@@ -47,6 +51,8 @@ from archc.text import listing, quote
 
 SIDE_WEIGHT = 0.3
 """The weight of a side head's loss by default (Szegedy et al. 2014)."""
+ANY = "*"
+"""Stands among broken blocks for all that a file may have which cannot be read."""
 _BESIDE = ("name", "if", "repeat")
 Lookup: TypeAlias = Callable[[str], "Definition | None"]
 
@@ -57,8 +63,11 @@ class Rows:
 
     ``lookup`` finds the blocks that may be used as layers; ``values`` has each label with the
     conditions under which it is set, ``conditions`` those under which the row at hand is there.
-    ``within`` is the named group around, inside which no value of the outside can be read; ``own``
-    is the block whose rows they are. ``broken`` blocks get no further messages.
+    ``within`` is the named group around, inside which no value of the ``outer`` ones can be read;
+    ``own`` is the block whose rows they are, and ``rows`` have its rows as they are written, or
+    those of stem and head, by their keys, of which ``row_name`` is that of the row at hand.
+    ``entries`` are the blocks of the same file, and ``told`` those that are known to use each
+    other. ``broken`` blocks get no further messages.
     """
 
     names: Names
@@ -69,7 +78,12 @@ class Rows:
     values: dict[str, tuple[str, ...]] = field(default_factory=lambda: {INPUT: ()})
     conditions: tuple[str, ...] = ()
     within: str = ""
+    outer: frozenset[str] = frozenset()
     own: str = ""
+    rows: Mapping[str, Value] = field(default_factory=dict)
+    row_name: str = ""
+    entries: Mapping[str, Entry] = field(default_factory=dict)
+    told: set[str] = field(default_factory=set)
     broken: set[str] = field(default_factory=set)
 
     def row(self, value: Value, what: str) -> Row:
@@ -159,7 +173,8 @@ class Rows:
     def _repeat(self, value: Value) -> Expr | int | None:
         if type(value.data) is int and 0 <= value.data <= 10_000:
             return value.data
-        if isinstance(value.data, str) and looks_like_one(value.data, self.names):
+        is_name = isinstance(value.data, str) and IDENTIFIER.fullmatch(value.data)
+        if is_name or (isinstance(value.data, str) and looks_like_one(value.data, self.names)):
             return expression(value, self.names, self.findings, NO_WORDS)
         if not tainted(value):
             words = f"`repeat` must be an integer from 0 to 10,000, not {describe(value)}"
@@ -185,6 +200,10 @@ class Rows:
             return None
         fields, ready = self._fields(entries, model, word, common.place)
         if ready is None and not any(isinstance(one.value, Expr) for one in fields.values()):
+            return None
+        if word == "softmax" and self.in_definition:
+            hint = "put it at the end of `head`"
+            self.findings.error(common.place, "`softmax` must be the last layer", hint)
             return None
         if word == "conv" and self.in_definition and _says_no_norm(fields) and "bias" not in fields:
             self.findings.error(
@@ -216,7 +235,7 @@ class Rows:
                 expr = expression(value, self.names, self.findings, frozenset(words))
                 if expr is not None:
                     fields[name] = Field(value.place, expr)
-            else:
+            elif not self._is_unknown(value, model, name):
                 fields[name] = Field(value.place, value.plain)  # type: ignore[arg-type]
         # What a comma has cut off an expression is not a key that anybody meant.
         broken = len(self.findings.found) > before
@@ -243,6 +262,14 @@ class Rows:
             return True
         return not _words_in(model, name) and closest(text, self.names.known) is not None
 
+    def _is_unknown(self, value: Value, model: type[Record], name: str) -> bool:
+        """Whether a field's text is noted as a name that there is not: where names may be read
+        besides those that every stem and head has."""
+        if not isinstance(value.data, str) or value.data in _words_in(model, name):
+            return False
+        has_names = self.in_definition or self.names.known > outside().known
+        return has_names and refuse_unknown_name(value, model, name, self.names, self.findings)
+
     def _block(self, block: Definition, common: Item, value: Value | None) -> Item | None:
         entries: Mapping[str, Entry] = {}
         word = block.name
@@ -264,10 +291,14 @@ class Rows:
         if value is None:
             return None
         if common.name is not None:
-            inner = replace(inner, values={}, within=common.name.text)
+            inner = inner._module(_group_called(common.name.text))
             inner.names = self.names
         layers = inner.row(value, "`layers`")
         return GroupItem(**_common_of(common), layers=layers)
+
+    def _module(self, what: str) -> Rows:
+        """The same inside a module, which can read nothing but what comes in."""
+        return replace(self, values={}, within=what, outer=self.outer | self.values.keys())
 
     def _label(self, common: Item, value: Value | None) -> Item | None:
         if value is None or not isinstance(value.data, str) or not IDENTIFIER.fullmatch(value.data):
@@ -329,14 +360,7 @@ class Rows:
             return self._named_branch(value.data, value.place, example)
         if isinstance(value.data, dict):
             if len(value.data) != 1 or next(iter(value.data)) not in self.values:
-                (name, *_) = [*value.data, ""]
-                hint = (
-                    f"values here are {listing(map(quote, self.values), 'and')}"
-                    if self.values
-                    else None
-                )
-                words = f"`{word}` takes the name of one value with its layers, not {quote(name)}"
-                self.findings.error(value.place, words, hint)
+                self._complain_of_branch(word, value, value.data)
                 return None, False
             ((name, entry),) = value.data.items()
             if not self._may_read(name, entry.key):
@@ -354,6 +378,24 @@ class Rows:
         found = [self._branch(one) for one in value.data]
         return [one for one in found if one is not None], False
 
+    def _complain_of_branch(self, word: str, value: Value, data: Mapping[str, Entry]) -> None:
+        """Say what is wrong with a mapping that is not one value with its layers."""
+        name = next((one for one in data if one not in self.values), "")
+        if len(data) > 1 and data.keys() <= self.values.keys():
+            words = f"`{word}` takes one value with its layers, not {len(data)}"
+            branches = ", ".join([f"{{{one}: [...]}}" for one in data])
+            hint = f"write several branches as a list: `{word}: [identity, {branches}]`"
+        elif name == "identity" or name in LAYERS or self.lookup(name) is not None:
+            words = f"`{word}` takes the name of one value with its layers, not {quote(name)}"
+            branch = "[...]" if name == "identity" else f"{{{name}: ...}}"
+            hint = f"write branches as a list: `{word}: [identity, {branch}]`"
+        elif data:
+            self._complain_of_value(name, data[name].key, f"for example `{word}: input`")
+            return
+        else:
+            words, hint = f"`{word}` needs what it merges", f"for example `{word}: input`"
+        self.findings.error(value.place, words, hint)
+
     def _named_branch(
         self, name: str, place: Place, example: str
     ) -> tuple[list[Branch] | None, bool]:
@@ -363,14 +405,47 @@ class Rows:
         return ([Branch(place, name, ())], True) if self._may_read(name, place) else (None, False)
 
     def _complain_of_value(self, name: str, place: Place, example: str) -> None:
-        if name == INPUT and self.within:
-            words = f"the group {quote(self.within)} is a module: it cannot read `input`"
-            self.findings.error(place, words, "put the merge after the group")
-            return
-        hint = closest(name, self.values) or (
-            f"values here are {listing(map(quote, self.values), 'and')}" if self.values else example
-        )
-        self.findings.error(place, f"there is no value {quote(name)} here", hint)
+        if name in self.outer:
+            self._complain_of_outside(name, place)
+        elif not self._complain_of_label(name, place):
+            message = f"there is no value {quote(name)} here"
+            if name == "identity":
+                message = "`identity` is the current value, and cannot be merged with itself"
+            here = f"values here are {listing(map(quote, self.values), 'and')}"
+            hint = closest(name, self.values) or (here if self.values else example)
+            self.findings.error(place, message, hint)
+
+    def _complain_of_outside(self, name: str, place: Place, notes: Iterable[Note] = ()) -> None:
+        hint = "put the merge after the group"
+        if self.within.startswith("the side head"):
+            hint = f"a side head begins with one value: `side: {{{name}: [...]}}`"
+        words = f"{self.within} is a module: it cannot read {quote(name)}"
+        self.findings.error(place, words, hint, notes)
+
+    def _complain_of_label(self, name: str, place: Place) -> bool:
+        """Say why a label that is written somewhere else cannot be read here, if it is one."""
+        blocks = {f"the block `{one}`": entry.value for one, entry in self.entries.items()}
+        blocks.pop(f"the block `{self.own}`", None)
+        rows = [*self.rows.items(), *blocks.items()]
+        everywhere = ((row, one) for row, value in rows for one in labels_in(value, name))
+        row, (there, within) = next(everywhere, ("", (place, "")))
+        if not row:
+            return False
+        notes = [Note(there, f"{quote(name)} is labelled here")]
+        if row != self.row_name:
+            message = f"{quote(name)} is a value of {row}, which cannot be read here"
+            hint = f"values of {row} can be read only there"
+        elif within == self.within:
+            message = f"there is no value {quote(name)} here yet"
+            hint = "a value can be read only after its label"
+        elif within:
+            message = f"{quote(name)} is inside {within}, which is a module"
+            hint = "a module puts out one value: put the label outside it"
+        else:
+            self._complain_of_outside(name, place, notes)
+            return True
+        self.findings.error(place, message, hint, notes)
+        return True
 
     def _branch(self, value: Value) -> Branch | None:
         """A branch of a list: a layer, a list of layers, the name of a value."""
@@ -415,7 +490,7 @@ class Rows:
             if not inner._may_read(begins_with, at.key):
                 return None
             value = at.value
-        own = replace(inner, values={}, within=common.name.text)
+        own = inner._module(_side_called(common.name.text))
         layers = own.row(value, "`side`")
         return SideItem(
             **_common_of(common), branch=Branch(entry.key, begins_with, layers), weight=share
@@ -446,21 +521,33 @@ class Rows:
     # Faults
 
     def _complain_of_word(self, word: str, place: Place) -> None:
-        if word == INPUT and self.within:
+        if word in self.outer:
             self._complain_of_value(word, place, "")
             return
-        if word in self.broken:
+        if word in self.broken or ANY in self.broken:
             return
         if word == self.own:
             self.findings.error(place, f"the block `{word}` cannot use itself")
             return
         if word in self.known_blocks:
+            if self.own in self.told:
+                return
             message = f"the block `{word}` is not there yet"
             hint = f"write `{word}` before the blocks that use it"
+            uses = {name: _words_of(one.value) for name, one in self.entries.items()}
+            if circle := circle_through(self.own, uses, word):
+                self.told |= set(circle)
+                message = f"the blocks {each_other(circle)} use each other"
+                hint = "a block can use only blocks that are written before it"
             self.findings.error(place, message, hint)
             return
+        if self._complain_of_label(word, place):
+            return
         words = [*LAYERS, *MERGES, *self.values, *self.known_blocks]
-        hint = closest(word, words) or f"the layers are {listing(LAYERS, 'and')}"
+        hint = closest(word, words) or (
+            f"the layers are {listing(LAYERS, 'and')}; the merges are {listing(MERGES, 'and')}; "
+            f"the blocks are {listing(dict.fromkeys(self.known_blocks), 'and')}"
+        )
         self.findings.error(place, f"there is no layer {quote(word)}", hint)
 
     def _complain_of_form(self, value: Value) -> None:
@@ -487,6 +574,47 @@ class Rows:
                 hint = "stages are written under `stages`"
         message = f"a layer is a word, or one key with its value, not {what}"
         self.findings.error(value.place, message, hint)
+
+
+def _words_of(value: Value) -> list[str]:
+    """The words and keys in what is written of a block: its layers, and more."""
+    found = list[str]()
+    left = [value]
+    while left:
+        data = left.pop().data
+        if isinstance(data, str):
+            found.append(data)
+        elif isinstance(data, tuple):
+            left += data
+        elif isinstance(data, dict):
+            found += data
+            left += [entry.value for entry in data.values()]
+    return found
+
+
+def labels_in(value: Value, name: str, within: str = "") -> Iterator[tuple[Place, str]]:
+    """Where a row, or what is written of one, has a label of this name, each with the module that
+    it is in."""
+    data = value.data
+    if isinstance(data, tuple):
+        for one in data:
+            yield from labels_in(one, name, within)
+    elif isinstance(data, dict):
+        if "label" in data and data["label"].value.data == name:
+            yield data["label"].value.place, within
+        if ("layers" in data or "side" in data) and "name" in data:
+            called = str(data["name"].value.data)
+            within = (_group_called if "layers" in data else _side_called)(called)
+        for entry in data.values():
+            yield from labels_in(entry.value, name, within)
+
+
+def _group_called(name: str) -> str:
+    return f"the group {quote(name)}"
+
+
+def _side_called(name: str) -> str:
+    return f"the side head {quote(name)}"
 
 
 def _common_of(item: Item) -> dict[str, Any]:

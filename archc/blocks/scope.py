@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archc.blocks.around import Around
 from archc.blocks.expressions import ExpressionError, Value, Word, shown, whole
@@ -13,6 +13,9 @@ from archc.blocks.tree import Expr, Template
 from archc.dataclassing import dataclass
 from archc.graph import ShapeError
 from archc.source.diagnostics import Note, Place
+
+if TYPE_CHECKING:
+    from archc.blocks.definition import Definition
 
 
 class LayerFault(ShapeError):
@@ -42,16 +45,18 @@ class LayerFault(ShapeError):
         self.values = values
         self.is_in_order = is_in_order
 
-    def saying(self, message: str) -> LayerFault:
-        """The same fault in other words."""
+    def saying(
+        self, message: str, notes: Iterable[Note] | None = None, values: str | None = None
+    ) -> LayerFault:
+        """The same fault in other words, and with other notes and values where they are given."""
         same = LayerFault(
             message,
             self.place,
             causes=self.causes,
             hint=self.hint,
-            notes=self.notes,
+            notes=self.notes if notes is None else notes,
             field=self.attribute,
-            values=self.values,
+            values=self.values if values is None else values,
             is_in_order=self.is_in_order,
         )
         same.whose = self.whose
@@ -83,7 +88,8 @@ class Scope(Mapping[str, Value]):
     """The values of names: those that are given, those under ``let``, the network's.
 
     ``let`` is evaluated when it is asked for, once. ``absent`` are optional attributes that were
-    not given; ``channels`` gives the channels that reach the layer at hand.
+    not given; ``channels`` gives the channels that reach the layer at hand. ``definition`` is the
+    block whose names they are, if they are a block's.
     """
 
     around: Around
@@ -91,6 +97,7 @@ class Scope(Mapping[str, Value]):
     let: Mapping[str, Expr] = field(default_factory=dict)
     absent: frozenset[str] = frozenset()
     channels: Callable[[], int] | None = None
+    definition: Definition | None = None
 
     def __getitem__(self, name: str) -> Value:
         found: Value | None = self.get(name)
@@ -141,8 +148,7 @@ class Scope(Mapping[str, Value]):
         """Whether a condition holds."""
         found = self.evaluate(expr)
         if not isinstance(found, bool):
-            words = f"a condition must be true or false, not `{shown(found)}`"
-            raise LayerFault(words, expr.place, causes=self.causes([expr]))
+            raise self._fault(f"a condition must be true or false, not `{shown(found)}`", expr)
         return found
 
     def count(self, expr: Expr | int, most: int) -> int:
@@ -153,7 +159,7 @@ class Scope(Mapping[str, Value]):
         if isinstance(found, Fraction) and found.denominator == 1 and 0 <= found <= most:
             return found.numerator
         words = f"`repeat` must be an integer from 0 to {most:,}, not {shown(found)}"
-        raise LayerFault(words, expr.place, causes=self.causes([expr]))
+        raise self._fault(words, expr)
 
     def name(self, template: Template) -> str:
         """A name with its numbers filled in."""
@@ -165,8 +171,12 @@ class Scope(Mapping[str, Value]):
         found = self.evaluate(expr)
         if isinstance(found, Fraction) and found.denominator == 1 and found >= 0:
             return str(found.numerator)
-        words = f"a name takes integers from 0, not {shown(found)}"
-        raise LayerFault(words, expr.place, causes=self.causes([expr]))
+        raise self._fault(f"a name takes integers from 0, not {shown(found)}", expr)
+
+    def _fault(self, message: str, expr: Expr) -> LayerFault:
+        """What an expression comes to cannot be used."""
+        causes, values = self.causes([expr]), self.told([expr])
+        return LayerFault(message, expr.place, causes=causes, values=values)
 
     def text(self, template: Template) -> str:
         """A message with its values filled in, numbers with separators."""
@@ -191,9 +201,23 @@ class Scope(Mapping[str, Value]):
                     found[name] = None
         return list(found)
 
+    def setting(self, exprs: Iterable[Expr]) -> str:
+        """The values of names for a fault of shapes: what comes in, then what expressions read.
+
+        Where they read nothing, what the block is given stands in for it, as that made the shapes.
+        """
+        names = dict.fromkeys(name for expr in exprs for name in self._all(expr))
+        if not names and self.definition is not None:
+            names = dict.fromkeys(self.definition.attributes)
+            if self.definition.reads("stride"):
+                names["stride"] = None
+        return self._pairs({"in": None, **names} if self.definition is not None else names)
+
     def told(self, exprs: Iterable[Expr]) -> str:
         """The values of the names that expressions read: ``in = 24, expand = 2.6``."""
-        names = dict.fromkeys(name for expr in exprs for name in self._all(expr))
+        return self._pairs(dict.fromkeys(name for expr in exprs for name in self._all(expr)))
+
+    def _pairs(self, names: Iterable[str]) -> str:
         pairs = []
         for name in names:
             try:

@@ -147,6 +147,7 @@ class _Reader:
         self.kind = source.kind
         self.sharing = SHARING if source.kind == "spec" else None
         self.values = 0
+        self.anchors = set[str]()
 
     def document(self) -> Value:
         """The one document of the text."""
@@ -209,11 +210,20 @@ class _Reader:
         kind, mark = ("alias", "*") if isinstance(event, yaml.AliasEvent) else ("anchor", "&")
         if anchor is not None:
             what = f"the {kind} {quote(mark + anchor)} is not part of a {self.kind}'s YAML"
-            self.findings.error(place, what, self.sharing)
+            hint = self.sharing
+            if kind == "anchor":
+                self.anchors.add(anchor)
+            elif anchor not in self.anchors:  # it refers to nothing: a name may be meant
+                hint = f"an expression reads {quote(anchor)} without the `*`; shared attributes go "
+                hint += "under `defaults`"
+            self.findings.error(place, what, hint)
         if tag is not None:
             short = tag.replace("tag:yaml.org,2002:", "!!")
             what = f"the tag {quote(short)} is not part of a {self.kind}'s YAML"
-            self.findings.error(place, what, "write just the value")
+            from archc.source.syntax import COMPARED, NOT_A_TAG
+
+            hint = "write just the value" if short.startswith("!!") else NOT_A_TAG
+            self.findings.error(place, what, COMPARED.format("!=") if short == "!=" else hint)
         return kind == "alias" or tag is not None
 
     def _skip(self, event: yaml.Event, events: Iterator[yaml.Event], level: int) -> None:

@@ -11,6 +11,8 @@ from archc.dataclassing import dataclass
 from archc.source.diagnostics import Diagnostic, Note, Place, Source
 from archc.text import quote
 
+NOT_A_TAG = "write just the value; a condition is negated with `not`, not with `!`"
+COMPARED = "a comparison begins with what it compares, for example `width {} 3`"
 DIRECTIVES = "the only line with `%` allowed is `%YAML 1.2`"
 
 _SPACED = "a key is written `key: value`, with a space after the `:`"
@@ -125,6 +127,14 @@ def _unclosed(what: str, end: str) -> Callable[[_Stumble], Diagnostic]:
         # A text with braces, as names of modules have them, would begin a mapping.
         is_in_a_text = stumble.character == "{" and re.search(r"[\w.-]$", stumble.before)
         hint = _QUOTES if is_in_a_text else None
+        if stumble.character == "[" and re.search(r"\s(not )?in\s+$", stumble.before):
+            hint = "there are no lists in expressions: write `a == 1 or a == 2`"
+        elif stumble.character == ":" and re.search(r"\s\?\s", stumble.before):
+            hint = "a choice is written `b if a else c`"
+        above = stumble.above()
+        is_first = not _line(stumble.here)[: stumble.here.column - 1].strip()
+        if is_first and above is not None and re.search(r"\s#", _line(above)):
+            hint = "` #` begins a comment: put text that contains it in quotes"
         return Diagnostic(here, f"a `,` or `{end}` is missing before this", hint, (note,))
 
     return rule
@@ -172,7 +182,21 @@ def _bad_character(stumble: _Stumble) -> Diagnostic:
     if stumble.character == "\t":
         return Diagnostic(stumble.here, "indent with spaces, not tabs")
     name = "a backquote" if stumble.character == "`" else quote(stumble.character)
-    return Diagnostic(stumble.here, f"a value cannot begin with {name}", _QUOTES)
+    hint = _QUOTES
+    if stumble.character == "%":
+        hint += "; `%` is written between two numbers, for example `width % 8`"
+    return Diagnostic(stumble.here, f"a value cannot begin with {name}", hint)
+
+
+def _block_text(stumble: _Stumble) -> Diagnostic:
+    """A `>` or `|` at the start of a value, with something behind it in the same line."""
+    start = stumble.start or stumble.here
+    sign = _line(start)[start.column - 1 : start.column]
+    message = f"a value that begins with {quote(sign)} is a text on the lines below it"
+    hint = "put the text in quotes, or begin it on the next line"
+    if sign == ">":
+        hint = COMPARED.format(sign)
+    return Diagnostic(start, message, hint)
 
 
 _EXPECTED_KEY = "did not find expected key"
@@ -218,18 +242,15 @@ _RULES: list[tuple[str, Callable[[_Stumble], Diagnostic]]] = [
     ),
     ("expected hexdecimal number", _here("this escape needs hexadecimal digits")),
     ("invalid Unicode character escape", _here("this escape is not a character")),
-    (
-        "while scanning a block scalar",
-        _here("only `-`, `+` and a digit can follow `|` or `>`"),
-    ),
+    ("while scanning a block scalar", _block_text),
     ("directive", _here(DIRECTIVES)),
     ("YAML document", _here(DIRECTIVES)),
-    ("tag", _start("a tag is not part of a spec's YAML", f"{_QUOTES}, if it begins with `!`")),
+    ("tag", _start("a tag is not part of a spec's YAML", NOT_A_TAG)),
     (
         "while scanning an a",  # an anchor, an alias
         _start(
             "anchors and aliases are not part of a spec's YAML",
-            f"{_QUOTES}, if it begins with `&` or `*`",
+            "a value cannot begin with `&` or `*`, unless it is in quotes",
         ),
     ),
 ]

@@ -167,6 +167,21 @@ def advice(value: Value, schema: Mapping[str, Any]) -> str | None:
     return next((hint for rule in rules if (hint := rule(value, schema))), None)
 
 
+def expected(model: type[BaseModel], name: str) -> str:
+    """What a field accepts, in words."""
+    return expectation(_properties(model)[name])
+
+
+def guess(model: type[BaseModel], name: str, value: Value) -> str | None:
+    """What was probably meant by a value that a field does not accept."""
+    return advice(value, _properties(model)[name])
+
+
+def kinds_of(model: type[BaseModel], name: str) -> set[str]:
+    """The JSON types that a field accepts."""
+    return _kinds(_properties(model)[name])
+
+
 def _number_advice(value: Value, schema: Mapping[str, Any]) -> str | None:
     data, kinds = value.data, _kinds(schema)
     if not kinds & {"integer", "number"}:

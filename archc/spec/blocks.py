@@ -11,6 +11,7 @@ from dataclasses import field
 from archc.blocks.definition import Definition
 from archc.blocks.library import Library
 from archc.blocks.reading import Reader
+from archc.blocks.rows import ANY
 from archc.dataclassing import dataclass
 from archc.source.ancestry import MAX_ANCESTORS, read_mapping
 from archc.source.diagnostics import Findings, Note, Place, Source, SpecError
@@ -20,6 +21,7 @@ from archc.source.validate import describe, is_nothing, tainted, unknown
 from archc.text import quote, quote_name
 
 KIND = "block file"
+_EXAMPLE = "for example `blocks: {my_block: {layers: [...]}}`"
 KEYS_OF_FILE = ("description", "use", "blocks")
 _OF_NETWORKS = {"name", "extends", "stem", "stages", "head", "defaults", "with", "recipe"}
 """Keys that make a file with `blocks` a spec, or a recipe, whatever else is wrong with it."""
@@ -65,7 +67,8 @@ class Blocks:
             return self.files[key]
         found = read_mapping(source, self.findings, "a block file begins with `blocks:`")
         self.files[key] = {}
-        if found is None:
+        if found is None or self._is_spec(found[0], source):
+            self.broken.add(ANY)
             return {}
         data, place = found
         for name, entry in data.items():
@@ -78,8 +81,24 @@ class Blocks:
             for used in self._used(data["use"].value, (*chain, source)):
                 around |= used
         entries = blocks_of(data.get("blocks"), self.findings)
+        if "blocks" in data and data["blocks"].value.data == {} and "use" not in data:
+            self.findings.error(data["blocks"].key, "`blocks` has no blocks", _EXAMPLE)
         self.files[key] = {**around, **self._read(entries, around, is_own=False)}
         return self.files[key]
+
+    def _is_spec(self, data: Mapping[str, Entry], source: Source) -> bool:
+        """Whether a file that is used is a spec or a recipe, which then is noted."""
+        kinds = {"recipe": {"recipe"}, "spec": {"extends", "stem", "stages", "head", "defaults"}}
+        kind = next((kind for kind, keys in kinds.items() if keys & data.keys()), None)
+        if kind is None:
+            return False
+        hint = "a block file has only `blocks`, `use` and `description`"
+        if "blocks" in data:
+            hint = "move its `blocks` to a file of their own, or `extends` it"
+        place = source.start() if source.via is None else source.via
+        message = f"{quote_name(source.name)} is a {kind}, not a block file"
+        self.findings.error(place, message, hint)
+        return True
 
     def _used(self, value: Value, chain: tuple[Source, ...]) -> list[dict[str, Definition]]:
         """The blocks of each file that a ``use`` names."""
@@ -102,7 +121,9 @@ class Blocks:
                     self.findings.error(one.place, message)
                 continue
             source = self._open(one.data, one.place, chain)
-            if source is not None:
+            if source is None:
+                self.broken.add(ANY)
+            else:
                 found.append(self.file(source, chain))
         return found
 
@@ -124,7 +145,8 @@ class Blocks:
             self.findings.add(error)
             return None
         if identity(source) in map(identity, chain):
-            self.findings.error(place, f"{quote(path)} uses itself")
+            way = "" if identity(source) == identity(chain[-1]) else ", through this line"
+            self.findings.error(place, f"{quote(path)} uses itself{way}")
             return None
         if len(chain) > MAX_ANCESTORS:
             self.findings.error(place, f"files may use each other at most {MAX_ANCESTORS} deep")
@@ -143,6 +165,7 @@ class Blocks:
         names = dict.fromkeys([*entries, *around, *self.library])
         reader = Reader(lookup, list(names), self.variables, self.findings, is_own)
         reader.broken = self.broken
+        reader.entries = entries
         for name, entry in entries.items():
             made = reader.read(name, entry)
             if made is None:
@@ -179,7 +202,7 @@ def blocks_of(entry: Entry | None, findings: Findings) -> Mapping[str, Entry]:
         findings.error(
             entry.value.place,
             f"`blocks` {what}",
-            "for example `blocks: {my_block: {layers: [...]}}`",
+            _EXAMPLE,
         )
     return {}
 

@@ -285,8 +285,9 @@ def _finish(
         made.add(one)
     library = made.all()
     names = outside(draft.variables)
+    ends = {f"`{key}`": draft.lists[key] for key in ("stem", "head") if key in draft.lists}
     stem, head = (
-        place_row(draft.rows(key), names, library, made.broken, findings)
+        place_row(draft.rows(key), names, library, made.broken, findings, ends, f"`{key}`")
         for key in ("stem", "head")
     )
     context = around(header or Header(name="unnamed"), norm, variables)
@@ -373,8 +374,9 @@ def _check_whole(spec: Spec, findings: Findings) -> None:
             name = stage.model.block
             findings.error(
                 spec.entries["pre_activation"].value.place,
-                f"`pre_activation` is for networks without `{name}` stages",
-                notes=[Note(stage.place, f"stage {number} is `{name}`")],
+                f"`{name}` never reads `pre_activation`",
+                "a block for such networks chooses the order of its layers by it",
+                notes=[Note(stage.place, f"stage {number} has `{name}` blocks")],
             )
 
 

@@ -7,6 +7,7 @@ what both agree on holds for every value.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import field
 from functools import partial
@@ -141,7 +142,34 @@ def _attempt(lower: _Lower, known: Known) -> tuple[ShapeError | None, Known | No
             outputs.append(error.otherwise)
     first, last = errors[0], errors[-1]
     same = first and last and (first.message, first.hint) == (last.message, last.hint)
+    if same and isinstance(first, LayerFault) and isinstance(last, LayerFault):
+        first = _common_to(first, last)
     return first if same else None, _agreed(outputs[0], outputs[-1])
+
+
+def _common_to(one: LayerFault, other: LayerFault) -> LayerFault:
+    """The same fault with the values of names that hold whatever the unknown numbers are."""
+    if len(one.notes) != len(other.notes) or one is other:
+        return one
+    notes = [
+        Note(note.place, _common_values(note.message, same.message))
+        for note, same in zip(one.notes, other.notes, strict=True)
+    ]
+    return one.saying(one.message, notes, _common_values(one.values, other.values))
+
+
+def _common_values(one: str, other: str) -> str:
+    """A text that ends in values, ``a = 1, b = 2``, without those that the other has not."""
+    if one == other:
+        return one
+    head, _, pairs = one.rpartition(" with ")
+    others = _pairs_of(other.rpartition(" with ")[2])
+    pairs = ", ".join([pair for pair in _pairs_of(pairs) if pair in others])
+    return " with ".join([part for part in (head, pairs) if part])
+
+
+def _pairs_of(values: str) -> list[str]:
+    return re.split(r", (?=\w+ = )", values)
 
 
 def _stand_ins(known: Known) -> list[Shape]:
@@ -199,7 +227,7 @@ class _Faults:
             if isinstance(item, LayerItem) and (error.attribute or "") in item.fields:
                 where = item.fields[error.attribute or ""].place
             words = f"`{word_of(item)}`: {error.message}" if len(row) == 1 else error.message
-            notes = [*getattr(error, "notes", ()), *_input_note(spec, where)]
+            notes = [*getattr(error, "notes", ()), *_input_note(spec, where, error)]
             findings.error(where, words, error.hint, notes)
         for alike in self.stages.values():
             _tell_stages(alike, spec, findings)
@@ -234,8 +262,8 @@ def _tell_stages(
         who = numbered([one[0] for one in alike])
         verb = "has" if len(alike) == 1 else "have"
         blocks = f"{who} {verb} `{stage.model.block}` blocks{told}"
-        notes = [*error.notes, Note(stage.place, blocks)]
-        findings.error(where, error.message, error.hint, [*notes, *_input_note(spec, where)])
+        notes = [*error.notes, Note(stage.place, blocks), *_input_note(spec, where, error)]
+        findings.error(where, error.message, error.hint, notes)
         return
     if blamed is not None and (blamed.via != "defaults" or len(alike) > 1):
         where = blamed.value.place
@@ -246,16 +274,20 @@ def _tell_stages(
             notes.append(Note(attribute.value.place, f"stage {number} gets its `{name}` here"))
     who = numbered([one[0] for one in alike])
     if isinstance(error, LayerFault) and error.place.source.path is not None:
-        notes.append(Note(error.place, f"`{stage.model.block}` reads it here"))
-    notes += _input_note(spec, where)
+        read = f"`{stage.model.block}` reads it here"
+        what = read if blamed else f"it is this layer of `{stage.model.block}`"
+        told = f" with {error.values}" if error.values else ""
+        notes += [*error.notes, Note(error.place, what + told)]
+    notes += _input_note(spec, where, error)
     findings.error(where, f"{who}: {error.message}", error.hint, notes)
 
 
-def _input_note(spec: Spec | None, place: Place) -> list[Note]:
-    """Where the image's size is given, if that is not the text at fault."""
+def _input_note(spec: Spec | None, place: Place, error: ShapeError) -> list[Note]:
+    """Where the image's size is given, if the fault is of a size and in another text."""
     if spec is None:
         return []
     entry = spec.entries.get("input")
-    if entry is None or entry.key.source is place.source:
+    is_of_size = re.search(r"\dx\d", error.message) is not None
+    if entry is None or entry.key.source is place.source or not is_of_size:
         return list(spec.notes)
     return [Note(entry.key, "the image's size is given here"), *spec.notes]

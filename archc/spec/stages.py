@@ -13,13 +13,20 @@ from pydantic import BaseModel, Field
 
 from archc.blocks import MAX_BLOCKS, Around, Library, Stage, StageAttributes
 from archc.blocks.expressions import shown
-from archc.blocks.names import Names, expression, looks_like_one, template
+from archc.blocks.names import (
+    Names,
+    expression,
+    looks_like_one,
+    refuse_unknown_name,
+    template,
+)
+from archc.blocks.rows import ANY
 from archc.blocks.scope import LayerFault, Scope, plain
 from archc.blocks.tree import Expr, Template
 from archc.dataclassing import dataclass
 from archc.ops import MAX_CHANNELS
 from archc.source.caller import said
-from archc.source.diagnostics import Findings, Place
+from archc.source.diagnostics import Findings, Note, Place
 from archc.source.reader import INVALID, Entry, Value
 from archc.source.suggest import closest
 from archc.source.validate import (
@@ -35,7 +42,7 @@ from archc.spec.models import KEYS, Attribute, PlacedStage
 from archc.text import listing, quote
 
 USUAL = ("basic", "bottleneck", "conv")
-"""The block types of ResNets and VGGs, which every message about block types names."""
+"""The block types of ResNets and VGGs, whose attributes every message about attributes names."""
 
 _SHOWN = 4
 """How many stages a message names one by one."""
@@ -138,11 +145,12 @@ class _Stages:
         self.written = written
         self.broken = broken
         self.scope = Scope(around, {})
-        self.names = Names({*around.names, *variables})
+        self.variables = frozenset(variables)
+        self.names = Names({*around.names, *self.variables})
         self.findings = findings
         self.types = library
         self.named = self._named()
-        # The types that messages speak of.
+        # The types whose attributes messages speak of.
         self.near = [
             one for one in dict.fromkeys([*library.own, *USUAL, *self.named]) if one in library
         ]
@@ -170,7 +178,7 @@ class _Stages:
                 blocks.append(None)
                 continue
             attributes = self._evaluated(self._merge(number - 1, row.data))
-            if _word(attributes.get("block")) in self.broken:
+            if self._is_broken(_word(attributes.get("block"))):
                 blocks.append(None)
                 continue
             block = self._block(attributes)
@@ -180,6 +188,11 @@ class _Stages:
         self._complain_of_strangers()
         self._complain_of_missing()
         return [stage for stage in stages if stage]
+
+    def _is_broken(self, block: str) -> bool:
+        """Whether a block's own mistakes have been noted, or those of the file it may be in."""
+        unreadable = ANY in self.broken and bool(block) and block not in self.types
+        return block in self.broken or unreadable
 
     def _stage(
         self, number: int, row: Value, attributes: Mapping[str, Attribute], block: str | None
@@ -196,6 +209,8 @@ class _Stages:
         if not block:
             attributes = {name: a for name, a in attributes.items() if name != "block"}
             meant = meant | {"block"}
+        if self.variables:
+            attributes = {n: self._without_unknown_name(n, a, model) for n, a in attributes.items()}
         miss = partial(self._miss, number)
         valid = validate(
             model, attributes, row.place, owner, self.findings, excused=meant, missing=miss
@@ -211,7 +226,9 @@ class _Stages:
         """Refuse a stride for blocks that know none."""
         if not self.types[block].definition.reads("stride"):
             message = f"a `{block}` has no stride: nothing in it reads `stride`"
-            self.findings.error(stride.key, message)
+            hint = "give one of its layers `stride: stride`"
+            notes = [Note(self.types[block].definition.place, f"`{block}` is written here")]
+            self.findings.error(stride.key, message, hint, notes)
 
     def _name(self, data: Mapping[str, Entry], number: int, depth: int) -> Template | None:
         """What the modules of a stage are called."""
@@ -234,6 +251,17 @@ class _Stages:
                 value = self._result(value)
             found[name] = one if value is one.value else replace(one, value=value)
         return found
+
+    def _without_unknown_name(
+        self, name: str, attribute: Attribute, model: type[StageAttributes]
+    ) -> Attribute:
+        """An attribute, its value invalid where it is a name that there is not."""
+        value = attribute.value
+        if name not in model.model_fields or tainted(value):
+            return attribute
+        if refuse_unknown_name(value, model, name, self.names, self.findings):
+            return replace(attribute, value=Value(INVALID, value.place))
+        return attribute
 
     def _result(self, value: Value) -> Value:
         """What an expression comes to, at its place."""
@@ -276,23 +304,30 @@ class _Stages:
         if isinstance(value.data, str) and value.data in self.types:
             return value.data
         if not tainted(value):
-            hint = self._block_hint(value.data) if isinstance(value.data, str) else None
-            what = f"must be {listing(self.near)}, not {describe(value)}"
+            hint, message = (
+                self._listed(),
+                f"`block` must be the name of a block, not {describe(value)}",
+            )
             if is_nothing(value):
-                what, hint = "has no value", f"it must be {listing(self.near)}"
-            self.findings.error(value.place, f"`block` {what}", hint)
+                message = "`block` has no value"
+            elif isinstance(value.data, str):
+                message = f"there is no block {quote(value.data)}"
+                hint = self._block_hint(value.data)
+            self.findings.error(value.place, message, hint)
         return None
 
-    def _block_hint(self, word: str) -> str | None:
-        """The block type that was probably meant, or which networks are made of which."""
+    def _block_hint(self, word: str) -> str:
+        """The block type that was probably meant, or which there are."""
         if meant := closest(word, self.types):
             return meant
         if word.lower().startswith("plain"):
             return "plain networks use `basic` blocks with `shortcut: none`"
-        return (
-            "ResNet-18 and ResNet-34 have `basic` blocks, ResNet-50 and deeper ones `bottleneck`, "
-            "VGGs `conv`"
-        )
+        return self._listed()
+
+    def _listed(self) -> str:
+        """Which block types there are, the spec's own first."""
+        own_first = dict.fromkeys([*self.types.own, *self.types])
+        return f"blocks are {listing(own_first, 'and')}"
 
     def _applicable(
         self, number: int, attributes: Mapping[str, Attribute], block: str
@@ -374,8 +409,7 @@ class _Stages:
         for (is_block, stages), names in groups.items():
             place = self.written.rows[stages[0] - 1].place
             if is_block:
-                choices = listing(f"`{name}`" for name in self.near)
-                hint = f"give it {choices}, here or under `defaults`"
+                hint = f"give it a `block`, here or under `defaults`; {self._listed()}"
             else:
                 hint = ", ".join([accepted(self.missing[name][0][1], [name]) for name in names])
                 hint += "; under `defaults` it applies to all stages" * (len(stages) > 1)

@@ -107,7 +107,7 @@ def test_check_reports_the_mistakes_of_all_specs(spec: Path) -> None:
     assert result.returncode == 1
     assert result.stdout == "tiny.yaml: ok, 5 layers, 1.25 k parameters, 30.03 k multiply-adds\n"
     assert result.stderr == (
-        "broken.yaml:4:19: error: `block` must be basic, bottleneck or conv, not `bottelneck`\n"
+        "broken.yaml:4:19: error: there is no block `bottelneck`\n"
         "  defaults: {block: bottelneck, shortcut: A}\n"
         "                    ^\n"
         "hint: did you mean `bottleneck`?\n"
