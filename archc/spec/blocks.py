@@ -9,6 +9,7 @@ from dataclasses import field
 
 from archc.blocks.definition import Definition
 from archc.blocks.library import Library
+from archc.blocks.possible import Possible
 from archc.blocks.reading import Reader
 from archc.dataclassing import dataclass
 from archc.source.ancestry import MAX_ANCESTORS, read_mapping
@@ -37,6 +38,7 @@ class Blocks:
     library: Library
     variables: Mapping[str, frozenset[str]]
     findings: Findings
+    possible: Mapping[str, Possible] = field(default_factory=dict)
     known: dict[str, Definition] = field(default_factory=dict)
     files: dict[object, dict[str, Definition]] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
@@ -140,6 +142,7 @@ class Blocks:
         names = dict.fromkeys([*entries, *around, *self.library])
         reader = Reader(lookup, list(names), self.variables, self.findings, is_own)
         reader.broken = self.broken
+        reader.possible = self.possible
         for name, entry in entries.items():
             made = reader.read(name, entry)
             if made is None:
