@@ -60,7 +60,7 @@ def schema_of(spec: Spec) -> dict[str, Any]:
     """The JSON Schema of specs that may have the blocks of one of them."""
     from archc.spec.schema import json_schema
 
-    return json_schema(spec.library)
+    return json_schema(spec.library, of=spec)
 
 
 _SPEC = {"type": "string", "description": "The spec as it was named on the command line."}
