@@ -150,7 +150,9 @@ class Rows:
         self._complain_of_word(word, place)
         return None
 
-    def _common(self, place: Place, beside: Mapping[str, Entry]) -> Item | None:
+    def _common(
+        self, place: Place, beside: Mapping[str, Entry], its_name: str = "a name"
+    ) -> Item | None:
         """What may stand beside a layer: its name, `if`, `repeat`."""
         name = test = None
         repeat: Expr | int | None = None
@@ -163,7 +165,7 @@ class Rows:
             valid = valid and repeat is not None
         if "name" in beside:
             names = self.names.beside("repeat") if repeat is not None else self.names
-            name = template(beside["name"].value, names, self.findings, "a name")
+            name = template(beside["name"].value, names, self.findings, its_name)
             valid = valid and name is not None
         if test is not None and test.text == "false":
             self.findings.error(test.place, "this layer is never there", "leave it out")
@@ -450,7 +452,7 @@ class Rows:
         return None if item is None else Branch(value.place, None, (item,))
 
     def _side(self, entry: Entry, beside: Mapping[str, Entry], weight: Entry | None) -> Item | None:
-        common = self._common(entry.key, beside)
+        common = self._common(entry.key, beside, "the name of a side head")
         if common is None or not self._may_stand_here(common):
             return None
         assert common.name is not None
