@@ -62,7 +62,7 @@ def schema_of(spec: Spec) -> dict[str, Any]:
     """The JSON Schema of specs that may have the blocks of one of them."""
     from archc.spec.schema import json_schema
 
-    return json_schema(spec.library)
+    return json_schema(spec.library, of=spec)
 
 
 def schema_of_blocks(blocks: Mapping[str, Definition]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
@@ -22,8 +23,18 @@ from archc.blocks.expressions import (
     Unary,
     parse,
 )
+from archc.blocks.possible import (
+    TRUTH,
+    Known,
+    Possible,
+    TypeMistakeError,
+    described,
+    integers,
+    one_of,
+)
 from archc.blocks.tree import INPUT, Expr, Template
 from archc.dataclassing import dataclass
+from archc.graph.authored import NOT_FOR_MODULES
 from archc.source.diagnostics import Findings, Place
 from archc.source.reader import Value
 from archc.source.record import Record
@@ -60,68 +71,33 @@ _NOT_NAMES = frozenset(["true", "false", "yes", "no", "on", "off", "y", "n", "nu
 """What other formats have for truth values, and for nothing."""
 IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _MODULE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*(\.[A-Za-z0-9_][A-Za-z0-9_-]*)*")
-NOT_FOR_MODULES = frozenset(
+_NOT_FOR_VALUES = frozenset(
     [
-        "T_destination",
-        "add_module",
-        "apply",
-        "bfloat16",
-        "buffers",
-        "call_super_init",
-        "children",
-        "compile",
-        "cpu",
-        "cuda",
-        "double",
-        "dump_patches",
-        "eval",
-        "extra_repr",
-        "float",
-        "forward",
-        "get_buffer",
-        "get_extra_state",
-        "get_parameter",
-        "get_submodule",
-        "half",
-        "ipu",
-        "load_state_dict",
-        "modules",
-        "mtia",
-        "named_buffers",
-        "named_children",
-        "named_modules",
-        "named_parameters",
-        "parameters",
-        "predict",
-        "register_backward_hook",
-        "register_buffer",
-        "register_forward_hook",
-        "register_forward_pre_hook",
-        "register_full_backward_hook",
-        "register_full_backward_pre_hook",
-        "register_load_state_dict_post_hook",
-        "register_load_state_dict_pre_hook",
-        "register_module",
-        "register_parameter",
-        "register_state_dict_post_hook",
-        "register_state_dict_pre_hook",
-        "requires_grad_",
-        "set_extra_state",
-        "set_submodule",
-        "share_memory",
-        "state_dict",
-        "to",
-        "to_empty",
-        "train",
-        "training",
-        "type",
-        "xpu",
-        "zero_grad",
-        "self",
-        "super",
+        *("self", "super", "forward", "training", "torch", "nn", "F", "math"),
+        *("int", "float", "bool", "str", "tuple", "list", "range", "len", "abs"),
+        *("min", "max", "round"),
     ]
 )
-"""What `nn.Module` has already."""
+"""What emitted source calls by its name, so that no argument of a class may hide it."""
+
+USUAL_VALUES: Mapping[str, Possible] = {
+    "classes": integers(1),
+    "norm": one_of([*get_args(NormName), "none"], "a norm"),
+    "pre_activation": TRUTH,
+    **dict.fromkeys(("in", "channels", "stride", "stage", "number"), integers(1)),
+    **dict.fromkeys(("index", "total", "stages", "block", "repeat"), integers(0)),
+}
+"""What the names may be that every block, stem and head can read."""
+
+
+def hides(name: str, *, is_module: bool = False) -> str:
+    """Why a name would be in the way of the emitted Python source, as the name of a value or of a
+    module; nothing where it is not."""
+    if keyword.iskeyword(name):
+        return "that is a word of Python"
+    if is_module:
+        return "torch's modules have it" if name in NOT_FOR_MODULES else ""
+    return "the emitted source needs that name" if name in _NOT_FOR_VALUES else ""
 
 
 @dataclass
@@ -129,9 +105,10 @@ class Names:
     """The names that expressions may read where they stand, and the words that some may be.
 
     ``words`` has for each name that stands for a word what it may be; ``used`` collects what is
-    read. Names beyond these are a mistake. Those that are there ``later`` get a message of their
-    own: ``reads`` has the names in the text of each value, ``at`` is the one that is being read,
-    and ``told`` those in circles that have been noted.
+    read; ``possible`` is what is known of their values. Names beyond these are a mistake. Those
+    that are there ``later`` get a message of their own: ``reads`` has the names in the text of
+    each value, ``at`` is the one that is being read, and ``told`` those in circles that have been
+    noted.
     """
 
     known: set[str]
@@ -142,6 +119,7 @@ class Names:
     reads: dict[str, list[str]] = field(default_factory=dict)
     at: str = ""
     told: set[str] = field(default_factory=set)
+    possible: Known = field(default_factory=Known)
 
     def all_words(self) -> frozenset[str]:
         """Every word that something may be here."""
@@ -149,17 +127,22 @@ class Names:
 
     def beside(self, *more: str) -> Names:
         """With some names more."""
-        return Names(self.known | set(more), self.words, self.used, self.hint)
+        known = self.known | set(more)
+        return Names(known, self.words, self.used, self.hint, possible=self.possible)
 
     def listed(self) -> str:
         """Which names there are, for a hint."""
         return f"names here are {listing(sorted(self.known), 'and')}"
 
 
-def outside(variables: Iterable[str] = ()) -> Names:
-    """The names of a stem or a head."""
+def outside(variables: Iterable[str] = (), possible: Mapping[str, Possible] | None = None) -> Names:
+    """The names of a stem or a head, with what variables may be."""
     words = {"norm": frozenset([*_NORMS, "none"])}
-    return Names({*HEADER_NAMES, "in", "channels", "total", "stages", *variables}, words)
+    known = {*HEADER_NAMES, "in", "channels", "total", "stages", *variables}
+    names = Names(known, words)
+    names.possible = Known({**USUAL_VALUES, **(possible or {})}, is_checked=True)
+    names.possible.cover(known)
+    return names
 
 
 def circle_through(start: str, reads: Mapping[str, Iterable[str]], by: str) -> list[str]:
@@ -234,7 +217,14 @@ def expression(
             hint = "` #` begins a comment, which ends the value"
         findings.error(at, error.message, hint)
         return None
-    return found if _check_names(found, found.node, names, findings, words) else None
+    if not _check_names(found, found.node, names, findings, words):
+        return None
+    try:
+        names.possible.check(found.node, found.text)
+    except TypeMistakeError as mistake:
+        findings.error(found.at(mistake.node.start), str(mistake))
+        return None
+    return found
 
 
 def _ends_in_comment(value: Value) -> bool:
@@ -361,11 +351,20 @@ def condition(value: Value, names: Names, findings: Findings) -> Expr | None:
         if found is not None and _never_true_or_false(found.node):
             findings.error(found.place, "a condition must be true or false, and this is a number")
             return None
+        if found is not None and (instead := is_other(found, TRUTH, names)):
+            findings.error(found.place, f"a condition must be true or false, not {instead}")
+            return None
         return found
     if not tainted(value):
         what = "has no value" if is_nothing(value) else f"takes a condition, not {describe(value)}"
         findings.error(value.place, f"`if` {what}", "for example `if: stride == 1`")
     return None
+
+
+def is_other(expr: Expr, takes: Possible, names: Names) -> str:
+    """What an expression is that can never be what it has to be; nothing where it can."""
+    found = names.possible.check(expr.node, expr.text)
+    return "" if found.meets(takes) else described(expr.node, found, expr.text)
 
 
 def _never_true_or_false(node: Node) -> bool:
@@ -402,6 +401,9 @@ def template(
         expr = expression(inner, names, findings, NO_WORDS)
         if expr is None:
             return None
+        if is_module and (instead := is_other(expr, integers(), names)):
+            findings.error(expr.place, f"a name takes integers from 0, not {instead}")
+            return None
         parts.append(expr)
         at = found.end()
     parts.append(value.data[at:])
@@ -417,7 +419,8 @@ def _is_module_path(made: Template, what: str, findings: Findings) -> bool:
         findings.error(made.place, f"{words}, not {quote(made.text)}", hint)
         return False
     for part in sample.split("."):
-        if part in NOT_FOR_MODULES or part.startswith("__"):
-            findings.error(made.place, f"{what} cannot be {quote(part)}: torch's modules have it")
+        why = "torch's modules have it" if part.startswith("__") else hides(part, is_module=True)
+        if why:
+            findings.error(made.place, f"{what} cannot be {quote(part)}: {why}")
             return False
     return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
+from math import inf
 from typing import Any, get_args
 
 from archc.blocks.around import ACTIVATIONS, NormName
@@ -15,17 +16,22 @@ from archc.blocks.names import (
     IDENTIFIER,
     PLACE_NAMES,
     RESERVED,
+    USUAL_VALUES,
     Names,
     circles,
     condition,
     each_other,
     expression,
+    hides,
+    is_other,
     looks_like_one,
     template,
 )
+from archc.blocks.possible import ANYTHING, NUMBER, TRUTH, Known, Possible, integers
 from archc.blocks.rows import Lookup, Rows
 from archc.blocks.tree import Expr, Row
 from archc.dataclassing import dataclass
+from archc.ops import MAX_CHANNELS
 from archc.source.diagnostics import Findings, Place
 from archc.source.reader import Entry, Value
 from archc.source.suggest import closest
@@ -55,9 +61,9 @@ class Reader:
     """Reads definitions.
 
     ``lookup`` finds the blocks written before, ``blocks`` are their names; ``variables`` are the
-    spec's, with the words that those may be which stand for one. Of ``broken`` blocks nothing more
-    is said. ``entries`` are the blocks of the file at hand as they are written, and
-    ``told`` those that are known to use each other.
+    spec's, with the words that those may be which stand for one, and ``possible`` what each may be.
+    Of ``broken`` blocks nothing more is said. ``entries`` are the blocks of the file at hand as
+    they are written, and ``told`` those that are known to use each other.
     """
 
     lookup: Lookup
@@ -69,11 +75,12 @@ class Reader:
     broken: set[str] = field(default_factory=set)
     entries: Mapping[str, Entry] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
+    possible: Mapping[str, Possible] = field(default_factory=dict)
 
     def read(self, name: str, entry: Entry) -> Definition | None:
         """A definition, or None, what is wrong with it being noted."""
         before = len(self.findings.found)
-        if not (self.is_library or _is_name_of_block(name, entry.key, self.findings)):
+        if not (self.is_library or is_name_of_block(name, entry.key, self.findings)):
             return None
         data = entry.value.data
         if not isinstance(data, dict):
@@ -95,7 +102,8 @@ class Reader:
         return made if len(self.findings.found) == before else None
 
 
-def _is_name_of_block(name: str, place: Place, findings: Findings) -> bool:
+def is_name_of_block(name: str, place: Place, findings: Findings) -> bool:
+    """Whether a block may have a name; noted if not."""
     if not IDENTIFIER.fullmatch(name):
         words = (
             f"a block's name is letters, digits and `_`, beginning with a letter, not {quote(name)}"
@@ -105,6 +113,10 @@ def _is_name_of_block(name: str, place: Place, findings: Findings) -> bool:
     taken = name in LAYERS and name != "conv"  # which is the library's, too
     if taken or name in MERGES or name in ("layers", "label", "side", *RESERVED):
         findings.error(place, f"a block cannot be called `{name}`: that is a word of the language")
+        return False
+    # Used as a layer without a name of its own, it is a module of this name.
+    if why := hides(name, is_module=True):
+        findings.error(place, f"a block cannot be called `{name}`: {why}")
         return False
     return True
 
@@ -127,8 +139,13 @@ class _Definition:
         written = self.data["attributes"].value.data if "attributes" in self.data else {}
         if isinstance(written, dict):
             names.known |= written.keys()  # of one that is not valid nothing more is said
+        values = {**USUAL_VALUES, **self.reader.possible}
         for one in attributes.values():
             names.words[one.name] = _words_of(one)
+            values[one.name] = _possible(one)
+        # The library's own definitions are checked by its tests, not whenever they are read.
+        names.possible = Known(values, is_checked=not self.reader.is_library)
+        names.possible.cover(names.known)
         self._defaults(attributes, names)
         self._check_circles(attributes)
         let = self._let(names)
@@ -185,10 +202,12 @@ class _Definition:
             or hasattr(Stage, name)
             or name in ("true", "false", "and", "or", "not", "if", "else")
         )
-        if (taken and name not in allowed) or name in self.reader.variables:
-            of = "that has a meaning already"
-            if name in self.reader.variables:
-                of = "the spec has a variable of that name"
+        of = (
+            "the spec has a variable of that name" if name in self.reader.variables else hides(name)
+        )
+        if (taken and name not in allowed) or of:
+            if taken:
+                of = "that has a meaning already"
             findings.error(place, f"{what} cannot be called `{name}`: {of}")
             return False
         return True
@@ -289,9 +308,15 @@ class _Definition:
             if isinstance(value.data, str) and looks_like_one(value.data, known):
                 if one.kind in KINDS and value.data in KINDS:
                     continue
+                known.possible = names.possible
                 expr = expression(value, known, findings, _words_of(one))
                 if expr is not None:
                     attributes[name] = _with_default(one, expr)
+                    if instead := is_other(expr, _possible(one), names):
+                        message = f"the default of `{name}` must be {_takes(one)}, not {instead}"
+                        findings.error(expr.place, message)
+                    # Nothing bounds what it comes to.
+                    names.possible.values[name] = _possible(one).without_bounds
             elif one.default is not None and not _fits(one, one.default):
                 takes = _takes(one)
                 message = f"the default of `{name}` must be {takes}, not {describe(value)}"
@@ -333,6 +358,8 @@ class _Definition:
     def _let_value(self, name: str, entry: Entry, names: Names) -> Expr | None:
         findings = self.reader.findings
         if not self._may_be_name(name, entry.key, "a value under `let`"):
+            names.known.add(name)  # of what reads it nothing more is said
+            names.possible.cover([name])
             return None
         if name in names.known:
             message = f"there is `{name}` already: a value needs a name of its own"
@@ -341,6 +368,10 @@ class _Definition:
         expr = self._expression(entry.value, f"`{name}`", names)
         names.known.add(name)
         names.words[name] = names.all_words() if expr is None else _words_in(expr, names)
+        names.possible.values[name] = ANYTHING
+        if expr is not None:
+            names.possible.values[name] = names.possible.check(expr.node, expr.text)
+            names.possible.let[name] = expr.node
         return expr
 
     def _expression(self, value: Value, what: str, names: Names) -> Expr | None:
@@ -433,6 +464,9 @@ class _Definition:
         if entry is None:
             return
         findings, value = self.reader.findings, entry.value
+        for name, place in _classes_in(entry):
+            if _CLASS.fullmatch(name) and (why := hides(name)):
+                findings.error(place, f"a class cannot be called `{name}`: {why}")
         if isinstance(value.data, str) and _CLASS.fullmatch(value.data):
             yield value.data, None
             return
@@ -545,6 +579,43 @@ def _least(name: str, kind: Kind) -> float | None:
 
 def _with_default(one: Attribute, default: Expr) -> Attribute:
     return replace(one, default=default)
+
+
+def _classes_in(entry: Entry) -> Iterator[tuple[str, Place]]:
+    """The names that ``class`` gives, with their places."""
+    data = entry.value.data
+    if isinstance(data, str):
+        yield data, entry.value.place
+    elif isinstance(data, dict):
+        yield from ((name, one.key) for name, one in data.items())
+
+
+_NOUNS = {"activation": "an activation", "norm": "a norm", "word": "a word", "size": "a size"}
+
+
+def _possible(one: Attribute) -> Possible:
+    """What an attribute may be where it is given."""
+    if one.kind == "bool":
+        found = TRUTH
+    elif one.kind == "number":
+        found = replace(_bounded(one), is_whole=False, noun=NUMBER.noun)
+    elif one.kind in ("int", "size"):
+        found = replace(_bounded(one), is_size=one.kind == "size")
+    else:
+        found = Possible()
+    noun = _NOUNS.get(one.kind, found.noun)
+    return replace(found, words=_words_of(one), noun=f"{_takes(one)}" if one.words else noun)
+
+
+def _bounded(one: Attribute) -> Possible:
+    """The numbers that an attribute may be."""
+    bounds = {"ge": 1 if one.kind == "size" else -inf, "le": inf}
+    if one.name == "width" and one.kind == "int":
+        bounds = {"ge": 1, "le": MAX_CHANNELS}
+    return integers(
+        bounds["ge"] if one.least is None else one.least,
+        bounds["le"] if one.most is None else one.most,
+    )
 
 
 def _words_of(one: Attribute) -> frozenset[str]:

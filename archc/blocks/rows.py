@@ -6,11 +6,12 @@ depends on shapes is found when a row is lowered.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
-from typing import Any, TypeAlias, get_args
+from typing import Any, TypeAlias, get_args, get_origin
 
 from archc.blocks.definition import Definition
+from archc.blocks.expressions import Literal
 from archc.blocks.layers import LAYERS, MERGES, Layer
 from archc.blocks.names import (
     IDENTIFIER,
@@ -21,11 +22,14 @@ from archc.blocks.names import (
     condition,
     each_other,
     expression,
+    hides,
+    is_other,
     looks_like_one,
     outside,
     refuse_unknown_name,
     template,
 )
+from archc.blocks.possible import NUMBER, TRUTH, Possible, integers
 from archc.blocks.tree import (
     INPUT,
     BlockItem,
@@ -46,7 +50,14 @@ from archc.source.diagnostics import Findings, Note, Place
 from archc.source.reader import Entry, Value
 from archc.source.record import Record
 from archc.source.suggest import closest
-from archc.source.validate import describe, is_nothing, tainted, unknown_keys, validate
+from archc.source.validate import (
+    describe,
+    expectation,
+    is_nothing,
+    tainted,
+    unknown_keys,
+    validate,
+)
 from archc.text import listing, quote
 
 SIDE_WEIGHT = 0.3
@@ -62,12 +73,12 @@ class Rows:
     """Reads rows of layers.
 
     ``lookup`` finds the blocks that may be used as layers; ``values`` has each label with the
-    conditions under which it is set, ``conditions`` those under which the row at hand is there.
-    ``within`` is the named group around, inside which no value of the ``outer`` ones can be read;
-    ``own`` is the block whose rows they are, and ``rows`` have its rows as they are written, or
-    those of stem and head, by their keys, of which ``row_name`` is that of the row at hand.
-    ``entries`` are the blocks of the same file, and ``told`` those that are known to use each
-    other. ``broken`` blocks get no further messages.
+    conditions under which it is set, ``conditions`` those under which the row at hand is there,
+    which ``tests`` are as they are written. ``within`` is the named group around, inside which no
+    value of the ``outer`` ones can be read; ``own`` is the block whose rows they are, and ``rows``
+    have its rows as they are written, or those of stem and head, by their keys, of which
+    ``row_name`` is that of the row at hand. ``entries`` are the blocks of the same file, and
+    ``told`` those that are known to use each other. ``broken`` blocks get no further messages.
     """
 
     names: Names
@@ -77,6 +88,7 @@ class Rows:
     in_definition: bool
     values: dict[str, tuple[str, ...]] = field(default_factory=lambda: {INPUT: ()})
     conditions: tuple[str, ...] = ()
+    tests: tuple[Expr, ...] = ()
     within: str = ""
     outer: frozenset[str] = frozenset()
     own: str = ""
@@ -132,7 +144,7 @@ class Rows:
         inner = self
         test = common.condition
         if test is not None:
-            inner = replace(self, conditions=(*self.conditions, test.text))
+            inner = self._under(test)
         if common.repeat is not None and common.name is not None:
             self._check_repeated_name(common)
         if word == "layers":
@@ -151,7 +163,9 @@ class Rows:
         self._complain_of_word(word, place)
         return None
 
-    def _common(self, place: Place, beside: Mapping[str, Entry]) -> Item | None:
+    def _common(
+        self, place: Place, beside: Mapping[str, Entry], its_name: str = "a name"
+    ) -> Item | None:
         """What may stand beside a layer: its name, `if`, `repeat`."""
         name = test = None
         repeat: Expr | int | None = None
@@ -164,7 +178,7 @@ class Rows:
             valid = valid and repeat is not None
         if "name" in beside:
             names = self.names.beside("repeat") if repeat is not None else self.names
-            name = template(beside["name"].value, names, self.findings, "a name")
+            name = template(beside["name"].value, names, self.findings, its_name)
             valid = valid and name is not None
         if test is not None and test.text == "false":
             self.findings.error(test.place, "this layer is never there", "leave it out")
@@ -175,11 +189,49 @@ class Rows:
             return value.data
         is_name = isinstance(value.data, str) and IDENTIFIER.fullmatch(value.data)
         if is_name or (isinstance(value.data, str) and looks_like_one(value.data, self.names)):
-            return expression(value, self.names, self.findings, NO_WORDS)
-        if not tainted(value):
+            found = expression(value, self.names, self.findings, NO_WORDS)
+            if found is None or not (instead := is_other(found, integers(), self.names)):
+                return found
+            words = f"`repeat` must be an integer from 0 to 10,000, not {instead}"
+            self.findings.error(found.place, words)
+        elif not tainted(value):
             words = f"`repeat` must be an integer from 0 to 10,000, not {describe(value)}"
             self.findings.error(value.place, words)
         return None
+
+    def _under(self, test: Expr) -> Rows:
+        """The rows that are there where a condition holds; noted if it never does here."""
+        tests = (*self.tests, test)
+        if not isinstance(test.node, Literal) and not self._never(self.tests):
+            self._check_holds(test)
+        return replace(self, conditions=(*self.conditions, test.text), tests=tests)
+
+    def _never(self, tests: Sequence[Expr]) -> bool:
+        return self.names.possible.never_hold([(one.text, one.node) for one in tests])
+
+    def _check_holds(self, test: Expr) -> None:
+        """Note a condition that never holds, by itself or under those around it."""
+        what = "this layer is never there"
+        if self._never([test]):
+            message = f"{what}: {quote(test.text)} never holds"
+            self.findings.error(test.place, message, "leave the layer out, or correct its `if`")
+            return
+        if not self._never([*self.tests, test]):
+            return
+        against = next(([one] for one in self.tests if self._never([one, test])), self.tests)
+        others = listing([quote(one.text) for one in against], "and")
+        message = f"{what}: {quote(test.text)} never holds where {others} does"
+        if len(against) > 1:
+            message = f"{what}: {quote(test.text)} never holds where {others} do"
+        notes = [Note(one.place, "this condition is around it") for one in against]
+        self.findings.error(test.place, message, notes=notes)
+
+    def _check_type(self, expr: Expr, model: type[Any], name: str, shown: str) -> None:
+        """Note an expression that is never of a type that a field takes."""
+        takes = _takes(model, name)
+        if not takes.is_nothing and (instead := is_other(expr, takes, self.names)):
+            wanted = expectation(model.model_json_schema()["properties"][name])
+            self.findings.error(expr.place, f"`{shown}` must be {wanted}, not {instead}")
 
     def _check_repeated_name(self, common: Item) -> None:
         assert common.name is not None
@@ -234,6 +286,8 @@ class Rows:
                 words = _words_in(model, name) | {"none"}
                 expr = expression(value, self.names, self.findings, frozenset(words))
                 if expr is not None:
+                    shown = word if name == getattr(model, "scalar", None) else name
+                    self._check_type(expr, model, name, shown)
                     fields[name] = Field(value.place, expr)
             elif not self._is_unknown(value, model, name):
                 fields[name] = Field(value.place, value.plain)  # type: ignore[arg-type]
@@ -310,6 +364,7 @@ class Rows:
         taken = self._taken(name)
         if taken:
             self.findings.error(value.place, f"`{name}` cannot be a label: {taken}")
+            self.values.setdefault(name, self.conditions)  # of what reads it nothing more is said
             return None
         self.values[name] = self.conditions
         return LabelItem(**_common_of(common), label=name)
@@ -319,6 +374,8 @@ class Rows:
             return "a value has that name already" if name != INPUT else "it is the block's input"
         if name in LAYERS or name in MERGES or name in ("layers", "label", "side"):
             return "there is a layer of that name"
+        if why := hides(name):
+            return why
         if name in self.names.known or name in RESERVED:
             return "expressions read something by that name"
         return "there is a block of that name" if name in self.known_blocks else ""
@@ -469,7 +526,7 @@ class Rows:
         return None if item is None else Branch(value.place, None, (item,))
 
     def _side(self, entry: Entry, beside: Mapping[str, Entry], weight: Entry | None) -> Item | None:
-        common = self._common(entry.key, beside)
+        common = self._common(entry.key, beside, "the name of a side head")
         if common is None or not self._may_stand_here(common):
             return None
         assert common.name is not None
@@ -479,8 +536,7 @@ class Rows:
         if share is None:
             return None
         test = common.condition
-        conditions = self.conditions if test is None else (*self.conditions, test.text)
-        inner = replace(self, conditions=conditions)
+        inner = replace(self) if test is None else self._under(test)
         value, begins_with = entry.value, None
         if isinstance(value.data, dict) and len(value.data) == 1:
             ((begins_with, at),) = value.data.items()
@@ -639,6 +695,28 @@ def _words_in(model: type[Record], name: str) -> set[str]:
             if isinstance(one, str):
                 found.add(one)
             else:
+                look(one)
+
+    look(model.model_fields[name].annotation)
+    return found
+
+
+def _takes(model: type[Record], name: str) -> Possible:
+    """What an expression may come to for a field: any number, where it takes numbers."""
+    found = Possible()
+
+    def look(kind: object) -> None:
+        nonlocal found
+        if isinstance(kind, str):
+            found = replace(found, words=found.words | {kind})
+        elif kind is bool:
+            found = replace(found, truths=TRUTH.truths)
+        elif kind in (int, float):
+            found = replace(found, numbers=NUMBER.numbers)
+        elif get_origin(kind) is tuple:
+            found = replace(found, is_size=True)
+        elif get_origin(kind) is not list:
+            for one in get_args(kind):
                 look(one)
 
     look(model.model_fields[name].annotation)

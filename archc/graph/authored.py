@@ -13,6 +13,24 @@ from archc.dataclassing import dataclass
 Known: TypeAlias = int | float | bool | str
 """What a name of a definition may come to, or a number or a word in it."""
 
+NOT_FOR_MODULES = frozenset(
+    [
+        *("T_destination", "add_module", "apply", "bfloat16", "buffers", "call_super_init"),
+        *("children", "compile", "cpu", "cuda", "double", "dump_patches", "eval", "extra_repr"),
+        *("float", "forward", "get_buffer", "get_extra_state", "get_parameter"),
+        *("get_submodule", "half", "ipu", "load_state_dict", "modules", "mtia"),
+        *("named_buffers", "named_children", "named_modules", "named_parameters", "parameters"),
+        *("predict", "register_backward_hook", "register_buffer", "register_forward_hook"),
+        *("register_forward_pre_hook", "register_full_backward_hook"),
+        *("register_full_backward_pre_hook", "register_load_state_dict_post_hook"),
+        *("register_load_state_dict_pre_hook", "register_module", "register_parameter"),
+        *("register_state_dict_post_hook", "register_state_dict_pre_hook", "requires_grad_"),
+        *("self", "set_extra_state", "set_submodule", "share_memory", "state_dict", "super"),
+        *("to", "to_empty", "train", "training", "type", "xpu", "zero_grad"),
+    ]
+)
+"""What `nn.Module` has already, and what emitted modules have."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ref:

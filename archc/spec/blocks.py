@@ -10,6 +10,7 @@ from dataclasses import field
 
 from archc.blocks.definition import Definition
 from archc.blocks.library import Library
+from archc.blocks.possible import Possible
 from archc.blocks.reading import Reader
 from archc.blocks.rows import ANY
 from archc.dataclassing import dataclass
@@ -42,6 +43,7 @@ class Blocks:
     library: Library
     variables: Mapping[str, frozenset[str]]
     findings: Findings
+    possible: Mapping[str, Possible] = field(default_factory=dict)
     known: dict[str, Definition] = field(default_factory=dict)
     files: dict[object, dict[str, Definition]] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
@@ -166,6 +168,7 @@ class Blocks:
         reader = Reader(lookup, list(names), self.variables, self.findings, is_own)
         reader.broken = self.broken
         reader.entries = entries
+        reader.possible = self.possible
         for name, entry in entries.items():
             made = reader.read(name, entry)
             if made is None:

@@ -152,8 +152,8 @@ class Spec:
     it is, for the head of generated files; ``group`` is GROUP if it lies in ``specs/GROUP/``,
     and empty elsewhere. ``norm`` is the network's, ``names`` the template of its blocks' names,
     None for the usual one; ``variables`` are the author's, ``origins`` where each has its value.
-    ``library``  has the block types that
-    its stages may be made of, ``notes`` are what its author should know of a valid spec.
+    ``library`` has the block types that its stages may be made of, ``default_block`` is the one
+    that `defaults` name; ``notes`` are what its author should know of a valid spec.
     """
 
     header: Header
@@ -171,6 +171,7 @@ class Spec:
     variables: Mapping[str, Known] = field(default_factory=dict)
     origins: Mapping[str, Place] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
+    default_block: str | None = None
 
     @cached_property
     def around(self) -> Around:

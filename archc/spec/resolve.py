@@ -43,6 +43,7 @@ from archc.spec.variables import (
     norm_of_network,
     place_of,
     plain_norm,
+    possible_of,
     values_of,
     words_of,
 )
@@ -280,11 +281,12 @@ def _finish(
     variables = values_of(draft.variables, draft.overlays, findings)
     norm = norm_of_network(top.get("norm"), variables, findings)
     initial = initial_of(top["init"], findings) if "init" in top else USUAL
-    made = Blocks(library, words_of(draft.variables, variables), findings)
+    possible = possible_of(draft.variables, variables)
+    made = Blocks(library, words_of(draft.variables, variables), findings, possible)
     for one in draft.blocks:
         made.add(one)
     library = made.all()
-    names = outside(draft.variables)
+    names = outside(draft.variables, possible)
     ends = {f"`{key}`": draft.lists[key] for key in ("stem", "head") if key in draft.lists}
     stem, head = (
         place_row(draft.rows(key), names, library, made.broken, findings, ends, f"`{key}`")
@@ -332,9 +334,15 @@ def _finish(
         variables=variables,
         origins={name: place_of(name, draft.variables, draft.overlays) for name in variables},
         notes=tuple(_notes(draft.top)),
+        default_block=_word(draft.defaults.get("block")),
     )
     _check_whole(spec, findings)
     return spec
+
+
+def _word(entry: Entry | None) -> str | None:
+    data = None if entry is None else entry.value.data
+    return data if isinstance(data, str) else None
 
 
 def _pattern(entry: Entry, known: Names, findings: Findings) -> Template | None:

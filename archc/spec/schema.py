@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -9,41 +10,83 @@ from pydantic import BaseModel
 from archc.blocks import STANDARD, Definition, Library
 from archc.blocks.layers import LAYERS, Layer, Start
 from archc.blocks.reading import KINDS
-from archc.spec.models import Header
+from archc.dataclassing import dataclass
+from archc.spec.models import Header, Spec
 
 Schema = dict[str, Any]
 
 
-def json_schema(library: Library = STANDARD) -> Schema:
+@dataclass(frozen=True)
+class Context:
+    """Where a row or a stage stands: what its parts are called in the schema, and what may be
+    written there besides what the schema lists.
+
+    ``names`` are those that expressions may read, None where they cannot be listed; ``words`` says
+    whether there may be layers and blocks that are not known here.
+    """
+
+    prefix: str
+    names: tuple[str, ...] | None
+    words: bool = False
+
+    @property
+    def expression(self) -> Schema:
+        """The schema of an expression."""
+        return _reference(f"{self.prefix}expression")
+
+    def reference(self, name: str) -> Schema:
+        """The part of a name."""
+        return _reference(f"{self.prefix}{name}")
+
+
+_HEADER_NAMES = ("classes", "norm", "pre_activation", "in", "channels", "total", "stages")
+_CLOSED = Context("", _HEADER_NAMES)
+_OPEN = Context("any_", None, words=True)
+
+
+def json_schema(library: Library = STANDARD, of: Spec | None = None) -> Schema:
     """The JSON Schema (draft 7, which editors know best) of a spec as it is written in a file.
 
     It knows the blocks of a library. Where a spec has blocks of its own, or may have them from
-    other files, names that it does not know are left to archc.
+    other files, names that it does not know are left to archc; unless it is the schema ``of`` one
+    spec, which knows all of its blocks, those that its stages have by default, and its variables.
     """
-    stages = {name: _fields_of_block(one.stage) for name, one in library.definitions.items()}
-    attributes = _union(stages)
-    return {
+    stages = {name: fields_of(one.stage) for name, one in library.definitions.items()}
+    contexts = [_CLOSED, _OPEN]
+    if of is not None:
+        names = (*_HEADER_NAMES, *of.variables)
+        contexts = [Context("", names), Context("own_", None), _OPEN]
+    definitions: Schema = {**_SHARED, "labelled": _LABELLED}
+    for one in contexts:
+        definitions |= _rows(library, one)
+    for one in contexts:
+        if one.prefix != "own_":
+            definitions |= _stages(stages, library, one)
+    made: Schema = {
         "$schema": "http://json-schema.org/draft-07/schema#",
-        "title": "archc spec",
+        "title": "archc spec" if of is None else f"archc spec with the blocks of {of.header.name}",
         "description": "A convolutional network, block by block.",
         "type": "object",
         "additionalProperties": False,
         "required": ["name"],
         "properties": _properties(),
-        "if": {"anyOf": [{"required": [key]} for key in ("blocks", "use", "extends", "variables")]},
-        "then": {"properties": _parts("any_", attributes, is_open=True)},
-        "else": {"properties": _parts("", attributes, is_open=False)},
-        "definitions": {
-            **_SHARED,
-            **_rows(library),
-            "stage": {"anyOf": [_stage(name, fields, library) for name, fields in stages.items()]},
-            "any_stage": {
-                "anyOf": [
-                    {"$ref": "#/definitions/stage"},
-                    {"type": "object", "properties": {"block": {"not": {"enum": list(stages)}}}},
-                ]
+    }
+    if of is None:
+        made |= {
+            "if": {
+                "anyOf": [{"required": [key]} for key in ("blocks", "use", "extends", "variables")]
             },
-            "block": _block(),
+            "then": _parts(stages, _OPEN),
+            "else": _parts(stages, _CLOSED),
+        }
+        rows = _OPEN
+    else:
+        made["allOf"] = [_parts(stages, contexts[0], of)]
+        rows = contexts[1]
+    return made | {
+        "definitions": {
+            **definitions,
+            "block": _block(rows),
             "attribute": _attribute(),
             "rule": {
                 "anyOf": [{"const": "default"}, mapping_of(fields_of(Start), Start.__doc__ or "")]
@@ -82,7 +125,7 @@ def _properties() -> Schema:
         "variables": {
             "type": "object",
             "description": "Numbers and words that expressions may read, by name.",
-            "additionalProperties": {"type": ["number", "boolean", "string"]},
+            "additionalProperties": _VARIABLE,
         },
         "use": {
             "type": "array",
@@ -123,65 +166,151 @@ def _without(schema: Schema, *keys: str) -> Schema:
     return {key: one for key, one in schema.items() if key not in keys}
 
 
-def _parts(prefix: str, attributes: Schema, *, is_open: bool) -> Schema:
-    """What the parts of a spec may hold, with blocks that are not known here or without."""
-    layer = {"items": {"$ref": f"#/definitions/{prefix}layer"}}
-    overrides = {name: _per_stage(field) for name, field in attributes.items()}
-    return {
-        "stem": layer,
-        "head": layer,
-        "stages": {"items": {"$ref": f"#/definitions/{prefix}stage"}},
-        **({} if is_open else {"defaults": _closed(attributes), "with": _closed(overrides)}),
-    }
+def _parts(stages: Mapping[str, Schema], context: Context, of: Spec | None = None) -> Schema:
+    """What the parts of a spec may hold."""
+    row = _row(context)
+    made: Schema = {"properties": {"stem": row, "head": row}, "allOf": _rules(stages, context, of)}
+    if not context.words:
+        attributes = _union(stages, context)
+        variables = dict.fromkeys(() if of is None else of.variables, _VARIABLE)
+        overlay = {**{name: _per_stage(one) for name, one in attributes.items()}, **variables}
+        made["properties"] |= {"defaults": _closed(attributes), "with": _closed(overlay)}
+    return made
+
+
+def _rules(stages: Mapping[str, Schema], context: Context, of: Spec | None) -> list[Schema]:
+    """What stages are by the block type that they name, or else `defaults`, or else what the spec
+    extends. Where `with` sets the type, it may be any."""
+    overlaid: Schema = {"required": ["with"], "properties": {"with": {"required": ["block"]}}}
+    rules: list[Schema] = [
+        {
+            "if": overlaid,
+            "then": _every_stage(context.reference("some_stage")),
+            "else": _every_stage(context.reference("stage")),
+        }
+    ]
+    for name in stages:
+        default = {"required": ["defaults"], "properties": {"defaults": _is_block(name)}}
+        rules.append(_by_default(default, overlaid, context.reference(f"{name}_stage")))
+    inherited = None if of is None else of.default_block
+    if inherited in stages:
+        given: Schema = {
+            "required": ["defaults"],
+            "properties": {"defaults": {"required": ["block"]}},
+        }
+        reference = context.reference(f"{inherited}_stage")
+        rules.append(_by_default({"not": given}, overlaid, reference))
+    return rules
+
+
+def _every_stage(schema: Schema) -> Schema:
+    return {"properties": {"stages": {"items": schema}}}
+
+
+def _is_block(name: str) -> Schema:
+    return {"required": ["block"], "properties": {"block": {"const": name}}}
+
+
+def _by_default(condition: Schema, overlaid: Schema, stage: Schema) -> Schema:
+    """Stages that name no block type, where a condition holds."""
+    without = {"if": {"not": {"required": ["block"]}}, "then": stage}
+    return {"if": {"allOf": [condition, {"not": overlaid}]}, "then": _every_stage(without)}
+
+
+def _row(context: Context) -> Schema:
+    """A row that reads no values but its own. Where it gives one a name, that may stand as a layer
+    in it, which a schema cannot follow."""
+    strict = {"type": "array", "items": context.reference("layer")}
+    if context.words:
+        return strict
+    loose = {"items": _OPEN.reference("layer")}
+    return {"type": "array", "if": _reference("labelled"), "then": loose, "else": strict}
 
 
 def _closed(properties: Schema) -> Schema:
     return {"properties": properties, "additionalProperties": False}
 
 
-def _fields_of_block(model: type[BaseModel]) -> Schema:
-    """A stage's fields, each of which may be computed from variables."""
-    return {
-        name: field if name == "block" else _or_expression(field)
-        for name, field in fields_of(model).items()
+def _stages(stages: Mapping[str, Schema], library: Library, context: Context) -> Schema:
+    """A stage of each block type, of any type that it names, and of a type that is not known."""
+    found: Schema = {
+        f"{context.prefix}{name}_stage": _stage(name, fields, library, context)
+        for name, fields in stages.items()
     }
+    known = {"enum": list(stages), "description": "The block type that the stage repeats."}
+    named: Schema = {
+        "type": "object",
+        "properties": {"block": {"anyOf": [known, {"type": "string"}]} if context.words else known},
+        "allOf": [
+            {"if": _is_block(name), "then": context.reference(f"{name}_stage")} for name in stages
+        ],
+    }
+    some = {"type": "object"}
+    if not context.words:
+        own = {**_union(stages, context), "name": _reference("name")}
+        some = mapping_of(own, "A stage.")
+        named |= {"if": {"not": {"required": ["block"]}}, "then": context.reference("some_stage")}
+    return {**found, f"{context.prefix}stage": named, f"{context.prefix}some_stage": some}
 
 
-def _stage(name: str, fields: Schema, library: Library) -> Schema:
-    own = {**fields, "block": {**fields["block"], "const": name}, "name": _reference("name")}
-    return mapping_of(own, library.definitions[name].description)
+def _stage(name: str, fields: Schema, library: Library, context: Context) -> Schema:
+    own = {key: _or_expression(one, context) for key, one in fields.items() if key != "block"}
+    block = {"block": {**fields["block"], "const": name}, "name": _reference("name")}
+    return mapping_of({**own, **block}, library.definitions[name].description)
 
 
 def _reference(name: str) -> Schema:
     return {"$ref": f"#/definitions/{name}"}
 
 
-_EXPRESSION = _reference("expression")
+_NUMBER = r"\s*[-+]?[\d.]+([eE][-+]?\d+)?\s*"  # as a text, it is no expression
+_OPERATOR = r"[-+*/%<>=!()]|\b(and|or|not|if|else)\b"
+_REPEAT: Schema = {
+    "anyOf": [{"type": "integer", "minimum": 0}, _reference("any_expression")],
+    "description": "How often it is repeated.",
+}
 _SHARED: Schema = {
-    "expression": {"type": "string", "pattern": r"[A-Za-z(]"},  # "3" is none
     "name": {"type": ["string", "integer"], "description": "What its module is called."},
     "if": {
         "type": ["string", "boolean"],
         "description": "A condition; where it is false, the layer is not there.",
     },
-    "repeat": {
-        "anyOf": [{"type": "integer", "minimum": 0}, _EXPRESSION],
-        "description": "How often it is repeated.",
-    },
+    "repeat": _REPEAT,
 }
 """What many parts of the schema refer to."""
+_LABELLED: Schema = {
+    "description": "A row with a label somewhere in it.",
+    "anyOf": [
+        {"type": "array", "contains": _reference("labelled")},
+        {"type": "object", "required": ["label"]},
+        {
+            "type": "object",
+            "not": {"additionalProperties": {"not": _reference("labelled")}},
+        },
+    ],
+}
+_VARIABLE: Schema = {"type": ["number", "boolean", "string"], "description": "A variable."}
 
 
-def _or_expression(field: Schema) -> Schema:
-    """A field of numbers or truth values, or an expression for it."""
-    kinds = {one.get("type") for one in field.get("anyOf", [field])}
-    if not kinds & {"integer", "number", "boolean", "array"}:
+def _expression(names: Sequence[str] | None) -> Schema:
+    """An expression: a text with an operator or a call, or one of some names, or of any."""
+    name = r"[A-Za-z]\w*" if names is None else f"({'|'.join(names)})"
+    return {"type": "string", "pattern": rf"^(?!{_NUMBER}$)(\s*{name}\s*$|[\s\S]*({_OPERATOR}))"}
+
+
+def _or_expression(field: Schema, context: Context) -> Schema:
+    """A field of numbers, words or truth values, or an expression for it."""
+    options = field.get("anyOf", [field])
+    if "$ref" in field or all(one.get("type") == "array" for one in options):
         return field
     about: Schema = {key: field[key] for key in ("description", "default") if key in field}
-    return {**about, "anyOf": [*field.get("anyOf", [_without(field, *about)]), _EXPRESSION]}
+    return {
+        **about,
+        "anyOf": [*field.get("anyOf", [_without(field, *about)]), context.expression],
+    }
 
 
-def _rows(library: Library) -> Schema:
+def _rows(library: Library, context: Context) -> Schema:
     """The layers of a row: a bare word, or one key with its value and what may stand beside it."""
     bare = [
         name
@@ -194,22 +323,28 @@ def _rows(library: Library) -> Schema:
         if not any(attribute.is_required for attribute in one.attributes.values())
     ]
     own = [name for name in free if name not in LAYERS]
-    forms = [_layer(name, model) for name, model in LAYERS.items()]
-    forms += [_used(one) for name, one in library.definitions.items() if name not in LAYERS]
-    strict, loose = (_others(prefix) for prefix in ("", "any_"))
-    known = [*LAYERS, *library.definitions, *strict]
-    stranger = {
-        "type": "object",
-        "not": {"anyOf": [{"required": [name]} for name in known]},
-    }
+    forms = [_layer(name, model, context) for name, model in LAYERS.items()]
+    forms += [
+        _used(one, context) for name, one in library.definitions.items() if name not in LAYERS
+    ]
+    others = _others(context)
+    forms += [_form(word, value, value["description"]) for word, value in others.items()]
+    words: Schema = {"enum": [*bare, *own, "input"]}
+    if context.words:
+        known = [*LAYERS, *library.definitions, *others]
+        stranger = {
+            "type": "object",
+            "not": {"anyOf": [{"required": [name]} for name in known]},
+        }
+        words, forms = {"type": "string"}, [*forms, stranger]
     return {
-        "layer": {"anyOf": [{"enum": [*bare, *own, "input"]}, *forms, *_forms(strict)]},
-        "any_layer": {"anyOf": [{"type": "string"}, *forms, *_forms(loose), stranger]},
+        f"{context.prefix}expression": _expression(context.names),
+        f"{context.prefix}layer": {"anyOf": [words, *forms]},
     }
 
 
-def _layer(name: str, model: type[Layer]) -> Schema:
-    fields = {key: _or_expression(field) for key, field in fields_of(model).items()}
+def _layer(name: str, model: type[Layer], context: Context) -> Schema:
+    fields = {key: _or_expression(field, context) for key, field in fields_of(model).items()}
     mapping = mapping_of(fields, model.__doc__ or "")
     required = [key for key, field in model.model_fields.items() if field.is_required()]
     if required:
@@ -221,9 +356,9 @@ def _layer(name: str, model: type[Layer]) -> Schema:
     return _form(name, value, model.__doc__ or "")
 
 
-def _used(block: Definition) -> Schema:
+def _used(block: Definition, context: Context) -> Schema:
     """A block of the library, used as a layer."""
-    fields = {key: _or_expression(field) for key, field in fields_of(block.fields).items()}
+    fields = {key: _or_expression(field, context) for key, field in fields_of(block.fields).items()}
     mapping = mapping_of(fields, block.description)
     required = [name for name, one in block.attributes.items() if one.is_required]
     if required:
@@ -231,23 +366,26 @@ def _used(block: Definition) -> Schema:
     return _form(block.name, mapping, block.description)
 
 
-def _others(prefix: str) -> Schema:
+def _others(context: Context) -> Schema:
     """What a row may hold besides layers and blocks."""
-    row = {"type": "array", "items": {"$ref": f"#/definitions/{prefix}layer"}}
-    branch = {"anyOf": [row, {"type": "string"}, {"type": "object"}]}
-    merge = {"anyOf": [{"type": "string"}, {"type": "array", "items": branch}, {"type": "object"}]}
+    row = {"type": "array", "items": context.reference("layer")}
+    of_a_value = {
+        "type": "object",
+        "minProperties": 1,
+        "maxProperties": 1,
+        "additionalProperties": row,
+    }
+    branch = {"anyOf": [row, {"const": "identity"}, context.reference("layer"), of_a_value]}
+    branches = {"type": "array", "minItems": 2, "items": branch}
+    merge = {"anyOf": [{"type": "string"}, branches, of_a_value]}
     return {
         "layers": {**row, "description": "A group: with a name a module of its own."},
         "add": {**merge, "description": "The sum of branches."},
         "concat": {**merge, "description": "The channels of branches in a row."},
         "multiply": {**merge, "description": "The product of branches."},
         "label": {"type": "string", "description": "Gives the current value a name."},
-        "side": {"anyOf": [row, {"type": "object"}], "description": "A side head."},
+        "side": {"anyOf": [row, of_a_value], "description": "A side head."},
     }
-
-
-def _forms(others: Schema) -> list[Schema]:
-    return [_form(word, value, value["description"]) for word, value in others.items()]
 
 
 def _form(word: str, value: Schema, description: str) -> Schema:
@@ -257,9 +395,9 @@ def _form(word: str, value: Schema, description: str) -> Schema:
     return {**mapping_of({word: value, **beside}, description), "required": [word]}
 
 
-def _block() -> Schema:
+def _block(context: Context) -> Schema:
     """The definition of a block."""
-    row = {"type": "array", "items": {"$ref": "#/definitions/any_layer"}}
+    row = _row(context)
     rule = mapping_of(
         {
             "that": {"type": ["string", "boolean"], "description": "What must hold."},
@@ -338,11 +476,12 @@ def mapping_of(properties: Schema, description: str) -> Schema:
     }
 
 
-def _union(stages: dict[str, Schema]) -> Schema:
+def _union(stages: Mapping[str, Schema], context: Context) -> Schema:
     """Every stage attribute; where block types differ on one, whatever one of them takes."""
     union: Schema = {}
     for fields in stages.values():
         for name, field in fields.items():
+            field = field if name == "block" else _or_expression(field, context)
             if name not in union:
                 union[name] = field
             elif union[name] != field:

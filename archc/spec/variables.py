@@ -17,8 +17,10 @@ from archc.blocks.names import (
     RESERVED,
     Names,
     expression,
+    hides,
     looks_like_one,
 )
+from archc.blocks.possible import ANYTHING, NUMBER, TRUTH, Possible, one_of
 from archc.blocks.scope import LayerFault, Scope, plain, value_of
 from archc.graph.initial import USUAL, Initial, Rule
 from archc.source.diagnostics import Findings, Place
@@ -42,6 +44,9 @@ def values_of(
         if name in (*RESERVED, *HEADER_NAMES, *PLACE_NAMES, *LAYERS):
             message = f"a variable cannot be called `{name}`: the language has one of that name"
             findings.error(entry.key, message)
+            continue
+        if why := hides(name):
+            findings.error(entry.key, f"a variable cannot be called `{name}`: {why}")
             continue
         known = _value(name, _latest(name, entry, overlays), findings)
         if known is not None:
@@ -80,6 +85,19 @@ def words_of(entries: Iterable[str], variables: Mapping[str, Known]) -> dict[str
     return {
         name: _WORDS if isinstance(variables.get(name), Word) else frozenset() for name in entries
     }
+
+
+def possible_of(entries: Iterable[str], variables: Mapping[str, Known]) -> dict[str, Possible]:
+    """What variables may be when their values change: numbers, words, or true and false."""
+    return {name: _possible(variables.get(name)) for name in entries}
+
+
+def _possible(value: Known | None) -> Possible:
+    if value is None:  # it is not valid
+        return ANYTHING
+    if isinstance(value, Word):
+        return one_of(_WORDS)
+    return TRUTH if isinstance(value, bool) else NUMBER
 
 
 def plain_norm(header: Mapping[str, Entry]) -> dict[str, Entry]:

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from archc.blocks import STANDARD
-from archc.blocks.names import IDENTIFIER
+from archc.blocks.reading import is_name_of_block
 from archc.shipped import shipped_folder, shipped_names
 from archc.source.diagnostics import Findings, Place, Source, fail
 from archc.source.reader import Entry, Value, is_plain, quoted
@@ -16,7 +16,7 @@ from archc.source.validate import validate
 from archc.spec.blocks import read_block_file
 from archc.spec.models import Header
 from archc.spec.resolve import load_spec
-from archc.text import quote, quote_name
+from archc.text import quote_name
 
 SCHEMA = "archc.schema.json"
 """What the docs call the schema of specs, as a file of one's own."""
@@ -67,9 +67,9 @@ def block_file(name: str) -> str:
     """
     text = _BLOCK.replace("NAME", name)
     source = Source("NAME", name)
-    if not IDENTIFIER.fullmatch(name):
-        words = "a block's name is letters, digits and `_`, beginning with a letter"
-        fail(source.start(), f"{words}, not {quote(name)}")
+    findings = Findings()
+    is_name_of_block(name, source.start(), findings)
+    findings.check()
     read_block_file(Source(f"{name}.yaml", text), STANDARD)
     return text
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from archc.blocks.names import NOT_FOR_MODULES
 from archc.compile import compile_spec
+from archc.graph.authored import NOT_FOR_MODULES
 from archc.spec import Source, SpecError, resolve
 
 SPEC = """\
@@ -56,8 +56,37 @@ HOSTILE = {
     "an attribute of an object": layer('"width.__class__"'),
     **{
         f"a module called {name}": layer("width", f", name: {name}")
-        for name in ("self", "__class__", "forward", "super", "half", "type", "train", "state_dict")
+        for name in (
+            *("self", "__class__", "forward", "super", "half", "type", "train", "state_dict"),
+            *("class", "None", "import", "lambda"),
+        )
     },
+    **{
+        f"an attribute called {name}": SPEC.format(
+            blocks=f"  b:\n    attributes: {{{name}: 8}}\n    layers: [dropout: {name}]", last="b"
+        )
+        for name in ("self", "super", "forward", "__class__", "class", "None", "int", "max", "nn")
+    },
+    **{
+        f"a label called {name}": one(
+            f"    layers: [label: {name}, conv: {{width: width, kernel: 1}}, add: {name}]"
+        )
+        for name in ("self", "class")
+    },
+    **{
+        f"a block called {name}": SPEC.format(blocks=f"  {name}: {{layers: [relu]}}", last=name)
+        for name in ("self", "class", "forward", "__class__", "None")
+    },
+    "conditions of many cases": one(
+        "    layers:\n      - conv: {width: width, kernel: 1}\n"
+        + "".join(
+            "      - {relu: {}, if: '"
+            + " and ".join(f"(in * {n} < width or in % {n} == {m})" for n in range(2, 22))
+            + "'}\n"
+            for m in range(50)
+        )
+        + "      - {relu: {}, if: false}\n"
+    ),
 }
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from archc.blocks import STANDARD, Library
 from archc.blocks.library import FILES, STD
+from archc.blocks.reading import Reader
+from archc.source.diagnostics import Findings, Source
+from archc.source.reader import read
 
 
 def test_every_file_is_listed_with_its_blocks() -> None:
@@ -11,6 +16,21 @@ def test_every_file_is_listed_with_its_blocks() -> None:
     assert list(STANDARD.definitions) == list(FILES)
     for name, one in STANDARD.definitions.items():
         assert one.place.source.name == f"std/{FILES[name]}.yaml"
+
+
+@pytest.mark.parametrize("file", sorted(set(FILES.values())))
+def test_its_definitions_pass_the_checks_of_types(file: str) -> None:
+    """They are not run whenever a block of the library is read."""
+    path = STD / f"{file}.yaml"
+    findings = Findings()
+    root = read(Source(path.name, path.read_text()), findings)
+    assert isinstance(root.data, dict)
+    blocks = root.data["blocks"].value.data
+    assert isinstance(blocks, dict)
+    reader = Reader(STANDARD.definition, list(FILES), {}, findings, is_own=True)
+    for name, entry in blocks.items():
+        assert reader.read(name, entry) is not None
+    findings.check()
 
 
 def test_own_blocks_come_first_and_hide_others() -> None:

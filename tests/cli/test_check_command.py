@@ -142,3 +142,30 @@ def test_a_note_is_told_once_for_several_specs() -> None:
     assert done.stderr.count("note:") == 1
     done = archc("count", "imagenet/resnet18", "--input", "64,100,1")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_types_of_a_file_of_blocks_are_checked_alone(tmp_path: Path) -> None:
+    (tmp_path / "blocks.yaml").write_text(
+        "blocks:\n"
+        "  b:\n"
+        "    attributes: {width: int, act: relu, wide: true}\n"
+        "    layers:\n"
+        "      - conv: {width: act, kernel: wide, activation: act}\n"
+        "      - conv: {width: width + act, kernel: 3, groups: not width}\n"
+    )
+    result = archc("check", "blocks.yaml", cwd=tmp_path)
+    assert result.returncode == 1
+    errors = [line.partition(": error: ") for line in result.stderr.splitlines() if "error" in line]
+    size = "an integer from 1 to 32,768, or [height, width]"
+    assert [(place, message) for place, _, message in errors] == [
+        (
+            "blocks.yaml:5:23",
+            "`width` must be an integer from 1 to 65,536, not `act`, which is an activation",
+        ),
+        ("blocks.yaml:5:36", f"`kernel` must be {size}, not `wide`, which is true or false"),
+        ("blocks.yaml:6:31", "a number is needed here, not `act`, which is an activation"),
+        (
+            "blocks.yaml:6:59",
+            "a condition must be true or false, not `width`, which is an integer",
+        ),
+    ]

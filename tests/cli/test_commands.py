@@ -166,6 +166,23 @@ def test_new_extends_no_standard_input_and_may_print(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("self", "a block cannot be called `self`: torch's modules have it"),
+        ("class", "a block cannot be called `class`: that is a word of Python"),
+        ("relu", "a block cannot be called `relu`: that is a word of the language"),
+    ],
+)
+def test_new_writes_no_block_of_a_name_that_has_a_meaning(
+    name: str, why: str, tmp_path: Path
+) -> None:
+    result = archc("new", "--block", name, cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[0] == f"NAME:1:1: error: {why}"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_closed_standard_output_is_told() -> None:
     script = f"{sys.executable} -m archc count imagenet/resnet34 >&-"
     result = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)

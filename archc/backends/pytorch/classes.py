@@ -38,6 +38,7 @@ from archc.backends.pytorch.members import (
 from archc.backends.pytorch.text import Namespace, is_name
 from archc.backends.pytorch.variants import Variant, variants_of
 from archc.dataclassing import dataclass
+from archc.graph.authored import NOT_FOR_MODULES
 from archc.graph.modules import Group, Leaf
 from archc.graph.network import Written
 
@@ -411,7 +412,7 @@ def _find_tests(one: Class, taken: Namespace, wishes: _Wishes) -> None:
             name = deep.name if is_name(deep.name) else "has_" + _word(deep)
             deep.test = _test(one, deep.present, name, taken, said)
     left = set(range(len(one.instances)))
-    flags = Namespace({member.name for member in one.members})
+    flags = Namespace({member.name for member in one.members} | NOT_FOR_MODULES)
     for variant in one.variants[:-1]:
         here = [n in variant.instances if n in left else None for n in range(len(one.instances))]
         variant.test = _test(one, here, "use_shortcut", taken, said)
