@@ -93,6 +93,64 @@ def test_what_a_numbered_group_may_lack_is_a_condition() -> None:
     assert "activation=False" in found["Inverted"]
 
 
+def test_merges_under_opposite_conditions_are_told_by_the_stride() -> None:
+    block = """
+    unit:
+      attributes: {width: int}
+      layers:
+        - conv: {width: width, kernel: 3, stride: stride}
+        - {concat: [identity, [conv: {width: width, kernel: 1}]], if: stride == 2}
+        - {add: input, if: stride == 1 and channels == in}
+    """
+    source = proven(
+        network_of(
+            block,
+            {"block": "unit", "depth": 1, "width": 8},
+            {"block": "unit", "depth": 1, "width": 8, "stride": 2},
+        )
+    )
+    assert "if self.stride == 2:" in source or "if self.stride != 1:" in source
+    assert "if self.stride:" not in source
+
+
+def test_numbered_children_of_which_some_are_optional_are_reached_by_name() -> None:
+    block = """
+    part:
+      attributes: {width: int, wide: false}
+      layers:
+        - name: part
+          layers:
+            - {conv: {width: width, kernel: 1}, if: wide}
+            - add: [identity, [conv: {width: channels, kernel: 3}]]
+    """
+    source = proven(
+        network_of(
+            block,
+            {"block": "part", "depth": 1, "width": 8},
+            {"block": "part", "depth": 1, "width": 8, "wide": True},
+        )
+    )
+    assert 'getattr(self, "0")' in source
+
+
+def test_an_attribute_may_be_called_like_a_method_of_modules() -> None:
+    block = """
+    unit:
+      attributes: {width: int, half: false}
+      layers:
+        - conv: {width: width, kernel: 3}
+        - {conv: {width: width, kernel: 1}, if: half, name: extra}
+    """
+    source = proven(
+        network_of(
+            block,
+            {"block": "unit", "depth": 1, "width": 8},
+            {"block": "unit", "depth": 1, "width": 8, "half": True},
+        )
+    )
+    assert "self.half = " not in source
+
+
 def test_layers_that_exclude_each_other_are_an_else() -> None:
     block = """
     fused:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from archc.backends.pytorch.layout import reached
 from archc.backends.pytorch.text import WIDTH, Namespace, call, is_name, lay_out
 from archc.dataclassing import dataclass
-from archc.graph.modules import Group, StructureError
+from archc.graph.modules import Group, Leaf, StructureError
 from archc.graph.schedule import ARGUMENT, Line, Schedule, Wiring, augmented, last_of
 from archc.ops import Op
 
@@ -28,16 +28,18 @@ def forward_lines(
     outputs: str = "",
     *,
     keeps_input: bool = False,
+    is_list: bool = False,
 ) -> list[str]:
     """The lines of a module's ``forward``, its argument being ``x``, which with ``keeps_input``
     stays what it is.
 
-    ``outputs`` is the named tuple that a network with side heads returns in training.
+    ``is_list`` says that the module is one of numbered children; ``outputs`` is the named tuple
+    that a network with side heads returns in training.
     """
     if not group.children:
         return [f"{indent}return x"]
     wiring = {child.name: (child, sources) for child, sources in group.wiring()}
-    return _Forward(group, wiring, schedule, indent, outputs, keeps_input).lines()
+    return _Forward(group, wiring, schedule, indent, outputs, keeps_input, is_list).lines()
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class _Forward:
     indent: str
     outputs: str = ""
     keeps_input: bool = False
+    is_list: bool = False
 
     def lines(self) -> list[str]:
         """The body, line by line."""
@@ -104,6 +107,9 @@ class _Forward:
         name = value.rpartition(".")[2]
         return name if ahead and is_name(name) else "out"
 
+    def _reached(self, child: Group | Leaf) -> str:
+        return reached(child.name, self.group, is_list=self.is_list)
+
     def _written(self, line: Line, names: Mapping[str, str], before: str) -> str:
         inline = set(line.computes)
 
@@ -114,9 +120,9 @@ class _Forward:
             operands = [text(source) for source in sources]
             parameter = None if isinstance(child, Group) else child.node.op.torch.parameter
             if parameter is not None:
-                return parameter.use(reached(child.name, self.group), *operands)
+                return parameter.use(self._reached(child), *operands)
             if isinstance(child, Group) or child.is_module:
-                return f"{reached(child.name, self.group)}({', '.join(operands)})"
+                return f"{self._reached(child)}({', '.join(operands)})"
             op = child.node.op
             in_place = op.torch.in_place and self.schedule.overwrites(child.node) is not None
             return written_call(op, *operands, in_place=in_place)

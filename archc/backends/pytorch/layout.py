@@ -29,23 +29,25 @@ def attributes(group: Group) -> list[tuple[str, Held]]:
     return list(found.items())
 
 
-def reached(name: str, group: Group) -> str:
-    """How ``forward`` writes a child.
+def reached(name: str, group: Group, *, is_list: bool = False) -> str:
+    """How ``forward`` writes a child; ``is_list`` says that the module is one of numbered children.
 
     >>> parent = Group("", "")
     >>> [reached(name, parent) for name in ("conv1", "convs.0", "block1-0", "a.b")]
     ['self.conv1', 'self.convs[0]', 'getattr(self, "block1-0")', 'self.a["b"]']
+    >>> reached("0", parent), reached("0", parent, is_list=True)
+    ('getattr(self, "0")', 'self[0]')
     """
     first, *path = name.split(".")
-    if first.isdigit() and is_numbered(group):
+    if first.isdigit() and is_list:
         return f"self[{first}]"
     text = f"self.{first}" if is_name(first) else f'getattr(self, "{first}")'
     if not path:  # as nearly always, and networks have thousands of children
         return text
     level: Held = dict(attributes(group)).get(first, {})
     for part in path:
-        is_list = isinstance(level, Mapping) and is_counted(list(level))
-        text += f"[{part}]" if part.isdigit() and (is_list or not level) else f'["{part}"]'
+        counted = isinstance(level, Mapping) and is_counted(list(level))
+        text += f"[{part}]" if part.isdigit() and (counted or not level) else f'["{part}"]'
         level = level.get(part, {}) if isinstance(level, Mapping) else {}
     return text
 

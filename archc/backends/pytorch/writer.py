@@ -83,8 +83,7 @@ class Writer:
             for variant in one.variants
             if variant.test is not None and variant.flag != variant.test.parts[0].left
         }
-        numbered = one.is_chain or (len(one.variants) == 1 and is_numbered(one.model))
-        if numbered and (one.is_chain or not any(member.test for member in one.members)):
+        if _is_list(one):
             lines = self._sequential_class(one, look_up)
         else:
             lines = [
@@ -119,7 +118,13 @@ class Writer:
         for variant in one.variants:
             indent = _INDENT if variant.test is None else f"{_INDENT}    "
             bodies.append(
-                forward_lines(variant.model, self.schedule, indent, keeps_input=keeps_input)
+                forward_lines(
+                    variant.model,
+                    self.schedule,
+                    indent,
+                    keeps_input=keeps_input,
+                    is_list=_is_list(one),
+                )
             )
         shared: list[str] = []
         while all(len(body) > 1 for body in bodies):
@@ -313,6 +318,14 @@ class Writer:
         if node.op.torch.in_place and self.schedule.overwrites(node) is not None:
             arguments.append(("inplace", "True"))
         return Call(how.function, tuple(arguments))
+
+
+def _is_list(one: Class) -> bool:
+    """Whether a class is a Sequential: a chain, or numbered children that it calls itself."""
+    if one.is_chain:
+        return True
+    is_plain = len(one.variants) == 1 and not any(member.test for member in one.members)
+    return is_plain and is_numbered(one.model)
 
 
 def _is_statement(line: str) -> bool:
