@@ -209,6 +209,13 @@ def test_a_named_tuple_in_training_and_logits_in_eval_mode(small: Network) -> No
     assert module.train().predict(images).shape == (2, 5)  # type: ignore[operator]
 
 
+def test_rules_for_the_weights_of_side_heads_are_gone_in_the_deploy_form() -> None:
+    text = spec().replace("{linear: {}, name: fc}", "{linear: {init: {normal: 0.1}}, name: fc}")
+    drawn = network(text)
+    assert "aux1.fc" in drawn.initial.own
+    assert deploy_form(drawn).initial.own == drawn.inference.initial.own == {}
+
+
 def test_weights_load_and_export_without_them(small: Network, tmp_path: Path) -> None:
     module = archc.module(small).eval()
     path = tmp_path / "small.pth"

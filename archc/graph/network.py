@@ -125,6 +125,10 @@ class Network(Shown):
             sides=(),
             regions=renamed(self.regions, {id: id for id in nodes}),
             written={id: parts for id, parts in self.written.items() if id in nodes},
+            initial=replace(
+                self.initial,
+                own={id: rule for id, rule in self.initial.own.items() if id in nodes},
+            ),
         )
 
     @cached_property

@@ -18,6 +18,11 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 from counters import COUNTERS  # noqa: E402
 from peers import torchvision_models  # noqa: E402
 
+import archc  # noqa: E402
+
+AS_PUBLISHED = {"init_weights": False, "transform_input": True}
+"""How torchvision makes those networks that come with weights from elsewhere."""
+
 
 def main() -> None:
     """Count every network that has a spec in ``specs/torchvision``."""
@@ -25,13 +30,16 @@ def main() -> None:
     assert models is not None
     torch.manual_seed(0)
     counted = {}
-    for spec in sorted((ROOT / "specs" / "torchvision").glob("*.yaml")):
-        counted[spec.stem] = {
+    for spec in archc.specs("torchvision"):
+        name = spec.removeprefix("torchvision/")
+        options = AS_PUBLISHED if name in ("googlenet", "inception_v3") else {}
+        size = archc.load(spec).input_shape
+        counted[name] = {
             # Some counters leave buffers and hooks behind.
-            tool: counter(getattr(models, spec.stem)(), (3, 224, 224))
+            tool: counter(getattr(models, name)(**options).eval(), size)
             for tool, counter in COUNTERS.items()
         }
-        print(spec.stem, counted[spec.stem], flush=True)
+        print(name, counted[name], flush=True)
     text = json.dumps(counted, indent=1)
     Path(__file__).with_name("counters.json").write_text(text + "\n")
 

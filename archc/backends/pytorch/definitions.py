@@ -67,10 +67,22 @@ class Definition:
                 return None
             if not may_ask and any(part.operator in ("", "not") for part in condition.comparisons):
                 continue
+            before = len(self.arguments)
             test = self._in_arguments(condition)
             if test is not None:
-                return test if as_it_is else test.opposite()
+                found_test = test if as_it_is else test.opposite()
+                if self._holds(found_test, pattern):
+                    return found_test
+            del self.arguments[before:]
         return None
+
+    def _holds(self, test: Test, pattern: Sequence[bool | None]) -> bool:
+        """Whether a test holds where a pattern says so, also where modules are not given all."""
+        for table, there in zip(self.tables, pattern, strict=True):
+            values = {one.name: value_in(one, table) for one in self.arguments}
+            if there is not None and test.holds(values) is not there:
+                return False
+        return True
 
     def switch(self, pattern: Sequence[bool | None]) -> str | None:
         """The attribute, of words, that is ``none`` where the pattern says no, and only there."""
