@@ -6,7 +6,7 @@ FIGURE3 := imagenet/vgg19 imagenet/plain34 imagenet/resnet34
 FIGURE5 := imagenet/resnet34 imagenet/resnet50
 PICTURES := $(basename $(notdir $(wildcard docs/blocks/*.yaml)))
 
-.PHONY: demo test lint verify generated schema index bench clean
+.PHONY: demo test tests lint verify generated schema index bench clean
 
 demo: .venv/installed
 	@echo
@@ -22,7 +22,11 @@ demo: .venv/installed
 	@echo "figure   demo/figure3.svg"
 	@echo "modules  demo/imagenet/vgg19.py demo/imagenet/plain34.py demo/imagenet/resnet34.py"
 
-test: lint
+# The linters run beside the tests, which take longer and end with how many there were.
+test: .venv/developing
+	@$(MAKE) --no-print-directory -j2 lint tests
+
+tests: .venv/developing
 	$(BIN)/python -m pytest -q -n auto --dist worksteal $(PYTEST)
 
 lint: .venv/developing

@@ -76,6 +76,7 @@ ODD_COUNTED = {
 # What a tool prints for torchvision's own module less what it would print were all of its ops the
 # modules that archc emits. Tools that hook modules pass over what is called as a function.
 MNASNET = {"fvcore": -62720, "ptflops": -125440, "thop": -64000, "calflops": -62720}
+SHUFFLENET = {"fvcore": -50176, "ptflops": -100352, "thop": -51200, "calflops": -50176}
 OTHERWISE_CALLED = {
     # The last ReLU and the pooling are functions; so is the pooling of MobileNetV2.
     "densenet121": {"ptflops": -100352, "thop": -51200},
@@ -85,6 +86,8 @@ OTHERWISE_CALLED = {
     "mobilenet_v2": {"ptflops": -62720, "thop": -64000},
     # The pooling is a mean.
     **dict.fromkeys(("mnasnet0_5", "mnasnet0_75", "mnasnet1_0", "mnasnet1_3"), MNASNET),
+    **dict.fromkeys(("shufflenet_v2_x0_5", "shufflenet_v2_x1_0", "shufflenet_v2_x1_5"), SHUFFLENET),
+    "shufflenet_v2_x2_0": {tool: 2 * less for tool, less in SHUFFLENET.items()},
     # ReLUs are functions, and of Inception v3 average poolings and two of the max poolings.
     "googlenet": {"ptflops": -3226160},
     "inception_v3": {"ptflops": -11544640, "thop": -2002400},
