@@ -68,7 +68,7 @@ class FusedMBConv(nn.Module):
         super().__init__()
         self.keeps_shape = stride == 1 and in_channels == out_channels
         block: list[nn.Module] = []
-        if width != in_channels:
+        if width:
             block += [
                 Conv2dNormActivation(in_channels, width, kernel_size=3, stride=stride),
                 Conv2dNormActivation(

@@ -133,6 +133,23 @@ def test_numbered_children_of_which_some_are_optional_are_reached_by_name() -> N
     assert 'getattr(self, "0")' in source
 
 
+def test_channels_that_only_some_have_deep_inside_are_the_arguments_too() -> None:
+    block = """
+    own:
+      attributes: {width: int}
+      layers:
+        - name: part
+          layers:
+            - add:
+                - [{name: first, layers: [conv: {width: channels, kernel: 3}], if: stride == 1}]
+                - [conv: {width: channels, kernel: 1}]
+        - conv: {width: width, kernel: 1, stride: stride}
+    """
+    stage = {"block": "own", "depth": 2, "width": 12, "stride": 2}
+    source = proven(network_of(block, stage))
+    assert "self.part = Part(in_channels, stride=stride)" in source
+
+
 def test_an_attribute_may_be_called_like_a_method_of_modules() -> None:
     block = """
     unit:

@@ -161,7 +161,7 @@ def test_on_a_narrow_page_the_layer_pointed_at_is_in_sight(watched: Watched, pat
 
 
 def test_many_networks_stay_legible_and_axe_clean(watched: Watched, tmp_path: Path) -> None:
-    names = [f"cifar10/resnet{depth}" for depth in (20, 32, 44, 56)] + ["imagenet/vgg19"] * 4
+    names = ["cifar10/resnet20", "cifar10/plain20", "imagenet/resnet18", "imagenet/vgg19"] * 2
     path = tmp_path / "many.html"
     path.write_text(report([archc.load(name) for name in names], names), encoding="utf-8")
     page = watched.open(path)

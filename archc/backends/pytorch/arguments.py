@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from archc.backends.pytorch.members import (
@@ -378,6 +378,13 @@ def _unused(column: Sequence[Value]) -> Value:
     values = [value for value in column if value is not None]
     first = values[0]
     return type(first)() if isinstance(first, (bool, int, float)) else first
+
+
+def surest_first(argument: Argument, tables: Sequence[Table]) -> Argument:
+    """An argument whose slots that every module has come before the others: where the class is
+    used, the first that has a number there gives the argument."""
+    missing = {slot: sum(slot not in table for table in tables) for slot in argument.slots}
+    return replace(argument, slots=tuple(sorted(argument.slots, key=missing.__getitem__)))
 
 
 def with_default(argument: Argument, tables: Sequence[Table]) -> Argument:

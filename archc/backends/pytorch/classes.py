@@ -21,6 +21,7 @@ from archc.backends.pytorch.arguments import (
     numbers_of,
     origins_of,
     split,
+    surest_first,
     value_in,
     with_default,
 )
@@ -275,7 +276,8 @@ def _find_arguments(one: Class, found: Mapping[Group, Class], taken: Namespace) 
         if written is not None:
             numbers.origins[path] = written
     models = [one.model, *(variant.model for variant in one.variants), *one.instances]
-    is_optional = any(deep.is_optional for member in one.members for deep in member.all())
+    # What only some have may also lie deeper, in modules of classes of their own.
+    is_optional = len({frozenset(table) for table in one.tables}) > 1
     models = list(dict.fromkeys(models)) if is_optional or len(one.variants) > 1 else models[:1]
     numbers.flows = flows_of(models, one.instances)
     wishes = _Wishes(one, numbers, found)
@@ -289,6 +291,7 @@ def _find_arguments(one: Class, found: Mapping[Group, Class], taken: Namespace) 
     literals, varying = split(plain, one.tables, numbers.origins)
     one.literals = literals
     channels = name_channels(groups, wishes.wish, wishes.is_width, taken)
+    channels = [surest_first(argument, one.tables) for argument in channels]
     channels = [with_default(argument, one.tables) for argument in channels]
     others = name_numbers(varying, one.tables, numbers.names, taken)
     one.arguments = sorted([*channels, *others], key=lambda argument: argument.has_default)
