@@ -147,7 +147,7 @@ def test_channels_that_only_some_have_deep_inside_are_the_arguments_too() -> Non
     """
     stage = {"block": "own", "depth": 2, "width": 12, "stride": 2}
     source = proven(network_of(block, stage))
-    assert "self.part = Part(in_channels, stride=stride)" in source
+    assert "self.part = Part(in_channels, in_channels, stride=stride)" in source
 
 
 def test_an_attribute_may_be_called_like_a_method_of_modules() -> None:
