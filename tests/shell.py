@@ -21,18 +21,23 @@ from archc.schemas import schema
 
 
 def archc(
-    *arguments: str, cwd: Path | None = None, stdin: str | None = None
+    *arguments: str, cwd: Path | None = None, stdin: str | None = None, together: bool = False
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line in this process: nothing is imported anew, all else is as in a shell.
 
-    It has streams, arguments and a directory of its own; what it changes of the process is put
-    back. `spawned` is a real process.
+    With ``together`` what it says as an error is among its output, as on a terminal. It has
+    streams, arguments and a directory of its own; what it changes of the process is put back.
+    `spawned` is a real process.
     """
     before = os.getcwd()
     if cwd is not None:
         os.chdir(cwd)
     try:
-        with _streams(stdin) as texts, warnings.catch_warnings(), pytest.MonkeyPatch.context() as m:
+        with (
+            _streams(stdin, together) as texts,
+            warnings.catch_warnings(),
+            pytest.MonkeyPatch.context() as m,
+        ):
             m.setattr(sys, "argv", ["archc", *arguments])
             warnings.resetwarnings()
             try:
@@ -45,7 +50,7 @@ def archc(
 
 
 @contextmanager
-def _streams(stdin: str | None) -> Iterator[list[str]]:
+def _streams(stdin: str | None, together: bool) -> Iterator[list[str]]:
     """Files in the place of the standard streams; what was written is there at the end."""
     texts: list[str] = []
     with ExitStack() as stack:
@@ -55,7 +60,7 @@ def _streams(stdin: str | None) -> Iterator[list[str]]:
         saved = [os.dup(number) for number in range(3)]
         modes = ("r", "w", "w")
         try:
-            for number, file in enumerate(files):
+            for number, file in enumerate([*files[:2], files[1 if together else 2]]):
                 os.dup2(file.fileno(), number)
             with pytest.MonkeyPatch.context() as m, ExitStack() as wrappers:
                 for number, (name, mode) in enumerate(zip(NAMES, modes, strict=True)):

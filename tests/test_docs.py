@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from shell import archc as archc_here
 
 import archc
 from archc import api
@@ -169,8 +170,13 @@ def write_file(command: str, content: str, folder: Path) -> bool:
 
 
 def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command in a folder, stderr among its output as on a terminal."""
+    """Run a command in a folder, stderr among its output as on a terminal; in this process where it
+    does not train or measure."""
     words = shlex.split(command)
+    if words[0] == "archc" and words[1] not in ("train", "evaluate", "bench"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("COLUMNS", "100")
+            return archc_here(*words[1:], cwd=folder, together=True)
     if words[0] == "archc":
         words[:1] = [sys.executable, "-m", "archc"]
     elif words[0] == "python":
