@@ -9,13 +9,15 @@ from __future__ import annotations
 import operator
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 import torch.nn.functional as F
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
 from archc.graph import Network, Node, Shape
 from archc.live import build_module
@@ -49,10 +51,25 @@ def on_meta(network: Network) -> nn.Module:
         return build_module(network).eval()
 
 
+@contextmanager
+def norms_by_shape() -> Iterator[None]:
+    """Batch norms put out a map of the shape that they read, and nothing more: on the meta device
+    torch takes one apart into a dozen operations, which took two thirds of the time of a run."""
+
+    def batch_norm(x: Tensor, mean: Tensor, *_: object, **__: object) -> Tensor:
+        assert mean.shape == x.shape[1:2]
+        return torch.empty_like(x)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(F, "batch_norm", batch_norm)
+        yield
+
+
 def assert_agrees(network: Network, module: nn.Module) -> None:
     """Fail unless a module on the meta device is the network, layer by layer."""
     assert sum(parameter.numel() for parameter in module.parameters()) == network.params
-    seen = observe(module, network.input_shape, torch.device("meta"))
+    with norms_by_shape():
+        seen = observe(module, network.input_shape, torch.device("meta"))
     assert seen.error is None
     modules = dict(module.named_modules())
     for node in network.nodes.values():

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from agreement import norms_by_shape
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -44,7 +45,7 @@ def parameters(network: nn.Module) -> int:
 
 def multiply_adds(network: nn.Module, shape: tuple[int, int, int]) -> int:
     """Multiply-adds of convolutions and linear layers for one image; torch counts each as two."""
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    with norms_by_shape(), FlopCounterMode(display=False) as counter, torch.no_grad():
         network(torch.empty(1, *shape, device="meta"))
     flops: int = counter.get_total_flops()
     return flops // 2
