@@ -15,9 +15,11 @@ from archc.shipped import SUFFIX, shipped_folder, shipped_names
 
 if TYPE_CHECKING:
     from archc.blocks import Definition
+    from archc.graph import Network
 
 INDEX = "index.json"
-"""The file beside the groups that has `summaries` of the specs, and the digest of their texts."""
+"""The file beside the groups that has `summaries` of the specs, how many weights they have, and the
+digest of their texts."""
 
 
 def summaries() -> list[dict[str, Any]]:
@@ -25,21 +27,47 @@ def summaries() -> list[dict[str, Any]]:
 
     They are those of the index, if that is of these very specs; otherwise they are counted.
     """
+    index = _index()
+    return counted_summaries() if index is None else index["specs"]
+
+
+def weight_counts() -> dict[str, int]:
+    """How many weights of convolutions and linear layers each shipped spec has, by name: neither
+    the size of the image nor the deploy form changes that."""
+    index = _index()
+    return _counted_weights() if index is None else index["weights"]
+
+
+def weights_in(network: Network) -> int:
+    """How many weights of convolutions and linear layers a network has."""
+    return sum(len(shape) > 1 for shape in network.state.values())
+
+
+def _index() -> dict[str, Any] | None:
+    """The index, if there is one of these very specs."""
     try:
-        index = json.loads((shipped_folder() / INDEX).read_text(encoding="utf-8"))
-        if index["digest"] == _digest():
-            rows: list[dict[str, Any]] = index["specs"]
-            return rows
+        index: dict[str, Any] = json.loads((shipped_folder() / INDEX).read_text(encoding="utf-8"))
+        if index["digest"] == _digest() and index["specs"] and index["weights"]:
+            return index
     except (OSError, ValueError, LookupError, TypeError):
-        pass  # no index, or none that can be read
-    return counted_summaries()
+        pass  # none, or none that can be read
+    return None
+
+
+def _counted_weights() -> dict[str, int]:
+    return {name: weights_in(_load(name)) for name in shipped_names()}
+
+
+def _load(name: str) -> Network:
+    from archc.compile import compile_spec
+    from archc.spec import load_spec
+
+    return compile_spec(load_spec(name))
 
 
 def counted_summaries() -> list[dict[str, Any]]:
     """`summaries`, counted anew."""
-    from archc.api import load
-
-    networks = {name: load(name) for name in shipped_names()}
+    networks = {name: _load(name) for name in shipped_names()}
     return [
         {
             "spec": name,
@@ -72,7 +100,8 @@ def block_summaries(blocks: Mapping[str, Definition] | None = None) -> list[dict
 
 def index_text() -> str:
     """The index, as it lies beside the specs."""
-    return json.dumps({"digest": _digest(), "specs": counted_summaries()}, indent=1) + "\n"
+    index = {"digest": _digest(), "specs": counted_summaries(), "weights": _counted_weights()}
+    return json.dumps(index, indent=1) + "\n"
 
 
 def _digest() -> str:

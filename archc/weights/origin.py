@@ -17,7 +17,7 @@ from archc.analysis import compare
 from archc.analysis.comparison import LayerChange
 from archc.analysis.computation import computes_same
 from archc.errors import WeightsWarning
-from archc.graph import Network, deploy_form, walk
+from archc.graph import Network, deploy_form
 from archc.ops import Add, Dropout, Softmax, ZeroPadShortcut
 from archc.text import listing, quote, quote_name
 from archc.weights.checkpoint import Checkpoint, WeightsError
@@ -107,20 +107,15 @@ def _own_network(network: Network, about: Mapping[str, str]) -> Network | None:
 def _lookalikes(network: Network) -> Iterator[tuple[str, Network]]:
     """Shipped specs with the tensors of a network that compute something else from them."""
     from archc.compile import compile_spec
-    from archc.shipped import shipped_names
+    from archc.listing import weight_counts, weights_in
     from archc.spec import SpecError, load_spec
 
-    blocks = sum(region.kind == "block" for region in walk(network.regions))
-    counted = any(node_id.startswith("features.") for node_id in network.nodes)
-    for name in shipped_names():
+    own = weights_in(network)
+    for name, count in weight_counts().items():
+        if count != own:
+            continue
         try:
             spec = load_spec(name, (), _size(network))
-            # Compiling takes longer than reading. A block has tensors of its own, so that there
-            # are as many; a layer that is only counted may be of a stage or of the stem.
-            inline = all(stage.model.definition.inline for stage in spec.stages)
-            alike = (inline or spec.names is not None) == counted
-            if not alike or not (counted or blocks == sum(s.model.depth for s in spec.stages)):
-                continue
             other = _with_tensors_of(network, compile_spec(spec))
         except SpecError:  # of images of this size or of so many channels it cannot be
             continue
