@@ -306,6 +306,8 @@ def _meant(name: str, names: Names, more: Iterable[str] = ()) -> str:
     """What may have been meant by a name that there is not."""
     if (product := _PRODUCT.fullmatch(name)) and product[2] in names.known:
         return f"write `{product[1]} * {product[2]}`"
+    if name == "repeat":
+        return "`repeat` can be read only in the `name` beside it: all repetitions are equal"
     return closest(name, [*names.known, *more]) or names.hint or names.listed()
 
 

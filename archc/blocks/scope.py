@@ -63,14 +63,20 @@ class LayerFault(ShapeError):
         return same
 
 
+_SIMPLE = 1_000_000
+"""The largest denominator of a fraction that a float is taken for."""
+
+
 def value_of(data: object) -> Value:
-    """Plain data as expressions have it: a number exactly as it is written in decimals."""
+    """Plain data as expressions have it: a float as the simple fraction that it is the float of
+    (16/3 stays that on its way through an attribute), or exactly as it is written in decimals."""
     if isinstance(data, bool):
         return data
     if isinstance(data, int):
         return whole(data)
     if isinstance(data, float):
-        return Fraction(repr(data))
+        simple = Fraction(data).limit_denominator(_SIMPLE)
+        return simple if float(simple) == data else Fraction(repr(data))
     if isinstance(data, str):
         return Word(data)
     return data  # type: ignore[return-value]  # a size of two: passed on as it is, never computed

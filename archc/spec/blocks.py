@@ -105,6 +105,7 @@ class Blocks:
     def _used(self, value: Value, chain: tuple[Source, ...]) -> list[dict[str, Definition]]:
         """The blocks of each file that a ``use`` names."""
         if not isinstance(value.data, tuple):
+            self.broken.add(ANY)
             if not tainted(value):
                 what = (
                     "has no value"
@@ -118,6 +119,7 @@ class Blocks:
         found = []
         for one in value.data:
             if not isinstance(one.data, str) or not one.data:
+                self.broken.add(ANY)
                 if not tainted(one):
                     message = f"`use` takes the paths of files, not {describe(one)}"
                     self.findings.error(one.place, message)

@@ -345,15 +345,19 @@ class _Stages:
     def _check_names(
         self, entries: Mapping[str, Entry], who: str, known: Iterable[str]
     ) -> set[str]:
-        """Complain of unknown names; the known ones that were probably meant."""
+        """Complain of unknown names; the known ones that were probably meant.
+
+        Of what holds for all stages, a name may be an attribute of a block with mistakes.
+        """
         meant = set()
+        may_be_any = not who.startswith("stage ") and any(map(self._is_broken, self.named))
         for name, entry in entries.items():
             if name in self.known or (name == "name" and who.startswith("stage ")):
                 continue
             what = f"{who} no attribute"
             if name in KEYS:
                 self.findings.error(entry.key, f"{what} {quote(name)}", _elsewhere(name, entry))
-            else:
+            elif not may_be_any:
                 meant |= unknown(name, entry.key, what, known, self.findings)
         return meant
 

@@ -12,7 +12,7 @@ import archc
 from archc.compile import compile_spec
 from archc.graph import Network
 from archc.ops import AvgPool2d, Conv2d, Linear, MaxPool2d
-from archc.spec import Spec, SpecError, load_spec
+from archc.spec import Source, Spec, SpecError, load_spec, resolve
 
 STAGE = "{block: basic, depth: 1, width: 8, shortcut: B}"
 
@@ -498,3 +498,22 @@ def test_many_norms_in_a_row_are_named_in_linear_time() -> None:
 def test_a_layer_that_no_machine_can_hold_is_refused() -> None:
     with pytest.raises(SpecError, match="parameters in one layer exceed the limit"):
         compile_spec(load("name: net\nhead: [linear: 999999999999999999]\n"))
+
+
+def test_a_fraction_stays_exact_on_its_way_through_an_attribute() -> None:
+    """Pyramidal widths: 48 channels more over nine blocks are 16/3 a block."""
+    text = """
+name: pyramid
+input: [3, 8, 8]
+variables: {alpha: 48, blocks: 9}
+blocks:
+  grown:
+    attributes: {grow: number}
+    let: {out: floor(16 + grow * (index + 1))}
+    layers: [conv: {width: out, kernel: 1}]
+defaults: {block: grown, grow: alpha / blocks}
+stages: [{depth: 9}]
+"""
+    network = compile_spec(resolve(Source("pyramid.yaml", text)))
+    widths = [one.output_shape[0] for one in network.nodes.values() if one.op.kind == "conv2d"]
+    assert widths == [21, 26, 32, 37, 42, 48, 53, 58, 64]
