@@ -210,7 +210,7 @@ class Scope(Mapping[str, Value]):
     def setting(self, exprs: Iterable[Expr]) -> str:
         """The values of names for a fault of shapes: what comes in, then what expressions read.
 
-        Where they read nothing, what the block is given stands in for it, as that made the shapes.
+        Where they read nothing, the block's own attributes are shown: the shapes follow from them.
         """
         names = dict.fromkeys(name for expr in exprs for name in self._all(expr))
         if not names and self.definition is not None:

@@ -51,9 +51,9 @@ class Node(NamedTuple):
 class Written(NamedTuple):
     """What a module was written as in the definition of a block.
 
-    ``key`` tells apart the places of one definition, and is None for a block of a stage, which
-    stands in none; ``word`` is the layer or the block, ``names`` has those of its fields that are
-    given by a name alone, by the field, and ``computed`` all that are expressions.
+    ``key`` identifies the place in the definition; it is None for a stage's block, which is no part
+    of a definition. ``word`` is the layer or the block; ``names`` maps those of its fields that are
+    given by a name alone to that name, and ``computed`` has all fields that are expressions.
     ``authored`` is the definition of a module around others.
     """
 

@@ -90,7 +90,7 @@ def standings(regions: Iterable[Region]) -> dict[str, Standing]:
 
 
 def _place(region: Region, around: Standing, found: dict[str, Standing]) -> None:
-    # A block that stands in another one's place of a layer does not rename the block of the stage.
+    # A block used as a layer of another one does not change the label of the stage's block.
     is_in_block = around.block is not None and around.label is not None
     here = Standing(
         stage=region.number if region.kind == "stage" else around.stage,

@@ -300,15 +300,7 @@ def _finish(
         )
     known = Names({*context.names, "stage", "block", "number"}, dict(names.words))
     pattern = _pattern(top["names"], known, findings) if "names" in top else None
-    if draft.is_empty and not draft.has_unknown_keys:  # which may have been meant as its layers
-        hint = f"for example `stages: {_EXAMPLES['stages']}`"
-        if not draft.lists and any(one.blocks for one in draft.blocks):
-            hint += "; a file of nothing but blocks has no `name`"
-        findings.error(
-            draft.lists["stages"].place if "stages" in draft.lists else draft.place,
-            "the network is empty: give it `stages`, or layers in `stem` or `head`",
-            hint,
-        )
+    _check_not_empty(draft, findings)
     if findings.found:
         layers = [*stem, *head]
         numbers = {row.place: number for number, row in enumerate(draft.rows("stages"), 1)}
@@ -338,6 +330,20 @@ def _finish(
     )
     _check_whole(spec, findings)
     return spec
+
+
+def _check_not_empty(draft: _Draft, findings: Findings) -> None:
+    """Complain of a network without layers, unless unknown keys may have been meant as these."""
+    if not draft.is_empty or draft.has_unknown_keys:
+        return
+    hint = f"for example `stages: {_EXAMPLES['stages']}`"
+    if not draft.lists and any(one.blocks for one in draft.blocks):
+        hint += "; a file of nothing but blocks has no `name`"
+    findings.error(
+        draft.lists["stages"].place if "stages" in draft.lists else draft.place,
+        "the network is empty: give it `stages`, or layers in `stem` or `head`",
+        hint,
+    )
 
 
 def _word(entry: Entry | None) -> str | None:

@@ -28,7 +28,8 @@ _MAX_INSIDE = 12
 class Part(Unary):
     """Several ops as one box: what a group or a block computes, for figures alone.
 
-    ``path`` is where they stand, ``inside`` names their layers.
+    ``path`` is where they are, ``inside`` names their layers, ``output`` is the shape that they put
+    out.
     """
 
     kind = "part"
@@ -37,10 +38,14 @@ class Part(Unary):
     inside: str
     learned: int
     products: int
+    output: Shape
     stride: Size = 1
 
     channels = MIXED
     torch = Torch(is_module=False)
+
+    def __post_init__(self) -> None:
+        """Leave the tuples as they are: a shape is no size."""
 
     @property
     def params(self) -> int:
@@ -52,8 +57,8 @@ class Part(Unary):
         return self.products
 
     def infer(self, *inputs: Shape) -> Shape:
-        """Not known from what it reads alone."""
-        raise NotImplementedError
+        """What those inside have been found to put out."""
+        return self.output
 
     def reach(self) -> Reach:
         """Of no use in figures."""
@@ -357,5 +362,6 @@ def _part(enclosure: _Enclosure, inside: Sequence[Node], trunk: Sequence[Node]) 
         inside="; ".join(labels),
         learned=sum(node.params for node in inside),
         products=sum(node.multiply_adds for node in inside),
+        output=shape,
         stride=stride,
     )

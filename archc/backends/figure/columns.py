@@ -147,8 +147,8 @@ def column_of(picture: Drawn) -> Column:
 def _not_drawable(picture: Drawn) -> Iterator[Sequence[Way]]:
     """The ways that would leave out a layer, lie on their arrow, or run over another curve.
 
-    Of those that meet an arrow at the same end the innermost is told: without it the others may
-    have room.
+    Where several leave or arrive at the same arrow, only the innermost is given: once it is gone,
+    there may be room for the others.
     """
     yield from crossings(picture.ways)
     shown = _shown(picture)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from archc.backends.pytorch.members import (
     KIND,
-    Key,
     Kind,
     Member,
     Path,
@@ -404,6 +403,3 @@ def origins_of(members: Iterable[Member]) -> Iterator[tuple[Path, Written | None
     for member in members:
         for one in member.all():
             yield one.path, one.child.written, one.name
-
-
-_ = Key
