@@ -7,10 +7,11 @@ neither goes through a spec in a way of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from typing import Literal, Protocol, TypeAlias, TypeVar
 
 from archc.blocks.layers import activate
-from archc.blocks.lowering import MAX_OPS, Making, Module, Outside, lower_row
+from archc.blocks.lowering import MAX_OPS, Making, Module, Movable, Outside, lower_row
 from archc.blocks.tree import rows_of
 from archc.dataclassing import dataclass
 from archc.graph import Fragment, Shape, ShapeError
@@ -39,7 +40,7 @@ def assemble(spec: Spec) -> Iterator[Piece]:
     """The pieces of a spec's network, from the image on. Raises `ShapeError`."""
     module = Outside()
     shape = yield from stem_pieces(spec, module)
-    lowered: dict[object, Fragment] = {}
+    lowered: dict[object, Movable] = {}
     first = ops = 0
     for number, stage in enumerate(spec.stages, 1):
         pieces = _stage(spec, stage, number, first, shape, lowered)
@@ -103,19 +104,25 @@ def _stage(
     number: int,
     first: int,
     x: Shape,
-    lowered: dict[object, Fragment],
+    lowered: dict[object, Movable],
 ) -> _Pieces:
     model, around = stage.model, spec.around
     varies = model.definition.varies
-    key = (type(model), model.model_dump_json(exclude={"depth"}))
+    key = (type(model), model.model_copy(update={"depth": 1}))
 
     def lower(x: Shape, stride: int, block: int) -> Fragment:
         # Equal blocks are lowered once, those of equal stages too: a block depends on its stage,
         # its input's shape and its stride, and on its place only where it says so.
         place = first + block if varies else 0
+        if varies and model.definition.moves:
+            if (key, x, stride) in lowered:
+                with suppress(ShapeError):  # which has to be said of the whole block
+                    return lowered[key, x, stride].at(place)
+            lowered[key, x, stride] = made = model.lower_movable(x, stride, around, place)
+            return made.fragment
         if (key, x, stride, place) not in lowered:
-            lowered[key, x, stride, place] = model.lower(x, stride, around, place)
-        return lowered[key, x, stride, place]
+            lowered[key, x, stride, place] = model.lower_movable(x, stride, around, place)
+        return lowered[key, x, stride, place].fragment
 
     for block, times, fragment in blocks_in_a_row(
         model.depth, model.stride, x, lower, varies=varies

@@ -24,10 +24,6 @@ MODEL = [
     "class One(BaseModel):\n    number: int\n"
     "One(number=1)",
 ]
-MODEL_QUICKLY = [
-    *MODEL[:2],
-    "from archc.cli.startup import start_quickly\nstart_quickly()\n" + MODEL[2],
-]
 ROUNDS = 15
 
 COMMANDS = (
@@ -85,7 +81,6 @@ def _in_turns(commands: dict[str, list[str]]) -> dict[str, list[float]]:
     tasks: dict[str, tuple[Sequence[str], dict[str, str]]] = {
         "floor": (FLOOR, {}),
         "model": (MODEL, {}),
-        "quick model": (MODEL_QUICKLY, {}),
         "tab": (archc, TAB),
         **{line: ([*archc, *words], {}) for line, words in commands.items()},
     }
@@ -116,7 +111,6 @@ def _named(spans: dict[str, list[float]]) -> dict[str, list[float]]:
     names = {
         "floor": "the floor: `python -c 'import yaml, click, pydantic'`",
         "model": "the same with a pydantic model of one field",
-        "quick model": "that, with the settings that archc starts with",
         "tab": "TAB on the name of a spec",
     }
     return {

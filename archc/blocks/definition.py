@@ -11,8 +11,6 @@ from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias, get_args
 
-from pydantic import Field, Strict, create_model
-
 from archc.blocks.around import ActivationName, Around, NormName
 from archc.blocks.tree import BlockItem, Expr, Item, LayerItem, Row, Template, walk
 from archc.dataclassing import dataclass
@@ -20,7 +18,10 @@ from archc.graph import Fragment, Shape, ShapeError
 from archc.graph.authored import Condition, Formula
 from archc.ops import MAX_CHANNELS, MAX_PIXELS
 from archc.source.diagnostics import Place
-from archc.source.record import Record
+from archc.source.record import Field, Record, record_type
+
+if TYPE_CHECKING:
+    from archc.blocks.lowering import Movable
 
 MAX_BLOCKS = 10_000
 
@@ -84,8 +85,8 @@ class Attribute:
         if self.kind == "size":
             words = f"an integer from {bounds.get('ge', 1)} to {bounds.get('le', MAX_PIXELS):,}"
             return Annotated[
-                side | Annotated[tuple[side, side], Strict(False)],
-                Field(json_schema_extra={"errorMessage": f"{words}, or [height, width]"}),
+                side | tuple[side, side],
+                Field(words=f"{words}, or [height, width]"),
             ]
         if self.name == "width":
             return Annotated[int, Field(**{"ge": 1, "le": MAX_CHANNELS, **bounds})]
@@ -134,6 +135,12 @@ class Stage(StageAttributes):
         from archc.blocks.lowering import lower_block
 
         return lower_block(self.definition, self, x, stride, around, index)
+
+    def lower_movable(self, x: Shape, stride: int, around: Around, index: int) -> Movable:
+        """As `lower`, with what it takes to put the block elsewhere."""
+        from archc.blocks.lowering import lower_movable
+
+        return lower_movable(self.definition, self, x, stride, around, index)
 
     def finish(self, x: Shape, around: Around) -> Fragment | None:
         """What comes at the end of the stage, after its blocks."""
@@ -199,8 +206,7 @@ class Definition:
         stride = Annotated[int, Field(ge=1, le=MAX_PIXELS)]
         words = "Stride of the stage's first block." if base is Stage else "Stride."
         own = {**first, "stride": (stride, Field(default=1, description=words)), **own}
-        name: Any = f"{self.name}{suffix}"
-        model: Any = create_model(name, __base__=base, __doc__=self.description, **own)
+        model = record_type(f"{self.name}{suffix}", base, own, self.description)
         model.definition = self
         return model
 
@@ -275,6 +281,18 @@ class Definition:
         return own or any(inner.sizes_vary for inner in self.blocks)
 
     @cached_property
+    def moves(self) -> bool:
+        """Whether its blocks differ with their place in chances alone, and each of these reads the
+        place itself and nothing that changes in its row: such a block can be put elsewhere."""
+        chances = [one.chance for one in self._items() if isinstance(one, LayerItem) and one.chance]
+        return (
+            not self.sizes_vary
+            and not any("index" in expr.names for expr in self.let.values())
+            and not any("channels" in expr.names for expr in chances)
+            and all(inner.moves for inner in self.blocks)
+        )
+
+    @cached_property
     def varies(self) -> bool:
         """Whether its blocks differ with their place in the network."""
         return self.reads("index") or self.reads("total")
@@ -282,6 +300,5 @@ class Definition:
 
 def _but_chances(item: Item) -> Iterator[Expr]:
     """The expressions of an item, without the probability that a layer drops something with."""
-    chances = item.fields.values() if isinstance(item, LayerItem) and "p" in item.fields else ()
-    left_out = [one.value for one in chances]
-    yield from (expr for expr in item.expressions if expr not in left_out)
+    chance = item.chance if isinstance(item, LayerItem) else None
+    yield from (expr for expr in item.expressions if expr is not chance)

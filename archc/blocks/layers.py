@@ -5,9 +5,7 @@ A layer is written as a bare word or as one key with its value. It names its ops
 """
 
 from abc import ABC, abstractmethod
-from typing import Annotated, ClassVar, Literal, Protocol, Self, TypeAlias
-
-from pydantic import Field, JsonValue, Strict, model_validator
+from typing import Annotated, ClassVar, Literal, Protocol, TypeAlias
 
 from archc.blocks.around import ACTIVATIONS, GROUPS, ActivationName, Around, Norm, NormName
 from archc.graph import Shape, ShapeError
@@ -30,7 +28,7 @@ from archc.ops import (
     ZeroPadShortcut,
     pair,
 )
-from archc.source.record import Record
+from archc.source.record import Field, Record
 from archc.text import listing
 
 
@@ -60,14 +58,14 @@ class Making(Protocol):
         """
 
 
-def _words(least: int) -> dict[str, JsonValue]:
-    return {"errorMessage": f"an integer from {least} to {MAX_PIXELS:,}, or [height, width]"}
+def _words(least: int) -> str:
+    return f"an integer from {least} to {MAX_PIXELS:,}, or [height, width]"
 
 
 _Side = Annotated[int, Field(ge=1, le=MAX_PIXELS)]
 _Padded = Annotated[int, Field(ge=0, le=MAX_PIXELS)]
-_Kernel: TypeAlias = _Side | Annotated[tuple[_Side, _Side], Strict(False)]
-_Padding: TypeAlias = _Padded | Annotated[tuple[_Padded, _Padded], Strict(False)]
+_Kernel: TypeAlias = _Side | tuple[_Side, _Side]
+_Padding: TypeAlias = _Padded | tuple[_Padded, _Padded]
 _Eps: TypeAlias = Annotated[float, Field(gt=0, le=1)]
 _Momentum: TypeAlias = Annotated[float, Field(gt=0, le=1)]
 
@@ -92,12 +90,10 @@ class Start(Record):
     uniform: _Positive | None = Field(default=None, description="The bound.")
     bias: float | None = Field(default=None, description="What the bias starts as.")
 
-    @model_validator(mode="after")
-    def _says_one(self) -> Self:
+    def _check_together(self) -> None:
         given = [name for name in _RULES if getattr(self, name) is not None]
         if len(given) != 1 or (self.gain is not None and given != ["kaiming_uniform"]):
             raise ValueError(f"takes one rule of {listing(_RULES, 'and')}, `gain` with the second")
-        return self
 
     @property
     def rule(self) -> Rule:
@@ -135,7 +131,7 @@ class Layer(Record, ABC):
         return None
 
 
-class _OfOneOp(Layer):
+class LayerOfOneOp(Layer):
     """A layer that is one op, whose fields are the op's."""
 
     family: ClassVar[str]
@@ -143,7 +139,12 @@ class _OfOneOp(Layer):
 
     def grow(self, made: Making) -> None:
         """The op."""
-        made.add(self.family, OPS[self.kind](*[value for _, value in self]))
+        made.add(self.family, self.op)
+
+    @property
+    def op(self) -> Op:
+        """The op."""
+        return OPS[self.kind](*[value for _, value in self])
 
 
 class ConvLayer(Layer):
@@ -153,13 +154,13 @@ class ConvLayer(Layer):
 
     width: int = Field(ge=1, le=MAX_CHANNELS, description="Output channels.")
     kernel: _Kernel = Field(
-        description="Size of the kernel: a number, or [height, width].", json_schema_extra=_words(1)
+        description="Size of the kernel: a number, or [height, width].", words=_words(1)
     )
     stride: int = Field(default=1, ge=1, le=MAX_PIXELS, description="Stride.")
     padding: _Padding | None = Field(
         default=None,
         description="Zeros around the map; by default (kernel - 1) // 2.",
-        json_schema_extra=_words(0),
+        words=_words(0),
     )
     groups: Annotated[int, Field(ge=1, le=MAX_CHANNELS)] | Literal["depthwise"] = Field(
         default=1, description="Groups of channels; depthwise: one for each."
@@ -314,7 +315,7 @@ def _activation(word: str, summary: str) -> type[Layer]:
 
 class _PoolLayer(Layer):
     kernel: _Kernel = Field(
-        description="Size of the window: a number, or [height, width].", json_schema_extra=_words(1)
+        description="Size of the window: a number, or [height, width].", words=_words(1)
     )
     stride: int | None = Field(
         default=None, ge=1, le=MAX_PIXELS, description="Stride; by default the kernel."
@@ -325,7 +326,7 @@ class _PoolLayer(Layer):
             "Padding around the map; by default (kernel - 1) // 2 where windows overlap (stride "
             "smaller than kernel), otherwise 0."
         ),
-        json_schema_extra=_words(0),
+        words=_words(0),
     )
     ceil_mode: bool = Field(
         default=False, description="Whether sizes round up: a last window may reach over the edge."
@@ -445,7 +446,7 @@ class ChannelLinearLayer(Layer):
         made.add("fc", op, rule=_rule(self.init))
 
 
-class DropoutLayer(_OfOneOp):
+class DropoutLayer(LayerOfOneOp):
     """Zeroes elements at random while training."""
 
     scalar = "p"
@@ -455,7 +456,7 @@ class DropoutLayer(_OfOneOp):
     p: float = Field(default=0.5, ge=0, le=1, description="Probability that an element is zeroed.")
 
 
-class StochasticDepthLayer(_OfOneOp):
+class StochasticDepthLayer(LayerOfOneOp):
     """Drops an image's value at random while training (Huang et al. 2016)."""
 
     scalar = "p"
@@ -465,21 +466,21 @@ class StochasticDepthLayer(_OfOneOp):
     p: float = Field(ge=0, lt=1, description="Probability that an image's value is dropped.")
 
 
-class FlattenLayer(_OfOneOp):
+class FlattenLayer(LayerOfOneOp):
     """Lays a feature map out as one vector."""
 
     example = "flatten"
     family, kind = "flatten", "flatten"
 
 
-class IdentityLayer(_OfOneOp):
+class IdentityLayer(LayerOfOneOp):
     """Passes its value on."""
 
     example = "identity"
     family, kind = "identity", "identity"
 
 
-class ChunkLayer(_OfOneOp):
+class ChunkLayer(LayerOfOneOp):
     """One of several equal parts of the channels, counted from 1."""
 
     example = "chunk: {of: 2, take: 1}"
@@ -489,7 +490,7 @@ class ChunkLayer(_OfOneOp):
     take: int = Field(ge=1, le=MAX_CHANNELS, description="The part, from 1.")
 
 
-class ChannelShuffleLayer(_OfOneOp):
+class ChannelShuffleLayer(LayerOfOneOp):
     """Interleaves groups of channels (Zhang et al. 2018)."""
 
     scalar = "groups"
@@ -546,7 +547,7 @@ class ZeroPadLayer(Layer):
         made.add("shortcut", ZeroPadShortcut(made.shape()[0], self.width, self.stride), ahead=True)
 
 
-class SoftmaxLayer(_OfOneOp):
+class SoftmaxLayer(LayerOfOneOp):
     """Turns the logits into probabilities; the last layer, or absent."""
 
     example = "softmax"

@@ -8,15 +8,13 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
-from typing import Any
-
-from pydantic import ValidationError
+from typing import Any, NoReturn
 
 from archc.blocks.around import Around
 from archc.blocks.authored import authored
 from archc.blocks.definition import NETWORK, Check, Definition, Stage
 from archc.blocks.expressions import Value, Word, whole
-from archc.blocks.layers import norm_of
+from archc.blocks.layers import LayerOfOneOp, norm_of
 from archc.blocks.scope import LayerFault, Scope, plain, value_of
 from archc.blocks.tree import (
     INPUT,
@@ -41,7 +39,7 @@ from archc.ops import OPS, Op
 from archc.source.diagnostics import Findings, Note, Place
 from archc.source.reader import Entry
 from archc.source.reader import Value as Located
-from archc.source.record import Record
+from archc.source.record import Record, ValidationError
 from archc.source.validate import validate
 from archc.text import quote
 
@@ -53,6 +51,46 @@ def lower_block(
     definition: Definition, model: Record, x: Shape, stride: int, around: Around, index: int
 ) -> Fragment:
     """A block of a stage on an input of shape ``x``. Raises `ShapeError`."""
+    return lower_movable(definition, model, x, stride, around, index).fragment
+
+
+@dataclass
+class Movable:
+    """A lowered block that may be put elsewhere in its network.
+
+    ``chances`` are its steps that drop something with a probability that reads the block's index:
+    the layer and the names of each.
+    """
+
+    fragment: Fragment
+    chances: Mapping[str, tuple[LayerItem, Scope]]
+
+    def at(self, index: int) -> Fragment:
+        """The block as it is at another place. Raises `ShapeError`.
+
+        This is for definitions whose blocks differ in chances alone.
+        """
+        steps = [
+            replace(step, op=self._op(step.name, index)) if step.name in self.chances else step
+            for step in self.fragment.steps
+        ]
+        return replace(self.fragment, steps=tuple(steps))
+
+    def _op(self, step: str, index: int) -> Op:
+        item, scope = self.chances[step]
+        there = replace(scope, given={**scope.given, "index": whole(index)})
+        layer: LayerOfOneOp = _with_values(item, item.model, item.word, there, _raise)
+        return layer.op
+
+
+def _raise(fault: LayerFault) -> NoReturn:
+    raise fault
+
+
+def lower_movable(
+    definition: Definition, model: Record, x: Shape, stride: int, around: Around, index: int
+) -> Movable:
+    """As `lower_block`, with what it takes to put the block elsewhere. Raises `ShapeError`."""
     piece = FragmentBuilder(x)
     scope = _scope(definition, model, around, stride, index, x)
     for fault in _broken(definition.checks, scope):
@@ -66,7 +104,7 @@ def lower_block(
     _check_read(lowering, definition.layers)
     if not piece.steps:
         raise LayerFault(f"a block `{definition.name}` has no layers here", definition.place)
-    return piece.build(_label(definition, scope))
+    return Movable(piece.build(_label(definition, scope)), lowering.chances)
 
 
 def lower_end(definition: Definition, model: Stage, x: Shape, around: Around) -> Fragment:
@@ -275,6 +313,8 @@ class _Lowering:
     around_item: tuple[Item, ...] = ()
     beside: set[str] = field(default_factory=set)
     """The steps that are of side heads."""
+    chances: dict[str, tuple[LayerItem, Scope]] = field(default_factory=dict)
+    """The steps that drop something with a probability that reads the block's index."""
     authored: Authored | None = None
     """The definition that the rows are of."""
     seen_outside: Callable[[LayerFault], LayerFault] = lambda fault: fault
@@ -368,6 +408,7 @@ class _Lowering:
                 outer,
                 seen_outside=lambda fault: self.seen_outside(_from_inside(fault, item, scope)),
                 authored=said,
+                chances=self.chances,
             )
             body.row(definition.layers, inner)
         except LayerFault as fault:
@@ -415,6 +456,7 @@ class _Lowering:
             self.places,
             seen_outside=self.seen_outside,
             authored=self.authored,
+            chances=self.chances,
         )
         body.row(layers, scope)
 
@@ -541,6 +583,9 @@ class _Making:
             rule=rule,
             written=module.inside(local, written),
         )
+        if self.item.chance is not None and "index" in self.item.chance.names:
+            names = replace(self.scope, given={**self.scope.given})
+            self.lowering.chances[step] = (self.item, names)
 
 
 class Making:
@@ -617,7 +662,7 @@ def _with_values(
 
 def _nearest(model: type[Record], values: Mapping[str, object]) -> dict[str, object]:
     """Values with numbers that are out of bounds moved to the nearest that is not."""
-    properties = model.model_json_schema()["properties"]
+    properties = model.model_properties
     found = dict(values)
     for name, value in values.items():
         bounds = properties.get(name, {})

@@ -199,6 +199,7 @@ class _Definition:
             return False
         taken = (
             name in RESERVED
+            or name == "definition"
             or hasattr(Stage, name)
             or name in ("true", "false", "and", "or", "not", "if", "else")
         )

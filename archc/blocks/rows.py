@@ -230,7 +230,7 @@ class Rows:
         """Note an expression that is never of a type that a field takes."""
         takes = _takes(model, name)
         if not takes.is_nothing and (instead := is_other(expr, takes, self.names)):
-            wanted = expectation(model.model_json_schema()["properties"][name])
+            wanted = expectation(model.model_properties[name])
             self.findings.error(expr.place, f"`{shown}` must be {wanted}, not {instead}")
 
     def _check_repeated_name(self, common: Item) -> None:

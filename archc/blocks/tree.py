@@ -124,6 +124,12 @@ class LayerItem(Item):
         yield from super().expressions
         yield from _of_fields(self.fields)
 
+    @property
+    def chance(self) -> Expr | None:
+        """What the probability is computed from that it drops something with."""
+        found = self.fields.get("p")
+        return found.value if found is not None and isinstance(found.value, Expr) else None
+
     @cached_property
     def names(self) -> Mapping[str, str]:
         """Of its fields, those that a name alone gives."""

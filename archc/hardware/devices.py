@@ -6,22 +6,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, JsonValue
-
 from archc.analysis import Device
 from archc.source.ancestry import read_mapping
 from archc.source.caller import said
 from archc.source.diagnostics import Findings, Source, fail
 from archc.source.files import open_text
 from archc.source.reader import Entry
-from archc.source.record import Record
+from archc.source.record import Field, Record
 from archc.source.suggest import nearest
 from archc.source.validate import describe, tainted, unknown_keys, validate
 from archc.text import listing, quote, quote_name
 
 _LEAST, _MOST = 1e-6, 1e9
-_RATE: dict[str, JsonValue] = {"errorMessage": "a number from 0.000001 to 1,000,000,000"}
-_WORDS: dict[str, JsonValue] = {"errorMessage": "text on one line, without control characters"}
+_RATE = "a number from 0.000001 to 1,000,000,000"
+_WORDS = "text on one line, without control characters"
 _PRINTABLE = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]+$"
 
 
@@ -31,7 +29,7 @@ class _Row(Record):
     title: str = Field(
         pattern=_PRINTABLE,
         description="The device's name for people.",
-        json_schema_extra=_WORDS,
+        words=_WORDS,
     )
     dtype: Literal["float32", "bfloat16", "float16", "float64"] = Field(
         description="The dtype of the tensors."
@@ -40,15 +38,13 @@ class _Row(Record):
         ge=_LEAST,
         le=_MOST,
         description="10^12 operations per second; a multiply-add is two.",
-        json_schema_extra=_RATE,
+        words=_RATE,
     )
-    gb_per_s: float = Field(
-        ge=_LEAST, le=_MOST, description="10^9 bytes per second.", json_schema_extra=_RATE
-    )
+    gb_per_s: float = Field(ge=_LEAST, le=_MOST, description="10^9 bytes per second.", words=_RATE)
     source: str = Field(
         pattern=_PRINTABLE,
         description="The source of the figures.",
-        json_schema_extra=_WORDS,
+        words=_WORDS,
     )
 
 

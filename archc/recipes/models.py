@@ -8,12 +8,10 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, Strict
-from pydantic.fields import FieldInfo
 
 from archc.dataclassing import dataclass
 from archc.source.reader import is_plain
-from archc.source.record import Record
+from archc.source.record import Field, FieldInfo, Record
 from archc.spec.models import Name, Text
 
 MAX_ITERATIONS = 1_000_000_000
@@ -24,12 +22,12 @@ _COLOURS = "[red, green, blue]"
 
 _Rate = Annotated[
     float,
-    Field(gt=0, le=1000, json_schema_extra={"errorMessage": "a number above 0, at most 1,000"}),
+    Field(gt=0, le=1000, words="a number above 0, at most 1,000"),
 ]
 _Level = Annotated[float, Field(ge=0, le=1, description="level")]
 _Spread = Annotated[float, Field(gt=0, le=1, description="deviation")]
 _Side = Annotated[int, Field(ge=1, le=MAX_SIDE, description="side")]
-_Sides = Annotated[tuple[_Side, _Side], Strict(False)]
+_Sides = tuple[_Side, _Side]
 _Iteration = Annotated[int, Field(ge=1, le=MAX_ITERATIONS, description="iteration")]
 
 Kind = Literal["cifar10", "image_folder"]
@@ -80,7 +78,7 @@ class Header(Record):
         lt=1,
         description="Share of each label that is spread evenly over all classes (Szegedy et al. "
         "2016); by default none.",
-        json_schema_extra={"errorMessage": "a number from 0 to below 1"},
+        words="a number from 0 to below 1",
     )
     ema_decay: float | None = Field(
         default=None,
@@ -88,7 +86,7 @@ class Header(Record):
         lt=1,
         description="Decay per iteration of a moving average of the weights, which is what is "
         "tested and kept; by default the weights themselves are.",
-        json_schema_extra={"errorMessage": "a number from 0 to below 1"},
+        words="a number from 0 to below 1",
     )
     initialization: Literal["he", "module"] = Field(
         default="he",
@@ -117,7 +115,7 @@ class Optimizer(Record):
         ge=0,
         lt=1,
         description="Momentum.",
-        json_schema_extra={"errorMessage": "a number from 0 to below 1"},
+        words="a number from 0 to below 1",
     )
     weight_decay: float = Field(
         default=1e-4, ge=0, le=1, description="Weight decay of all parameters."
@@ -142,7 +140,7 @@ class LearningRate(Record):
         ge=0,
         le=1000,
         description="Learning rate at the end of `schedule: cosine`; 0 by default.",
-        json_schema_extra={"errorMessage": "a number from 0 to 1,000"},
+        words="a number from 0 to 1,000",
     )
     warm_up_iterations: int | None = Field(
         default=None,
@@ -156,12 +154,12 @@ class LearningRate(Record):
         gt=1,
         le=1e6,
         description="Factor by which it is divided.",
-        json_schema_extra={"errorMessage": "a number above 1, at most 1,000,000"},
+        words="a number above 1, at most 1,000,000",
     )
-    at: Annotated[tuple[_Iteration, ...], Strict(False)] | None = Field(
+    at: tuple[_Iteration, ...] | None = Field(
         default=None,
         description="Iterations after which it is divided.",
-        json_schema_extra={"errorMessage": "a list of iterations, ascending"},
+        words="a list of iterations, ascending",
     )
     patience: int | None = Field(
         default=None,
@@ -187,7 +185,7 @@ class WarmUp(Record):
         gt=0,
         lt=100,
         description="Training error of 100 iterations, in percent, below which the warm-up ends.",
-        json_schema_extra={"errorMessage": "a number of percent above 0 and below 100"},
+        words="a number of percent above 0 and below 100",
     )
     from_layers: int = Field(
         default=1,
@@ -199,21 +197,16 @@ class WarmUp(Record):
 class Pixels(Record):
     """How pixels, from 0 to 1, become the network's input."""
 
-    mean: (
-        Literal["per_pixel", "per_channel"]
-        | Annotated[tuple[_Level, _Level, _Level], Strict(False)]
-    ) = Field(
+    mean: Literal["per_pixel", "per_channel"] | tuple[_Level, _Level, _Level] = Field(
         default="per_pixel",
         description="What to subtract: the training images' mean per pixel or per channel, or "
         "given numbers.",
-        json_schema_extra={
-            "errorMessage": f"per_pixel, per_channel, or {_COLOURS} from 0 to 1",
-        },
+        words=f"per_pixel, per_channel, or {_COLOURS} from 0 to 1",
     )
-    std: Annotated[tuple[_Spread, _Spread, _Spread], Strict(False)] | None = Field(
+    std: tuple[_Spread, _Spread, _Spread] | None = Field(
         default=None,
         description="What to divide by afterwards; by default nothing.",
-        json_schema_extra={"errorMessage": f"{_COLOURS} above 0, at most 1"},
+        words=f"{_COLOURS} above 0, at most 1",
     )
 
 
@@ -229,9 +222,7 @@ class Augmentation(Record):
     resize: Annotated[_Sides | None, OnlyFor("image_folder")] = Field(
         default=None,
         description="Range of the random shorter side before cropping.",
-        json_schema_extra={
-            "errorMessage": f"[shortest, longest]: two sizes from 1 to {MAX_SIDE:,}, ascending"
-        },
+        words=f"[shortest, longest]: two sizes from 1 to {MAX_SIDE:,}, ascending",
     )
     flip: bool = Field(default=True, description="Whether to mirror images at random.")
     colour: Annotated[Literal["pca", "none"] | None, OnlyFor("image_folder")] = Field(
@@ -291,11 +282,11 @@ class Recipe:
 
     def as_dict(self) -> dict[str, Any]:
         """The resolved recipe as plain data, defaults included."""
-        told = self.header.model_dump(mode="json", exclude_none=True)
+        told = self.header.model_dump(exclude_none=True)
         for name in SECTIONS:
             section: Record | None = getattr(self, name)
             if section is not None:
-                told[name] = section.model_dump(mode="json", exclude_none=True)
+                told[name] = section.model_dump(exclude_none=True)
         return told
 
     def as_yaml(self) -> str:

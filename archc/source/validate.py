@@ -9,17 +9,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from functools import cache
 from typing import Any, Protocol, TypeVar
-
-from pydantic import BaseModel, ValidationError
 
 from archc.source.diagnostics import Findings, Place
 from archc.source.reader import INVALID, MAX_DIGITS, Value
+from archc.source.record import Record, ValidationError
 from archc.source.suggest import closest, nearest
 from archc.text import listing, quote
 
-Model = TypeVar("Model", bound=BaseModel)
+Model = TypeVar("Model", bound=Record)
 
 _YES = ("true", "yes", "on", "y", "1")
 _NO = ("false", "no", "off", "n", "0")
@@ -46,7 +44,7 @@ def validate(
     *,
     rename: str | None = None,
     excused: Container[str] = (),
-    missing: Callable[[type[BaseModel], Sequence[str]], None] | None = None,
+    missing: Callable[[type[Record], Sequence[str]], None] | None = None,
 ) -> Model | None:
     """An instance of the model, or None, what is wrong being noted in ``findings``.
 
@@ -115,7 +113,7 @@ def unknown(
 
 
 def unknown_keys(
-    entries: Mapping[str, Located], model: type[BaseModel], what: str, findings: Findings
+    entries: Mapping[str, Located], model: type[Record], what: str, findings: Findings
 ) -> set[str]:
     """Note the entries that a model has no field for; returns the fields that were meant."""
     known = model.model_fields
@@ -167,19 +165,19 @@ def advice(value: Value, schema: Mapping[str, Any]) -> str | None:
     return next((hint for rule in rules if (hint := rule(value, schema))), None)
 
 
-def expected(model: type[BaseModel], name: str) -> str:
+def expected(model: type[Record], name: str) -> str:
     """What a field accepts, in words."""
-    return expectation(_properties(model)[name])
+    return expectation(model.model_properties[name])
 
 
-def guess(model: type[BaseModel], name: str, value: Value) -> str | None:
+def guess(model: type[Record], name: str, value: Value) -> str | None:
     """What was probably meant by a value that a field does not accept."""
-    return advice(value, _properties(model)[name])
+    return advice(value, model.model_properties[name])
 
 
-def kinds_of(model: type[BaseModel], name: str) -> set[str]:
+def kinds_of(model: type[Record], name: str) -> set[str]:
     """The JSON types that a field accepts."""
-    return _kinds(_properties(model)[name])
+    return _kinds(model.model_properties[name])
 
 
 def _number_advice(value: Value, schema: Mapping[str, Any]) -> str | None:
@@ -246,7 +244,7 @@ def _list_advice(value: Value, schema: Mapping[str, Any]) -> str | None:
 
 
 def _complain(
-    model: type[BaseModel],
+    model: type[Record],
     name: str,
     rename: str | None,
     value: Value,
@@ -254,7 +252,7 @@ def _complain(
     findings: Findings,
 ) -> None:
     """Note what is wrong with a value, or with an item of a list that is one."""
-    schema = _properties(model)[name]
+    schema = model.model_properties[name]
     what = f"`{rename or name}`"
     items = next((o["prefixItems"] for o in _options(schema) if "prefixItems" in o), ())
     each = next((o["items"] for o in _options(schema) if isinstance(o.get("items"), dict)), None)
@@ -281,16 +279,10 @@ def backticked(names: Iterable[str]) -> str:
     return listing([f"`{name}`" for name in names], "and")
 
 
-def accepted(model: type[BaseModel], names: Iterable[str]) -> str:
+def accepted(model: type[Record], names: Iterable[str]) -> str:
     """What fields of a model accept: ```depth` is an integer from 1 to 10,000``."""
-    properties = _properties(model)
+    properties = model.model_properties
     return ", ".join([f"`{name}` is {expectation(properties[name])}" for name in names])
-
-
-@cache
-def _properties(model: type[BaseModel]) -> dict[str, Any]:
-    properties: dict[str, Any] = model.model_json_schema()["properties"]
-    return properties
 
 
 def _options(schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -10,8 +10,6 @@ from dataclasses import field
 from functools import cached_property
 from typing import Annotated, Literal
 
-from pydantic import Field, Strict
-
 from archc.blocks import Around, Definition, Library, Norm, Stage
 from archc.blocks.around import ActivationName, NormName
 from archc.blocks.expressions import Value as Known
@@ -33,7 +31,7 @@ from archc.graph.initial import USUAL, Initial
 from archc.ops import MAX_CHANNELS, MAX_PIXELS
 from archc.source.diagnostics import Note, Place
 from archc.source.reader import Entry, Value
-from archc.source.record import Record
+from archc.source.record import Field, Record
 
 NAME = "1 to 64 ASCII letters, digits, `_`, `.` and `-`, beginning with a letter"
 _INPUT = (
@@ -52,10 +50,10 @@ Name = Annotated[
     str,
     Field(
         pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$",
-        json_schema_extra={"errorMessage": NAME},
+        words=NAME,
     ),
 ]
-Text = Annotated[str, Field(pattern=_PRINTABLE, json_schema_extra={"errorMessage": _TEXT})]
+Text = Annotated[str, Field(pattern=_PRINTABLE, words=_TEXT)]
 
 
 class Header(Record):
@@ -68,10 +66,10 @@ class Header(Record):
         default="", description="The network's title in figures; by default its name."
     )
     description: Text = Field(default="", description="One sentence about the network.")
-    input: Annotated[tuple[_Channels, _Height, _Width], Strict(False)] = Field(
+    input: tuple[_Channels, _Height, _Width] = Field(
         default=(3, 224, 224),
         description="Channels, height and width of the image.",
-        json_schema_extra={"errorMessage": _INPUT},
+        words=_INPUT,
     )
     classes: int = Field(default=1000, ge=1, description="Output features of a bare `linear`.")
     norm: Literal[NormName, "none"] = Field(
@@ -212,14 +210,13 @@ class Spec:
             "variables": {name: shown(value) for name, value in self.variables.items()},
         }
         return {
-            **self.header.model_dump(mode="json"),
+            **self.header.model_dump(),
             **({} if self.norm is None else {"norm": dataclasses.asdict(self.norm)}),
             **{key: value for key, value in more.items() if value},
             "blocks": {name: one.source for name, one in self.definitions.items()},
             "stem": layers(self.stem),
             "stages": [
-                stage.model.model_dump(mode="json")
-                | ({} if stage.name is None else {"name": stage.name.text})
+                stage.model.model_dump() | ({} if stage.name is None else {"name": stage.name.text})
                 for stage in self.stages
             ],
             "head": layers(self.head),
@@ -266,4 +263,4 @@ def _as_plain(placed: PlacedItem) -> object:
     beside = placed.written.plain if isinstance(placed.written.data, dict) else {}
     assert isinstance(beside, dict)
     more = {key: one for key, one in beside.items() if key in ("name", "if", "repeat")}
-    return {item.word: item.ready.model_dump(mode="json"), **more}
+    return {item.word: item.ready.model_dump(), **more}

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel
-
 from archc.blocks import STANDARD, Definition, Library
 from archc.blocks.layers import LAYERS, Layer, Start
 from archc.blocks.reading import KINDS
 from archc.dataclassing import dataclass
+from archc.source.record import Record
 from archc.spec.models import Header, Spec
 
 Schema = dict[str, Any]
@@ -498,9 +497,9 @@ def _per_stage(field: Schema) -> Schema:
     }
 
 
-def fields_of(model: type[BaseModel]) -> Schema:
+def fields_of(model: type[Record]) -> Schema:
     """A model's fields, in the dialect that editors know and without what they do not need."""
-    fields: Schema = model.model_json_schema().get("properties", {})
+    fields = model.model_properties
     return {
         name: {"$ref": "#/definitions/rule", "description": field.get("description", "")}
         if name == "init"

@@ -49,7 +49,7 @@ def show_blocks(definitions: Mapping[str, Definition]) -> str:
 
 
 def _header(spec: Spec) -> Iterator[_Line]:
-    for name, value in spec.header.model_dump(mode="json").items():
+    for name, value in spec.header.model_dump().items():
         if name in spec.entries:
             written = spec.entries[name].value
             value = written.plain if isinstance(written.data, dict) else value
@@ -113,7 +113,7 @@ def _stages(stages: tuple[PlacedStage, ...]) -> Iterator[_Line]:
     for stage in stages:
         dash = "- "
         definition = stage.model.definition
-        for name, value in stage.model.model_dump(mode="json").items():
+        for name, value in stage.model.model_dump().items():
             if value is None or (name == "stride" and not definition.reads(name)):
                 continue
             origin = DEFAULT

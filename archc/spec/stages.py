@@ -9,8 +9,6 @@ from collections.abc import Collection, Container, Iterable, Iterator, Mapping, 
 from dataclasses import field, replace
 from functools import partial
 
-from pydantic import BaseModel, Field
-
 from archc.blocks import MAX_BLOCKS, Around, Library, Stage, StageAttributes
 from archc.blocks.expressions import shown
 from archc.blocks.names import (
@@ -28,6 +26,7 @@ from archc.ops import MAX_CHANNELS
 from archc.source.caller import said
 from archc.source.diagnostics import Findings, Note, Place
 from archc.source.reader import INVALID, Entry, Value
+from archc.source.record import Field, Record
 from archc.source.suggest import closest
 from archc.source.validate import (
     accepted,
@@ -157,7 +156,7 @@ class _Stages:
         self.known = _Known(library, self.near, self.named)
         self.meant: set[str] = set()
         self.strangers: dict[tuple[Place, str, str], list[tuple[int, str]]] = {}
-        self.missing: dict[str, list[tuple[int, type[BaseModel]]]] = {}
+        self.missing: dict[str, list[tuple[int, type[Record]]]] = {}
 
     def _named(self) -> list[str]:
         """The block types that the spec names."""
@@ -400,7 +399,7 @@ class _Stages:
                 message = "a stage is missing here"
             self.findings.error(row.place, message, "for example `{depth: 3, width: 64}`")
 
-    def _miss(self, number: int, model: type[BaseModel], names: Iterable[str]) -> None:
+    def _miss(self, number: int, model: type[Record], names: Iterable[str]) -> None:
         for name in names:
             self.missing.setdefault(name, []).append((number, model))
 

@@ -17,14 +17,13 @@ from math import prod
 from operator import ge, itemgetter, mul
 from typing import NamedTuple, TypeVar
 
-from pydantic import ValidationError
-
 from archc.assembly import assemble
 from archc.blocks import MAX_BLOCKS, Stage
 from archc.blocks.scope import plain
 from archc.dataclassing import dataclass
 from archc.graph import Shape, ShapeError
 from archc.source.diagnostics import Findings
+from archc.source.record import ValidationError
 from archc.source.validate import validate
 from archc.spec import Source, Spec, SpecError, resolve
 from archc.spec.overrides import Override, Size, locate_with

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
 from torch import Tensor
 
 import archc
@@ -26,7 +27,6 @@ from archc.locks import LockUnavailableError, try_lock
 from archc.recipes import Recipe, load_recipe
 from archc.source.caller import said
 from archc.source.diagnostics import SpecError
-from archc.source.record import Record
 from archc.temporaries import reclaim
 from archc.text import listing
 from archc.training.checkpoints import newest_weights, sweep
@@ -38,7 +38,7 @@ _MEAN = "pixel-mean.safetensors"
 _FILES = ("spec.yaml", "module.py", "recipe.yaml", _MEAN, RECORD)
 
 
-class _Record(Record):
+class _Record(BaseModel, extra="forbid", strict=True, frozen=True, allow_inf_nan=False):
     """What run.json holds; ``sittings`` say when and with what the run was begun and went on.
 
     ``check`` is the SHA-256 of all the rest, `seed` included.

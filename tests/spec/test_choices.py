@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import Field, ValidationError
 
 from archc.source.diagnostics import Findings
 from archc.source.reader import read
-from archc.source.record import Record
+from archc.source.record import Field, Record, ValidationError
 from archc.source.validate import validate
 from archc.spec import Source
 

@@ -473,7 +473,7 @@ KERNELS = (
 def test_brackets_hold_lists_in_overrides(text: str, data: list[object], kernels: object) -> None:
     write("kernels.yaml", KERNELS)
     spec = load_spec("kernels.yaml", [text])
-    assert [stage.model.model_dump()["kernel"] for stage in spec.stages] == kernels
+    assert [dict(stage.model)["kernel"] for stage in spec.stages] == kernels
     again = load_spec("kernels.yaml", [("kernel", data)])
     assert again.digest == spec.digest
     written = again.label.partition("--with ")[2]

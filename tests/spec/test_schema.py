@@ -11,7 +11,6 @@ import pytest
 import yaml
 from definitions import specs_of_blocks
 from hypothesis import HealthCheck, given, settings
-from pydantic import BaseModel
 from strategies import text_of
 
 from archc.blocks import STANDARD
@@ -19,6 +18,7 @@ from archc.blocks.layers import LAYERS
 from archc.blocks.library import STD
 from archc.schemas import schema_of
 from archc.shipped import shipped_folder, shipped_names
+from archc.source.record import Record
 from archc.spec import Source, SpecError, load_spec, resolve
 from archc.spec.models import Header
 from archc.spec.schema import json_schema
@@ -89,7 +89,7 @@ def test_it_accepts_random_definitions_that_archc_accepts(data: dict[str, Any]) 
 
 
 def test_every_field_has_a_description() -> None:
-    models: list[type[BaseModel]] = [Header, *STANDARD.values(), *LAYERS.values()]
+    models: list[type[Record]] = [Header, *STANDARD.values(), *LAYERS.values()]
     fields = [(m, name, info) for m in models for name, info in m.model_fields.items()]
     assert [f"{m.__name__}.{name}" for m, name, info in fields if not info.description] == []
 
