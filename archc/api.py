@@ -294,8 +294,8 @@ def draw(
     """A figure of the networks side by side; ``format`` is svg, png, pdf or dot.
 
     With ``fold`` equal blocks in a row are drawn once, with ``blocks`` the distinct blocks large.
-    ``theme`` is light or dark, ``dpi`` the pixels per inch of a PNG. Raises `FigureError` where a
-    format cannot carry the figure.
+    ``theme`` is light, dark or grey, ``dpi`` the pixels per inch of a PNG. Raises `FigureError`
+    where a format cannot carry the figure.
     """
     from archc.backends.figure import DrawOptions, draw
 

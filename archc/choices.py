@@ -26,7 +26,7 @@ BYTES: dict[str, int] = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8
 FORMATS = ("svg", "png", "pdf", "dot")
 """What figures are drawn as."""
 
-THEMES = ("light", "dark")
+THEMES = ("light", "dark", "grey")
 """The colours of figures."""
 
 DPI = 144

@@ -200,7 +200,7 @@ def test_one_colour_per_stage_width() -> None:
     for box in scene(*PAPER).boxes:
         width = box.label.split(", ")[1] if box.role == "conv" else "none"
         shades.setdefault(width, set()).add(box.shade)
-    assert shades == {"64": {0}, "128": {1}, "256": {2}, "512": {3}, "none": {None}}
+    assert shades == {"64": {3}, "128": {4}, "256": {5}, "512": {6}, "none": {None}}
 
 
 def test_the_conv_that_opens_a_stage_has_its_colour() -> None:

@@ -57,9 +57,8 @@ def to_dot(scene: Scene, dpi: int | None = None, theme: Theme = THEMES["light"])
     for stripe in scene.stripes:
         _add_rect(graph, scene, stripe, style="filled", color=theme.stripe, fillcolor=theme.stripe)
     for box in scene.boxes:
-        shade = None if box.shade is None else box.shade % len(theme.fills)
-        fill = theme.paper if shade is None else theme.fills[shade]
-        role = box.role if shade is None else f"{box.role} shade-{shade}"
+        fill = theme.paper if box.shade is None else theme.fills[box.shade]
+        role = box.role if box.shade is None else f"{box.role} shade-{box.shade}"
         _add_rect(graph, scene, replace(box, role=role), style="filled", fillcolor=fill)
     for text in scene.texts:
         _add_text(graph, scene, text)

@@ -20,6 +20,7 @@ from archc.backends.figure.curves import around, around_others, lanes, line, mee
 from archc.backends.figure.font import text_width
 from archc.backends.figure.scene import Curve, Point, Rect, Scene, Text
 from archc.backends.figure.text import shorten, wrap
+from archc.backends.figure.theme import is_between_octaves, octave
 from archc.dataclassing import dataclass
 
 TITLE, TOTALS, LABEL, GUTTER, LEGEND = 14.5, 10.0, 11.0, 10.5, 10.0
@@ -80,12 +81,11 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """The places that columns are put into: the same rows, box width and colours for all."""
+    """The places that columns are put into: the same rows and box width for all."""
 
     bands: tuple[Band, ...]
     gutter: float
     box_width: float
-    shades: dict[int, int]
     title_lines: int
 
     @property
@@ -175,12 +175,10 @@ def _grid(columns: Sequence[Column]) -> Grid:
     tops = list(accumulate(heights, initial=_bands_top(title_lines)))[:-1]
     made = tuple([Band(*band) for band in zip(order, tops, rows, strict=True)])
     gutter = max([text_width(band.label, GUTTER) for band in made], default=0.0)
-    widths = sorted({box.width for column in columns for box in column.boxes if box.width})
     return Grid(
         bands=made,
         gutter=gutter + GUTTER_GAP,
         box_width=box_width,
-        shades={width: shade for shade, width in enumerate(widths)},
         title_lines=title_lines,
     )
 
@@ -264,7 +262,8 @@ def _boxes(column: Column, prefix: str, x: float, grid: Grid) -> Iterator[Rect]:
             centre=Point(x, grid.bands[band].middle(taken[band])),
             width=grid.box_width,
             height=BOX_HEIGHT,
-            shade=None if box.width is None else grid.shades[box.width],
+            shade=None if box.width is None else octave(box.width),
+            is_odd=box.width is not None and is_between_octaves(box.width),
             label=box.label,
             tooltip=box.tooltip,
         )

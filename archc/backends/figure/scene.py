@@ -22,7 +22,10 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One line of text; ``at`` is its centre, or with ``left`` the middle of its left edge."""
+    """One line of text; ``at`` is its centre, or with ``left`` the middle of its left edge.
+
+    ``within`` has the groups around it, from the outermost.
+    """
 
     id: str
     role: str
@@ -30,6 +33,7 @@ class Text:
     at: Point
     size: float
     left: bool = False
+    within: tuple[str, ...] = ()
 
     @property
     def width(self) -> float:
@@ -44,9 +48,12 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Rect:
-    """A rectangle around ``centre``, or, where its role is ``plus``, a circle.
+    """A rectangle around ``centre``; with the role ``plus`` a circle, with ``pill`` one with round
+    ends.
 
-    ``shade`` counts the fill colours, None is the plain one; ``size`` is that of the label's type.
+    ``shade`` is the octave of the width that its colour stands for, None is the plain one;
+    ``is_odd`` says that the width is none of the octaves', and makes the outline thicker. ``size``
+    is that of the label's type. ``within`` has the groups around it, from the outermost.
     """
 
     id: str
@@ -58,6 +65,8 @@ class Rect:
     label: str = ""
     tooltip: str = ""
     size: float = 11.0
+    is_odd: bool = False
+    within: tuple[str, ...] = ()
 
     @property
     def top(self) -> float:
@@ -79,7 +88,9 @@ class Rect:
 class Curve:
     """Cubic Bezier pieces, ``3n + 1`` points, from the thing ``tail`` to the thing ``head``.
 
-    With a ``tip`` there is an arrowhead from the last point to it; ``mark`` is text beside.
+    With a ``tip`` there is an arrowhead from the last point to it; ``mark`` is text beside. A role
+    with ``dotted`` in it is dotted, one with ``bus`` thick. ``within`` has the groups around it,
+    from the outermost.
     """
 
     id: str
@@ -90,6 +101,7 @@ class Curve:
     tip: Point | None = None
     mark: Text | None = None
     tooltip: str = ""
+    within: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

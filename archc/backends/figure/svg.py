@@ -13,7 +13,7 @@ _SIZE = 11.0
 """Of the type, unless a text says otherwise."""
 _BASELINE = 0.35
 """Of the size of the type, from the middle of capital letters down to the line they stand on."""
-_OUTLINE, _LINE, _DOTTED = 0.7, 0.9, 1.2
+_OUTLINE, _ODD, _LINE, _DOTTED = 0.7, 1.4, 0.9, 1.2
 """Widths of strokes."""
 _DOTS = "1.6 3"
 """Points of ink and of paper in a dotted line."""
@@ -67,16 +67,17 @@ def _corners(rect: Rect) -> str:
 
 
 def _box(box: Rect, theme: Theme) -> Iterator[str]:
-    stroke = f'" stroke="{theme.outline}" stroke-width="{_number(_OUTLINE)}"/>'
-    shade = None if box.shade is None else box.shade % len(theme.fills)
-    fill = theme.paper if shade is None else theme.fills[shade]
+    stroke = (
+        f'" stroke="{theme.outline}" stroke-width="{_number(_ODD if box.is_odd else _OUTLINE)}"/>'
+    )
+    fill = theme.paper if box.shade is None else theme.fills[box.shade]
     if box.role == "plus":
         x, y = map(_number, box.centre)
         shape = f'<circle cx="{x}" cy="{y}" r="{_number(box.width / 2)}" fill="{fill}{stroke}'
     else:
         shape = f"<rect{_corners(box)}{fill}{stroke}"
     label = _words(box.label, box.centre, box.size)
-    role = box.role if shade is None else f"{box.role} shade-{shade}"
+    role = box.role if box.shade is None else f"{box.role} shade-{box.shade}"
     yield from _group(box.id, role, box.tooltip, shape, *[label] * bool(box.label))
 
 
