@@ -26,9 +26,9 @@ from strategies import compile_data, specs
 import archc
 from archc import ops
 from archc.backends.figure import FORMATS, THEMES, DrawOptions, FigureError, bands, draw, font
+from archc.backends.figure.arrows import nesting
 from archc.backends.figure.blocks import Block, distinct_blocks, lay_out_blocks
-from archc.backends.figure.columns import _is_shown, column, folded_column
-from archc.backends.figure.curves import lanes
+from archc.backends.figure.columns import column, folded_column, shown_in
 from archc.backends.figure.font import text_width
 from archc.backends.figure.layout import lay_out
 from archc.backends.figure.scene import Curve, Point, Scene
@@ -243,9 +243,11 @@ def test_an_op_that_archc_does_not_have_is_shown_as_it_says() -> None:
 
 
 def test_shortcuts_go_around_what_they_skip() -> None:
-    ends = [(one.leaves.arrow, one.arrives.arrow) for one in column(NESTED).shortcuts]
+    shown = column(NESTED)
+    stops = shown.stops(shown.row)
+    ends = [(stops[one.leaves], stops[one.arrives]) for one in shown.row.ways]
     assert ends == [(2, 3), (1, 4), (0, 5), (5, 6)]
-    assert lanes(column(NESTED).shortcuts) == [0, 1, 2, 0]
+    assert nesting(shown.row.ways) == [0, 1, 2, 0]
 
 
 def test_totals_and_legend() -> None:
@@ -425,7 +427,7 @@ def assert_counts(laid: Scene, *networks: Network) -> None:
         {"conv2d": "conv", "linear": "fc"}.get(network.nodes[one].op.kind, "pool")
         for network in networks
         for one in network.main_path
-        if _is_shown(network, network.nodes[one])
+        if shown_in(network, network.nodes[one])
     )
     assert Counter(box.role for box in laid.boxes) == kinds
     sums = [

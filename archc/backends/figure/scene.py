@@ -7,6 +7,7 @@ its class in SVG.
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from archc.backends.figure.font import text_width
@@ -116,3 +117,11 @@ class Scene:
     curves: tuple[Curve, ...]
     boxes: tuple[Rect, ...]
     texts: tuple[Text, ...]
+
+
+def element_id(prefix: str, name: str) -> str:
+    """What a box or a shortcut is called in a file.
+
+    Without characters that mean something to DOT, to XML or to CSS tools.
+    """
+    return f"{prefix}-{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}"
