@@ -45,6 +45,9 @@ def events_of(column: Column, row: Row) -> list[list[Event]]:
             events += [Event(ends=number) for number in inner_first]
         if isinstance(item, (Layer, Join)) and (word := column.word_of.get(item.id)):
             events.append(Event(words=word))
+    last = next(iter(row.items[::-1]), None)
+    if isinstance(last, Layer) and (times := column.times_of.get(last.id)):
+        found[-1].append(Event(words=f"\N{MULTIPLICATION SIGN} {times}"))
     for number, side in enumerate(column.sides if row is column.row else ()):
         found[side.arrow].append(Event(side=number))
     return [_in_lines(events, column.word_room) for events in found]
@@ -105,6 +108,13 @@ class Spacing:
         between = self._between(upper[-1], lower[0]) if upper and lower else 0.0
         least = self.metrics.gap * (FORK if forks else 1.0)
         return max(least, _last(above) + between + _last(below) + self._rest(upper, lower, forks))
+
+    def need_below_fork(self, events: Sequence[Event]) -> float:
+        """How long an arrow has to be that begins at a level line."""
+        gap = self.metrics.gap
+        if not events:
+            return gap * (1 - FORK)
+        return max(self.need(events), gap * (1 - FORK))
 
     def places(
         self, events: Sequence[Event], top: float, bottom: float, *, forks: bool = False

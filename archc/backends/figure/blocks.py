@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from archc.backends.figure.branches import drawn
+from archc.backends.figure.branches import Drawn, drawn
 from archc.backends.figure.columns import (
     Column,
     column_of,
@@ -210,9 +210,14 @@ def _width(network: Network, join: Join) -> float:
     return fan_width(network, join) * LARGE.label / 11.0
 
 
+def picture_of(network: Network) -> Drawn:
+    """A block, by itself a network, as it is drawn."""
+    return drawn(network, _rules(network), _too_much, keep_block=True)
+
+
 def shown_large(block: Block) -> Column:
     """What is drawn of a block."""
-    picture = drawn(block.network, _rules(block.network), _too_much, keep_block=True)
+    picture = picture_of(block.network)
     shown = column_of(picture, is_large=True)
     network = picture.network
     words = {

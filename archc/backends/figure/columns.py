@@ -55,8 +55,9 @@ class Box:
 
     ``kind`` is ``conv``, ``pool``, ``fc`` or ``other``; ``size`` is that of its output; ``width``
     is what its colour stands for, its stage's width or in lanes, stem and head its own channels,
-    None where it has no colour. A box that stands for several ops has their ids in ``holds``.
-    ``place`` names the stage and the block that it is in.
+    None where it has no colour. A box that stands for several ops has their ids in ``holds``; one
+    in a lane of which there are several has those of its equals in ``like``. ``place`` names the
+    stage and the block that it is in.
     """
 
     id: str
@@ -67,6 +68,7 @@ class Box:
     tooltip: str
     holds: frozenset[str] = frozenset()
     place: tuple[str, ...] = ()
+    like: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,8 @@ class Column:
     """A network as the figure shows it, from the image downwards.
 
     ``row`` is its main path; what stands there for an op is found by the op's id, what goes around
-    into it by its id and that of the value that arrives. ``word_of`` has words beside arrows for
+    into it by its id and that of the value that arrives. ``times_of`` says by a lane's last op how
+    many lanes like it there are; ``word_of`` has words beside arrows for
     ops that are no boxes, of which a line holds ``word_room`` em; ``word_in_lanes`` comes after
     each convolution in lanes and is left out there. A block that ``is_large`` is drawn by itself:
     what is inside gates as well, and the arrow that leads out.
@@ -167,6 +170,7 @@ class Column:
     glyph_of: Mapping[str, Glyph] = field(default_factory=dict)
     pill_of: Mapping[str, Pill] = field(default_factory=dict)
     shortcut_of: Mapping[tuple[str, str], Shortcut] = field(default_factory=dict)
+    times_of: Mapping[str, int] = field(default_factory=dict)
     word_of: Mapping[str, str] = field(default_factory=dict)
     word_room: float = 5.0
     word_in_lanes: str = ""
@@ -288,6 +292,7 @@ def column_of(picture: Drawn, *, is_large: bool = False) -> Column:
         glyph_of=shown.glyphs,
         pill_of=shown.pills,
         shortcut_of=shown.shortcuts,
+        times_of=shown.times,
         is_large=is_large,
     )
     return replace(found, sides=tuple(_sides(picture, found)))
@@ -389,6 +394,7 @@ class _Shown:
     glyphs: dict[str, Glyph] = field(default_factory=dict)
     pills: dict[str, Pill] = field(default_factory=dict)
     shortcuts: dict[tuple[str, str], Shortcut] = field(default_factory=dict)
+    times: dict[str, int] = field(default_factory=dict)
 
     def read(self, row: Row, *, in_lane: bool) -> None:
         """Note what is drawn for the ops of a row."""
@@ -402,8 +408,9 @@ class _Shown:
                     self.read(item.inside, in_lane=True)
                 self.glyphs[item.id] = _glyph(self.picture.network, nodes[item.id])
             elif isinstance(item, Join):
-                for lane in item.lanes:
+                for number, lane in enumerate(item.lanes):
                     self.read(lane, in_lane=True)
+                    self._like(lane, item.alike[number] if item.alike else ())
                 if not item.is_open:
                     self._op(nodes[item.id], in_lane, is_sum_drawn=bool(item.lanes))
             else:
@@ -418,6 +425,15 @@ class _Shown:
             self.boxes[node.id] = _box(self.picture, node, in_lane, self.is_large)
         elif len(node.inputs) > 1 and (is_sum_drawn or self.is_large or not is_sum(node)):
             self.glyphs[node.id] = _glyph(self.picture.network, node)
+
+    def _like(self, lane: Row, equal: Sequence[Row]) -> None:
+        """Note which ops the boxes of a lane stand for besides their own."""
+        if not equal:
+            return
+        self.times[next(reversed([*layers_of(lane)]))] = len(equal) + 1
+        for ids in zip(*[layers_of(row) for row in (lane, *equal)], strict=True):
+            if ids[0] in self.boxes:
+                self.boxes[ids[0]] = replace(self.boxes[ids[0]], like=frozenset(ids[1:]))
 
     def _shortcut(self, row: Row, way: Way) -> None:
         nodes = self.picture.network.nodes

@@ -57,11 +57,13 @@ class Plan:
         self.spots: dict[str, Spot] = {}
         self.gaps: dict[Spot, float] = {}
         self.heights: dict[Spot, float] = {}
-        end, trailing = self._row(column.row, Spot(0, 0), 0.0)
+        end, lead, events = self._row(column.row, Spot(0, 0), 0.0)
         self.foot = Spot(0, 0)
         if column.has_foot:
             self.foot, _ = self._take(end, order[end.band])
-            self._need(self.foot, trailing, 0.0 if column.is_large else metrics.box)
+            self._need(
+                self.foot, lead + self._after(events, lead), 0.0 if column.is_large else metrics.box
+            )
 
     def _take(self, cursor: Spot, size: Size) -> tuple[Spot, Spot]:
         """The next row of a size from a row on, and the row behind that."""
@@ -73,9 +75,10 @@ class Plan:
         self.gaps[spot] = max(self.gaps.get(spot, 0.0), gap)
         self.heights[spot] = max(self.heights.get(spot, 0.0), height)
 
-    def _row(self, row: Row, cursor: Spot, lead: float) -> tuple[Spot, float]:
+    def _row(self, row: Row, cursor: Spot, lead: float) -> tuple[Spot, float, Sequence[Event]]:
         """Give everything in a row its place; ``lead`` is the room that is needed above its first
-        arrow. Returns the row behind the last, and how long what leads out has to be."""
+        arrow. Returns the row behind the last, and of the line that leads out, what is needed above
+        it and what is on it."""
         events = events_of(self.column, row)
         arrow = 0
         for item in row.items:
@@ -83,13 +86,17 @@ class Plan:
                 cursor, lead, is_open = self._item(item, cursor, lead, events[arrow])
                 arrow += 1
                 if is_open:
-                    return cursor, lead
-        return cursor, lead + self._after(events[arrow], lead)
+                    return cursor, lead, ()
+        return cursor, lead, events[arrow]
 
     def _after(self, events: Sequence[Event], lead: float) -> float:
-        """How long an arrow has to be, of which another part may be there already."""
-        base = self.metrics.gap * FORK if lead else 0.0
-        return max(self.spacing.need(events) - base, 0.0)
+        """How long an arrow has to be, which begins at a level line if something leads to it."""
+        return self.spacing.need_below_fork(events) if lead else self.spacing.need(events)
+
+    def _out(self, lane: tuple[Spot, float, Sequence[Event]]) -> float:
+        """How long the line has to be that leads out of a lane."""
+        _, lead, events = lane
+        return lead if lead and not events else lead + self.spacing.need(events, forks=True)
 
     def _item(
         self, item: Item, cursor: Spot, lead: float, events: Sequence[Event]
@@ -105,8 +112,8 @@ class Plan:
             return cursor, metrics.gap * FORK, False
         if isinstance(item, Gate) and column.is_large:
             above = lead + self.spacing.need(events, forks=True)
-            cursor, trailing = self._row(item.inside, cursor, above)
-            cursor = self._mouth(item, cursor, max(trailing, metrics.gap))
+            inside = self._row(item.inside, cursor, above)
+            cursor = self._mouth(item, inside[0], max(self._out(inside), metrics.gap))
             return cursor, 0.0, False
         if isinstance(item, Gate):
             glyph = column.glyph_of[item.id]
@@ -136,8 +143,8 @@ class Plan:
         metrics = self.metrics
         above = lead + self.spacing.need(events, forks=True)
         ends = [self._row(lane, cursor, above) for lane in item.lanes]
-        cursor = max(end for end, _ in ends)
-        trailing = max([metrics.gap * FORK, *[need for _, need in ends]])
+        cursor = max(end[0] for end in ends)
+        trailing = max(map(self._out, ends))
         if item.is_open:
             return cursor, trailing, True
         cursor = self._mouth(item, cursor, trailing + metrics.gap * (1 - FORK))
@@ -146,7 +153,7 @@ class Plan:
     def _bus(self, item: Bus, cursor: Spot, lead: float, events: Sequence[Event]) -> Spot:
         above = lead + self.spacing.need(events, forks=True)
         for layer in item.layers:
-            cursor, _ = self._row(layer, cursor, above)
+            cursor, _, _ = self._row(layer, cursor, above)
             above = self.metrics.gap * FORK + 2
         return cursor
 

@@ -65,6 +65,8 @@ def items_of(columns: Sequence[Column]) -> list[Item]:
         items.append(Item("", "g", "groups"))
     said = dict.fromkeys(column.word_in_lanes for column in columns if column.word_in_lanes)
     items += [Item("", word, "after each convolution side by side") for word in said]
+    if any(column.times_of for column in columns):
+        items.append(Item("", "\N{MULTIPLICATION SIGN} n", "equal ways side by side"))
     if any(column.repeats for column in columns):
         items.append(Item("", "\N{MULTIPLICATION SIGN} n", "equal blocks in a row"))
     if any(repeat.growth for column in columns for repeat in column.repeats):

@@ -17,7 +17,7 @@ from archc.backends.figure.scene import Curve, Point, Rect, Text, element_id
 from archc.backends.figure.theme import is_between_octaves, octave
 from archc.backends.figure.tree import Bus, Gate, Item, Join, Row
 
-PILL_PADDING, PILL_GAP = 6.0, 5.0
+PILL_PADDING, PILL_GAP = 6.0, 6.0
 """From a pill's label to its ends, and from the pill to the circle on the row."""
 
 
@@ -174,7 +174,7 @@ class Measures:
     def _edge(self, row: Row, leaves: int, arrives: int, half: float) -> float:
         """The right edge of what stands between two places of a row, its join's lanes included."""
         column = self.column
-        edge = self.metrics.gap
+        edge = max(self.metrics.gap, self.words(row) if column.word_of else 0.0)
         for place in range(leaves, arrives + 1):
             item = row.items[place]
             if not column.is_stop(item) or (place == arrives and not _has_lanes(item)):
@@ -436,8 +436,7 @@ class Drawing:
             first = next((item for item in lane.items if self.column.is_stop(item)), None)
             if first is not None:
                 events = events_of(self.column, lane)[0]
-                base = self.metrics.gap * FORK
-                need = max(self.spacing.need(events) - base, self.metrics.gap * (1 - FORK))
+                need = self.spacing.need_below_fork(events)
                 if isinstance(first, (Bus, Gate)) or _has_lanes(first):
                     need = self.spacing.need(events, forks=True)
                 tops.append(self._top(first) - need)

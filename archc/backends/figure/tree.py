@@ -40,13 +40,16 @@ class Join(NamedTuple):
     """An op where ways come together: those of the row's curves that arrive there, and ``lanes``.
 
     The ``trunk`` is the lane that belongs to the row. One that ``is_open`` is no op of its own:
-    its lanes run on into the op that they all reach, around it.
+    its lanes run on into the op that they all reach, around it. ``alike`` has for each lane those
+    that are equal to it and left out, ``merged`` the ids of ops of its kind that are one with it.
     """
 
     id: str
     lanes: tuple[Row, ...] = ()
     trunk: int = 0
     is_open: bool = False
+    alike: tuple[tuple[Row, ...], ...] = ()
+    merged: tuple[str, ...] = ()
 
 
 class Bus(NamedTuple):
@@ -96,7 +99,9 @@ def layers_of(row: Row) -> Iterator[str]:
         elif isinstance(item, Gate):
             yield from (*item.ops, item.id)
         elif isinstance(item, Join):
-            yield from (id for lane in item.lanes for id in layers_of(lane))
+            left_out = [lane for equal in item.alike for lane in equal]
+            yield from (id for lane in (*item.lanes, *left_out) for id in layers_of(lane))
+            yield from item.merged
             if not item.is_open:
                 yield item.id
         else:
@@ -378,13 +383,16 @@ class _Builder:
             place = min(order[source] for source in one.sources)
             lanes.append((place, self._lanes_of(path[start], one, node), False))
         has_curve = any(arrives == end for arrives, _ in curves)
+        whole = [row for _, row, _ in lanes]
         lanes = [
             (place, _flattened(row, node, self.network), is_trunk)
             for place, row, is_trunk in sorted(lanes, key=lambda lane: lane[0])
         ]
         trunk = next(number for number, lane in enumerate(lanes) if lane[2])
         rows = tuple([row for _, row, _ in lanes])
-        return _spliced(Join(node.id, rows, trunk)) if not has_curve else Join(node.id, rows, trunk)
+        merged = tuple([_end(row) for row in whole if not any(row is one for one in rows)])
+        join = Join(node.id, rows, trunk, merged=merged)
+        return _without_equals(join if has_curve else _spliced(join), self.network)
 
     def _lanes_of(self, start: str, arrival: _Arrival, end: Node) -> Row:
         """An arrival as a lane; one of several values forks where their ways part."""
@@ -439,18 +447,48 @@ def _flattened(row: Row, end: Node, network: Network) -> Row:
     return row._replace(items=(*row.items[:-1], last._replace(is_open=True)))
 
 
+def _end(row: Row) -> str:
+    """The op of the join that a row ends with."""
+    last = row.items[-1]
+    assert isinstance(last, Join)
+    return last.id
+
+
 def _spliced(join: Join) -> Join:
     """Lanes that are nothing but lanes which run on, among those around them."""
     lanes: list[Row] = []
     trunk = 0
     for number, lane in enumerate(join.lanes):
         inner = lane.items[0] if len(lane.items) == 1 else None
-        open_ = inner.lanes if isinstance(inner, Join) and inner.is_open else (lane,)
+        own, first = [lane], lane
+        if isinstance(inner, Join) and inner.is_open:
+            own = [*inner.lanes, *[one for equal in inner.alike for one in equal]]
+            first = inner.lanes[inner.trunk]
         if number == join.trunk:
-            own = inner.trunk if isinstance(inner, Join) and inner.is_open else 0
-            trunk = len(lanes) + own
-        lanes += open_
+            trunk = len(lanes) + own.index(first)
+        lanes += own
     return join._replace(lanes=tuple(lanes), trunk=trunk)
+
+
+def _without_equals(join: Join, network: Network) -> Join:
+    """Of lanes that compute the same from the same value with weights of their own, the first."""
+    found: dict[object, list[Row]] = {}
+    for lane in join.lanes:
+        found.setdefault(_form(lane, network), []).append(lane)
+    groups = list(found.values())
+    trunk = next(i for i, group in enumerate(groups) if join.lanes[join.trunk] in group)
+    lanes = tuple([group[0] for group in groups])
+    return join._replace(
+        lanes=lanes, trunk=trunk, alike=tuple([tuple(group[1:]) for group in groups])
+    )
+
+
+def _form(row: Row, network: Network) -> object:
+    """What equal lanes have in common; a lane that is more than a chain is equal to none."""
+    if row.ways or not all(isinstance(item, Layer) for item in row.items):
+        return row
+    nodes = [network.nodes[id] for id in layers_of(row)]
+    return tuple([(node.op.alike(), node.output_shape) for node in nodes])
 
 
 # Buses
