@@ -141,6 +141,21 @@ class _Lengths(_ParamType):
         return found
 
 
+class _Width(_ParamType):
+    """A width on paper."""
+
+    name = "width"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The width in points; raises click.BadParameter."""
+        from archc.widths import parse_width
+
+        try:
+            return value if isinstance(value, float) else parse_width(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
 SPEC = _NamedFile("spec", _shipped_specs)
 """A spec: a path, a shipped name or ``-``."""
 
@@ -149,6 +164,9 @@ RECIPE = _NamedFile("recipe", _shipped_recipes)
 
 LENGTHS = _Lengths()
 """Lengths in pixels."""
+
+WIDTH = _Width()
+"""How wide a figure or plot is on paper, in points."""
 
 
 def specs(command: Command) -> Command:
