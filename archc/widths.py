@@ -15,18 +15,21 @@ PAGE = 17.0 * _UNITS["cm"]
 """Both columns, in points."""
 NAMED = {"column": COLUMN, "page": PAGE}
 
-MIN, MAX = 2 * _UNITS["cm"], 200 * _UNITS["in"]
+MIN, MAX = 2 * _UNITS["cm"], 508 * _UNITS["cm"]
 """The narrowest that shows anything, and the widest page that PDF readers open, in points."""
+PLOT_MIN, PLOT_MAX = 5 * _UNITS["cm"], 100 * _UNITS["cm"]
+"""Those of a plot: its axes and numbers need room, and its PNG is in memory as a whole."""
 
 EXAMPLE = "use column (8.25cm), page (17cm), or a number with cm, mm, in or pt, such as 3.25in"
 HELP = "Width on paper: column (8.25cm), page (17cm), or a length such as 3.25in."
 """What ``--width`` is, for the help of commands."""
 
 
-def parse_width(text: str) -> float:
+def parse_width(text: str, minimum: float = MIN, maximum: float = MAX) -> float:
     """A width in points (72 to an inch) from a name or a length with its unit.
 
-    Raises ValueError, whose message says what is wrong and what is accepted.
+    ``minimum`` and ``maximum`` are the bounds in points of what is drawn. Raises ValueError, whose
+    message says what is wrong and what is accepted.
 
     >>> [round(parse_width(text), 2) for text in ("column", "page", "3.25in", "8.25 cm", "240pt")]
     [233.86, 481.89, 234.0, 233.86, 240.0]
@@ -44,19 +47,19 @@ def parse_width(text: str) -> float:
         raise ValueError(f"{quote(text)} has no unit: write {number}cm, {number}in or {number}pt")
     if unit not in _UNITS:
         raise ValueError(f"`{unit}` in {quote(text)} is not a unit: {EXAMPLE}")
-    return checked(float(number) * _UNITS[unit], text)
+    return _checked(float(number) * _UNITS[unit], quote(text), minimum, maximum)
 
 
-def checked(width: float, text: str | None = None) -> float:
-    """A width in points that paper and the readers of PDF allow.
+def check_plot_width(width: float) -> None:
+    """Raise ValueError for a width in points that no plot can have."""
+    _checked(width, f"{width:g}pt", PLOT_MIN, PLOT_MAX)
 
-    Raises ValueError for any other; ``text`` is the width as its user wrote it.
-    """
-    shown = f"{width:g} points" if text is None else quote(text)
-    if not width >= MIN:
-        raise ValueError(f"{shown} is too narrow: the minimum is 2cm ({MIN:.0f}pt)")
-    if not width <= MAX:
-        raise ValueError(f"{shown} is too wide: the maximum is 200in (508cm)")
+
+def _checked(width: float, shown: str, minimum: float, maximum: float) -> float:
+    if not width >= minimum:
+        raise ValueError(f"{shown} is too narrow: the minimum is {minimum / _UNITS['cm']:g}cm")
+    if not width <= maximum:
+        raise ValueError(f"{shown} is too wide: the maximum is {maximum / _UNITS['cm']:g}cm")
     return width
 
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from archc.widths import COLUMN, EXAMPLE, PAGE, checked, parse_width
+from archc.widths import COLUMN, EXAMPLE, PAGE, PLOT_MAX, PLOT_MIN, check_plot_width, parse_width
 
 
 @pytest.mark.parametrize(
@@ -40,10 +40,10 @@ def test_widths_in_points(text: str, points: float) -> None:
         ("8.25", "`8.25` has no unit: write 8.25cm, 8.25in or 8.25pt"),
         ("8,25cm", "`8,25cm` is not a width: use a decimal point, 8.25cm"),
         ("300px", f"`px` in `300px` is not a unit: {EXAMPLE}"),
-        (".5in", "`.5in` is too narrow: the minimum is 2cm (57pt)"),
-        ("1cm", "`1cm` is too narrow: the minimum is 2cm (57pt)"),
-        ("0in", "`0in` is too narrow: the minimum is 2cm (57pt)"),
-        ("201in", "`201in` is too wide: the maximum is 200in (508cm)"),
+        (".5in", "`.5in` is too narrow: the minimum is 2cm"),
+        ("1cm", "`1cm` is too narrow: the minimum is 2cm"),
+        ("0in", "`0in` is too narrow: the minimum is 2cm"),
+        ("201in", "`201in` is too wide: the maximum is 508cm"),
     ],
 )
 def test_what_is_not_a_width_is_explained(text: str, message: str) -> None:
@@ -53,5 +53,12 @@ def test_what_is_not_a_width_is_explained(text: str, message: str) -> None:
 
 @pytest.mark.parametrize("width", [float("nan"), 0.0, -1.0, float("inf")])
 def test_numbers_of_programs_are_checked(width: float) -> None:
-    with pytest.raises(ValueError, match=r"points is too (narrow|wide): the m\w+ is "):
-        checked(width)
+    with pytest.raises(ValueError, match=r"pt is too (narrow|wide): the m\w+ is "):
+        check_plot_width(width)
+
+
+def test_plots_have_bounds_of_their_own() -> None:
+    with pytest.raises(ValueError, match=r"^`4cm` is too narrow: the minimum is 5cm$"):
+        parse_width("4cm", PLOT_MIN, PLOT_MAX)
+    with pytest.raises(ValueError, match=r"^`2000mm` is too wide: the maximum is 100cm$"):
+        parse_width("2000mm", PLOT_MIN, PLOT_MAX)
