@@ -105,7 +105,9 @@ _REASONS = 5
     type=OutputFile(),
     help="Plot parameters against multiply-adds and mark the Pareto front.",
 )
-@click.option("--width", metavar="WIDTH", type=PLOT_WIDTH, help=f"{HELP} [default: column]")
+@click.option(
+    "--width", metavar="WIDTH", type=PLOT_WIDTH, help=f"With --plot. {HELP} [default: column]"
+)
 @click.option(
     "--write",
     metavar="DIR",
