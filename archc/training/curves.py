@@ -31,8 +31,8 @@ _MARKED = 8
 """How many markers a curve has, about."""
 _SMOOTH = 200
 """How many points a curve of the training error has at most; each is the mean of its rows."""
-_NUMBER = 45.0
-"""How much of a plot's width a number of iterations takes, in points."""
+_NUMBER, _THOUSANDS = 45.0, 25.0
+"""How much of a plot's width a number of iterations takes, and of thousands of them, in points."""
 _HANDLE = 40.0
 """What a legend needs beside its words, in points."""
 
@@ -156,10 +156,10 @@ def _decorate(axes: Any, measured: Sequence[Sequence[Row]], label: str, width: f
     height = _height(measured)
     axes.set_xlim(0, 1.02 * longest)  # room for a marker at the end, and for a line at zero
     axes.set_ylim(-0.01 * height, height)
-    across = max(1, min(5, int(width / _NUMBER)))
+    in_thousands = longest >= 10_000
+    across = max(1, min(5, int(width / (_THOUSANDS if in_thousands else _NUMBER))))
     for axis, most in ((axes.xaxis, across), (axes.yaxis, 5)):
         axis.set_major_locator(MaxNLocator(most, integer=True, steps=[1, 2, 5, 10]))
-    in_thousands = longest >= 10_000
     axes.xaxis.set_major_formatter(
         FuncFormatter(lambda x, _: f"{x / 1000:g}" if in_thousands else f"{x:,.0f}")
     )
