@@ -68,8 +68,13 @@ def distinct_blocks(network: Network) -> list[Block]:
 
     Of those alike the first is taken.
     """
+    return blocks_of(network, block_regions(network))
+
+
+def blocks_of(network: Network, regions: Iterable[Region]) -> list[Block]:
+    """These blocks of a network, of those alike the first."""
     found: dict[tuple[str | None, object], list[list[Node]]] = {}
-    for region in _blocks(network):
+    for region in regions:
         members = [network.nodes[id] for id in region.nodes if id not in network.side_of]
         found.setdefault((region.label, _structure(network, members)), []).append(members)
     title = one_line(network.title) or network.name
@@ -80,7 +85,7 @@ def distinct_blocks(network: Network) -> list[Block]:
     return _lettered(blocks)
 
 
-def _blocks(network: Network) -> list[Region]:
+def block_regions(network: Network) -> list[Region]:
     """The blocks of the stages; of a network without, those that are used as layers."""
     blocks = [region for region in walk(network.regions) if region.kind == "block"]
     if blocks:
@@ -256,7 +261,7 @@ def _is_said_once(network: Network, shown: Column, lanes: Row, words: dict[str, 
 # Layout
 
 
-def lay_out_blocks(blocks: Sequence[Block]) -> Scene:
+def lay_out_blocks(blocks: Sequence[Block], most_width: float = MOST_WIDTH) -> Scene:
     """Put blocks side by side onto one page, in rows of what a page is wide."""
     titles = max(sum(size * 1.4 for _, size in _titles(block)) for block in blocks)
     drawn: list[_Drawing] = []
@@ -264,7 +269,7 @@ def lay_out_blocks(blocks: Sequence[Block]) -> Scene:
     left, top, bottom = margin, margin, margin
     for number, block in enumerate(blocks, start=1):
         one = _Drawing(block, f"b{number}", Point(left, top), titles)
-        if one.right > MOST_WIDTH and left > margin:
+        if one.right + margin > most_width and left > margin:
             left, top = margin, bottom + ROW_GAP
             one = _Drawing(block, f"b{number}", Point(left, top), titles)
         drawn.append(one)

@@ -61,9 +61,8 @@ class Plan:
         self.foot = Spot(0, 0)
         if column.has_foot:
             self.foot, _ = self._take(end, order[end.band])
-            self._need(
-                self.foot, lead + self._after(events, lead), 0.0 if column.is_large else metrics.box
-            )
+            height = 0.0 if column.is_large else metrics.box
+            self._need(self.foot, lead + self._after(events, lead), height)
 
     def _take(self, cursor: Spot, size: Size) -> tuple[Spot, Spot]:
         """The next row of a size from a row on, and the row behind that."""

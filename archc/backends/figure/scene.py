@@ -8,6 +8,7 @@ its class in SVG.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import NamedTuple
 
 from archc.backends.figure.font import text_width
@@ -107,7 +108,11 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A figure: what is in it, backmost first, and what it says to those who cannot see it."""
+    """A figure: what is in it, backmost first, and what it says to those who cannot see it.
+
+    ``scale`` is how large its type is, as a part of the natural size: widths of strokes and the
+    gaps between dots follow it.
+    """
 
     width: float
     height: float
@@ -117,6 +122,7 @@ class Scene:
     curves: tuple[Curve, ...]
     boxes: tuple[Rect, ...]
     texts: tuple[Text, ...]
+    scale: float = 1.0
 
 
 def element_id(prefix: str, name: str) -> str:
@@ -125,3 +131,41 @@ def element_id(prefix: str, name: str) -> str:
     Without characters that mean something to DOT, to XML or to CSS tools.
     """
     return f"{prefix}-{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}"
+
+
+def scaled(scene: Scene, factor: float) -> Scene:
+    """The figure with every length multiplied."""
+
+    def point(one: Point) -> Point:
+        return Point(one.x * factor, one.y * factor)
+
+    def rect(one: Rect) -> Rect:
+        return replace(
+            one,
+            centre=point(one.centre),
+            width=one.width * factor,
+            height=one.height * factor,
+            size=one.size * factor,
+        )
+
+    def text(one: Text) -> Text:
+        return replace(one, at=point(one.at), size=one.size * factor)
+
+    def curve(one: Curve) -> Curve:
+        return replace(
+            one,
+            points=tuple([point(place) for place in one.points]),
+            tip=None if one.tip is None else point(one.tip),
+            mark=None if one.mark is None else text(one.mark),
+        )
+
+    return replace(
+        scene,
+        width=scene.width * factor,
+        height=scene.height * factor,
+        stripes=tuple([rect(one) for one in scene.stripes]),
+        curves=tuple([curve(one) for one in scene.curves]),
+        boxes=tuple([rect(one) for one in scene.boxes]),
+        texts=tuple([text(one) for one in scene.texts]),
+        scale=scene.scale * factor,
+    )
