@@ -219,10 +219,10 @@ class Column:
 Refuse: TypeAlias = Callable[[Network, Row], Iterator[frozenset[str]]]
 
 
-def folded_column(network: Network) -> Column:
+def folded_column(network: Network, *, with_norms: bool = False) -> Column:
     """What the figure shows of a network, equal blocks in a row being drawn once."""
     folded = fold_repeats(network)
-    shown = _with_short_buses(column(folded.network), folded.network)
+    shown = _with_short_buses(column(folded.network, with_norms=with_norms), folded.network)
     return replace(
         shown,
         totals=_totals(network),
@@ -269,10 +269,27 @@ def _labels(shown: Column, bus: Bus) -> list[list[str]]:
     ]
 
 
-def column(network: Network) -> Column:
-    """What the figure shows of a network."""
+def column(network: Network, *, with_norms: bool = False) -> Column:
+    """What the figure shows of a network; ``with_norms`` names norms, activations and their like
+    beside arrows."""
     picture = drawn(network, _rules(network), _too_much)
-    return replace(column_of(picture), totals=_totals(network))
+    shown = replace(column_of(picture), totals=_totals(network))
+    return replace(shown, word_of=_words_beside(picture, shown)) if with_norms else shown
+
+
+NORMS = {"batch norm": "bn", "layer norm": "ln", "group norm": "gn"}
+"""Norms in short, as columns with norms name them."""
+
+
+def _words_beside(picture: Drawn, shown: Column) -> dict[str, str]:
+    """What to say beside arrows of ops that are not drawn otherwise."""
+    found = {}
+    for id in layers_of(picture.row):
+        look = picture.network.nodes[id].op.look()
+        word = NORMS.get(look.word or look.name, look.word)
+        if word and not look.glyph and id not in shown.box_of:
+            found[id] = word
+    return found
 
 
 def column_of(picture: Drawn, *, is_large: bool = False) -> Column:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from archc.backends.figure.columns import Column
+from archc.backends.figure.columns import NORMS, Column
 from archc.backends.figure.curves import line
 from archc.backends.figure.font import text_width
 from archc.backends.figure.metrics import Metrics
@@ -65,6 +65,8 @@ def items_of(columns: Sequence[Column]) -> list[Item]:
         items.append(Item("", "g", "groups"))
     said = dict.fromkeys(column.word_in_lanes for column in columns if column.word_in_lanes)
     items += [Item("", word, "after each convolution side by side") for word in said]
+    words = {word for column in columns for word in column.word_of.values()}
+    items += [Item("", short, norm) for norm, short in NORMS.items() if short in words]
     if any(column.times_of for column in columns):
         items.append(Item("", "\N{MULTIPLICATION SIGN} n", "equal ways side by side"))
     if any(column.repeats for column in columns):

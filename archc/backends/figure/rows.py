@@ -581,14 +581,17 @@ class Drawing:
             item = row.items[way.arrives]
             assert isinstance(item, Join)
             shortcut = self.column.shortcut_of[item.id, way.source]
-            end, tip = self._arrival(drawn, number, shapes)
+            end, tip, has_head = self._arrival(drawn, number, shapes)
             start = drawn.leaves[number]
             name = element_id(self.prefix, shortcut.id) + self._suffix(item.id)
             shape = around_others if level or _has_lanes(item) else around
             points = shape(
-                Point(drawn.x, start), Point(tip + self.metrics.head, end), drawn.x + edge, reach
+                Point(drawn.x, start),
+                Point(tip + metrics.head * has_head, end),
+                drawn.x + edge,
+                reach,
             )
-            at = Point(drawn.x + edge + reach + self.metrics.beside, (start + end) / 2)
+            at = Point(drawn.x + edge + reach + metrics.beside, (start + end) / 2)
             before = [stop.id for place, stop in drawn.stops if place < way.leaves]
             after = [stop.id for place, stop in drawn.stops if place >= way.arrives]
             mark = None
@@ -601,7 +604,7 @@ class Drawing:
                     points=points,
                     tail=before[-1] if before else drawn.above,
                     head=after[0] if after else drawn.below,
-                    tip=Point(tip, end),
+                    tip=Point(tip, end) if has_head else None,
                     mark=mark,
                     tooltip=shortcut.tooltip,
                     within=self._within(shortcut.place),
@@ -615,11 +618,11 @@ class Drawing:
 
     def _arrival(
         self, drawn: _Drawn, number: int, shapes: Sequence[tuple[float, float, int]]
-    ) -> tuple[float, float]:
+    ) -> tuple[float, float, bool]:
         """The y at which a way ends, and the x of its tip: on an arrow, or at a circle's edge, the
-        outer ones lower."""
+        outer ones lower; and whether it has a head, which of many at one circle only one has."""
         if number in drawn.ends:
-            return drawn.ends[number], drawn.x
+            return drawn.ends[number], drawn.x, True
         ways = drawn.row.ways
         arrives = ways[number].arrives
         stop = next(stop for place, stop in drawn.stops if place == arrives)
@@ -629,7 +632,8 @@ class Drawing:
         step = min(2.6, 1.6 * radius / max(1, len(beside) - 1))
         below = (order - (len(beside) - 1) / 2) * step
         edge = math.sqrt(max(radius**2 - below**2, 0.0))
-        return (stop.top + stop.bottom) / 2 + below, drawn.x + edge
+        has_head = len(beside) < 3 or order == len(beside) // 2
+        return (stop.top + stop.bottom) / 2 + below, drawn.x + edge, has_head
 
 
 def straight(points: Sequence[Point]) -> tuple[Point, ...]:
