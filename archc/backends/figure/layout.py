@@ -266,6 +266,7 @@ def _boxes(column: Column, prefix: str, x: float, grid: Grid) -> Iterator[Rect]:
             is_odd=box.width is not None and is_between_octaves(box.width),
             label=box.label,
             tooltip=box.tooltip,
+            ops=(box.id, *sorted(box.holds)),
         )
         taken[band] += 1
 
@@ -301,6 +302,7 @@ def _shortcuts(
             tip=Point(x, end),
             mark=_mark(shortcut, name, at),
             tooltip=shortcut.tooltip,
+            ops=shortcut.ops,
         )
 
 
