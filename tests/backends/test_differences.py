@@ -264,7 +264,7 @@ def test_legend_and_words() -> None:
     assert legend == ["\N{MINUS SIGN}", "removed", "~", "changed", "unmarked: the same in both"]
     lines = [curve.role for curve in marked.curves if curve.id.startswith("legend-change")]
     assert lines == ["legend change changed"]  # no box is removed: a bar would explain nothing
-    assert marked.title == "Differences of 18-layer residual and 18-layer plain"
+    assert marked.title == "Differences between 18-layer residual and 18-layer plain"
     assert marked.description.endswith("Marked as different: 8 removed, 8 changed.")
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from strategies import compile_data, specs
 
 import archc
+from archc import ops
 from archc.analysis import memory
 from archc.backends.figure import THEMES, DrawOptions, _scene, draw
 from archc.backends.figure.attribution import attributions
@@ -19,6 +20,7 @@ from archc.backends.figure.scene import Rect, Scene
 from archc.backends.figure.theme import fill_of
 from archc.choices import HEATS
 from archc.graph import Network
+from archc.graph.network import FragmentBuilder, NetworkBuilder
 from archc.spec import SpecError
 
 NAMES = (
@@ -104,6 +106,20 @@ def test_projections_count_at_their_curves() -> None:
     ops = [id for id in network.nodes if id.startswith("layer4.0.downsample")]
     held = sum(network.nodes[id].params for id in ops)
     assert f"{held:,} parameters, " in patches[-1].tooltip
+
+
+def test_what_a_curve_without_a_mark_holds_counts_at_the_box_above_its_end() -> None:
+    piece = FragmentBuilder((4, 8, 8))
+    first = piece.add("first", ops.Conv2d(4, 4, 3, padding=1, bias=False))
+    second = piece.add("second", ops.Conv2d(4, 4, 3, padding=1, bias=False), first)
+    norm = piece.add("norm", ops.BatchNorm2d(4), first)
+    piece.add("add", ops.Add(), second, norm)
+    builder = NetworkBuilder((4, 8, 8))
+    builder.append(piece.build(), lambda step: step.name)
+    scene = _scene([Network("norms", builder.nodes)], DrawOptions(heat="params"))
+    assert [curve.mark for curve in scene.curves if "shortcut" in curve.role] == [None]
+    words = box(scene, "c1-second").tooltip.splitlines()[-1]
+    assert words == "152 parameters, 51.4 % of the network's"  # 144 of 296, and 8 of the norm
 
 
 @pytest.mark.parametrize("name", NAMES)

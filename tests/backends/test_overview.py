@@ -35,6 +35,7 @@ FAMILIES = (
     "torchvision/inception_v3",
     "torchvision/mnasnet1_0",
     "torchvision/mobilenet_v3_large",
+    "torchvision/mobilenet_v3_small",
     "torchvision/regnet_y_400mf",
     "torchvision/shufflenet_v2_x1_0",
     "torchvision/squeezenet1_0",

@@ -86,7 +86,7 @@ def with_differences(
     with_legend = _with_legend(with_deltas, _items(with_deltas, marks))
     return replace(
         with_legend,
-        title=f"Differences of {scene.title}",
+        title=f"Differences between {scene.title}",
         description=f"{scene.description} {_words(marks)}",
     )
 
@@ -454,7 +454,8 @@ def _listed(
             texts.append(Text(f"delta-{band.id}-{number}", "delta", words, at, DELTA, left=True))
     if not texts:
         return scene
-    width = max(left + max(text.width for text in texts) + MARGIN, scene.width)
+    # Room to spare: a viewer's font may be wider.
+    width = max(left + max(1.1 * text.width for text in texts) + MARGIN, scene.width)
     return _widened(replace(scene, texts=(*scene.texts, *texts)), width)
 
 

@@ -136,7 +136,7 @@ def _round_up(share: float) -> float:
     """The end of a scale whose steps are round numbers and that has this share.
 
     >>> [round(_round_up(share), 9) for share in (0.117, 0.031, 0.9)]
-    [0.12, 0.04, 1.0]
+    [0.12, 0.032, 1.0]
     """
     if share <= 0:
         return 0.0
@@ -147,51 +147,46 @@ def _round_up(share: float) -> float:
 
 
 def _with_scale(scene: Scene, measure: Measure, top: float, fold: bool) -> Scene:
-    """The scene with a scale below: a few colours with their numbers."""
-    swatches: list[Rect] = []
+    """The scene with a scale below: a few colours with their numbers, then what they are of."""
     repeats = ", repeated blocks together" if fold else ""
-    words = f"share of the {measure.name}{repeats}:" if top else f"no {measure.name}"
-    title = Text(
-        "scale-title",
-        "legend",
-        words,
-        Point(MARGIN, scene.height + LINE / 2 - MARGIN / 2),
-        SIZE,
-        left=True,
-    )
-    labels = list(_labels(top)) if top else []
-    width = max([text_width(label, SIZE) for label in labels], default=0.0) + 2 * SWATCH_PADDING
-    x, y = MARGIN + title.width + SWATCH_GAP, title.at.y
-    if x + len(labels) * (width + SWATCH_GAP) > scene.width - MARGIN:
-        x, y = MARGIN, y + LINE  # on a narrow page the colours stand below the words
-    for number, label in enumerate(labels):
-        swatches.append(
-            Rect(
-                id=f"scale-{number + 1}",
-                role="scale",
-                centre=Point(x + width / 2, y),
-                width=width,
-                height=SWATCH_HEIGHT,
-                label=label,
-                size=SIZE,
-                heat=number / (STEPS - 1),
-            )
-        )
-        x += width + SWATCH_GAP
-    right = max([title.at.x + title.width, *[one.right for one in swatches]]) + MARGIN
-    page = max(scene.width, right)
-    middle = page / 2
+    words = f"share of the {measure.name}{repeats}" if top else f"no {measure.name}"
+    y = scene.height + (LINE - MARGIN) / 2
+    swatches = _swatches(list(_labels(top)) if top else [], y)
+    x = swatches[-1].right + SWATCH_GAP if swatches else MARGIN
+    if swatches and x + text_width(words, SIZE) > scene.width - MARGIN:
+        x, y = MARGIN, y + LINE  # on a narrow page the words stand below the colours
+    title = Text("scale-title", "legend", words, Point(x, y), SIZE, left=True)
+    width = max([scene.width, x + title.width + MARGIN, *[one.right + MARGIN for one in swatches]])
+    stripes = [
+        replace(one, width=width, centre=Point(width / 2, one.centre.y)) for one in scene.stripes
+    ]
     return replace(
         scene,
-        width=page,
-        height=y + LINE / 2 + MARGIN / 2,
-        description=f"{scene.description} Boxes are shaded by their {words.rstrip(':')}.",
-        stripes=tuple(
-            [replace(one, width=page, centre=Point(middle, one.centre.y)) for one in scene.stripes]
-        ),
+        width=width,
+        height=y + (LINE + MARGIN) / 2,
+        description=f"{scene.description} The shade of a box: {words}.",
+        stripes=tuple(stripes),
         boxes=(*scene.boxes, *swatches),
         texts=(*scene.texts, title),
     )
+
+
+def _swatches(labels: Sequence[str], y: float) -> list[Rect]:
+    """The colours of the scale, lightest first, with their numbers in them."""
+    width = max([text_width(label, SIZE) for label in labels], default=0.0) + 2 * SWATCH_PADDING
+    return [
+        Rect(
+            id=f"scale-{number + 1}",
+            role="scale",
+            centre=Point(MARGIN + width / 2 + number * (width + SWATCH_GAP), y),
+            width=width,
+            height=SWATCH_HEIGHT,
+            label=label,
+            size=SIZE,
+            heat=number / (STEPS - 1),
+        )
+        for number, label in enumerate(labels)
+    ]
 
 
 def _labels(top: float) -> Iterator[str]:

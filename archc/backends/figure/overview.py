@@ -23,10 +23,10 @@ from archc.graph import Network
 
 TITLE, TOTALS, LABEL = 12.5, 9.5, 9.0
 """Sizes of type."""
-TITLE_LINE, LINE = 19.0, 11.0
+TITLE_LINE, TOTALS_LINE, LINE = 16.0, 12.0, 11.0
 """Heights of lines."""
 MARGIN = 8.0
-GUTTER_GAP = 8.0
+GUTTER_GAP = 11.0
 """Between the words on the left and the first box."""
 TALLEST, LOWEST = 92.0, 15.0
 """The height of the box of the largest map, and of the smallest."""
@@ -39,6 +39,8 @@ PADDING = 4.5
 """Left and right of the words in a box."""
 NARROW = 0.72
 """The width of a stem's or a head's box, as a part of a stage's."""
+MAX_TITLE = 300.0
+"""Up to this width of a title a page grows for it."""
 MAX_LINES = 5
 """Of a label."""
 TEXT_GAP = 6.0
@@ -110,7 +112,7 @@ def lay_out_overview(networks: Sequence[Network]) -> Scene:
     made = _Drawing()
     y = MARGIN
     for number, row in enumerate(rows, start=1):
-        y = made.add(row, f"c{number}", grid, y) + ROW_GAP
+        y = made.add(row, f"c{number}", grid, y, width - 2 * MARGIN) + ROW_GAP
     y = made.add_legend(y - ROW_GAP / 2, width)
     return Scene(
         width=width,
@@ -126,8 +128,8 @@ def lay_out_overview(networks: Sequence[Network]) -> Scene:
 
 def _title_width(row: _Row) -> float:
     """How wide a page must be for a row's title and totals; a long title is cut."""
-    title = min(text_width(row.title, TITLE), 2 * MAX_SLOT)
-    return 2 * MARGIN + title + GUTTER_GAP + text_width(row.totals, TOTALS)
+    title = min(text_width(row.title, TITLE), MAX_TITLE)
+    return 2 * MARGIN + max(title, text_width(row.totals, TOTALS))
 
 
 def _image(row: _Row) -> tuple[str, str]:
@@ -186,12 +188,12 @@ class _Drawing:
         self.texts: list[Text] = []
         self.curves: list[Curve] = []
 
-    def add(self, row: _Row, prefix: str, grid: _Grid, top: float) -> float:
-        """Put a network below what is there; returns the y below it."""
-        self._add_title(row, prefix, top)
+    def add(self, row: _Row, prefix: str, grid: _Grid, top: float, room: float) -> float:
+        """Put a network below what is there, its title in so much room; returns the y below it."""
+        self._add_title(row, prefix, top, room)
         heights = [grid.height(stage) for stage in row.stages]
         tallest = max([*heights, LOWEST])
-        middle = top + TITLE_LINE + 4 + tallest / 2
+        middle = top + TITLE_LINE + TOTALS_LINE + TEXT_GAP + tallest / 2
         before, edge = self._add_image(row, prefix, middle)
         for stage, place, height in zip(row.stages, row.places, heights, strict=True):
             box = self._box(row, stage, prefix, grid, Point(grid.middle(place), middle), height)
@@ -209,17 +211,18 @@ class _Drawing:
             self.texts.append(Text(f"{prefix}-{name}", "image", word, at, LABEL, within=(prefix,)))
         return f"{prefix}-input", MARGIN + 2 * half + TEXT_GAP / 2
 
-    def _add_title(self, row: _Row, prefix: str, top: float) -> None:
-        at = Point(MARGIN, top + TITLE_LINE / 2)
-        words = shorten(row.title, TITLE, max(2 * MAX_SLOT, 0.0))
-        title = Text(f"{prefix}-title", "title", words, at, TITLE, left=True, within=(prefix,))
-        # On the title's line: its letters stand on the same base.
-        base = at.y + 0.35 * (TITLE - TOTALS)
-        beside = Point(MARGIN + title.width + GUTTER_GAP, base)
-        total = Text(
-            f"{prefix}-total-1", "total", row.totals, beside, TOTALS, left=True, within=(prefix,)
+    def _add_title(self, row: _Row, prefix: str, top: float, room: float) -> None:
+        """The title, and the totals on a line of their own: in a viewer's font, which may be
+        wider, neither runs into the other."""
+        lines = (
+            ("title", shorten(row.title, TITLE, room), TITLE, TITLE_LINE / 2),
+            ("total-1", row.totals, TOTALS, TITLE_LINE + TOTALS_LINE / 2),
         )
-        self.texts += [title, total]
+        for name, words, size, y in lines:
+            role, at = name.removesuffix("-1"), Point(MARGIN, top + y)
+            self.texts.append(
+                Text(f"{prefix}-{name}", role, words, at, size, left=True, within=(prefix,))
+            )
 
     def _box(
         self, row: _Row, stage: Stage, prefix: str, grid: _Grid, centre: Point, height: float

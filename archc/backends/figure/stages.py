@@ -17,7 +17,7 @@ from archc.backends.numbers import shape as _shape
 from archc.dataclassing import dataclass
 from archc.graph import Network, Node, Region, Shape, walk
 
-MAX_STAGES = 9
+MAX_STAGES = 8
 """Of more stages than these, neighbours with maps of one size are shown together."""
 _MAX_LAYERS = 3
 """How many layers of a stem or a head are named; of more, the one that costs most."""
