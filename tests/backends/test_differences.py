@@ -68,7 +68,7 @@ def bars(scene: Scene) -> dict[str, str]:
 
 
 def deltas(scene: Scene) -> dict[str, list[str]]:
-    """What is listed on the right, by what it stands beside."""
+    """What is listed on the right, by what it is beside."""
     found: dict[str, list[str]] = {}
     for text in scene.texts:
         if text.role == "delta":
@@ -79,7 +79,7 @@ def deltas(scene: Scene) -> dict[str, list[str]]:
 def checks(*networks: Network) -> list[Any]:
     # Arrows to side heads run to the right.
     sides = any(network.sides for network in networks)
-    return [one for one in GEOMETRY if not sides or "arrows" not in one.__name__]
+    return [check for check in GEOMETRY if not sides or "arrows" not in check.__name__]
 
 
 # Geometry

@@ -52,14 +52,14 @@ def scale(scene: Scene) -> list[str]:
 
 
 def box(scene: Scene, id: str) -> Rect:
-    return next(one for one in scene.boxes if one.id == id)
+    return next(box for box in scene.boxes if box.id == id)
 
 
 @pytest.mark.parametrize("by", HEATS)
 @pytest.mark.parametrize("name", NAMES)
 def test_geometry(name: str, by: str) -> None:
     # Arrows to side heads run to the right.
-    checks = [one for one in GEOMETRY if not load(name).sides or "arrows" not in one.__name__]
+    checks = [c for c in GEOMETRY if not load(name).sides or "arrows" not in c.__name__]
     for fold in (False, True):
         for check in checks:
             check(heated(name, by, fold))
@@ -81,7 +81,7 @@ def test_the_shares_of_resnet50() -> None:
     scene = heated("imagenet/resnet50", "params")
     network = load("imagenet/resnet50")
     conv = box(scene, "c1-layer4.2.conv2")
-    # The convolution with the norm behind it, which has no box.
+    # The convolution with the norm after it, which has no box.
     held = 512 * 512 * 9 + 2 * 512
     assert conv.tooltip.splitlines()[-1] == (
         f"{held:,} parameters, {100 * held / network.params:.1f} % of the network's"
@@ -91,7 +91,7 @@ def test_the_shares_of_resnet50() -> None:
     assert conv.shade is None
 
 
-def test_a_folded_block_has_the_shares_of_all_that_it_stands_for() -> None:
+def test_a_folded_block_has_the_shares_of_all_that_it_represents() -> None:
     network = load("imagenet/resnet50")
     conv = box(heated("imagenet/resnet50", "multiply_adds", fold=True), "c1-layer3.1.conv2")
     product = 5 * network.nodes["layer3.1.conv2"].multiply_adds
@@ -100,8 +100,8 @@ def test_a_folded_block_has_the_shares_of_all_that_it_stands_for() -> None:
 
 def test_projections_count_at_their_curves() -> None:
     scene = heated("imagenet/resnet50", "params")
-    patches = [one for one in scene.boxes if one.role == "heat"]
-    assert [one.id for one in patches] == [f"c1-layer{n}.0.add-heat" for n in (1, 2, 3, 4)]
+    patches = [patch for patch in scene.boxes if patch.role == "heat"]
+    assert [patch.id for patch in patches] == [f"c1-layer{n}.0.add-heat" for n in (1, 2, 3, 4)]
     network = load("imagenet/resnet50")
     ops = [id for id in network.nodes if id.startswith("layer4.0.downsample")]
     held = sum(network.nodes[id].params for id in ops)
@@ -132,7 +132,7 @@ def test_the_shares_add_up(name: str) -> None:
         assert len(ops) == len(set(ops)) == len(network.nodes)
         assert set(ops) == set(network.nodes)
         params = {node.id: node.params for node in network.nodes.values()}
-        things = {one.id for one in scene.boxes}
+        things = {rect.id for rect in scene.boxes}
         things |= {curve.id for curve in scene.curves if curve.mark}
         seen = [op for thing in found.ops if thing in things for op in found.all_ops(thing)]
         assert sum(params[op] for op in seen) == network.params

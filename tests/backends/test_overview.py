@@ -88,8 +88,8 @@ def test_every_shipped_network_has_all_it_costs_in_its_stages() -> None:
     for name in shipped_names():
         network = load(name)
         found = stages(network)
-        assert sum(one.params for one in found) == network.params, name
-        assert sum(one.multiply_adds for one in found) == network.multiply_adds, name
+        assert sum(stage.params for stage in found) == network.params, name
+        assert sum(stage.multiply_adds for stage in found) == network.multiply_adds, name
         assert 3 <= len(found) <= MAX_STAGES + 2, name
 
 
@@ -102,7 +102,7 @@ def test_labels_are_legible_on_a_page(name: str) -> None:
 
 
 def test_what_it_says_of_resnet50() -> None:
-    assert [one.label for one in stages(load("imagenet/resnet50"))] == [
+    assert [stage.label for stage in stages(load("imagenet/resnet50"))] == [
         "7x7 conv, 64, /2; pool, /2",
         "bottleneck, 64, × 3",
         "bottleneck, 128, × 4",
@@ -145,7 +145,7 @@ def test_networks_with_as_many_stages_are_aligned() -> None:
 
 def test_many_stages_are_shown_by_the_size_of_their_maps() -> None:
     found = stages(load("torchvision/mobilenet_v3_large"))
-    assert [(one.name, one.label) for one in found[2:6]] == [
+    assert [(stage.name, stage.label) for stage in found[2:6]] == [
         ("stages 2 to 3", "inverted residual, 24, × 2"),
         ("stages 4 to 5", "inverted residual, 40, × 3"),
         ("stages 6 to 10", "inverted residual, 80 to 112, × 6"),
@@ -155,7 +155,7 @@ def test_many_stages_are_shown_by_the_size_of_their_maps() -> None:
 
 def test_a_network_without_stages_is_divided_by_the_size_of_its_maps() -> None:
     found = stages(load("torchvision/inception_v3"))
-    assert [(one.size, one.label) for one in found[3:]] == [
+    assert [(stage.size, stage.label) for stage in found[3:]] == [
         ("71x71", "3x3 conv, 192"),
         ("35x35", "InceptionA, 256 to 288, × 3"),
         ("17x17", "InceptionC, 768, × 4, and 1 other"),

@@ -20,8 +20,8 @@ class Attribution:
     """For each thing of a column that ops belong to, their ids, by its id in the scene.
 
     ``own`` has those that it was drawn for, ``ops`` those and all others. In a folded column the
-    ops of a block that stands for several are those of the first; ``repeats`` has for each op the
-    ids of all that it stands for.
+    ops of a block that represents several are those of the first; ``repeats`` has for each op
+    the ids of all that it represents.
     """
 
     own: Mapping[str, tuple[str, ...]]
@@ -30,7 +30,7 @@ class Attribution:
 
     def all_ops(self, thing: str) -> list[str]:
         """The ids of all ops of a thing, those that repeat them among them."""
-        return [one for op in self.ops[thing] for one in self.repeats.get(op, (op,))]
+        return [id for op in self.ops[thing] for id in self.repeats.get(op, (op,))]
 
 
 def attribute(
@@ -74,13 +74,13 @@ def attributions(
     found: list[Attribution] = []
     for number, network in enumerate(networks, start=1):
         folded = fold_repeats(network) if fold else Folded(network, {})
-        one = attribute(scene, folded.network, f"c{number}", to_curves=to_curves)
-        found.append(replace(one, repeats=repeated(folded, network)))
+        shown = attribute(scene, folded.network, f"c{number}", to_curves=to_curves)
+        found.append(replace(shown, repeats=repeated(folded, network)))
     return found
 
 
 def repeated(folded: Folded, network: Network) -> dict[str, tuple[str, ...]]:
-    """For each op of a block that stands for several, the ids of all that it stands for."""
+    """For each op of a block that represents several, the ids of all that it represents."""
     blocks: dict[tuple[int | None, int | None], list[str]] = {}
     for id, standing in network.standings.items():
         blocks.setdefault((standing.stage, standing.block), []).append(id)
@@ -143,7 +143,7 @@ def _above(
     return None
 
 
-def _is_beside(network: Network, one: str, other: str) -> bool:
+def _is_beside(network: Network, id: str, other: str) -> bool:
     """Whether two ops are in the same block, or in the same part outside of blocks."""
-    here, there = network.standings[one], network.standings[other]
+    here, there = network.standings[id], network.standings[other]
     return (here.stage, here.block) == (there.stage, there.block)

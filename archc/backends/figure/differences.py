@@ -23,7 +23,7 @@ from archc.dataclassing import dataclass
 from archc.graph import Network
 
 SIGNS: Mapping[Change, str] = {"added": "+", "removed": "\N{MINUS SIGN}", "changed": "~"}
-"""What stands beside what."""
+"""The signs beside what is marked."""
 _BARS: Mapping[Change, str] = {
     "added": "change added bus",
     "removed": "change removed dotted",
@@ -77,8 +77,8 @@ def with_differences(
     ]
     spread = _spread(_faded(scene, marks))
     signs = _Signs(spread)
-    for one in marks:
-        signs.add(one)
+    for of_column in marks:
+        signs.add(of_column)
     with_signs = replace(
         spread, curves=(*spread.curves, *signs.curves), texts=(*spread.texts, *signs.texts)
     )
@@ -93,17 +93,17 @@ def with_differences(
 
 def _words(marks: Sequence[Marks]) -> str:
     """How many things are marked, for those who cannot see it."""
-    kinds = [kind for one in marks for kind in one.things.values()]
+    kinds = [kind for column in marks for kind in column.things.values()]
     counts = [f"{kinds.count(kind)} {kind}" for kind in SIGNS if kind in kinds]
     counts += [
-        f"a repeated block has some {kind}" for one in marks for kind in one.repeats.values()
+        f"a repeated block has some {kind}" for column in marks for kind in column.repeats.values()
     ]
     return f"Marked as different: {', '.join(counts)}." if counts else "Nothing is different."
 
 
 def _faded(scene: Scene, marks: Sequence[Marks]) -> Scene:
     """The scene with the boxes white that are the same, if any are not."""
-    kept = {id for one in marks for id in (*one.things, *one.partly)}
+    kept = {id for column in marks for id in (*column.things, *column.partly)}
     if not kept:
         return scene
     boxes = [
@@ -119,7 +119,7 @@ def marks_of(scene: Scene, network: Network, attribution: Attribution, changes: 
     """The marks of a column.
 
     A thing bears the mark of the ops that it was drawn for, if they all have the same, and is
-    changed if some of them differ, or only others that belong to it. Where a block stands for
+    changed if some of them differ, or only others that belong to it. Where a block represents
     several of which some are added or removed and the others are as before, not its boxes but
     their number is marked.
     """
@@ -149,8 +149,9 @@ def marks_of(scene: Scene, network: Network, attribution: Attribution, changes: 
 def _of(
     op: str, attribution: Attribution, changes: _Changes, depth: Mapping[str, object]
 ) -> Change | None:
-    """The mark of an op and of all that it stands for, apart from blocks that come or go."""
-    kinds = [changes.get(one) for one in attribution.repeats.get(op, (op,)) if one not in depth]
+    """The mark of an op and of all that it represents, apart from blocks that come or go."""
+    ids = attribution.repeats.get(op, (op,))
+    kinds = [changes.get(id) for id in ids if id not in depth]
     return _same(kinds)
 
 
@@ -172,7 +173,7 @@ def _changed_depth(
     network: Network, attribution: Attribution, changes: _Changes
 ) -> dict[str, Change]:
     """The ops of blocks that are drawn once with others of their kind, and are added or removed
-    as a whole while some of the others are not."""
+    entirely while some of the others are not."""
     standings = network.standings
     runs: dict[tuple[int | None, int | None], list[tuple[str, ...]]] = {}
     for op, alike in attribution.repeats.items():
@@ -180,15 +181,15 @@ def _changed_depth(
     found: dict[str, Change] = {}
     for run in runs.values():
         blocks = list(zip(*run, strict=True))
-        whole = [_whole(block, changes) for block in blocks]
-        if None in whole:
-            for block, kind in zip(blocks, whole, strict=True):
+        kinds = [_kind_of_block(block, changes) for block in blocks]
+        if None in kinds:
+            for block, kind in zip(blocks, kinds, strict=True):
                 if kind is not None:
                     found.update(dict.fromkeys(block, kind))
     return found
 
 
-def _whole(block: Iterable[str], changes: _Changes) -> Change | None:
+def _kind_of_block(block: Iterable[str], changes: _Changes) -> Change | None:
     """Whether all ops of a block are added, or all are removed."""
     kinds = {changes.get(op) for op in block}
     kind = kinds.pop()
@@ -212,26 +213,26 @@ def _spread(scene: Scene) -> Scene:
         column = _column_of(id)
         return ROOM * (column - (before and column > 0))
 
-    def curve(one: Curve) -> Curve:
-        right = shift(one.id, before=one.role == "repeat")
+    def moved(curve: Curve) -> Curve:
+        right = shift(curve.id, before=curve.role == "repeat")
         return replace(
-            one,
-            points=tuple([Point(x + right, y) for x, y in one.points]),
-            tip=one.tip and Point(one.tip.x + right, one.tip.y),
-            mark=one.mark and _moved(one.mark, right),
+            curve,
+            points=tuple([Point(x + right, y) for x, y in curve.points]),
+            tip=curve.tip and Point(curve.tip.x + right, curve.tip.y),
+            mark=curve.mark and _moved(curve.mark, right),
         )
 
     return _widened(
         replace(
             scene,
-            curves=tuple([curve(one) for one in scene.curves]),
+            curves=tuple([moved(curve) for curve in scene.curves]),
             boxes=tuple(
                 [
-                    replace(one, centre=Point(one.centre.x + shift(one.id), one.centre.y))
-                    for one in scene.boxes
+                    replace(box, centre=Point(box.centre.x + shift(box.id), box.centre.y))
+                    for box in scene.boxes
                 ]
             ),
-            texts=tuple([_moved(one, shift(one.id)) for one in scene.texts]),
+            texts=tuple([_moved(text, shift(text.id)) for text in scene.texts]),
         ),
         scene.width + columns * ROOM,
     )
@@ -244,7 +245,8 @@ def _moved(text: Text, right: float) -> Text:
 def _widened(scene: Scene, width: float) -> Scene:
     """The scene on a wider page; stripes reach over all of it."""
     stripes = [
-        replace(one, width=width, centre=Point(width / 2, one.centre.y)) for one in scene.stripes
+        replace(stripe, width=width, centre=Point(width / 2, stripe.centre.y))
+        for stripe in scene.stripes
     ]
     return replace(scene, width=width, stripes=tuple(stripes))
 
@@ -413,7 +415,9 @@ def _signed(number: int) -> str:
 
 def _with_deltas(scene: Scene, networks: Sequence[Network], found: Sequence[Attribution]) -> Scene:
     """The scene with what the second network has more or less, in all and by output size."""
-    bands = sorted([text for text in scene.texts if text.role == "band"], key=lambda one: one.at.y)
+    bands = sorted(
+        [text for text in scene.texts if text.role == "band"], key=lambda text: text.at.y
+    )
     deltas = {band.id: _Delta() for band in bands}
     total = _Delta()
     for sign, network, attribution in zip((-1, 1), networks, found, strict=True):
@@ -428,7 +432,7 @@ def _with_deltas(scene: Scene, networks: Sequence[Network], found: Sequence[Attr
                     delta.multiply_adds += sign * node.multiply_adds
         total.params += sign * network.params
         total.multiply_adds += sign * network.multiply_adds
-    left = max([box.right for box in scene.boxes] + [_right(one) for one in scene.curves])
+    left = max([box.right for box in scene.boxes] + [_right(curve) for curve in scene.curves])
     left = max(left, max(text.centre.x + text.width / 2 for text in _of_columns(scene)))
     return _listed(scene, bands, deltas, total, left + DELTA_GAP)
 
@@ -526,7 +530,9 @@ class _Item:
 
 
 def _items(scene: Scene, marks: Sequence[Marks]) -> list[_Item]:
-    kinds = {kind for one in marks for kind in (*one.things.values(), *one.repeats.values())}
+    kinds = {
+        kind for column in marks for kind in (*column.things.values(), *column.repeats.values())
+    }
     if not kinds:
         return [_Item(None, False, "nothing is added, removed or changed")]
     bars = {curve.role for curve in scene.curves}

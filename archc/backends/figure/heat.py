@@ -67,7 +67,7 @@ def with_heat(scene: Scene, networks: Sequence[Network], fold: bool, by: str) ->
     """The scene of networks' columns, shaded by one of `MEASURES`.
 
     A box has the share of all ops that belong to it, with ``fold`` those that it repeats among
-    them; where ops on a curve have a share, as those of a projection, it is that of a patch behind
+    them; where ops on a curve have a share, as those of a projection, it is shown by a patch under
     the curve's mark. The darkest colour is for the largest share in the figure, rounded up.
     """
     found = attributions(scene, networks, fold)
@@ -118,7 +118,7 @@ def _shaded(box: Rect, shares: Mapping[str, float], words: Mapping[str, str], to
 
 
 def _patch(curve: Curve, mark: Text, heat: float, words: str) -> Rect:
-    """A small box behind the words beside a curve."""
+    """A small box under the words beside a curve."""
     return Rect(
         id=f"{curve.id}-heat",
         role="heat",
@@ -143,7 +143,7 @@ def _round_up(share: float) -> float:
     step = share / (STEPS - 1)
     power = 10.0 ** math.floor(math.log10(step))
     steps = [factor * power for factor in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)]
-    return min((STEPS - 1) * next(one for one in steps if one >= step * (1 - 1e-9)), 1.0)
+    return min((STEPS - 1) * next(nice for nice in steps if nice >= step * (1 - 1e-9)), 1.0)
 
 
 def _with_scale(scene: Scene, measure: Measure, top: float, fold: bool) -> Scene:
@@ -156,9 +156,12 @@ def _with_scale(scene: Scene, measure: Measure, top: float, fold: bool) -> Scene
     if swatches and x + text_width(words, SIZE) > scene.width - MARGIN:
         x, y = MARGIN, y + LINE  # on a narrow page the words stand below the colours
     title = Text("scale-title", "legend", words, Point(x, y), SIZE, left=True)
-    width = max([scene.width, x + title.width + MARGIN, *[one.right + MARGIN for one in swatches]])
+    width = max(
+        [scene.width, x + title.width + MARGIN, *[swatch.right + MARGIN for swatch in swatches]]
+    )
     stripes = [
-        replace(one, width=width, centre=Point(width / 2, one.centre.y)) for one in scene.stripes
+        replace(stripe, width=width, centre=Point(width / 2, stripe.centre.y))
+        for stripe in scene.stripes
     ]
     return replace(
         scene,

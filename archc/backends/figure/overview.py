@@ -170,10 +170,10 @@ def _wrapped(text: str, width: float) -> list[str]:
             lines[-1] = longer
         else:
             lines.append(shorten(word, LABEL, width))
-    lines = [one.replace("\xa0", " ") for one in lines if one]
+    lines = [text.replace("\xa0", " ") for text in lines if text]
     if len(lines) > MAX_LINES + 2:
         lines[MAX_LINES + 1 :] = [shorten(lines[MAX_LINES + 1] + "…", LABEL, width)]
-    return [one.removesuffix(";") for one in lines]
+    return [text.removesuffix(";") for text in lines]
 
 
 _TOGETHER = re.compile(r"(?<=\N{MULTIPLICATION SIGN}) | (?=/\d)")

@@ -28,7 +28,7 @@ class Stage:
     """A part of a network as one box: ``name`` is ``stem``, ``stage 2`` or ``head``.
 
     ``label`` says what it is made of, ``output`` is the shape that it puts out, ``width`` the
-    number of channels that its colour stands for, None in a head that ends in a vector. ``column``
+    number of channels that its colour represents, None in a head that ends in a vector. ``column``
     numbers stages from 1, so that those of several networks can be aligned; a stem has 0, a head
     None.
     """
@@ -121,7 +121,7 @@ def stages(network: Network) -> list[Stage]:
     found: list[Stage] = []
     for group in groups:
         if not _is_empty(group):
-            column = sum(not one.is_end for one in found) + 1
+            column = sum(not stage.is_end for stage in found) + 1
             found.append(_stage(network, group, column))
     return found
 
@@ -206,11 +206,11 @@ def _by_size(network: Network) -> Sequence[_Group]:
         if not groups or size != _size(last):
             size = _size(last)
             groups.append(_Group(network, "part"))
-        for one in waiting:
-            groups[-1].add(one)
+        for held in waiting:
+            groups[-1].add(held)
         waiting = []
-    for one in waiting if groups else ():
-        groups[-1].add(one)
+    for held in waiting if groups else ():
+        groups[-1].add(held)
     found = [group for group in groups if not _is_empty(group)]
     for number, group in enumerate(found, start=1):
         is_last = group is found[-1] and len(found) > 1
@@ -294,7 +294,7 @@ _CAMEL = re.compile(r"(?:[A-Z][a-z]+)+")
 
 
 def _plain(label: str) -> str:
-    """A block's name as it is said: ``inverted residual``; one with initials is left alone.
+    """A block's name in words: ``inverted residual``; a name with initials is left alone.
 
     >>> [_plain(name) for name in ("Bottleneck", "BasicBlock", "MBConv", "InvertedResidual")]
     ['bottleneck', 'basic', 'MBConv', 'inverted residual']
