@@ -162,6 +162,28 @@ def check_marks(a: Network, b: Network) -> None:
     assert {thing for thing in expected if thing not in boxes} <= set(shown)
 
 
+def check_folded_marks(a: Network, b: Network) -> None:
+    """In a folded figure what differs is marked too, or the number of the block that it is in."""
+    plain = _scene([a, b], DrawOptions(fold=True))
+    drawn = _scene([a, b], DrawOptions(fold=True, diff=True))
+    shown = {**bars(drawn), **signs(drawn)}
+    found = attributions(plain, [a, b], True, to_curves=True)
+    for number, (of, network, changes) in enumerate(
+        zip(found, (a, b), of_ops(a, b), strict=True), start=1
+    ):
+        assert sorted(op for thing in of.ops for op in of.all_ops(thing)) == sorted(network.nodes)
+        blocks = {thing: network.standings[ops[0]] for thing, ops in of.ops.items()}
+        numbered = {
+            (blocks[id.removesuffix("-repeat")].stage, blocks[id.removesuffix("-repeat")].block)
+            for id in shown
+            if id.endswith("-repeat") and id.startswith(f"c{number}-")
+        }
+        for thing, block in blocks.items():
+            differs = any(op in changes for op in of.all_ops(thing))
+            assert differs or thing not in shown
+            assert not differs or thing in shown or (block.stage, block.block) in numbered
+
+
 def check_attribution(of: Attribution, network: Network, prefix: str, things: set[str]) -> None:
     """Every op belongs to one thing; one that has a box of its own, to that."""
     ops = [op for thing in of.ops for op in of.ops[thing]]
@@ -182,6 +204,7 @@ def test_the_marks_of_random_pairs_are_those_of_archc_diff(given_pair: tuple[Dat
         assume(False)
     assume(compare(a, b).changes)
     check_marks(a, b)
+    check_folded_marks(a, b)
 
 
 @settings(max_examples=60)
@@ -199,6 +222,7 @@ def test_geometry_of_random_pairs(given_pair: tuple[Data, Data], fold: bool) -> 
 @pytest.mark.parametrize(("a", "b"), PAIRS)
 def test_the_marks_of_shipped_pairs_are_those_of_archc_diff(a: str, b: str) -> None:
     check_marks(load(a), load(b))
+    check_folded_marks(load(a), load(b))
 
 
 def test_nothing_is_marked_where_nothing_differs() -> None:
