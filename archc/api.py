@@ -290,16 +290,21 @@ def draw(
     blocks: bool = False,
     theme: str = "light",
     dpi: int = 144,
+    overview: bool = False,
+    diff: bool = False,
+    heat: str | None = None,
 ) -> bytes:
     """A figure of the networks side by side; ``format`` is svg, png, pdf or dot.
 
     With ``fold`` equal blocks in a row are drawn once, with ``blocks`` the distinct blocks large.
-    ``theme`` is light, dark or grey, ``dpi`` the pixels per inch of a PNG. Raises `FigureError`
-    where a format cannot carry the figure.
+    ``theme`` is light, dark or grey, ``dpi`` the pixels per inch of a PNG. ``overview`` draws a box
+    for each stage, ``diff`` marks what differs between two networks, and ``heat`` shades boxes by
+    their share of the params, the multiply_adds or the memory. Raises `FigureError` where a format
+    cannot carry the figure, and for options that cannot be used together.
     """
     from archc.backends.figure import DrawOptions, draw
 
-    options = DrawOptions(fold, blocks, theme, dpi)
+    options = DrawOptions(fold, blocks, theme, dpi, overview, diff, heat)
     return draw([_network(spec) for spec in specs], format, options)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from archc.choices import DPI, FORMATS, THEMES
+from archc.choices import DPI, FORMATS, HEATS, THEMES, diff_conflict, figure_conflict
 from archc.cli.common import OutputFile, load_networks, put_out, quiet, specs
 
 
@@ -24,6 +24,9 @@ from archc.cli.common import OutputFile, load_networks, put_out, quiet, specs
 @click.option("--format", "format_", type=click.Choice(FORMATS), help="[default: by extension]")
 @click.option("--fold", is_flag=True, help="Draw a run of equal blocks once, with its length.")
 @click.option("--blocks", is_flag=True, help="Draw the distinct blocks in detail, as in Figure 5.")
+@click.option("--overview", is_flag=True, help="Draw a box for each stage, for a talk or a page.")
+@click.option("--diff", is_flag=True, help="Mark what differs between two SPECs, and its cost.")
+@click.option("--heat", type=click.Choice(HEATS), help="Shade boxes by their share of a total.")
 @click.option("--theme", type=click.Choice(THEMES), default="light", show_default=True)
 @click.option(
     "--dpi",
@@ -38,12 +41,15 @@ def command(
     format_: str | None,
     fold: bool,
     blocks: bool,
+    overview: bool,
+    diff: bool,
+    heat: str | None,
     theme: str,
     dpi: int | None,
 ) -> None:
     """Draw networks side by side, as Figure 3 of the ResNet paper does.
 
-    With --blocks their distinct blocks, as Figure 5 does.
+    With --blocks their distinct blocks, as Figure 5 does; with --overview a box for each stage.
 
     \b
     Examples:
@@ -51,6 +57,9 @@ def command(
       archc draw imagenet/vgg19 imagenet/plain34 imagenet/resnet34 -o figure3.pdf
       archc draw imagenet/resnet152 --fold --theme dark -o resnet152.png --dpi 300
       archc draw imagenet/resnet34 imagenet/resnet50 --blocks -o figure5.svg
+      archc draw imagenet/resnet50 torchvision/densenet121 --overview -o overview.pdf
+      archc draw timm/seresnet50 torchvision/resnet50 --diff --fold -o difference.svg
+      archc draw imagenet/resnet50 --heat params --fold -o parameters.png
     """
     if format_ is None and str(output) == "-":
         raise click.UsageError("standard output needs --format svg, png, pdf or dot")
@@ -62,12 +71,24 @@ def command(
         )
     if dpi is not None and format_ != "png":
         raise click.UsageError("--dpi is only for PNG")
-    if fold and blocks:
-        raise click.UsageError("--fold cannot be used with --blocks, which draws each block once")
+    kinds = {"fold": fold, "blocks": blocks, "overview": overview, "diff": diff, "heat": heat}
+    trouble = figure_conflict([name for name, value in kinds.items() if value], "--{}".format)
+    if diff and trouble is None:
+        trouble = diff_conflict(len(specs), "--diff")
+    if trouble:
+        raise click.UsageError(trouble)
     networks = load_networks(specs, with_, input_)
     from archc import api
 
     figure = api.draw(
-        *networks, format=format_, fold=fold, blocks=blocks, theme=theme, dpi=dpi or DPI
+        *networks,
+        format=format_,
+        fold=fold,
+        blocks=blocks,
+        theme=theme,
+        dpi=dpi or DPI,
+        overview=overview,
+        diff=diff,
+        heat=heat,
     )
     put_out(figure, output)

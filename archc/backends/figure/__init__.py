@@ -19,7 +19,7 @@ from archc.backends.figure.render import run_graphviz
 from archc.backends.figure.scene import Scene
 from archc.backends.figure.svg import to_svg
 from archc.backends.figure.theme import THEMES, Theme
-from archc.choices import DPI, FORMATS
+from archc.choices import DPI, FORMATS, HEATS, diff_conflict, figure_conflict
 from archc.dataclassing import dataclass
 from archc.errors import ArchcError, ArchcWarning
 from archc.graph import Network
@@ -47,13 +47,17 @@ class DrawOptions:
 
     With ``blocks`` it shows the distinct blocks of the networks, drawn large (He et al. 2015,
     Figure 5), instead of the networks. ``theme`` is one of `THEMES`, ``dpi`` the pixels per inch
-    of a PNG.
+    of a PNG. ``overview`` shows each stage as one box, ``diff`` marks what differs between two
+    networks, ``heat`` shades boxes by their share of what it names, one of `HEATS`.
     """
 
     fold: bool = False
     blocks: bool = False
     theme: str = "light"
     dpi: int = DPI
+    overview: bool = False
+    diff: bool = False
+    heat: str | None = None
 
 
 DEFAULTS = DrawOptions()
@@ -76,11 +80,12 @@ def draw(
         raise FigureError(f"{options.dpi} pixels per inch are none: use at least 1")
     if not networks:
         raise FigureError("there is no network to draw")
+    _check_kind(networks, options)
     try:
         font_data()
     except FontError as error:
         raise FigureError(str(error)) from None
-    scene = _block_scene(networks) if options.blocks else _column_scene(networks, options.fold)
+    scene = _scene(networks, options)
     _check_size(scene, format, options)
     theme = THEMES[options.theme]
     if format == "svg":
@@ -105,6 +110,40 @@ def _warn_of_lacking(scene: Scene, format: str) -> None:
         )
 
 
+def _check_kind(networks: Sequence[Network], options: DrawOptions) -> None:
+    """Raise `FigureError` where the options contradict each other, or do not fit the networks."""
+    if options.heat is not None and options.heat not in HEATS:
+        raise FigureError(f"`heat` must be one of {', '.join(HEATS)}, not {options.heat!r}")
+    kinds = [name for name in ("fold", "blocks", "overview", "diff") if getattr(options, name)]
+    chosen = [*kinds, *["heat"] * (options.heat is not None)]
+    trouble = figure_conflict(chosen, "`{}`".format)
+    if options.diff and trouble is None:
+        trouble = diff_conflict(len(networks), "`diff`")
+    if trouble:
+        raise FigureError(trouble)
+
+
+def _scene(networks: Sequence[Network], options: DrawOptions) -> Scene:
+    """What is drawn, of whichever kind."""
+    if options.blocks:
+        return _block_scene(networks)
+    if options.overview:
+        from archc.backends.figure.overview import lay_out_overview
+
+        return lay_out_overview(networks)
+    scene = _column_scene(networks, options.fold)
+    if options.diff:
+        from archc.backends.figure.differences import with_differences
+
+        first, second = networks
+        return with_differences(scene, first, second, options.fold)
+    if options.heat is not None:
+        from archc.backends.figure.heat import with_heat
+
+        return with_heat(scene, networks, options.fold, options.heat)
+    return scene
+
+
 def _column_scene(networks: Sequence[Network], fold: bool) -> Scene:
     whole = [column(network) for network in networks]
     shown = [folded_column(network) for network in networks] if fold else whole
@@ -121,7 +160,8 @@ def _block_scene(networks: Sequence[Network]) -> Scene:
 
 def _check_size(scene: Scene, format: str, options: DrawOptions) -> None:
     """Raise `FigureError` where a format cannot carry a page of this size."""
-    instead = "draw it as SVG" if options.fold else "fold it, or draw it as SVG"
+    is_least = options.fold or options.overview
+    instead = "draw it as SVG" if is_least else "fold it, or draw it as SVG"
     if format == "png":
         sides = (scene.width, scene.height)
         width, height = (math.ceil(side * options.dpi / 72) + 1 for side in sides)

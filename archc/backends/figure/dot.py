@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from archc.backends.figure.font import FALLBACKS
 from archc.backends.figure.scene import Curve, Point, Rect, Scene, Text
-from archc.backends.figure.theme import THEMES, Theme
+from archc.backends.figure.theme import THEMES, Theme, fill_of
 
 if TYPE_CHECKING:
     import graphviz
@@ -57,9 +57,10 @@ def to_dot(scene: Scene, dpi: int | None = None, theme: Theme = THEMES["light"])
     for stripe in scene.stripes:
         _add_rect(graph, scene, stripe, style="filled", color=theme.stripe, fillcolor=theme.stripe)
     for box in scene.boxes:
-        fill = theme.paper if box.shade is None else theme.fills[box.shade]
         role = box.role if box.shade is None else f"{box.role} shade-{box.shade}"
-        _add_rect(graph, scene, replace(box, role=role), style="filled", fillcolor=fill)
+        _add_rect(
+            graph, scene, replace(box, role=role), style="filled", fillcolor=fill_of(box, theme)
+        )
     for text in scene.texts:
         _add_text(graph, scene, text)
     for curve in scene.curves:

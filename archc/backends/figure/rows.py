@@ -299,6 +299,7 @@ class Drawing:
                     size=self.metrics.label,
                     is_odd=box.width is not None and is_between_octaves(box.width),
                     within=self._within(box.place),
+                    ops=tuple(sorted(box.holds or {box.id})) + tuple(sorted(box.like)),
                 )
             )
         left = self.measures.words_on_left(drawn.row, place)
@@ -336,6 +337,7 @@ class Drawing:
                 tooltip=glyph.tooltip,
                 size=metrics.glyph * 0.8,
                 within=self._within(glyph.place),
+                ops=(id,),
             )
         )
 
@@ -494,6 +496,7 @@ class Drawing:
                 tooltip=pill.tooltip,
                 size=metrics.small,
                 within=self._within(pill.place),
+                ops=item.ops,
             )
         )
         name = self._name()
@@ -608,6 +611,7 @@ class Drawing:
                     mark=mark,
                     tooltip=shortcut.tooltip,
                     within=self._within(shortcut.place),
+                    ops=shortcut.ops,
                 )
             )
 

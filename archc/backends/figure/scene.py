@@ -55,7 +55,9 @@ class Rect:
 
     ``shade`` is the octave of the width that its colour stands for, None is the plain one;
     ``is_odd`` says that the width is none of the octaves', and makes the outline thicker. ``size``
-    is that of the label's type. ``within`` has the groups around it, from the outermost.
+    is that of the label's type. ``within`` has the groups around it, from the outermost. ``heat``,
+    from 0 to 1, takes the place of the shade: how much of something is in it (`theme.fill_of`).
+    ``ops`` are the ids of the network's ops that it was drawn for.
     """
 
     id: str
@@ -69,6 +71,8 @@ class Rect:
     size: float = 11.0
     is_odd: bool = False
     within: tuple[str, ...] = ()
+    heat: float | None = None
+    ops: tuple[str, ...] = ()
 
     @property
     def top(self) -> float:
@@ -92,7 +96,7 @@ class Curve:
 
     With a ``tip`` there is an arrowhead from the last point to it; ``mark`` is text beside. A role
     with ``dotted`` in it is dotted, one with ``bus`` thick. ``within`` has the groups around it,
-    from the outermost.
+    from the outermost, ``ops`` the ids of the network's ops that are on it.
     """
 
     id: str
@@ -104,6 +108,7 @@ class Curve:
     mark: Text | None = None
     tooltip: str = ""
     within: tuple[str, ...] = ()
+    ops: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from archc.backends.figure.font import FALLBACKS
 from archc.backends.figure.scene import Curve, Point, Rect, Scene, Text
-from archc.backends.figure.theme import THEMES, Theme
+from archc.backends.figure.theme import THEMES, Theme, fill_of
 
 _SIZE = 11.0
 """Of the type, unless a text says otherwise."""
@@ -70,7 +70,7 @@ def _box(box: Rect, theme: Theme) -> Iterator[str]:
     stroke = (
         f'" stroke="{theme.outline}" stroke-width="{_number(_ODD if box.is_odd else _OUTLINE)}"/>'
     )
-    fill = theme.paper if box.shade is None else theme.fills[box.shade]
+    fill = fill_of(box, theme)
     if box.role == "plus":
         x, y = map(_number, box.centre)
         shape = f'<circle cx="{x}" cy="{y}" r="{_number(box.width / 2)}" fill="{fill}{stroke}'
