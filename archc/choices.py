@@ -33,17 +33,25 @@ THEMES = ("light", "dark", "grey")
 DPI = 144
 """Pixels per inch of a PNG by default: two for a point, which stays legible on paper."""
 
+DETAILS = ("norms",)
+"""What columns may show besides boxes."""
+
 HEATS = ("params", "multiply_adds", "memory")
 """What the boxes of a figure may be shaded by."""
 
 _APART = (
     ("fold", "blocks", ", which draws each block once"),
+    ("fold", "block", ", which draws each block once"),
     ("fold", "overview", ", which draws each stage as one box"),
     ("overview", "blocks", ""),
+    ("overview", "block", ""),
     ("overview", "diff", ""),
     ("overview", "heat", ""),
+    ("overview", "detail", ""),
     ("blocks", "diff", ""),
+    ("block", "diff", ""),
     ("blocks", "heat", ""),
+    ("block", "heat", ""),
     ("diff", "heat", ""),
 )
 

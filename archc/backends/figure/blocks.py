@@ -13,6 +13,7 @@ from itertools import groupby
 
 from archc.backends.figure.branches import Drawn, drawn
 from archc.backends.figure.columns import (
+    NORMS,
     Column,
     column_of,
     fan_width,
@@ -220,15 +221,15 @@ def picture_of(network: Network) -> Drawn:
     return drawn(network, _rules(network), _too_much, keep_block=True)
 
 
-def shown_large(block: Block) -> Column:
-    """What is drawn of a block."""
+def shown_large(block: Block, *, with_norms: bool = False) -> Column:
+    """What is drawn of a block; ``with_norms`` names batch norms, too."""
     picture = picture_of(block.network)
     shown = column_of(picture, is_large=True)
     network = picture.network
     words = {
         id: word
         for id in layers_of(picture.row)
-        if (word := network.nodes[id].op.look().word) and id not in shown.box_of
+        if (word := _word(network.nodes[id], with_norms)) and id not in shown.box_of
     }
     once = ""
     for lanes in _outermost(picture.row):
@@ -239,6 +240,12 @@ def shown_large(block: Block) -> Column:
     widest = max([text_width(word, LARGE.small) for word in words.values()], default=0.0)
     room = max(WORDS, widest) / LARGE.small
     return replace(shown, word_of=words, word_room=room, word_in_lanes=once)
+
+
+def _word(node: Node, with_norms: bool) -> str:
+    look = node.op.look()
+    short = NORMS.get(look.word or look.name, "") if with_norms else ""
+    return short or look.word
 
 
 def _outermost(row: Row) -> Iterator[Row]:
@@ -261,17 +268,19 @@ def _is_said_once(network: Network, shown: Column, lanes: Row, words: dict[str, 
 # Layout
 
 
-def lay_out_blocks(blocks: Sequence[Block], most_width: float = MOST_WIDTH) -> Scene:
+def lay_out_blocks(
+    blocks: Sequence[Block], most_width: float = MOST_WIDTH, *, with_norms: bool = False
+) -> Scene:
     """Put blocks side by side onto one page, in rows of what a page is wide."""
     titles = max(sum(size * 1.4 for _, size in _titles(block)) for block in blocks)
     drawn: list[_Drawing] = []
     margin = LARGE.margin
     left, top, bottom = margin, margin, margin
     for number, block in enumerate(blocks, start=1):
-        one = _Drawing(block, f"b{number}", Point(left, top), titles)
+        one = _Drawing(block, f"b{number}", Point(left, top), titles, with_norms)
         if one.right + margin > most_width and left > margin:
             left, top = margin, bottom + ROW_GAP
-            one = _Drawing(block, f"b{number}", Point(left, top), titles)
+            one = _Drawing(block, f"b{number}", Point(left, top), titles, with_norms)
         drawn.append(one)
         left, bottom = one.right + LARGE.column_gap, max(bottom, one.bottom)
     names = list(dict.fromkeys(block.title for block in blocks))
@@ -318,9 +327,11 @@ def _titles(block: Block) -> list[tuple[str, float]]:
 class _Drawing:
     """One block in its place."""
 
-    def __init__(self, block: Block, prefix: str, corner: Point, titles: float):
+    def __init__(
+        self, block: Block, prefix: str, corner: Point, titles: float, with_norms: bool
+    ) -> None:
         self.block, self.prefix = block, prefix
-        self.shown = shown_large(block)
+        self.shown = shown_large(block, with_norms=with_norms)
         measures = Measures(self.shown, LARGE)
         labels = [
             text_width(self.shown.box_of[id].label, LARGE.label) for id in self.shown.on_spine

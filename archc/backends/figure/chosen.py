@@ -67,13 +67,24 @@ def _plain(name: str) -> str:
 
 
 def _message(networks: Sequence[Network], name: str) -> str:
-    there = dict.fromkeys(
-        _names(network, region)[0]
-        for network in networks
-        for region in block_regions(network)
-        if _names(network, region)
-    )
-    what = f"stage and block {name}" if re.fullmatch(r"[0-9]+:[0-9]+", name) else quote(name)
-    of = networks[0].name if len(networks) == 1 else "none of the networks"
-    has = f"{of} has no block {what}" if len(networks) == 1 else f"{of} has a block {what}"
-    return f"{has}; there are {listing(map(quote, there), 'and')}" if there else has
+    """That there is no such block, and which there are."""
+    named = quote(name)
+    if re.fullmatch(r"[0-9]+:[0-9]+", name):
+        named = f"{name} (stages count from 1, blocks from 0)"
+    if len(networks) > 1:
+        return f"none of the networks has a block {named}"
+    (network,) = networks
+    regions = block_regions(network)
+    kinds = dict.fromkeys(quote(_names(network, one)[0]) for one in regions if _names(network, one))
+    if not kinds:
+        return f"{network.name} has no block {named}"
+    counts: dict[int, int] = {}
+    for region in regions:
+        stage = network.standings[region.nodes[0]].stage
+        if stage is not None:
+            counts[stage] = counts.get(stage, 0) + 1
+    if named == quote(name) or not counts:
+        there = f"its blocks are {listing(kinds, 'and')}"
+    else:
+        there = f"its stages have {listing(map(str, counts.values()), 'and')} blocks"
+    return f"{network.name} has no block {named}; {there}"

@@ -44,16 +44,18 @@ def fit_columns(
     described: Sequence[Column],
     width: float | None,
     size: float | None,
+    finish: Callable[[Scene], Scene] = lambda scene: scene,
 ) -> Scene:
     """Columns for a ``width`` on paper in points, with labels of a ``size`` of type in points where
-    that is given, otherwise as large as both sides of a page allow."""
+    that is given, otherwise as large as both sides of a page allow. ``finish`` adds to a scene what
+    is beside the columns."""
 
     def made(across: float, down: float) -> Scene:
-        return lay_out(columns, described, _between(across, down))
+        return finish(lay_out(columns, described, _between(across, down)))
 
     if width is None:
         assert size is not None
-        return scaled(lay_out(columns, described), size / WIDE.label)
+        return scaled(finish(lay_out(columns, described)), size / WIDE.label)
     tight = made(0.0, 0.0)
     unit = size / TIGHT.label if size else _unit(tight, width, TIGHT.label)
     across = _widest(lambda part: made(part, 0.0).width * unit <= width)
@@ -71,17 +73,23 @@ def _widest(fits: Callable[[float], bool]) -> float:
     return next((part for part in _STEPS if fits(part)), 0.0)
 
 
-def fit_blocks(blocks: Sequence[Block], width: float | None, size: float | None) -> Scene:
+def fit_blocks(
+    blocks: Sequence[Block],
+    width: float | None,
+    size: float | None,
+    *,
+    with_norms: bool = False,
+) -> Scene:
     """Blocks for a ``width`` on paper in points, in as many rows as they need, with labels of a
     ``size`` of type in points where that is given, otherwise as large as a page allows."""
     if width is None:
         assert size is not None
-        return scaled(lay_out_blocks(blocks), size / LARGE.label)
+        return scaled(lay_out_blocks(blocks, with_norms=with_norms), size / LARGE.label)
     sizes = [size] if size else [MOST_TYPE - step / 4 for step in range(17)]
-    scene = lay_out_blocks(blocks)
+    scene = lay_out_blocks(blocks, with_norms=with_norms)
     for points in sizes:
         unit = points / LARGE.label
-        scene = lay_out_blocks(blocks, most_width=width / unit)
+        scene = lay_out_blocks(blocks, width / unit, with_norms=with_norms)
         if size or (scene.width * unit <= width and scene.height * unit <= HEIGHT):
             return scaled(scene, unit)
     return scaled(scene, _unit(scene, width, LARGE.label))
