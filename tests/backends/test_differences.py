@@ -16,8 +16,7 @@ import archc
 from archc.analysis import compare
 from archc.backends.figure import DrawOptions, _scene, draw
 from archc.backends.figure.attribution import Attribution, attributions
-from archc.backends.figure.scene import element_id
-from archc.backends.figure.scene import Scene
+from archc.backends.figure.scene import Scene, element_id
 from archc.graph import Network
 from archc.spec import SpecError
 
