@@ -290,16 +290,17 @@ def draw(
     blocks: bool = False,
     theme: str = "light",
     dpi: int = 144,
+    transparent: bool = False,
 ) -> bytes:
-    """A figure of the networks side by side; ``format`` is svg, png, pdf or dot.
+    """A figure of the networks side by side; ``format`` is svg, png, pdf, tex (TikZ) or dot.
 
     With ``fold`` equal blocks in a row are drawn once, with ``blocks`` the distinct blocks large.
-    ``theme`` is light, dark or grey, ``dpi`` the pixels per inch of a PNG. Raises `FigureError`
-    where a format cannot carry the figure.
+    ``theme`` is light, dark or grey, ``dpi`` the pixels per inch of a PNG; with ``transparent`` no
+    ground is painted. Raises `FigureError` where a format cannot carry the figure.
     """
     from archc.backends.figure import DrawOptions, draw
 
-    options = DrawOptions(fold, blocks, theme, dpi)
+    options = DrawOptions(fold, blocks, theme, dpi, transparent)
     return draw([_network(spec) for spec in specs], format, options)
 
 

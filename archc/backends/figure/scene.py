@@ -1,4 +1,4 @@
-"""What stands in a figure and where: the records between layout and DOT.
+"""What stands in a figure and where: the records between layout and the writers.
 
 Lengths are in points; x runs rightwards and y downwards from the page's top left corner. An
 ``id`` is unique in its figure; a ``role`` says what a thing is (``conv``, ``title``) and becomes
@@ -106,7 +106,11 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A figure: what is in it, backmost first, and what it says to those who cannot see it."""
+    """A figure: what is in it, backmost first, and what it says to those who cannot see it.
+
+    ``scale`` is how large its type is, as a part of the natural 11 points of a label: widths of
+    strokes and the gaps between dots follow it.
+    """
 
     width: float
     height: float
@@ -116,3 +120,10 @@ class Scene:
     curves: tuple[Curve, ...]
     boxes: tuple[Rect, ...]
     texts: tuple[Text, ...]
+    scale: float = 1.0
+
+
+def words(scene: Scene) -> list[str]:
+    """Everything that is written in a figure."""
+    marks = [curve.mark.text for curve in scene.curves if curve.mark]
+    return [*[text.text for text in scene.texts], *[box.label for box in scene.boxes], *marks]
