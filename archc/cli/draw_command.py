@@ -25,7 +25,7 @@ from archc.cli.common import OutputFile, load_networks, put_out, quiet, specs
 @click.option("--fold", is_flag=True, help="Draw a run of equal blocks once, with its length.")
 @click.option("--blocks", is_flag=True, help="Draw the distinct blocks in detail, as in Figure 5.")
 @click.option("--theme", type=click.Choice(THEMES), default="light", show_default=True)
-@click.option("--transparent", is_flag=True, help="Paint no ground below the figure.")
+@click.option("--transparent", is_flag=True, help="Leave out the background.")
 @click.option(
     "--dpi",
     type=click.IntRange(18, 1200),

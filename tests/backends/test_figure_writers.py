@@ -17,6 +17,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pypdf
 import pytest
+import shell
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -197,12 +198,53 @@ def test_a_transparent_figure_has_no_ground(theme: str) -> None:
         corners.append(image.convert("RGBA").getpixel((0, 0)))
     red, green, blue = (int(colours.paper[place : place + 2], 16) for place in (1, 3, 5))
     assert corners == [(red, green, blue, 255), (0, 0, 0, 0)]
-    whole = rb"0 0 [\d.]+ [\d.]+ re f"
+    whole = rb"rg 0 0 [\d.]+ [\d.]+ re f\n"
     assert re.search(whole, page_of(draw(networks, "pdf", opaque)))
-    assert not re.search(whole, page_of(draw(networks, "pdf", clear)).partition(b"stripe")[0])
+    assert not re.search(whole, page_of(draw(networks, "pdf", clear)))
     assert b"archc ground]" in draw(networks, "tex", opaque)
     assert b"archc ground]" not in draw(networks, "tex", clear)
     assert b"bgcolor=transparent" in draw(networks, "dot", clear)
+
+
+@pytest.mark.parametrize("ending", ["svg", "png", "pdf", "tex", "dot"])
+@pytest.mark.parametrize("transparent", [False, True])
+def test_the_command_and_the_library_draw_the_same(
+    ending: str, transparent: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / f"figure.{ending}"
+    flags = ["--transparent"] * transparent
+    done = shell.archc("draw", "cifar10/resnet20", "-o", str(path), *flags)
+    assert (done.returncode, done.stderr) == (0, f"archc: wrote {path}\n")
+    drawn = archc.draw("cifar10/resnet20", format=ending, transparent=transparent)
+    assert path.read_bytes() == drawn
+
+
+def test_a_figure_too_large_for_a_format_says_what_helps(tmp_path: Path) -> None:
+    limits = {
+        "png": "508 x 62,873 pixels, more than the 32,767 a PNG can have on a side",
+        "pdf": "254 x 31,436 points, more than the 14,400 that PDF readers show on a side",
+        "tex": "254 x 31,436 points, more than the 14,400 that PDF readers show on a side",
+    }
+    for ending, limit in limits.items():
+        path = tmp_path / f"figure.{ending}"
+        done = shell.archc("draw", "cifar10/resnet1202", "-o", str(path))
+        message = f"archc: error: the figure is {limit}: fold it, or draw it as SVG\n"
+        assert (done.returncode, done.stderr) == (1, message)
+        assert not path.exists()
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_stripes_on_a_transparent_ground_let_it_through(theme: str) -> None:
+    """On the paper of the theme they have the colour of its stripes."""
+    scene, colours = replace(made(), boxes=(), curves=(), texts=()), THEMES[theme]
+    drawn, _ = to_png(scene, 72, colours, transparent=True)
+    page = Image.new("RGBA", Image.open(io.BytesIO(drawn)).size, colours.paper)
+    page.alpha_composite(Image.open(io.BytesIO(drawn)).convert("RGBA"))
+    pixel = page.getpixel((100, 40))
+    assert isinstance(pixel, tuple)
+    assert pixel[:3] == pytest.approx(tuple(bytes.fromhex(colours.stripe[1:])), abs=8)
+    assert b"/Veil gs" in page_of(to_pdf(scene, colours, transparent=True))
+    assert b"fill opacity=0.04" in to_tikz(scene, colours, transparent=True)
 
 
 @pytest.mark.filterwarnings("ignore::archc.errors.ArchcWarning")
@@ -477,6 +519,19 @@ def test_tikz_has_groups_and_styles_with_hooks() -> None:
     body = source.partition("\\begingroup")[2]
     assert body.isascii()
     assert "\\coordinate (c1-entry) at (60,25);" in source
+
+
+def test_a_role_of_boxes_texts_and_lines_has_a_style_for_each() -> None:
+    scene = made()
+    odd = replace(
+        scene,
+        boxes=(*scene.boxes, Rect("l", "legend", Point(20, 120), 10, 10)),
+        texts=(*scene.texts, Text("t", "text", "t", Point(20, 135), 8)),
+    )
+    source = to_tikz(odd).decode()
+    for style in ("legend", "legend text", "legend line", "text text"):
+        assert source.count(f"archc {style}/.style=") == 1
+        assert re.search(rf"\[archc {style}[],]", source)
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,7 @@ COMMAND_LINES: list[tuple[int, list[str]]] = [
     (1, ["new", HOSTILE, "--from", GOOD]),
     (0, ["draw", GOOD, "-o", "-", "--format", "svg"]),
     (0, ["draw", GOOD, "-o", "-", "--format", "dot"]),
+    (0, ["draw", GOOD, "-o", "-", "--format", "tex", "--transparent"]),
     (1, ["draw", GOOD, "-o", f"{GOOD}/x.svg"]),
     (0, ["report", GOOD, "imagenet/resnet18", "-o", "-"]),
     (1, ["fold", GOOD, NOWHERE, "-o", "x.safetensors"]),

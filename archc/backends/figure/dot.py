@@ -30,8 +30,9 @@ def _statements(scene: Scene, theme: Theme, *, transparent: bool) -> Iterator[st
     yield _statement("node", None, _node_style(scene, theme))
     yield _statement("edge", None, _edge_style(scene, theme))
     yield _rect(scene, _whole_page(scene), style="invis")
+    shade = f"{theme.ink}{round(255 * pen.VEIL):02x}" if transparent else theme.stripe
     for stripe in scene.stripes:
-        yield _rect(scene, stripe, style="filled", color=theme.stripe, fillcolor=theme.stripe)
+        yield _rect(scene, stripe, style="filled", color=shade, fillcolor=shade)
     for box in scene.boxes:
         yield _box(scene, box, theme)
     for text in scene.texts:

@@ -50,7 +50,8 @@ def _document(scene: Scene) -> Iterator[str]:
     yield f"<< /Type /Pages /Kids [{ref(_PAGE)}] /Count 1 >>"
     yield (
         f"<< /Type /Page /Parent {ref(_PAGES)} /MediaBox {_box(scene)} /Contents {ref(_CONTENT)} "
-        f"/Resources << /Font << /F {ref(_FONT)} >> >> /StructParents 0 >>"
+        f"/Resources << /Font << /F {ref(_FONT)} >> "
+        f"/ExtGState << /Veil << /ca {pen.VEIL} >> >> >> /StructParents 0 >>"
     )
 
 
@@ -134,8 +135,11 @@ class _Writer:
         yield "/Artifact BMC"
         if not transparent:
             yield f"{_colour(theme.paper)} rg 0 0 {number(scene.width)} {number(scene.height)} re f"
+        shade = (
+            f"/Veil gs {_colour(theme.ink)} rg" if transparent else f"{_colour(theme.stripe)} rg"
+        )
         for stripe in scene.stripes:
-            yield f"{_colour(theme.stripe)} rg {_corners(stripe)} re f"
+            yield f"q {shade} {_corners(stripe)} re f Q"
         yield "EMC"
         yield "/Figure << /MCID 0 >> BDC"
         yield from self.items(grouped(scene))

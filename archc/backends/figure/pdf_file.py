@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Sequence
-from xml.sax.saxutils import escape
 
+from archc.backends.figure.pen import escape
 from archc.dataclassing import dataclass
 
 

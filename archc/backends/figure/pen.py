@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from archc.backends.figure.scene import Curve, Point, Rect
 from archc.backends.figure.theme import Theme
 
@@ -16,6 +18,9 @@ BASELINE = 0.35
 """Of the size of the type, from the middle of capital letters down to the line they stand on."""
 HEAD = 0.4
 """Half the width of an arrowhead, as a part of its length."""
+VEIL = 0.04
+"""How opaque a stripe is on a transparent ground, where it is of ink: on a theme's paper it then
+looks like the theme's own."""
 ARC = 0.5522847498
 """Control points at this part of the radius make a cubic Bezier piece a quarter of a circle."""
 
@@ -48,6 +53,18 @@ def head(base: Point, tip: Point) -> tuple[Point, Point, Point]:
     return Point(base.x - y, base.y + x), tip, Point(base.x + y, base.y - x)
 
 
+def escape(text: str) -> str:
+    """Text as XML has it, also in an attribute between double quotes.
+
+    The library's own takes several modules, which start slower than a figure is written.
+    """
+    if text.isalnum():
+        return text
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return text.replace('"', "&quot;")
+
+
+@lru_cache(maxsize=1 << 14)
 def number(value: float) -> str:
     """A length as SVG, PDF and TeX read it, to a hundredth of a point.
 

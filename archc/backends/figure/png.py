@@ -10,9 +10,9 @@ import struct
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from xml.sax.saxutils import escape
 
 from archc.backends.figure import font
+from archc.backends.figure.pen import escape
 from archc.backends.figure.scene import Curve, Rect, Scene, Text, words
 from archc.backends.figure.svg import to_svg
 from archc.backends.figure.theme import THEMES, Theme

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from xml.sax.saxutils import escape, quoteattr
 
 from archc.backends.figure import pen
 from archc.backends.figure.font import FALLBACKS
 from archc.backends.figure.grouping import Group, Thing, grouped
-from archc.backends.figure.pen import number
+from archc.backends.figure.pen import escape, number
 from archc.backends.figure.scene import Curve, Point, Rect, Scene, Text
 from archc.backends.figure.theme import THEMES, Theme
 
@@ -42,14 +41,17 @@ class _Writer:
             'role="img" aria-labelledby="figure-title" aria-describedby="figure-desc">\n'
             f'<title id="figure-title">{escape(scene.title)}</title>\n'
             f'<desc id="figure-desc">{escape(scene.description)}</desc>\n'
-            f'<g id="figure" class="archc" font-family={quoteattr(",".join(FALLBACKS))} '
+            f'<g id="figure" class="archc" font-family="{",".join(FALLBACKS)}" '
             f'font-size="{number(_SIZE)}" text-anchor="middle" fill="{theme.ink}" '
             'xml:space="preserve">\n'
         )
         if not transparent:
             yield f'<rect width="{width}" height="{height}" fill="{theme.paper}"/>\n'
+        shade = f'fill="{theme.stripe}"'
+        if transparent:
+            shade = f'fill="{theme.ink}" fill-opacity="{pen.VEIL}"'
         for stripe in scene.stripes:
-            shape = f'<rect{_corners(stripe)} fill="{theme.stripe}"/>'
+            shape = f"<rect{_corners(stripe)} {shade}/>"
             yield _group(stripe.id, stripe.role, "", shape)
         yield from self.items(grouped(scene))
         yield "</g>\n</svg>\n"
@@ -57,7 +59,7 @@ class _Writer:
     def items(self, items: Iterable[Thing | Group]) -> Iterator[str]:
         for item in items:
             if isinstance(item, Group):
-                yield f'<g id={quoteattr(item.id)} class="group">\n'
+                yield f'<g id="{escape(item.id)}" class="group">\n'
                 yield from self.items(item.items)
                 yield "</g>\n"
             elif isinstance(item, Rect):
@@ -100,7 +102,7 @@ class _Writer:
 def _group(id: str, role: str, tooltip: str, *parts: str) -> str:
     title = f"<title>{escape(tooltip)}</title>\n" if tooltip else ""
     shapes = "\n".join(parts)
-    return f'<g id={quoteattr(id)} class="{role}">\n{title}{shapes}\n</g>\n'
+    return f'<g id="{escape(id)}" class="{role}">\n{title}{shapes}\n</g>\n'
 
 
 def _corners(rect: Rect) -> str:

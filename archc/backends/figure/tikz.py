@@ -89,6 +89,9 @@ def node_name(id: str) -> str:
 
 _MODIFIERS = ("odd", "dotted", "bus")
 """Styles that come on top of another."""
+_HOOKED = ("tip", "stripe", "ground")
+_FIXED = (*_HOOKED, "picture", "group", "size", "sign", "text", "box", "line")
+"""Other styles that every file has; those with a hook of their own."""
 _Measures: TypeAlias = tuple[float, float, float]
 _Value = TypeVar("_Value")
 
@@ -105,11 +108,10 @@ class _Writer:
             for role in dict.fromkeys(map(_word, self.texts))
         }
         self.tip = _usual([_tip_length(curve) for curve in scene.curves if curve.tip], 3.5)
-        taken = {*self.sizes, *map(_word, scene.boxes), *_MODIFIERS}
-        self.lines = {
-            word: f"{word} line" if word in taken else word
-            for word in dict.fromkeys(map(_word, scene.curves))
-        }
+        taken = {*_MODIFIERS, *_FIXED}
+        self.boxes = _style_names(scene.boxes, "box", taken)
+        self.kinds = _style_names(self.texts, "text", taken)
+        self.lines = _style_names(scene.curves, "line", taken)
 
     def pieces(self, transparent: bool) -> Iterator[str]:
         scene = self.scene
@@ -125,12 +127,13 @@ class _Writer:
         if "\\archcother" in body:
             yield _OTHER
         yield from self.colours()
-        yield from self.styles()
+        yield from self.styles(transparent)
+        yield from self.styles_of_lines()
         yield body
 
     def hooks(self) -> list[str]:
-        words = [*dict.fromkeys(map(_word, self.scene.boxes)), *self.sizes, *self.lines.values()]
-        return list(dict.fromkeys([*words, *_MODIFIERS, "tip", "stripe", "ground"]))
+        names = [self.boxes, self.kinds, self.lines]
+        return [*[name for one in names for name in one.values()], *_MODIFIERS, *_HOOKED]
 
     def colours(self) -> Iterator[str]:
         theme = self.theme
@@ -141,16 +144,16 @@ class _Writer:
         for name, colour in named.items():
             yield f"\\providecolor{{archc{name}}}{{HTML}}{{{colour[1:].upper()}}}%\n"
 
-    def styles(self) -> Iterator[str]:
-        scale = self.scene.scale
+    def styles(self, transparent: bool) -> Iterator[str]:
         width, height, size = self.usual
-        outline, odd, line, dotted, bus = (
-            number(scale * width) for width in (pen.OUTLINE, pen.ODD, pen.LINE, pen.DOTTED, pen.BUS)
-        )
+        outline = number(self.scene.scale * pen.OUTLINE)
+        stripe = f"fill=archcink, fill opacity={pen.VEIL}" if transparent else "fill=archcstripe"
         yield (
             "\\tikzset{\n"
             "  archc picture/.style={x=1bp, y=-1bp, every archc picture/.try},\n"
             "  archc group/.style={every archc group/.try={#1}},\n"
+            "  archc ground/.style={fill=archcpaper, every archc ground/.try},\n"
+            f"  archc stripe/.style={{{stripe}, every archc stripe/.try}},\n"
             # The label stands on the SVG's line whatever letters it has.
             "  archc size/.style={font=\\archcsize{#1}, text height={.8*#1bp}, "
             "text depth={.1*#1bp},\n    every archc text/.try},\n"
@@ -163,16 +166,22 @@ class _Writer:
             f"minimum width={number(width)}bp, minimum height={number(height)}bp, "
             "every archc box/.try={#1}},\n"
         )
-        for word in dict.fromkeys(map(_word, self.scene.boxes)):
+        for word, name in self.boxes.items():
             yield (
-                f"  archc {word}/.style={{archc box={{#1}}, {'circle, ' * (word == 'plus')}"
-                f"every archc {word}/.try={{#1}}}},\n  archc {word}/.default=paper,\n"
+                f"  archc {name}/.style={{archc box={{#1}}, {'circle, ' * (word == 'plus')}"
+                f"every archc {name}/.try={{#1}}}},\n  archc {name}/.default=paper,\n"
             )
-        for word, size in self.sizes.items():
+        for word, name in self.kinds.items():
             yield (
-                f"  archc {word}/.style={{archc text, archc size={number(size)}, "
-                f"every archc {word}/.try}},\n"
+                f"  archc {name}/.style={{archc text, archc size={number(self.sizes[word])}, "
+                f"every archc {name}/.try}},\n"
             )
+
+    def styles_of_lines(self) -> Iterator[str]:
+        scale = self.scene.scale
+        odd, line, dotted, bus = (
+            number(scale * width) for width in (pen.ODD, pen.LINE, pen.DOTTED, pen.BUS)
+        )
         yield (
             f"  archc line/.style={{draw=archcink, line width={line}bp, every archc line/.try}},\n"
         )
@@ -185,8 +194,6 @@ class _Writer:
             f"  archc bus/.style={{line width={bus}bp, every archc bus/.try}},\n"
             "  archc tip/.style={/utils/exec={\\archctip=#1bp }, -archc, every archc tip/.try},\n"
             f"  archc tip/.default={number(self.tip)},\n"
-            "  archc stripe/.style={fill=archcstripe, every archc stripe/.try},\n"
-            "  archc ground/.style={fill=archcpaper, every archc ground/.try},\n"
             "}%\n"
         )
 
@@ -219,7 +226,7 @@ class _Writer:
 
     def box(self, box: Rect) -> str:
         fill = "paper" if box.shade is None else _shade(box.shade)
-        options = [f"archc {_word(box)}" + (f"={fill}" if fill != "paper" else "")]
+        options = [f"archc {self.boxes[_word(box)]}" + (f"={fill}" if fill != "paper" else "")]
         options += ["archc odd"] * box.is_odd
         width, height, size = _measures(box)
         if box.role == "plus":
@@ -236,7 +243,7 @@ class _Writer:
         if not text.text:
             return f"\\coordinate ({node_name(text.id)}) at {_at(text.at)};\n"
         word = _word(text)
-        options = [f"archc {word}"]
+        options = [f"archc {self.kinds[word]}"]
         options += [f"archc size={number(text.size)}"] * (text.size != self.sizes[word])
         options += ["anchor=west"] * text.left
         return _node([*options, *_more(text.role)], text.id, text.at, text.text)
@@ -254,6 +261,16 @@ class _Writer:
         options += _more(curve.role)
         mark = self.text(curve.mark) if curve.mark else ""
         return f"\\draw[{', '.join(options)}] {way};\n{mark}"
+
+
+def _style_names(things: Iterable[Thing], kind: str, taken: set[str]) -> dict[str, str]:
+    """For the first word of each role the name of its style, which becomes ``taken``: the word, or
+    where another kind of thing has it, the word and the kind."""
+    names = {}
+    for word in dict.fromkeys(map(_word, things)):
+        names[word] = f"{word} {kind}" if word in taken else word
+    taken |= {*names.values()}
+    return names
 
 
 def _usual(values: Sequence[_Value], default: _Value) -> _Value:
