@@ -501,7 +501,8 @@ def test_the_boxes_of_tikz_are_the_scene_s(scene: Scene) -> None:
             assert at == pytest.approx(text.at, abs=0.01)
             assert words == tex.escaped(text.text)
             assert ("anchor" in options) == text.left
-    assert source.count("\\draw[") == len(scene.curves)
+    picture = source.partition("\\begin{tikzpicture}")[2]
+    assert picture.count("\\draw[") == len(scene.curves)
 
 
 def test_tikz_has_groups_and_styles_with_hooks() -> None:
@@ -613,7 +614,9 @@ DOCUMENT = r"""\documentclass[twocolumn]{article}
 \begin{figure}\resizebox{\columnwidth}{!}{\input{dark}}\end{figure}
 \begin{figure}
 \tikzset{every archc text/.style={font=\rmfamily\tiny},
-  every archc dotted/.style={draw=red}, every archc conv/.style={rounded corners=2bp}}
+  every archc dotted/.style={draw=red}, every archc conv/.style={rounded corners=2bp},
+  every archc picture/.style={execute at end picture={
+    \draw[blue] (c1-a/0.west) -- +(-10,0) node[left] {here};}}}
 \input{light}%
 \end{figure}
 Two of a size: \setbox0=\hbox{\input{dark}\input{dark}}%
@@ -636,7 +639,14 @@ def test_tex_files_are_read_into_a_document_more_than_once(tmp_path: Path) -> No
         tuple([round(255 * float(part)) for part in colour.split()])
         for colour in re.findall(rb"([\d.]+ [\d.]+ [\d.]+) (?:rg|RG)", painted)
     }
-    for colour in ("#ffaa00", "#ff0000", THEMES["dark"].paper, LIGHT.stripe, THEMES["dark"].stripe):
+    for colour in (
+        "#ffaa00",
+        "#ff0000",
+        "#0000ff",
+        THEMES["dark"].paper,
+        LIGHT.stripe,
+        THEMES["dark"].stripe,
+    ):
         assert tuple(bytes.fromhex(colour[1:])) in found
 
 

@@ -26,7 +26,8 @@ _HEAD = Template(r"""% Written by archc. Compile it as it is, or \usepackage{tik
 % $hooks.
 % Colours: \definecolor{archc64}{HTML}{FFCC00} before the \input, and so on.
 % Sizes of type: \newcommand\archcsize[1]{\small}, where #1 is the size in bp.
-% Boxes have names that you can draw to inside the picture: ($node).
+% Boxes have names, as ($node). To draw to them: \tikzset{every archc picture/.style={
+%   execute at end picture={\draw[red] ($node.west) -- +(-20,0) node[left] {here};}}}
 \makeatletter
 \providecommand\archcwhole[1]{}%
 \ifx\@nodocument\relax\else
