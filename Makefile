@@ -4,6 +4,9 @@ BIN := .venv/bin
 GROUPS_WITHOUT_FIGURES := cifar10 torchvision timm
 FIGURE3 := imagenet/vgg19 imagenet/plain34 imagenet/resnet34
 FIGURE5 := imagenet/resnet34 imagenet/resnet50
+OVERVIEW := imagenet/resnet50 torchvision/efficientnet_b0 torchvision/densenet121
+DIFFERENCE := torchvision/resnet50 timm/seresnet50
+HEAT := imagenet/resnet50 torchvision/vgg16
 PICTURES := $(basename $(notdir $(wildcard docs/blocks/*.yaml)))
 
 .PHONY: demo test tests lint verify generated schema index bench clean
@@ -51,6 +54,9 @@ generated: schema index
 	$(BIN)/archc draw $(FIGURE3) --fold -o generated/figure3-folded.svg
 	$(BIN)/archc draw $(FIGURE5) --blocks -o generated/figure5.svg
 	$(BIN)/archc draw imagenet/resnet152 --fold -o generated/resnet152-folded.svg
+	$(BIN)/archc draw $(OVERVIEW) --overview -o generated/overview.svg
+	$(BIN)/archc draw $(DIFFERENCE) --diff --fold -o generated/difference.svg
+	$(BIN)/archc draw $(HEAT) --heat multiply_adds --fold -o generated/heat.svg
 	mkdir -p generated/blocks
 	for name in $(PICTURES); do \
 		$(BIN)/archc draw docs/blocks/$$name.yaml --blocks -o generated/blocks/$$name.svg || exit; \

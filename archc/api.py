@@ -19,6 +19,7 @@ from archc.shipped import shipped_names
 from archc.spec import Diagnostic, Source, SpecError, resolve
 from archc.spec.files import open_spec
 from archc.spec.overrides import Override, Size
+from archc.widths import parse_width
 
 if TYPE_CHECKING:
     import torch
@@ -291,16 +292,46 @@ def draw(
     theme: str = "light",
     dpi: int = 144,
     transparent: bool = False,
+    overview: bool = False,
+    diff: bool = False,
+    heat: str | None = None,
+    block: str | Sequence[str] = (),
+    detail: str | None = None,
+    width: str | float | None = None,
+    font_size: float | None = None,
 ) -> bytes:
     """A figure of the networks side by side; ``format`` is svg, png, pdf, tex (TikZ) or dot.
 
     With ``fold`` equal blocks in a row are drawn once, with ``blocks`` the distinct blocks large.
     ``theme`` is light, dark or grey, ``dpi`` the pixels per inch of a PNG; with ``transparent`` no
-    ground is painted. Raises `FigureError` where a format cannot carry the figure.
+    ground is painted. ``overview`` draws a box for each stage, ``diff`` marks what differs between
+    two networks, and ``heat`` shades boxes by their share of the params, the multiply_adds or the
+    memory. ``block`` draws the blocks of these types or classes large, or those at
+    ``"stage:block"``; ``detail="norms"`` names norms and activations beside arrows. ``width`` on
+    paper is ``"column"``, ``"page"``, a length such as ``"3.25in"``, or points; ``font_size`` is
+    that of labels in points. Raises `FigureError` where a format cannot carry the figure, and for
+    options that cannot be used together.
     """
-    from archc.backends.figure import DrawOptions, draw
+    from archc.backends.figure import DrawOptions, FigureError, draw
 
-    options = DrawOptions(fold, blocks, theme, dpi, transparent)
+    try:
+        points = parse_width(width) if isinstance(width, str) else width
+    except ValueError as error:
+        raise FigureError(str(error)) from None
+    options = DrawOptions(
+        fold,
+        blocks,
+        theme,
+        dpi,
+        overview,
+        diff,
+        heat,
+        block=(block,) if isinstance(block, str) else tuple(block),
+        detail=detail,
+        width=points,
+        font_size=font_size,
+        transparent=transparent,
+    )
     return draw([_network(spec) for spec in specs], format, options)
 
 

@@ -73,7 +73,8 @@ def check_everything_is_on_the_page(laid: Scene) -> None:
 
 def check_labels_fit_their_boxes(laid: Scene) -> None:
     for box in laid.boxes:
-        assert text_width(box.label, box.size) <= box.width - 8
+        padding = {"plus": 1.5, "pill": 6}.get(box.role.split()[0], 8)
+        assert text_width(box.label, box.size) <= box.width - padding, box.label
 
 
 def check_texts_do_not_overlap(laid: Scene) -> None:
@@ -174,7 +175,43 @@ def cross(a: Point, b: Point, c: Point, d: Point) -> bool:
     return side(a, b, c) * side(a, b, d) <= 0 and side(c, d, a) * side(c, d, b) <= 0
 
 
+LINES = ("level", "tap", "put", "bus")
+
+
+def check_lines_cross_no_box_and_no_text(laid: Scene) -> None:
+    images = [
+        Rect(text.id, text.role, text.centre, text.width, text.size)
+        for text in (*laid.texts, *[curve.mark for curve in laid.curves if curve.mark])
+        if text.text
+    ]
+    boxes, words = Shelves(laid.boxes, box_extent), Shelves(images, box_extent)
+    for curve in laid.curves:
+        if curve.role in LINES:
+            for point in sampled(curve):
+                near = boxes.near(point.y, point.y)
+                assert not any(inside(point, box, margin=-0.1) for box in near), curve.id
+                told = words.near(point.y, point.y)
+                assert not any(inside(point, text, margin=-0.1) for text in told), curve.id
+
+
+def check_shortcuts_cross_no_line(laid: Scene) -> None:
+    lines = [curve for curve in laid.curves if curve.role in LINES]
+    shortcuts = [curve for curve in laid.curves if "shortcut" in curve.role]
+    shelves = Shelves(lines, curve_extent)
+    for shortcut in shortcuts:
+        # It leaves one line and ends at another, or at the arrow that this leads to.
+        points = sampled(shortcut)[2:-2]
+        for other in dict.fromkeys(shelves.near(*curve_extent(shortcut))):
+            assert not any(
+                cross(*piece, *another)
+                for piece in pairwise(points)
+                for another in pairwise(sampled(other, 4))
+            ), (shortcut.id, other.id)
+
+
 GEOMETRY = (
+    check_lines_cross_no_box_and_no_text,
+    check_shortcuts_cross_no_line,
     check_boxes_do_not_overlap,
     check_everything_is_on_the_page,
     check_labels_fit_their_boxes,

@@ -47,13 +47,13 @@ def network_of(text: str) -> Network:
 def test_equal_blocks_are_lowered_once(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[object] = []
     bottleneck: Any = STANDARD["bottleneck"]
-    lower = bottleneck.lower
+    lower = bottleneck.lower_movable
 
     def counted(self: object, *arguments: Any) -> Any:
         calls.append(arguments)
         return lower(self, *arguments)
 
-    monkeypatch.setattr(bottleneck, "lower", counted)
+    monkeypatch.setattr(bottleneck, "lower_movable", counted)
     network = network_of(text)
     assert len(network.nodes) > 500
     assert len(calls) == 2  # on the image, and on what a block puts out

@@ -33,6 +33,16 @@ FIGURES: dict[str, Callable[[], bytes]] = {
     ),
     "figure5.svg": lambda: draw("imagenet/resnet34", "imagenet/resnet50", blocks=True),
     "resnet152-folded.svg": lambda: draw("imagenet/resnet152", fold=True),
+    "overview.svg": lambda: draw(
+        "imagenet/resnet50",
+        "torchvision/efficientnet_b0",
+        "torchvision/densenet121",
+        overview=True,
+    ),
+    "difference.svg": lambda: draw("torchvision/resnet50", "timm/seresnet50", diff=True, fold=True),
+    "heat.svg": lambda: draw(
+        "imagenet/resnet50", "torchvision/vgg16", heat="multiply_adds", fold=True
+    ),
     **{
         f"blocks/{spec.stem}.svg": partial(draw, spec, blocks=True)
         for spec in sorted((ROOT / "docs/blocks").glob("*.yaml"))

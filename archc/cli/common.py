@@ -141,6 +141,25 @@ class _Lengths(_ParamType):
         return found
 
 
+class _Width(_ParamType):
+    """A width on paper; a plot's has narrower bounds."""
+
+    name = "width"
+
+    def __init__(self, *, of_plot: bool = False):
+        self._of_plot = of_plot
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The width in points; raises click.BadParameter."""
+        from archc import widths
+
+        bounds = (widths.PLOT_MIN, widths.PLOT_MAX) if self._of_plot else (widths.MIN, widths.MAX)
+        try:
+            return widths.parse_width(str(value), *bounds)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
 SPEC = _NamedFile("spec", _shipped_specs)
 """A spec: a path, a shipped name or ``-``."""
 
@@ -149,6 +168,12 @@ RECIPE = _NamedFile("recipe", _shipped_recipes)
 
 LENGTHS = _Lengths()
 """Lengths in pixels."""
+
+WIDTH = _Width()
+"""How wide a figure is on paper, in points."""
+
+PLOT_WIDTH = _Width(of_plot=True)
+"""How wide a plot is on paper, in points."""
 
 
 def specs(command: Command) -> Command:

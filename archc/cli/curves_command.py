@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from archc.cli.common import OutputFile, put_out, quiet
+from archc.cli.common import PLOT_WIDTH, OutputFile, put_out, quiet
+from archc.widths import HELP
 
 
 @click.command("curves")
@@ -21,13 +22,16 @@ from archc.cli.common import OutputFile, put_out, quiet
 )
 @quiet
 @click.option("--split", is_flag=True, help="Training error on the left, test error on the right.")
-def command(runs: tuple[Path, ...], output: Path, split: bool) -> None:
-    """Draw the training error (thin) and the test error (bold) of runs over each other.
+@click.option(
+    "--width", metavar="WIDTH", type=PLOT_WIDTH, default="column", show_default=True, help=HELP
+)
+def command(runs: tuple[Path, ...], output: Path, split: bool, width: float) -> None:
+    """Plot the training error (dashed) and the test error (solid) of runs over each other.
 
     \b
     Examples:
       archc curves runs/plain56-cifar10 runs/resnet56-cifar10 -o figure6.svg
-      archc curves runs/plain20-cifar10 runs/plain56-cifar10 --split -o figure1.svg
+      archc curves runs/plain20-cifar10 runs/plain56-cifar10 --split --width page -o figure1.pdf
     """
     from archc.extras import require
     from archc.plots import SUFFIXES, plot_format
@@ -37,5 +41,6 @@ def command(runs: tuple[Path, ...], output: Path, split: bool) -> None:
     require("torch", "a run", "torch")
     from archc.training import draw_curves, open_run
 
-    picture = draw_curves([open_run(run) for run in runs], plot_format(output), split=split)
+    found = [open_run(run) for run in runs]
+    picture = draw_curves(found, plot_format(output), split=split, width=width)
     put_out(picture, output)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from archc.choices import DPI, FORMATS, THEMES
-from archc.cli.common import OutputFile, load_networks, put_out, quiet, specs
+from archc.choices import DETAILS, DPI, FORMATS, HEATS, THEMES, diff_conflict, figure_conflict
+from archc.cli.common import WIDTH, OutputFile, load_networks, put_out, quiet, specs
+from archc.widths import HELP
 
 
 @click.command("draw")
@@ -24,6 +25,25 @@ from archc.cli.common import OutputFile, load_networks, put_out, quiet, specs
 @click.option("--format", "format_", type=click.Choice(FORMATS), help="[default: by extension]")
 @click.option("--fold", is_flag=True, help="Draw a run of equal blocks once, with its length.")
 @click.option("--blocks", is_flag=True, help="Draw the distinct blocks in detail, as in Figure 5.")
+@click.option(
+    "--block",
+    "block",
+    metavar="NAME[,NAME]",
+    help="Draw these blocks in detail: by type, class or STAGE:BLOCK, such as 2:0.",
+)
+@click.option(
+    "--detail", type=click.Choice(DETAILS), help="Name norms and activations beside arrows."
+)
+@click.option("--overview", is_flag=True, help="Draw a box for each stage, for a talk or a page.")
+@click.option("--diff", is_flag=True, help="Mark what differs between two SPECs, and its cost.")
+@click.option("--heat", type=click.Choice(HEATS), help="Shade boxes by their share of a total.")
+@click.option("--width", type=WIDTH, metavar="WIDTH", help=HELP)
+@click.option(
+    "--font-size",
+    type=click.FloatRange(2, 72),
+    metavar="POINTS",
+    help="Size of labels on paper.  [default: as large as the width allows]",
+)
 @click.option("--theme", type=click.Choice(THEMES), default="light", show_default=True)
 @click.option("--transparent", is_flag=True, help="Leave out the background.")
 @click.option(
@@ -39,13 +59,20 @@ def command(
     format_: str | None,
     fold: bool,
     blocks: bool,
+    block: str | None,
+    detail: str | None,
+    overview: bool,
+    diff: bool,
+    heat: str | None,
+    width: float | None,
+    font_size: float | None,
     theme: str,
     transparent: bool,
     dpi: int | None,
 ) -> None:
     """Draw networks side by side, as Figure 3 of the ResNet paper does.
 
-    With --blocks their distinct blocks, as Figure 5 does.
+    With --blocks their distinct blocks, as Figure 5 does; with --overview a box for each stage.
 
     \b
     Examples:
@@ -54,6 +81,10 @@ def command(
       archc draw imagenet/resnet152 --fold --theme dark -o resnet152.png --dpi 300
       archc draw imagenet/resnet34 imagenet/resnet50 --blocks -o figure5.svg
       archc draw imagenet/resnet50 --fold -o resnet50.tex
+      archc draw imagenet/resnet34 imagenet/resnet50 --block 1:1 --width column -o blocks.pdf
+      archc draw imagenet/resnet50 torchvision/densenet121 --overview -o overview.pdf
+      archc draw timm/seresnet50 torchvision/resnet50 --diff --fold -o difference.svg
+      archc draw imagenet/resnet50 --heat params --fold -o parameters.png
     """
     if format_ is None and str(output) == "-":
         raise click.UsageError("standard output needs --format svg, png, pdf, tex or dot")
@@ -65,8 +96,14 @@ def command(
         )
     if dpi is not None and format_ != "png":
         raise click.UsageError("--dpi is only for PNG")
-    if fold and blocks:
-        raise click.UsageError("--fold cannot be used with --blocks, which draws each block once")
+    chosen = _chosen(block)
+    kinds = {"fold": fold, "blocks": blocks, "block": block, "detail": detail}
+    kinds |= {"overview": overview, "diff": diff, "heat": heat}
+    trouble = figure_conflict([name for name, value in kinds.items() if value], "--{}".format)
+    if diff and trouble is None:
+        trouble = diff_conflict(len(specs), "--diff")
+    if trouble:
+        raise click.UsageError(trouble)
     networks = load_networks(specs, with_, input_)
     from archc import api
 
@@ -77,6 +114,23 @@ def command(
         blocks=blocks,
         theme=theme,
         dpi=dpi or DPI,
+        overview=overview,
+        diff=diff,
+        heat=heat,
+        block=chosen,
+        detail=detail,
+        width=width,
+        font_size=font_size,
         transparent=transparent,
     )
     put_out(figure, output)
+
+
+def _chosen(block: str | None) -> tuple[str, ...]:
+    """The blocks that ``--block`` names."""
+    if block is None:
+        return ()
+    names = [name.strip() for name in block.split(",")]
+    if not all(names):
+        raise click.BadParameter("a name is missing", param_hint="'--block'")
+    return tuple(names)

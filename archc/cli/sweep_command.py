@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archc.cli.common import (
+    PLOT_WIDTH,
     OutputFile,
     OutputFolder,
+    is_quiet,
     is_stream,
     print_table,
     progress_bar,
@@ -27,6 +29,7 @@ from archc.cli.common import (
 )
 from archc.cli.complete import ATTRIBUTES, BOUNDS, COLUMNS
 from archc.cli.terminal import say
+from archc.widths import COLUMN, HELP, PAGE
 
 if TYPE_CHECKING:
     from archc.backends.table import Cell, Table
@@ -103,6 +106,9 @@ _REASONS = 5
     help="Plot parameters against multiply-adds and mark the Pareto front.",
 )
 @click.option(
+    "--width", metavar="WIDTH", type=PLOT_WIDTH, help=f"With --plot. {HELP} [default: column]"
+)
+@click.option(
     "--write",
     metavar="DIR",
     type=OutputFolder(),
@@ -122,6 +128,7 @@ def command(
     output: Path | None,
     format_: str | None,
     plot: Path | None,
+    width: float | None,
     write: Path | None,
     force: bool,
 ) -> int:
@@ -140,6 +147,8 @@ def command(
     _check_names(output, plot)
     if force and write is None:
         raise click.UsageError("--force is for --write")
+    if width is not None and plot is None:
+        raise click.UsageError("--width is for --plot")
     from archc.sweeps import parse_bounds, parse_order
 
     plan = _plan(spec, with_, input_, vary, limit)
@@ -154,7 +163,7 @@ def command(
     if outcome.kept or format_ not in (None, "table"):
         _show(plan, outcome, sort or BY, format_)
     if plot is not None and outcome.kept:
-        _plot(plan, outcome, plot)
+        _plot(plan, outcome, plot, width or COLUMN)
     if write is not None and outcome.best:
         _write(plan, outcome, spec, write, force)
     if outcome.interrupted:
@@ -369,15 +378,27 @@ def _show(plan: Plan, outcome: Outcome, sort: str, format_: str | None) -> None:
         print_table(table)
 
 
-def _plot(plan: Plan, outcome: Outcome, path: Path) -> None:
+def _plot(plan: Plan, outcome: Outcome, path: Path, width: float) -> None:
     from archc.plots import plot_format
     from archc.sweeps import Plan, Variant
-    from archc.sweeps.plot import Points, plot
+    from archc.sweeps.axes import shown
+    from archc.sweeps.plot import Points, front, plot
 
     own = next(Plan(plan.source, (), plan.with_, plan.input_).variants())
     base = (own.numbers[1], own.numbers[2]) if isinstance(own, Variant) else None
-    points = Points(plan.spec.header.name, *outcome.points, base)
-    put_out(plot(points, plot_format(path)), path)
+    header = plan.spec.header
+    points = Points(header.title or header.name, *outcome.points, base)
+    labels = {
+        place: ", ".join(map(shown, plan.settings_of(outcome.indices[place])))
+        for place in front(points)
+    }
+    varied = ", ".join(axis.name for axis in plan.axes)
+    drawn = plot(replace(points, labels=labels, varied=varied), plot_format(path), width)
+    put_out(drawn.content, path)
+    if drawn.left_out and not is_quiet():
+        which = f"{drawn.left_out:,} of {len(labels):,} points of the Pareto front"
+        more = "; `--width page` has more" if width < PAGE else ""
+        say(f"archc: no room in the plot for the labels of {which}{more}", err=True)
 
 
 def _write(plan: Plan, outcome: Outcome, spec: str, folder: Path, force: bool) -> None:

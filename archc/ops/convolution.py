@@ -125,17 +125,19 @@ class Conv2d(Unary):
         return INPUTS
 
     def look(self) -> Look:
-        """A box as the paper labels it: ``3x3 conv, 128, /2``."""
-        kernel, groups = by(self.kernel_size), f", g{self.groups}" if self.groups > 1 else ""
+        """A box as the paper labels it: ``3x3 conv, 128, /2``; ``3x3 dw, 128`` if depthwise."""
+        is_depthwise = self.groups > 1 and self.groups == self.in_channels
+        groups = f", g{self.groups}" if self.groups > 1 and not is_depthwise else ""
+        kernel, dw = by(self.kernel_size), " dw" * is_depthwise
         apart = f", d{by(self.dilation)}" if isinstance(self.dilation, tuple) else ""
         if not apart and self.dilation != 1:
             apart = f", d{self.dilation}"
         numbers = f"{self.out_channels}{groups}{apart}{step(self.stride)}"
         return Look(
             box="conv",
-            label=f"{kernel} conv, {numbers}",
-            mark=kernel,
-            words=f"{kernel}, {numbers}",
+            label=f"{kernel}{dw or ' conv'}, {numbers}",
+            mark=f"{kernel}{dw}",
+            words=f"{kernel}{dw}, {numbers}",
         )
 
     def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:

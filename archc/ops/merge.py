@@ -117,7 +117,7 @@ class Concat(Merging):
 
     def look(self) -> Look:
         """A c where ways meet."""
-        return Look(glyph="c", name="concatenation")
+        return Look(glyph="C", name="concatenation")
 
     def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
         """A Concat."""

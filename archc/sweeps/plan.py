@@ -164,6 +164,14 @@ class Plan:
         """What each variant sets, in order; uncounted."""
         return (settings for _, row in _rows(self.axes) for settings in row)
 
+    def settings_of(self, index: int) -> tuple[Choice, ...]:
+        """What the variant of an index, counted from 0, sets; the others are not gone through."""
+        found: list[Choice] = []
+        for axis in reversed(self.axes):
+            index, place = divmod(index, axis.values.count)
+            found.append(next(islice(_listed(axis), place, None)))
+        return tuple(reversed(found))
+
     def stages(self, settings: tuple[Choice, ...]) -> list[Stage]:
         """The stages of a variant that can be built."""
         base = self._blocks_of.of(settings)

@@ -24,7 +24,8 @@ class Outcome:
 
     ``best`` are the first few in the order asked for, ``faults`` the first of the variants that
     could not be built for each reason, with how many there were; reasons that differ in numbers
-    alone are one. ``points`` has parameters and multiply-adds of all that were kept, if asked for.
+    alone are one. ``points`` has parameters and multiply-adds of all that were kept, and
+    ``indices`` which variants these are, if asked for.
     """
 
     seen: int = 0
@@ -34,6 +35,7 @@ class Outcome:
     points: tuple[array[float], array[float]] = field(
         default_factory=lambda: (array("d"), array("d"))
     )
+    indices: array[int] = field(default_factory=lambda: array("Q"))
     interrupted: bool = False
 
     @property
@@ -86,6 +88,7 @@ def run(
                 if keep_points:
                     outcome.points[0].append(variant.numbers[parameters])
                     outcome.points[1].append(variant.numbers[multiply_adds])
+                    outcome.indices.append(variant.index)
                 key = order(variant.numbers)
                 if key < last:  # of equal ones, those that came first are better
                     outcome.best.append(variant)

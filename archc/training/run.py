@@ -110,7 +110,8 @@ class Run:
     @property
     def title(self) -> str:
         """What figures call the run's network."""
-        return self.network().name
+        network = self.network()
+        return network.title or network.name
 
     def is_begun(self) -> bool:
         """Whether the folder holds a run."""

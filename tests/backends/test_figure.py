@@ -27,9 +27,9 @@ from strategies import compile_data, specs
 import archc
 from archc import ops
 from archc.backends.figure import FORMATS, THEMES, DrawOptions, FigureError, bands, draw, font, png
+from archc.backends.figure.arrows import nesting
 from archc.backends.figure.blocks import Block, distinct_blocks, lay_out_blocks
-from archc.backends.figure.columns import _is_shown, column, folded_column
-from archc.backends.figure.curves import lanes
+from archc.backends.figure.columns import column, folded_column, shown_in
 from archc.backends.figure.font import text_width
 from archc.backends.figure.layout import lay_out
 from archc.backends.figure.scene import Curve, Point, Scene
@@ -244,9 +244,11 @@ def test_an_op_that_archc_does_not_have_is_shown_as_it_says() -> None:
 
 
 def test_shortcuts_go_around_what_they_skip() -> None:
-    ends = [(one.leaves.arrow, one.arrives.arrow) for one in column(NESTED).shortcuts]
+    shown = column(NESTED)
+    stops = shown.stops(shown.row)
+    ends = [(stops[one.leaves], stops[one.arrives]) for one in shown.row.ways]
     assert ends == [(2, 3), (1, 4), (0, 5), (5, 6)]
-    assert lanes(column(NESTED).shortcuts) == [0, 1, 2, 0]
+    assert nesting(shown.row.ways) == [0, 1, 2, 0]
 
 
 def test_totals_and_legend() -> None:
@@ -426,7 +428,7 @@ def assert_counts(laid: Scene, *networks: Network) -> None:
         {"conv2d": "conv", "linear": "fc"}.get(network.nodes[one].op.kind, "pool")
         for network in networks
         for one in network.main_path
-        if _is_shown(network, network.nodes[one])
+        if shown_in(network, network.nodes[one])
     )
     assert Counter(box.role for box in laid.boxes) == kinds
     sums = [
@@ -518,13 +520,12 @@ def test_a_long_title_wraps_and_totals_stay_at_one_height() -> None:
 
 
 def test_a_long_title_wraps_above_a_block() -> None:
-    title = "A 34-layer residual network with a title of two lines"
+    title = "A 34-layer residual network with a title that is too long for a line"
     long = replace(load("imagenet/resnet34"), title=title)
     laid = lay_out_blocks(distinct_blocks(long))
-    titles = [
-        text.text for text in laid.texts if text.id.startswith("b1-") and text.role == "title"
-    ]
-    assert " ".join(titles) == title
+    name, *titles = [text.text for text in laid.texts if text.id.startswith("b1-title")]
+    assert name == "BasicBlock A"
+    assert " ".join(titles[:2]) == title
     check_texts_do_not_overlap(laid)
 
 
@@ -886,8 +887,8 @@ def test_a_block_drawn_large_is_that_of_the_paper() -> None:
         one for one in blocks("imagenet/resnet50") if one.place.startswith("stage 1, blocks")
     ]
     laid = lay_out_blocks([block])
-    words = [text.text for text in laid.texts if text.role in ("entry", "relu")]
-    assert words == ["256-d", "relu", "relu", "relu"]
+    assert [text.text for text in laid.texts if text.role == "entry"] == ["256-d"]
+    assert [text.text for text in laid.texts if text.role == "relu"] == ["relu"] * 3
     assert [box.label for box in laid.boxes] == ["1x1, 64", "3x3, 64", "1x1, 256", "+"]
     assert block.place == (
         "stage 1, blocks 1-2; stage 2, blocks 1-3; stage 3, blocks 1-5; stage 4, blocks 1-2"

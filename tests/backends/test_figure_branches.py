@@ -16,11 +16,12 @@ from strategies import compile_data
 import archc
 from archc import ops
 from archc.backends.figure import DrawOptions, draw
-from archc.backends.figure.blocks import _not_drawable, distinct_blocks, lay_out_blocks
-from archc.backends.figure.branches import Drawn, drawn
+from archc.backends.figure.blocks import distinct_blocks, lay_out_blocks, picture_of
+from archc.backends.figure.branches import Drawn
 from archc.backends.figure.columns import Column, column, folded_column
 from archc.backends.figure.layout import lay_out
 from archc.backends.figure.scene import Scene
+from archc.backends.figure.tree import layers_of
 from archc.graph import Network, Region
 from archc.graph.network import FragmentBuilder, NetworkBuilder
 from archc.pages import report
@@ -193,8 +194,7 @@ def test_what_is_no_box_stands_beside_its_arrow_and_in_the_words() -> None:
     assert words(laid) == [
         "relu, shuffle g4",
         "dropout 0.1",
-        "relu",
-        "layer scale",
+        "relu, layer scale",
         "stochastic depth",
     ]
     assert laid.description.endswith(
@@ -211,9 +211,11 @@ def test_norms_other_than_batch_norm_are_named() -> None:
 def test_every_part_of_the_channels_is_named() -> None:
     halves = [[{"chunk": {"of": 2, "take": 1}}], [{"chunk": {"of": 2, "take": 2}}, CONV]]
     laid = large(network({"concat": halves}))
-    assert labels(laid) == ["3x3, 16", "c"]
+    assert labels(laid) == ["3x3, 16", "C"]
     assert words(laid) == ["part 2 of 2", "relu"]
-    assert marks(laid) == ["part 1 of 2"]
+    assert marks(laid) == ["half, 8-d"]
+    (shortcut,) = column(network({"concat": halves})).shortcuts
+    assert (shortcut.mark, shortcut.dotted) == ("half, 8-d", False)
 
 
 def test_a_curve_between_words_leaves_between_them() -> None:
@@ -229,22 +231,24 @@ def test_a_curve_between_words_leaves_between_them() -> None:
     assert relu.at.y < curve.points[0].y < part.at.y
 
 
-def test_labels_of_shortcuts_are_whole_and_true() -> None:
+def test_boxes_on_the_way_of_a_shortcut_are_a_lane_and_a_gate_is_drawn_out() -> None:
     shortcut = [
         {"conv": {"width": "in", "kernel": 3, "groups": "depthwise"}},
         {"conv": {"width": "width", "kernel": 1, "activation": "none"}},
     ]
     of = network(CONV, CONV, CONV, "squeeze_excitation", {"add": {"input": shortcut}}, width=32)
     laid = large(of)
-    assert marks(laid) == [
-        "avg pool; 1x1, 2, relu; 1x1, 32, sigmoid",
-        "3x3, 16, g16, relu; 1x1, 32",
-    ]
-    assert [curve.role for curve in laid.curves if curve.mark] == ["shortcut dotted"] * 2
+    gate = ["avg pool", "1x1, 2", "1x1, 32", "×"]
+    assert labels(laid) == [*["3x3, 32"] * 3, *gate, "3x3 dw, 16", "1x1, 32", "+"]
+    assert marks(laid) == []
     assert laid.description.endswith(
-        "around them 2 shortcuts: (avg pool; 1x1, 2, relu; 1x1, 32, sigmoid into a product), "
-        "(3x3, 16, g16, relu; 1x1, 32)."
+        "the sum of (3x3 conv, 32, then 3x3 conv, 32, then 3x3 conv, 32, then a product with (avg "
+        "pool, then 1x1 conv, 2, then 1x1 conv, 32)), (3x3 dw, 16, then 1x1 conv, 32)."
     )
+    shown = column(of)
+    assert [(pill.label, pill.explained) for pill in shown.pill_of.values()] == [
+        ("SE", "squeeze-and-excitation, /16")
+    ]
 
 
 def test_a_shortcut_of_a_norm_alone_is_no_identity() -> None:
@@ -261,7 +265,7 @@ def test_dotted_means_that_the_shape_changes_on_the_way() -> None:
     """An identity into a concatenation was dotted, though its shape stays."""
     of = network(CONV, {"concat": [{"conv": {"width": "width", "kernel": 3}}, "identity"]})
     (shortcut,) = column(of).shortcuts
-    assert (shortcut.dotted, shortcut.mark) == (False, "concat")
+    assert (shortcut.dotted, shortcut.mark) == (False, "")
 
 
 def test_sums_concatenations_and_products_differ_in_columns() -> None:
@@ -269,36 +273,39 @@ def test_sums_concatenations_and_products_differ_in_columns() -> None:
     for merge in ("add", "concat", "multiply"):
         shown = column(network({merge: [[CONV, CONV], [POINT]]}))
         (shortcut,) = shown.shortcuts
+        assert shortcut.mark == "1x1"
         texts = [text.text for text in lay_out([shown]).texts if text.role == "legend"]
-        legends[shortcut.mark] = texts[1:]
+        legends[merge] = texts[1:]
         if merge != "add":
             assert shortcut.tooltip.startswith(
                 f"into the {'concatenation' if merge == 'concat' else 'product'}: "
             )
     assert legends == {
-        "1x1": ["projection", "1x1"],
-        "1x1, concat": ["channels joined, not added", "concat"],
-        "1x1, multiply": ["multiplied, not added", "multiply"],
+        "add": ["projection", "1x1"],
+        "concat": ["projection", "1x1", "concatenation", "C"],
+        "multiply": ["projection", "1x1", "product", "×"],
     }
 
 
-def test_curves_that_would_lie_on_one_arrow_are_a_box_in_columns() -> None:
+def test_a_gate_is_a_pill_in_columns() -> None:
     gated = network(
         CONV, {"gate": {}, "name": "gate"}, POINT, {"add": "input"}, inner={"gate": GATE}
     )
-    assert [box.label for box in column(gated).boxes][1:4] == [
-        "3x3 conv, 16",
-        "Gate, 16",
-        "1x1 conv, 16",
-    ]
-    assert labels(large(gated)) == ["3x3, 16", "×", "1x1, 16", "+"]
+    laid = lay_out([column(gated)])
+    assert [box.label for box in laid.boxes][1:5] == ["3x3 conv, 16", "×", "gate", "1x1 conv, 16"]
+    assert labels(large(gated)) == ["3x3, 16", "1x1, 16", "×", "1x1, 16", "+"]
     assert [box.label for box in column(network(*DUAL)).boxes][1] == "Own, 32"
 
 
-def test_branches_in_the_stem_are_a_box_too() -> None:
+def test_equal_branches_are_drawn_once_in_the_stem_too() -> None:
     branch = [{"conv": {"width": 8, "kernel": 3}}] * 3
     of = network(CONV, stem=[{"concat": [branch, branch, "identity"]}])
-    assert column(of).boxes[0].label == "branches, 19"
+    shown = column(of)
+    assert [box.label for box in shown.boxes][:4] == [*["3x3, 8"] * 3, "3x3 conv, 16"]
+    assert [len(box.like) for box in shown.boxes][:4] == [1, 1, 1, 0]
+    laid = lay_out([shown])
+    assert "× 2" in [text.text for text in laid.texts if text.role == "relu"]
+    assert "equal ways side by side" in [text.text for text in laid.texts]
 
 
 def test_a_value_that_is_read_twice_is_not_drawn_as_one() -> None:
@@ -320,17 +327,17 @@ def test_layers_inside_of_a_box_lead_to_it_in_a_report() -> None:
 
 
 def assert_complete(of: Network, picture: Drawn) -> None:
-    """Every op of inference stands on the main path, on a way around, or in a box."""
-    seen = [id for id in picture.path if id not in picture.holds]
-    seen += [id for way in picture.ways for id in way.ops]
+    """Every op of inference stands in the tree once, or in a box."""
+    seen = [id for id in layers_of(picture.row) if id not in picture.holds]
     seen += [id for held in picture.holds.values() for id in held]
-    assert sorted(seen) == sorted(of.inference.nodes)
-    assert not picture.tangles
+    assert sorted(seen) == sorted(set(of.inference.nodes) - {"input"})
 
 
 def assert_named(of: Network, shown: Column) -> None:
     """Every layer that is a box elsewhere is one here, or is named at a curve or a box."""
     held = {id for box in shown.boxes for id in box.holds}
+    held |= {id for pill in shown.pill_of.values() for id in pill.holds}
+    held |= {id for box in shown.boxes for id in box.like}
     drawn_as_boxes = {box.id for box in shown.boxes if not box.holds}
     on_curves = {id: one.mark for one in shown.shortcuts for id in one.ops}
     for node in of.inference.nodes.values():
@@ -347,12 +354,14 @@ def check_all(of: Network) -> None:
                 check(laid)
     assert_named(of, column(of))
     for block in distinct_blocks(of):
-        assert_complete(block.network, drawn(block.network, _not_drawable, keep_block=True))
+        picture = picture_of(block.network)
+        assert_complete(block.network, picture)
         laid = large_of(block)
-        text = " ".join([*labels(laid), *words(laid), *marks(laid), laid.description])
-        picture = drawn(block.network, _not_drawable, keep_block=True)
-        for node in picture.nodes:
-            assert node.op.look().word in text
+        told = [text.text for text in laid.texts]
+        text = " ".join([*labels(laid), *told, *marks(laid), laid.description])
+        for id in layers_of(picture.row):
+            op = picture.network.nodes[id].op
+            assert op.look().word in text or op.kind == "chunk"  # which says "half, 24-d"
 
 
 def large_of(block: Any) -> Scene:
@@ -398,7 +407,7 @@ def test_every_layer_of_any_wiring_is_there(steps: list[tuple[Any, ...]]) -> Non
     assert_named(of, column(of))
     laid = lay_out([column(of)])
     block = replace(of, regions=(Region("stage", (Region("block", tuple(of.nodes)[1:], 0),), 1),))
-    assert_complete(of, drawn(of, _not_drawable))
+    assert_complete(of, picture_of(of))
     for scene in (laid, large_of(distinct_blocks(block)[0])):
         for check in GEOMETRY:
             check(scene)

@@ -61,6 +61,7 @@ def test_every_command_has_help_with_examples(command: str) -> None:
         ["count", "--frob", "imagenet/resnet34"],
         ["draw", "imagenet/resnet34"],
         ["draw", "imagenet/resnet34", "-o", "figure.bmp"],
+        ["draw", "imagenet/resnet34", "--heat", "flops", "-o", "figure.svg"],
         ["graph", "imagenet/resnet34", "-o", "graph.xls"],
         ["list", "imagenot"],
     ],
@@ -73,6 +74,34 @@ def test_a_wrong_command_line_exits_with_2_and_writes_nothing(
     assert result.returncode == 2
     assert "\n\narchc: error: " in result.stderr
     assert "Traceback" not in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--fold --blocks", "--fold cannot be used with --blocks, which draws each block once"),
+        (
+            "--fold --overview",
+            "--fold cannot be used with --overview, which draws each stage as one box",
+        ),
+        ("--blocks --overview", "--overview cannot be used with --blocks"),
+        ("--diff --overview", "--overview cannot be used with --diff"),
+        ("--heat params --overview", "--overview cannot be used with --heat"),
+        ("--diff --blocks", "--blocks cannot be used with --diff"),
+        ("--heat memory --blocks", "--blocks cannot be used with --heat"),
+        ("--heat params --diff", "--diff cannot be used with --heat"),
+        ("--diff", "--diff needs exactly two specs, not 1"),
+        ("imagenet/plain18 imagenet/vgg19 --diff", "--diff needs exactly two specs, not 3"),
+    ],
+)
+def test_kinds_of_figures_that_cannot_be_drawn_together(
+    arguments: str, message: str, tmp_path: Path
+) -> None:
+    given = ["imagenet/resnet18", *arguments.split(), "-o", "figure.svg"]
+    result = archc("draw", *given, cwd=tmp_path)
+    assert result.returncode == 2
+    assert result.stderr.endswith(f"archc: error: {message}\n")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -307,12 +308,30 @@ def test_a_sweep_that_cannot_be_made_says_why(
         ("-o", "rows.xlsx"),
         ("--plot", "plot.gif"),
         ("--top", "0"),
+        ("--width", "column"),
+        ("--plot", "plot.svg", "--width", "4cm"),
     ],
 )
 def test_a_sweep_s_wrong_command_lines(arguments: tuple[str, ...], tmp_path: Path) -> None:
     result = archc("sweep", "imagenet/resnet34", "--vary", "depth=2", *arguments, cwd=tmp_path)
     assert (result.returncode, result.stdout) == (2, "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_labels_that_a_plot_has_no_room_for_are_counted(tmp_path: Path) -> None:
+    vary = ("--vary", "depth[3]=4..36:4", "--vary", "width=x0.5..x2:0.25", "--plot", "plot.svg")
+    told = {}
+    for width in ("column", "page"):
+        result = archc("sweep", "imagenet/resnet50", *vary, "--width", width, cwd=tmp_path)
+        told[width] = result.stderr.splitlines()[2]
+    form = r"archc: no room in the plot for the labels of (\d+) of 39 points of the Pareto front"
+    column = re.fullmatch(form + "; `--width page` has more", told["column"])
+    page = re.fullmatch(form, told["page"])
+    assert column is not None
+    assert page is not None
+    assert int(column[1]) > int(page[1])
+    result = archc("sweep", "-q", "imagenet/resnet50", *vary, cwd=tmp_path)
+    assert "no room" not in result.stderr
 
 
 @pytest.mark.parametrize(("format", "printed"), [("json", "[]\n"), ("csv", "depth,layers,params")])

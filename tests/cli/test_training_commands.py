@@ -75,6 +75,17 @@ def test_curves_are_the_same_bytes_each_time(home: Path, suffix: str) -> None:
     assert (home / f"a.{suffix}").read_bytes() == (home / f"b.{suffix}").read_bytes()
 
 
+def test_curves_are_as_wide_as_is_said(home: Path) -> None:
+    for width, points in (("page", "481.88"), ("3.25in", "234pt"), (None, "233.85")):
+        more = () if width is None else ("--width", width)
+        done = archc("curves", "runs/tiny-cifar10", "-o", "w.svg", *more, cwd=home)
+        assert done.returncode == 0
+        assert f'width="{points}' in (home / "w.svg").read_text()
+    done = archc("curves", "runs/tiny-cifar10", "-o", "w.svg", "--width", "8.25", cwd=home)
+    assert done.returncode == 2
+    assert "`8.25` has no unit: write 8.25cm, 8.25in or 8.25pt" in done.stderr
+
+
 def test_curves_of_what_is_no_run(home: Path) -> None:
     done = archc("curves", "images", "-o", "c.svg", cwd=home)
     assert (done.returncode, done.stderr) == (

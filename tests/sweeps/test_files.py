@@ -1,4 +1,4 @@
-"""What a sweep leaves: files that are whole whenever it stops, specs that compile, plots."""
+"""What a sweep leaves: files that are whole whenever it stops, specs that compile."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ from archc.spec import Source, resolve
 from archc.spec.files import open_spec
 from archc.sweeps import Plan, RowsFile, Variant, parse_axes, parse_bounds, parse_order, run
 from archc.sweeps.plan import Unbuildable
-from archc.sweeps.plot import Points, front, plot
 from archc.sweeps.specs import variant_specs
 
 SOURCE = Source("x", "extends: cifar10/resnet20\nname: x")
@@ -405,36 +404,3 @@ def test_a_name_that_would_be_too_long_has_the_variant_s_number() -> None:
     names = [path.stem for path in variant_specs(sweep, found, "cifar10/resnet20", Path("d"))]
     assert names[:2] == ["x-000", "x-001"]
     assert len(set(names)) == len(found)
-
-
-# Plots
-
-
-def test_the_front_has_the_most_parameters_for_their_multiply_adds() -> None:
-    points = Points("x", params=[5, 3, 9, 9, 1], multiply_adds=[2, 1, 4, 5, 2])
-    assert front(points) == [1, 0, 2]
-
-
-def test_the_front_of_a_sweep_is_not_dominated() -> None:
-    found = [
-        one.numbers
-        for one in archc.sweep("imagenet/resnet50", ["depth=1..4", "width=x0.5,x1"])
-        if isinstance(one, Variant)
-    ]
-    points = Points("x", [n[1] for n in found], [n[2] for n in found])
-    chosen = set(front(points))
-    for place, (_, params, work) in enumerate(found):
-        better = [n for n in found if n[1] >= params and n[2] <= work and n[1:] != (params, work)]
-        assert (place in chosen) == (not better)
-
-
-@pytest.mark.parametrize("format", ["svg", "png", "pdf"])
-def test_a_plot_is_the_same_byte_for_byte(format: str) -> None:
-    points = Points("x", [1e6, 2e6, 4e6], [1e9, 3e9, 2e9], (2_000_000, 3_000_000_000))
-    assert plot(points, format) == plot(points, format)
-
-
-def test_a_plot_names_what_it_shows() -> None:
-    picture = plot(Points("resnet50", [1e6, 2e6], [1e9, 3e9], (1, 1)), "svg").decode()
-    for words in ("Variants of resnet50", "2 variants", "multiply-adds for one image"):
-        assert f"<!-- {words} -->" in picture

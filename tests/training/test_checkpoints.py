@@ -129,7 +129,7 @@ def test_metrics_that_no_run_measures_are_told_with_their_lines(tmp_path: Path) 
 def test_curves_of_a_run_that_has_just_begun(tmp_path: Path) -> None:
     (tmp_path / "spec.yaml").write_text("name: tiny\nhead: [linear]\n")
     (tmp_path / "metrics.csv").write_text(HEADING + Row(0, 0, 0.1, test_error=90.0).line())
-    assert b"90.00 %" in draw_curves([Run(tmp_path)])
+    assert b">90.00</text>" in draw_curves([Run(tmp_path)])
 
 
 def test_files_that_are_no_metrics(tmp_path: Path) -> None:

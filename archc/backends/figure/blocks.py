@@ -1,65 +1,67 @@
 """The distinct blocks of networks drawn large, in the manner of Figure 5 of He et al. 2015.
 
-A block is taken out of its network as a small network of its own, so that its boxes and shortcuts
-are those of a column; the ops between boxes, as relus, and those where ways meet are drawn besides.
+A block is taken out of its network as a small network of its own, and drawn as a column is: with
+words beside arrows for relus and their like, the circles of sums, and what is inside gates.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
-from typing import NamedTuple
 
-from archc.backends.figure.branches import Drawn, Way, crossings, drawn
-from archc.backends.figure.columns import Box, Shortcut, column_of, is_sum
-from archc.backends.figure.curves import around, around_others, lanes, line
+from archc.backends.figure.branches import Drawn, drawn
+from archc.backends.figure.columns import (
+    NORMS,
+    Column,
+    column_of,
+    fan_width,
+    fits_curve,
+    is_sum,
+    shown_in,
+)
 from archc.backends.figure.font import text_width
-from archc.backends.figure.layout import element_id
-from archc.backends.figure.scene import Curve, Point, Rect, Scene, Text
+from archc.backends.figure.grid import Grid
+from archc.backends.figure.legend import Legend, items_of, place
+from archc.backends.figure.metrics import LARGE
+from archc.backends.figure.rows import Drawing, Measures, Stop
+from archc.backends.figure.scene import Point, Scene, Text
 from archc.backends.figure.text import one_line, shorten, wrap
+from archc.backends.figure.tree import Bus, Gate, Item, Join, Layer, Row, Rules, layers_of, rows_in
 from archc.dataclassing import dataclass
-from archc.graph import Network, Node, renamed, walk
-from archc.ops import Arity, Input
+from archc.graph import Network, Node, Region, renamed, walk
+from archc.ops import Arity, Concat, Input
 
-TITLE, PLACE, LABEL, RELU, ENTRY = 15.0, 11.0, 15.0, 13.0, 13.0
-"""Sizes of type."""
-MARGIN, COLUMN_GAP = 22.0, 46.0
-BOX_WIDTH, BOX_HEIGHT, BOX_PADDING = 132.0, 27.0, 12.0
-PLUS = 20.0
-"""Diameter of a sum's circle."""
-GAP, RELU_GAP = 26.0, 40.0
-"""From stop to stop: an arrow, and one with a relu beside it."""
-SPLIT = 7.0
-"""How far below the upper end of an arrow, or above its lower end, a shortcut leaves it."""
-REACH, LANE = 30.0, 26.0
-"""How far a shortcut goes beyond the boxes; from the words of one to the next around it."""
-APART = 5.0
-"""Between shortcuts that leave one arrow, or end at one sum."""
-MAX_MARK, MAX_WAYS = 360.0, 5
-"""How wide the words beside a shortcut may be, and how many shortcuts may end at one circle."""
-WORD_LINE = 17.0
-"""From one line of words beside an arrow to the next."""
-HEAD = 4.5
-ENTRY_GAP = 8.0
-"""From the words above a block to its entering arrow."""
-BESIDE = 6.0
-"""From a line to the text beside it."""
-MOST_TITLE = 240.0
+PLACE = 11.0
+"""Size of type of where a block stands."""
+MAX_MARK, MAX_WAYS = 360.0, 8
+"""How wide the words beside a curve may be, and how many curves may end at one circle."""
+MOST_LANES = 640.0
+"""How wide the lanes of a block may be, side by side."""
+WORDS = 54.0
+"""How wide a line of words beside an arrow may be, unless one word is wider."""
 MOST_WIDTH, ROW_GAP = 1400.0, 40.0
 """How wide a row of blocks is at the most, and the room between two rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A block as a network of its own, what it is called, and where it and its like stand."""
+    """A block as a network of its own, what it is called, and where it and its like stand.
+
+    ``title`` is its network's; of several that are called alike, each has a ``letter``.
+    """
 
     title: str
     label: str
     place: str
     network: Network
+    letter: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called here."""
+        return f"{self.label} {self.letter}" if self.letter else self.label
 
 
 def distinct_blocks(network: Network) -> list[Block]:
@@ -67,20 +69,62 @@ def distinct_blocks(network: Network) -> list[Block]:
 
     Of those alike the first is taken.
     """
-    found: dict[object, list[list[Node]]] = {}
-    for region in walk(network.regions):
-        if region.kind == "block":
-            members = [network.nodes[id] for id in region.nodes]
-            found.setdefault(_structure(network, members), []).append(members)
+    return blocks_of(network, block_regions(network))
+
+
+def blocks_of(network: Network, regions: Iterable[Region]) -> list[Block]:
+    """These blocks of a network, of those alike the first."""
+    found: dict[tuple[str | None, object], list[list[Node]]] = {}
+    for region in regions:
+        members = [network.nodes[id] for id in region.nodes if id not in network.side_of]
+        found.setdefault((region.label, _structure(network, members)), []).append(members)
     title = one_line(network.title) or network.name
-    return [
-        Block(title, _label(network, run[0]), _place(network, run), _alone(network, run[0]))
-        for run in found.values()
+    blocks = [
+        Block(title, label or "block", _place(network, run), _alone(network, run[0]))
+        for (label, _), run in found.items()
     ]
+    return _lettered(blocks)
 
 
-def _label(network: Network, members: list[Node]) -> str:
-    return network.standings[members[0].id].label or "block"
+def block_regions(network: Network) -> list[Region]:
+    """The blocks of the stages; of a network without, those that are used as layers."""
+    blocks = [region for region in walk(network.regions) if region.kind == "block"]
+    if blocks:
+        return blocks
+
+    def labelled(members: Iterable[Region | str]) -> Iterator[Region]:
+        for member in members:
+            if isinstance(member, Region) and member.kind == "group" and member.label:
+                yield member
+            elif isinstance(member, Region):
+                yield from labelled(member.members)
+
+    sides = set(network.side_of)
+    found = [one for one in labelled(network.regions) if not sides >= {*one.nodes}]
+    many = [
+        one for one in found if sum(bool(network.nodes[id].op.look().box) for id in one.nodes) > 1
+    ]
+    return many or found
+
+
+def _lettered(blocks: list[Block]) -> list[Block]:
+    """The blocks, those of one name with a letter each."""
+    alike = Counter(block.label for block in blocks)
+    seen: Counter[str] = Counter()
+    found = []
+    for block in blocks:
+        letter = ""
+        if alike[block.label] > 1:
+            letter = _letters(seen[block.label])
+            seen[block.label] += 1
+        found.append(replace(block, letter=letter))
+    return found
+
+
+def _letters(number: int) -> str:
+    """A, B, ..., Z, AA, AB, ...: for a number from 0."""
+    rest, last = divmod(number, 26)
+    return (_letters(rest - 1) if rest else "") + chr(ord("A") + last)
 
 
 def _structure(network: Network, members: list[Node]) -> object:
@@ -96,7 +140,10 @@ def _structure(network: Network, members: list[Node]) -> object:
             numbers["groups"] = 0  # depthwise: as many as the width says
         return tuple([numbers.get(key) for key in keys])
 
-    return changes and any(node.op.arity is Arity.SEVERAL for node in members), tuple(
+    adds = any(
+        node.op.arity is Arity.SEVERAL and not isinstance(node.op, Concat) for node in members
+    )
+    return changes and adds, tuple(
         [
             (node.op.kind, numbers(node), tuple([places.get(one, -1) for one in node.inputs]))
             for node in members
@@ -105,8 +152,13 @@ def _structure(network: Network, members: list[Node]) -> object:
 
 
 def _place(network: Network, run: list[list[Node]]) -> str:
-    """``stage 1, blocks 0-2; stage 2, block 0``: blocks count from 0, as in ids (``layer1.0``)."""
+    """``stage 1, blocks 0-2; stage 2, block 0``: blocks count from 0, as in ids (``layer1.0``).
+
+    One that is no block of a stage is called by its path.
+    """
     words = []
+    if network.standings[run[0][0].id].stage is None:
+        return ", ".join([_path([node.id for node in members]) for members in run])
     standings = [network.standings[members[0].id] for members in run]
     for stage, group in groupby(standings, lambda standing: standing.stage):
         numbers = [standing.block or 0 for standing in group]
@@ -114,6 +166,13 @@ def _place(network: Network, run: list[list[Node]]) -> str:
         blocks = f"block {first}" if first == last else f"blocks {first}-{last}"
         words.append(f"stage {stage}, {blocks}")
     return "; ".join(words)
+
+
+def _path(ids: Sequence[str]) -> str:
+    """The path that ids have in common."""
+    first, last = min(ids).split("."), max(ids).split(".")
+    common = [one for one, other in zip(first, last, strict=False) if one == other]
+    return ".".join(common[: len(first) - 1]) or ids[0]
 
 
 def _alone(network: Network, members: list[Node]) -> Network:
@@ -129,320 +188,245 @@ def _alone(network: Network, members: list[Node]) -> Network:
     return replace(network, nodes=nodes, regions=regions, sides=())
 
 
-def _not_drawable(picture: Drawn) -> Iterator[Sequence[Way]]:
-    """The ways that would cross others, crowd where they end, or end at nothing that is shown."""
-    yield from crossings(picture.ways)
-    arriving = Counter(way.arrives for way in picture.ways)
-    for way in picture.ways:
-        end = picture.nodes[way.arrives]
-        words = _words([picture.network.nodes[id] for id in way.ops])
-        crowded = arriving[way.arrives] > MAX_WAYS or text_width(words, RELU) > MAX_MARK
-        if crowded or not end.op.look().glyph:
-            yield [way]
+def _rules(network: Network) -> Rules:
+    """What a block drawn large can show."""
+
+    return Rules(
+        is_box=lambda node: shown_in(network, node),
+        fits_curve=lambda ops, end: fits_curve(ops, network, MAX_MARK),
+    )
 
 
-def _words(ops: Sequence[Node]) -> str:
-    """What a shortcut computes: ``identity``, ``1x1, 256, /2``, ``avg pool; 1x1, 8, sigmoid``."""
-    looks = [node.op.look() for node in ops]
-    words = ""
-    for look in looks:
-        if text := look.words or look.word or look.mark:
-            between = "; " if look.box else ", "
-            words += between * bool(words) + text
-    names = ", ".join([look.name for look in looks if look.name])
-    return one_line(words or names) or "identity"
+def _too_much(network: Network, row: Row) -> Iterator[frozenset[str]]:
+    """Parts of a row whose lanes are too many, or where too many curves end."""
+    for item in row.items:
+        for inner in rows_in(item):
+            yield from _too_much(network, inner)
+        if isinstance(item, Join) and item.lanes and _width(network, item) > MOST_LANES:
+            yield frozenset(layers_of(Row("", (item,))))
+    arriving = Counter(way.arrives for way in row.ways)
+    for arrives, count in arriving.items():
+        item = row.items[arrives]
+        if count > MAX_WAYS and isinstance(item, Join):
+            ops = [way.ops for way in row.ways if way.arrives == arrives]
+            yield frozenset([item.id]).union(*ops)
+
+
+def _width(network: Network, join: Join) -> float:
+    return fan_width(network, join) * LARGE.label / 11.0
+
+
+def picture_of(network: Network) -> Drawn:
+    """A block, by itself a network, as it is drawn."""
+    return drawn(network, _rules(network), _too_much, keep_block=True)
+
+
+def shown_large(block: Block, *, with_norms: bool = False) -> Column:
+    """What is drawn of a block; ``with_norms`` names batch norms, too."""
+    picture = picture_of(block.network)
+    shown = column_of(picture, is_large=True)
+    network = picture.network
+    words = {
+        id: word
+        for id in layers_of(picture.row)
+        if (word := _word(network.nodes[id], with_norms)) and id not in shown.box_of
+    }
+    once = ""
+    for lanes in _outermost(picture.row):
+        if _is_said_once(network, shown, lanes, words):
+            own = {*layers_of(lanes)}
+            once = next(word for id, word in words.items() if id in own)
+            words = {id: word for id, word in words.items() if id not in own}
+    widest = max([text_width(word, LARGE.small) for word in words.values()], default=0.0)
+    room = max(WORDS, widest) / LARGE.small
+    return replace(shown, word_of=words, word_room=room, word_in_lanes=once)
+
+
+def _word(node: Node, with_norms: bool) -> str:
+    look = node.op.look()
+    short = NORMS.get(look.word or look.name, "") if with_norms else ""
+    return short or look.word
+
+
+def _outermost(row: Row) -> Iterator[Row]:
+    """The lanes of a row, those of one join as a row."""
+    for item in row.items:
+        if isinstance(item, Join) and item.lanes:
+            yield Row("", (item,))
+
+
+def _is_said_once(network: Network, shown: Column, lanes: Row, words: dict[str, str]) -> bool:
+    """Whether each convolution in lanes has the same word behind it, as a relu, and there are no
+    others: the lanes are clearer without."""
+    ids = [id for id in layers_of(lanes) if id in words]
+    convs = [
+        id for id in layers_of(lanes) if id in shown.box_of and shown.box_of[id].kind == "conv"
+    ]
+    return len({words[id] for id in ids}) == 1 and len(ids) == len(convs) > 2
 
 
 # Layout
 
 
-def _together(words: list[str], width: float) -> list[str]:
-    """Words beside one arrow, in lines no wider than the widest word or ``width``: ``relu``,
-    ``relu x 2``, ``relu, swish``."""
-    told: list[str] = []
-    for word, alike in groupby(words):
-        count = len(list(alike))
-        counted = f"{word} x {count}"
-        told += [word] * count if count == 1 or text_width(counted, RELU) > width else [counted]
-    lines = told[:1]
-    for word in told[1:]:
-        longer = f"{lines[-1]}, {word}"
-        if text_width(longer, RELU) <= width:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return lines
-
-
-class _Arrow:
-    """What stands along an arrow from one stop to the next, from above: lines of words, and where
-    shortcuts leave; ``height`` is its length.
-
-    A shortcut leaves behind what is computed before it, so that none strikes through a word.
-    """
-
-    def __init__(self, start: float, *, is_first: bool):
-        self._pad = 4.0 if is_first else 0.0
-        self._y, self._behind, self._has_words = start, "", False
-        self.lines: list[tuple[float, str]] = []
-        self._bare = GAP + 2 * self._pad
-
-    def add_words(self, lines: Sequence[str]) -> None:
-        """Put lines of words below what is there."""
-        first = {"": 20.0 + self._pad, "way": 13.0 + self._pad}[self._behind]
-        for number, text in enumerate(lines):
-            self._y += WORD_LINE if number else first
-            self.lines.append((self._y, text))
-        self._behind, self._has_words = "words", True
-
-    def add_way(self) -> float:
-        """Where the next shortcut leaves."""
-        gaps = {"": SPLIT, "way": APART, "words": 8.5 + self._pad}
-        self._y += gaps[self._behind]
-        self._behind = "way"
-        return self._y
-
-    @property
-    def end(self) -> float:
-        """Where it ends."""
-        if self._behind == "words":
-            return self._y + RELU_GAP / 2 + self._pad
-        if self._behind == "way":
-            return self._y + (HEAD + SPLIT if self._has_words else self._bare - SPLIT)
-        return self._y + self._bare
-
-
-class _Stop(NamedTuple):
-    """A box, a sum, or one of the ends, on the main path: its rank there, and its edges."""
-
-    id: str
-    rank: int
-    top: float
-    bottom: float
-
-
-def lay_out_blocks(blocks: Sequence[Block]) -> Scene:
+def lay_out_blocks(
+    blocks: Sequence[Block], most_width: float = MOST_WIDTH, *, with_norms: bool = False
+) -> Scene:
     """Put blocks side by side onto one page, in rows of what a page is wide."""
     titles = max(sum(size * 1.4 for _, size in _titles(block)) for block in blocks)
     drawn: list[_Drawing] = []
-    left, top, bottom = MARGIN, MARGIN, MARGIN
+    margin = LARGE.margin
+    left, top, bottom = margin, margin, margin
     for number, block in enumerate(blocks, start=1):
-        one = _Drawing(block, f"b{number}", Point(left, top), titles + ENTRY_GAP)
-        if one.right > MOST_WIDTH and left > MARGIN:
-            left, top = MARGIN, bottom + ROW_GAP
-            one = _Drawing(block, f"b{number}", Point(left, top), titles + ENTRY_GAP)
+        one = _Drawing(block, f"b{number}", Point(left, top), titles, with_norms)
+        if one.right + margin > most_width and left > margin:
+            left, top = margin, bottom + ROW_GAP
+            one = _Drawing(block, f"b{number}", Point(left, top), titles, with_norms)
         drawn.append(one)
-        left, bottom = one.right + COLUMN_GAP, max(bottom, one.bottom)
+        left, bottom = one.right + LARGE.column_gap, max(bottom, one.bottom)
     names = list(dict.fromkeys(block.title for block in blocks))
+    right = max(one.right for one in drawn)
+    explained = _legend([one.shown for one in drawn], bottom, right)
+    below = [text.at.y + LARGE.legend_line / 2 for text in explained.texts]
     return Scene(
-        width=max(one.right for one in drawn) + MARGIN,
-        height=bottom + MARGIN,
+        width=max(right, explained.right) + margin,
+        height=max([bottom, *below]) + margin,
         title=f"Building blocks of {', '.join(names)}",
         description=" ".join([one.words for one in drawn]),
         stripes=(),
-        curves=tuple([curve for one in drawn for curve in one.curves]),
+        curves=(*[curve for one in drawn for curve in one.curves], *explained.curves),
         boxes=tuple([box for one in drawn for box in one.boxes]),
-        texts=tuple([text for one in drawn for text in one.texts]),
+        texts=(*[text for one in drawn for text in one.texts], *explained.texts),
     )
 
 
+_SAID = ("shortcut, same shape", "shortcut, shape changes", "projection", "sum", "product")
+"""What a block drawn large says itself, at its curves and in its circles."""
+
+
+def _legend(columns: Sequence[Column], bottom: float, right: float) -> Legend:
+    metrics = replace(LARGE, legend=12.0, mark=11.0, legend_line=19.0)
+    items = [item for item in items_of(columns) if item.text not in _SAID]
+    dotted = any(shortcut.dotted for one in columns for shortcut in one.shortcuts)
+    items = [item for item in items_of(columns) if item.role == "dotted" and dotted] + items
+    return place(items, metrics, bottom, right)
+
+
 def _titles(block: Block) -> list[tuple[str, float]]:
-    """The lines above a block with their sizes of type: its network's title, where it stands."""
+    """The lines above a block with their sizes of type: what it is called, its network, and where
+    it stands there."""
     places = block.place.split("; ")
     if len(places) > 4:
         places = [*places[:3], f"and {len(places) - 3} more stages"]
     return [
-        *((text, TITLE) for text in wrap(block.title, TITLE, MOST_TITLE)),
-        *((shorten(text, PLACE, MOST_TITLE), PLACE) for text in places),
+        *((text, LARGE.title) for text in wrap(block.name, LARGE.title, LARGE.most_title)),
+        *((text, PLACE) for text in wrap(block.title, PLACE, LARGE.most_title)),
+        *((shorten(text, PLACE, LARGE.most_title), PLACE) for text in places),
     ]
 
 
 class _Drawing:
     """One block in its place."""
 
-    def __init__(self, block: Block, prefix: str, corner: Point, titles: float):
-        self.block, self.prefix, self.corner = block, prefix, corner
-        self.top = corner.y + titles
-        picture = drawn(block.network, _not_drawable, keep_block=True)
-        self.network, self.path = picture.network, picture.nodes
-        self.shown = column_of(picture)
-        self.lanes = lanes(self.shown.shortcuts)
-        labels = [text_width(box.label, LABEL) + 2 * BOX_PADDING for box in self.shown.boxes]
-        words = [2 * text_width(node.op.look().word, RELU) + 3 * BESIDE for node in self.path]
-        self.box_width = max([BOX_WIDTH, *labels, *words])
-        self.titles = _titles(block)
-        texts = max(text_width(text, size) for text, size in self.titles)
-        self.x = corner.x + max(self.box_width, texts) / 2
-        self.boxes: list[Rect] = []
-        self.curves: list[Curve] = []
+    def __init__(
+        self, block: Block, prefix: str, corner: Point, titles: float, with_norms: bool
+    ) -> None:
+        self.block, self.prefix = block, prefix
+        self.shown = shown_large(block, with_norms=with_norms)
+        measures = Measures(self.shown, LARGE)
+        labels = [
+            text_width(self.shown.box_of[id].label, LARGE.label) for id in self.shown.on_spine
+        ]
+        widest = max(labels, default=0.0) + 2 * LARGE.padding
+        half = max(LARGE.least_width, widest, 2 * measures.words(self.shown.row)) / 2
+        lines = _titles(block)
+        texts = max(text_width(text, size) for text, size in lines) / 2
+        extent = measures.extent(self.shown.row, half)
+        entry = f"{self.shown_channels}-d"
+        beside = LARGE.beside + text_width(entry, LARGE.small)
+        self.x = corner.x + max(extent.left, texts, beside)
         self.texts: list[Text] = []
-        self.stops: list[_Stop] = []
-        self.starts: dict[int, float] = {}
-        self._put_titles()
-        self._put_path()
-        self._put_shortcuts()
-        self.bottom = self.stops[-1].bottom
-        reached = [point.x for curve in self.curves for point in curve.points]
-        marks = [curve.mark.at.x + curve.mark.width for curve in self.curves if curve.mark]
-        own = [text.centre.x + text.width / 2 for text in self.texts]
-        self.right = max([self.x + self.box_width / 2, *reached, *marks, *own])
+        y = corner.y
+        for number, (text, size) in enumerate(lines):
+            role = "title" if size == LARGE.title else "total"
+            at = Point(self.x, y + size * 0.7)
+            self.texts.append(Text(f"{prefix}-title-{number}", role, text, at, size))
+            y += size * 1.4
+        top = corner.y + titles + 8.0
+        # The first gap holds the words for what comes in, above the level line where lanes begin.
+        room = LARGE.gap * (0.5 if self._begins_with_a_box else 1.0)
+        grid = Grid([self.shown], LARGE, top + room)
+        drawing = Drawing(self.shown, measures, prefix, grid, grid.plans[0])
+        start = Stop(f"{prefix}-entry", top, top)
+        end = grid.middle(grid.plans[0].foot)
+        foot = Stop(f"{prefix}-exit", end, end)
+        drawing.column_from(self.x, half, start, foot)
+        first = drawing.spine[0][1]
+        width = text_width(entry, LARGE.small)
+        at = Point(self.x - LARGE.beside - width, (top + first) / 2)
+        self.texts += drawing.texts
+        self.texts += [
+            Text(start.id, "end", "", Point(self.x, top), LARGE.small),
+            Text(foot.id, "end", "", Point(self.x, end), LARGE.small),
+            Text(f"{prefix}-channels", "entry", entry, at, LARGE.small, left=True),
+        ]
+        self.boxes, self.curves = drawing.boxes, drawing.curves
+        self.texts = [replace(text, within=text.within or (prefix,)) for text in self.texts]
+        self.bottom = end
+        self.right = self.x + max(extent.right, texts)
 
-    def _put_titles(self) -> None:
-        y = self.corner.y
-        for number, (text, size) in enumerate(self.titles):
-            y += size * 0.7
-            role = "title" if size == TITLE else "total"
-            at = Point(self.x, y)
-            self.texts.append(Text(f"{self.prefix}-title-{number}", role, text, at, size))
-            y += size * 0.7
+    @property
+    def _begins_with_a_box(self) -> bool:
+        first = next((one for one in self.shown.row.items if self.shown.is_stop(one)), None)
+        return isinstance(first, Layer) or (isinstance(first, Join) and not first.lanes)
 
-    # The main path
-
-    def _put_path(self) -> None:
-        boxes = {box.id: box for box in self.shown.boxes}
-        y = self.top
-        self.stops.append(_Stop(f"{self.prefix}-entry", 0, y, y))
-        self._put_end("entry", y)
-        for rank, node in enumerate(self.path[1:], start=1):
-            look = node.op.look()
-            if node.id in boxes or look.glyph:
-                height = PLUS if look.glyph else BOX_HEIGHT
-                y = self._put_arrow(height, rank, element_id(self.prefix, node.id))
-                self._put_stop(node, boxes.get(node.id), y)
-        self._put_arrow(0.0, len(self.path), f"{self.prefix}-exit")
-        self._put_end("exit", self.stops[-1].bottom)
-
-    def _put_end(self, name: str, y: float) -> None:
-        """An unseen thing for an arrow to begin or to end at."""
-        self.texts.append(Text(f"{self.prefix}-{name}", "end", "", Point(self.x, y), RELU))
-
-    def _put_stop(self, node: Node, box: Box | None, middle: float) -> None:
-        centre = Point(self.x, middle)
-        if box is None:
-            look = node.op.look()
-            tooltip = f"{node.id}\n{look.name} of {len(node.inputs)}"
-            name = element_id(self.prefix, node.id)
-            plus = Rect(name, "plus", centre, PLUS, PLUS, None, look.glyph, tooltip, size=LABEL)
-            self.boxes.append(plus)
-            return
-        label = box.label.replace(" conv", "")
-        self.boxes.append(
-            Rect(
-                id=element_id(self.prefix, node.id),
-                role=box.kind,
-                centre=centre,
-                width=self.box_width,
-                height=BOX_HEIGHT,
-                label=label,
-                tooltip=box.tooltip,
-                size=LABEL,
-            )
-        )
-
-    def _put_arrow(self, height: float, rank: int, head: str) -> float:
-        """The arrow down to the next stop, its words beside it; the middle of that stop."""
-        above = self.stops[-1]
-        start = above.bottom
-        arrow = self._fill_arrow(above.rank, rank)
-        end = arrow.end
-        points = line(Point(self.x, start), Point(self.x, end - HEAD))
-        name = f"{self.prefix}-arrow-{len(self.stops)}"
-        self.curves.append(Curve(name, "arrow", points, above.id, head, Point(self.x, end)))
-        for number, (y, text) in enumerate(arrow.lines):
-            at, id = Point(self.x + BESIDE, y), f"{name}-relu" + (f"-{number}" if number else "")
-            self.texts.append(Text(id, "relu", text, at, RELU, left=True))
-        if not self.boxes:
-            words = f"{self.path[0].output_shape[0]}-d"
-            at = Point(self.x - BESIDE - text_width(words, ENTRY), (start + end) / 2)
-            self.texts.append(Text(f"{name}-channels", "entry", words, at, ENTRY, left=True))
-        self.stops.append(_Stop(head, rank, end, end + height))
-        return end + height / 2
-
-    def _fill_arrow(self, above: int, below: int) -> _Arrow:
-        """The arrow between two stops, given by their ranks, with what is on it: its words, and
-        the shortcuts that leave it, the outer ones higher."""
-        leaving: dict[int, list[int]] = {}
-        for index, shortcut in enumerate(self.shown.shortcuts):
-            leaving.setdefault(shortcut.leaves.rank, []).append(index)
-        arrow = _Arrow(self.stops[-1].bottom, is_first=not self.boxes)
-        room = self.box_width / 2 - 2 * BESIDE
-        words: list[str] = []
-        for rank in range(above, below):
-            if rank > above and (word := self.path[rank].op.look().word):
-                words.append(word)
-            ways = sorted(leaving.get(rank, ()), key=lambda i: (-self.lanes[i], i))
-            if words and (ways or rank == below - 1):
-                arrow.add_words(_together(words, room))
-                words = []
-            for index in ways:
-                self.starts[index] = arrow.add_way()
-        return arrow
-
-    # Shortcuts
-
-    def _put_shortcuts(self) -> None:
-        shortcuts, found = self.shown.shortcuts, self.lanes
-        edge = self.x + self.box_width / 2
-        words = [self._words(shortcut) for shortcut in shortcuts]
-        room: dict[int, float] = {}
-        for lane, text in zip(found, words, strict=True):
-            room[lane] = max(room.get(lane, 0.0), text_width(text, RELU) + 2 * BESIDE + LANE)
-        for index, shortcut in enumerate(shortcuts):
-            reach = REACH + sum(room[inner] for inner in range(found[index]))
-            start, (end, tip) = self.starts[index], self._arrives(index)
-            shape = around_others if found[index] else around
-            sum_ = self._sum(shortcut)
-            before = [stop for stop in self.stops if stop.rank <= shortcut.leaves.rank]
-            name = f"{element_id(self.prefix, shortcut.id)}-shortcut"
-            at = Point(edge + reach + BESIDE, (start + end) / 2)
-            self.curves.append(
-                Curve(
-                    id=name,
-                    role="shortcut dotted" if shortcut.dotted else "shortcut",
-                    points=shape(Point(self.x, start), Point(tip + HEAD, end), edge, reach),
-                    tail=max(before, key=lambda stop: stop.rank).id,
-                    head=sum_.id,
-                    tip=Point(tip, end),
-                    mark=Text(f"{name}-mark", "mark", words[index], at, RELU, left=True),
-                    tooltip=shortcut.tooltip,
-                )
-            )
-
-    def _sum(self, shortcut: Shortcut) -> _Stop:
-        return next(stop for stop in self.stops if stop.rank == shortcut.arrives.rank)
-
-    def _arrives(self, index: int) -> tuple[float, float]:
-        """Where at the circle of its sum a shortcut ends: the outer ones lower."""
-        shortcuts, found = self.shown.shortcuts, self.lanes
-        stop, radius = self._sum(shortcuts[index]), PLUS / 2
-        rank = shortcuts[index].arrives.rank
-        beside = [i for i, one in enumerate(shortcuts) if one.arrives.rank == rank]
-        order = sorted(beside, key=lambda i: (found[i], i)).index(index)
-        step = min(APART, 1.6 * radius / max(1, len(beside) - 1))
-        below = (order - (len(beside) - 1) / 2) * step
-        return (stop.top + stop.bottom) / 2 + below, self.x + math.sqrt(radius**2 - below**2)
-
-    def _words(self, shortcut: Shortcut) -> str:
-        """What a shortcut computes."""
-        return _words([self.network.nodes[id] for id in shortcut.ops])
+    @property
+    def shown_channels(self) -> int:
+        """The channels that come in."""
+        return self.block.network.nodes["input"].output_shape[0]
 
     @property
     def words(self) -> str:
         """The block for those who cannot see it."""
-        boxes = {box.id: box.label for box in self.shown.boxes}
-        told = [boxes.get(node.id) or node.op.look().words for node in self.path[1:]]
-        layers = ", then ".join([text for text in told if text])
-        channels = self.path[0].output_shape[0]
-        head = f"{self.block.title}, {self.block.place}: on {channels} channels {layers}"
-        return f"{head}{self._shortcuts_in_words()}."
+        head = f"{self.block.title}, {self.block.place}: on {self.shown_channels} channels"
+        return f"{head} {_told(self.block.network, self.shown, self.shown.row)}."
 
-    def _shortcuts_in_words(self) -> str:
-        ways = []
-        for shortcut in self.shown.shortcuts:
-            end = self.path[shortcut.arrives.rank]
-            into = "" if is_sum(end) else f" into a {end.op.look().name}"
-            ways.append(self._words(shortcut) + into)
-        if len(ways) < 2:
-            return "".join([f"; around them a shortcut: {way}" for way in ways])
-        told = ", ".join([f"({way})" for way in ways])
-        return f"; around them {len(ways)} shortcuts: {told}"
+
+def _told(network: Network, shown: Column, row: Row) -> str:
+    """A row in words."""
+    layers = [text for item in row.items if (text := _item_told(network, shown, item))]
+    words = ", then ".join(layers)
+    ways = []
+    for way in row.ways:
+        item = row.items[way.arrives]
+        assert isinstance(item, Join)
+        end = network.nodes.get(item.id)
+        into = "" if end is None or is_sum(end) else f" into a {end.op.look().name}"
+        ways.append(shown.shortcut_of[item.id, way.source].mark + into)
+    if len(ways) == 1:
+        words += f"; around them a shortcut: {ways[0]}"
+    elif ways:
+        words += f"; around them {len(ways)} shortcuts: {', '.join([f'({way})' for way in ways])}"
+    return words
+
+
+def _item_told(network: Network, shown: Column, item: Item) -> str:
+    if isinstance(item, Layer):
+        box = shown.box_of.get(item.id)
+        node = network.nodes.get(item.id)
+        if box is not None and (node is None or box.holds):
+            return box.label
+        look = node.op.look() if node else None
+        if look is None:
+            return ""
+        return look.label if box else look.words
+    if isinstance(item, Gate):
+        return f"a product with ({_told(network, shown, item.inside)})"
+    if isinstance(item, Bus):
+        told = [_told(network, shown, layer) for layer in item.layers]
+        return ", then ".join([f"{text}, whose channels are added" for text in told])
+    lanes = ", ".join([f"({_told(network, shown, lane)})" for lane in item.lanes])
+    if item.lanes and not item.is_open:
+        node = network.nodes.get(item.id)
+        name = node.op.look().name if node else "join"
+        return f"the {name} of {lanes}"
+    return lanes

@@ -1,8 +1,7 @@
-"""The ways that leave a network's main path and come back, and what is drawn where they cannot be.
+"""What is drawn as one box: parts of a network that are no tree of rows, or that have no room.
 
-A figure shows a way as a curve around the boxes of the main path. Where that would be wrong, where
-it would leave something out or run over another curve, the smallest group or block around is drawn
-as one box that bears its name.
+Where branches read each other, or lines would cross, the smallest group or block around them is one
+box that bears its name.
 """
 
 from __future__ import annotations
@@ -11,8 +10,9 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import field, replace
 from functools import cached_property
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
+from archc.backends.figure.tree import Row, Rules, tree
 from archc.dataclassing import dataclass
 from archc.graph import Network, Node, Region, Shape, renamed
 from archc.ops import Size, pair
@@ -77,18 +77,6 @@ class Part(Unary):
         yield from ()
 
 
-class Way(NamedTuple):
-    """A way from the main path's place ``leaves`` into the op at its place ``arrives``.
-
-    ``source`` is the value that arrives, ``ops`` are the ids of what is on the way, from above.
-    """
-
-    source: str
-    ops: tuple[str, ...]
-    leaves: int
-    arrives: int
-
-
 class _Span(NamedTuple):
     """What arrives at the place ``end`` of the main path: the places that it comes ``of``, and the
     ops ``off`` the path on the way."""
@@ -112,7 +100,7 @@ class _Span(NamedTuple):
 
 @dataclass(frozen=True)
 class Drawn:
-    """A network as a figure draws it: its main path, and the ways around parts of that.
+    """A network as a figure draws it: its main path, and that as a row of a tree.
 
     ``holds`` has, by the id of each node that is a `Part`, the ids of the nodes inside.
     """
@@ -120,6 +108,7 @@ class Drawn:
     network: Network
     path: tuple[str, ...]
     holds: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    row: Row = Row("", ())
 
     @cached_property
     def nodes(self) -> list[Node]:
@@ -130,34 +119,6 @@ class Drawn:
     def ranks(self) -> Mapping[str, int]:
         """The places of ids on the main path, from 0."""
         return {id: rank for rank, id in enumerate(self.path)}
-
-    @cached_property
-    def ways(self) -> list[Way]:
-        """The ways around, from above, each a chain of ops; tangled ones are left out."""
-        return self._ways_and_tangles[0]
-
-    @cached_property
-    def tangles(self) -> list[frozenset[str]]:
-        """The ids of ops that together are more than chains: branches inside of branches, a
-        value off the main path that is read more than once, and what reads a value twice."""
-        return self._ways_and_tangles[1]
-
-    @cached_property
-    def _ways_and_tangles(self) -> tuple[list[Way], list[frozenset[str]]]:
-        ways: list[Way] = []
-        tangles: list[set[str]] = []
-        for rank, node in enumerate(self.nodes):
-            if len(node.inputs) < 2:
-                continue
-            others = list(node.inputs)
-            others.remove(self.path[rank - 1])
-            found = [self._follow(source, rank) for source in others]
-            chains = [way for way in found if way is not None]
-            if len(chains) == len(others) and len({*node.inputs}) == len(node.inputs):
-                ways += chains
-            else:
-                tangles.append({node.id, *self._off_path(others)})
-        return ways, _joined(tangles)
 
     @cached_property
     def _readers(self) -> Mapping[str, Sequence[str]]:
@@ -176,17 +137,21 @@ class Drawn:
         given |= {self.network.output} & ids
         return len(sources - ids) == len(given) == 1
 
-    def _follow(self, source: str, arrives: int) -> Way | None:
-        """The chain of ops that a value comes from; None where it is more than a chain."""
-        ops: list[str] = []
-        at = source
-        while at not in self.ranks:
-            node = self.network.nodes[at]
-            if len(node.inputs) != 1 or len(self._readers[at]) != 1:
-                return None
-            ops.append(at)
-            (at,) = node.inputs
-        return Way(source, tuple(reversed(ops)), self.ranks[at], arrives)
+    def ends(self, ids: Set[str]) -> tuple[str, str]:
+        """The value that ops read which go together, and the one of theirs that is read."""
+        ranks = [self.ranks[id] for id in ids if id in self.ranks]
+        if ranks:
+            return self.path[min(ranks) - 1], self.path[max(ranks)]
+        (entry,) = {one for id in ids for one in self.network.nodes[id].inputs} - ids
+        (exit_,) = [id for id in ids if any(reader not in ids for reader in self._readers[id])]
+        return entry, exit_
+
+    def trunk(self, entry: str, end: str) -> list[Node]:
+        """The ops from one value to another that is computed from it, behind the first."""
+        found = [self.network.nodes[end]]
+        while (before := self.network.main_input(found[-1])) != entry:
+            found.append(self.network.nodes[before])
+        return found[::-1]
 
     def _off_path(self, sources: Iterable[str]) -> set[str]:
         """These values and all that they are computed from, down to the main path."""
@@ -229,34 +194,24 @@ def _joined(groups: Iterable[Set[str]]) -> list[frozenset[str]]:
     return list(dict.fromkeys(place.values()))
 
 
-def crossings(ways: Sequence[Way]) -> Iterator[tuple[Way, Way]]:
-    """Ways whose curves would cross: the second leaves inside the first and arrives beyond it."""
-    open_: list[Way] = []
-    for way in sorted(ways, key=lambda way: (way.leaves, -way.arrives)):
-        open_ = [other for other in open_ if other.arrives > way.leaves]
-        for other in open_:
-            if other.leaves < way.leaves and other.arrives < way.arrives:
-                yield other, way
-        open_.append(way)
-
-
-Rule: TypeAlias = Callable[[Drawn], Iterable[Sequence[Way]]]
-"""What says which ways a figure cannot draw, those together that are in each other's way."""
-
-
-def drawn(network: Network, rule: Rule, *, keep_block: bool = False) -> Drawn:
-    """The network as it is drawn, with boxes for what cannot be.
+def drawn(
+    network: Network,
+    rules: Rules,
+    refuse: Callable[[Network, Row], Iterable[Set[str]]] = lambda network, row: (),
+    *,
+    keep_block: bool = False,
+) -> Drawn:
+    """The network as it is drawn, with boxes for what is no tree, and for what a figure refuses:
+    the ids of each such part of a row.
 
     With ``keep_block`` a block is not drawn as one box where a part of it would do.
     """
     found = Drawn(network, network.main_path)
     while True:
-        wrong = [*found.tangles]
-        for ways in rule(found):
-            ends = frozenset([found.path[way.arrives] for way in ways])
-            wrong.append(ends.union(*[way.ops for way in ways]))
+        row, wrong = tree(found.network, found.path, rules)
+        wrong = wrong or [frozenset(ids) for ids in refuse(found.network, row)]
         if not wrong:
-            return found
+            return replace(found, row=row)
         found = _collapse(found, _enclosures(found, wrong, keep_block))
 
 
@@ -333,11 +288,9 @@ def _collapse(found: Drawn, enclosures: Iterable[_Enclosure]) -> Drawn:
     new: dict[str, Node] = {}
     gone: set[str] = set()
     for enclosure in enclosures:
-        ranks = [found.ranks[id] for id in enclosure.ids if id in found.ranks]
-        first, last = min(ranks), max(ranks)
         inside = [network.nodes[id] for id in sorted(enclosure.ids, key=places.__getitem__)]
-        exit_, entry = found.path[last], found.path[first - 1]
-        part = _part(enclosure, inside, found.nodes[first : last + 1])
+        entry, exit_ = found.ends(enclosure.ids)
+        part = _part(enclosure, inside, found.trunk(entry, exit_))
         new[exit_] = Node(exit_, part, (entry,), network.nodes[exit_].output_shape)
         gone |= enclosure.ids - {exit_}
         within = [holds.pop(id, frozenset([id])) for id in enclosure.ids]

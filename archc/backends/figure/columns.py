@@ -1,32 +1,51 @@
-"""What one column of the figure shows of a network: boxes, and the shortcuts around them.
+"""What one column of the figure shows of a network: boxes, and what goes around and beside them.
 
-Everything is read off the graph: boxes stand on its main path, and whatever reaches an op of that
-path on another way is a shortcut. What cannot be drawn like that is one box.
+Everything is read off the graph: boxes stand on its main path or in lanes beside it, and what
+reaches an op on a way without boxes is a shortcut. What cannot be drawn like that is one box.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import field, replace
+from itertools import accumulate
 from typing import TypeAlias
 
-from archc.backends.figure.branches import Drawn, Part, Way, crossings, drawn
+from archc.backends.figure.branches import Drawn, Part, drawn
 from archc.backends.figure.font import text_width
+from archc.backends.figure.metrics import LARGE
 from archc.backends.figure.text import one_line
+from archc.backends.figure.tree import (
+    Bus,
+    Gate,
+    Item,
+    Join,
+    Layer,
+    Row,
+    Rules,
+    Way,
+    layers_of,
+    rows_in,
+)
 from archc.backends.numbers import exactly, in_short
 from archc.backends.numbers import shape as _shape
 from archc.dataclassing import dataclass
 from archc.graph import Folded, Network, Node, Shape, fold_repeats
-from archc.ops import Add
+from archc.ops import Add, Chunk, Concat, Conv2d
 
 MARK = 8.5
-"""Size of type of what stands beside a shortcut."""
+"""Size of type of what stands beside a shortcut, where labels are of 11."""
 MAX_MARKS, MARK_WIDTH = 2, 84.0
 """How many layers may be named beside a shortcut, and how wide their names may be."""
 
-Size: TypeAlias = tuple[int, int]
+LABEL, LANE_PADDING, LANE_GAP = 11.0, 5.0, 6.0
+"""Size of type of labels; from a label in a lane to the edge of its box; from lane to lane."""
+MOST_FAN = 245.0
+"""How wide lanes may be, side by side; where they are wider, a box with their block's name takes
+their place, and the figure of the block shows them."""
+
+Size: TypeAlias = tuple[int, ...]
 """Height and width of a feature map in pixels; a vector counts as one pixel."""
 
 
@@ -35,8 +54,10 @@ class Box:
     """A layer that the figure shows.
 
     ``kind`` is ``conv``, ``pool``, ``fc`` or ``other``; ``size`` is that of its output; ``width``
-    is what its colour stands for, its stage's width or in stem and head its own channels, None
-    where it has no colour. A box that stands for several ops has their ids in ``holds``.
+    is what its colour stands for, its stage's width or in lanes, stem and head its own channels,
+    None where it has no colour. A box that stands for several ops has their ids in ``holds``; one
+    in a lane of which there are several has those of its equals in ``like``. ``place`` names the
+    stage and the block that it is in.
     """
 
     id: str
@@ -46,46 +67,69 @@ class Box:
     width: int | None
     tooltip: str
     holds: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Junction:
-    """Where a shortcut meets the main path.
-
-    ``arrow`` counts the boxes above, so arrow 0 comes from the image; ``rank`` orders what meets
-    the same arrow, from above.
-    """
-
-    arrow: int
-    rank: int
+    place: tuple[str, ...] = ()
+    like: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Shortcut:
-    """A way around boxes, from ``leaves`` to ``arrives``, into the op called ``id``.
+    """A way around boxes, into the op called ``id``.
 
-    ``mark`` names what it computes (``1x1``), and at its end what is done with it where that is not
-    a sum; it is empty for an identity. ``ops`` are the ids of what is on it, from above; ``dotted``
-    says that the shape changes on it (He et al. 2015, Figure 3).
+    ``mark`` names what it computes (``1x1``); it is empty for an identity. ``ops`` are the ids of
+    what is on it, from above; ``dotted`` says that the shape changes on it (He et al. 2015, Figure
+    3).
     """
 
     id: str
-    leaves: Junction
-    arrives: Junction
     dotted: bool
     mark: str
     tooltip: str
     ops: tuple[str, ...] = ()
+    place: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Glyph:
+    """What stands in a circle where ways meet, and beside it."""
+
+    id: str
+    glyph: str
+    words: str
+    size: Size
+    tooltip: str
+    place: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pill:
+    """A gate as the figure shows it; ``explained`` is what its label means, for the legend."""
+
+    id: str
+    label: str
+    explained: str
+    tooltip: str
+    holds: frozenset[str]
+    place: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """A block that stands for ``count`` equal ones, its boxes being those from first to last."""
+    """A block that stands for ``count`` equal ones, its boxes being those from first to last.
+
+    In a run of layers that each add channels, ``growth`` is how many.
+    """
 
     first: int
     last: int
     count: int
     tooltip: str
+    growth: int = 0
+
+    @property
+    def words(self) -> str:
+        """How often it is there."""
+        times = f"\N{MULTIPLICATION SIGN} {self.count:,}"
+        return f"{times}, k = {self.growth}" if self.growth else times
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,78 +146,238 @@ class Beside:
         return one_line(f"{', '.join(self.names)} (training)")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Column:
-    """A network as the figure shows it, from the image downwards."""
+    """A network as the figure shows it, from the image downwards.
+
+    ``row`` is its main path; what stands there for an op is found by the op's id, what goes around
+    into it by its id and that of the value that arrives. ``times_of`` says by a lane's last op how
+    many lanes like it there are; ``word_of`` has words beside arrows for
+    ops that are no boxes, of which a line holds ``word_room`` em; ``word_in_lanes`` comes after
+    each convolution in lanes and is left out there. A block that ``is_large`` is drawn by itself:
+    what is inside gates as well, and the arrow that leads out.
+    """
 
     title: str
     description: str
     totals: tuple[str, ...]
+    row: Row
     boxes: tuple[Box, ...]
     shortcuts: tuple[Shortcut, ...]
     repeats: tuple[Repeat, ...] = ()
     sides: tuple[Beside, ...] = ()
+    box_of: Mapping[str, Box] = field(default_factory=dict)
+    glyph_of: Mapping[str, Glyph] = field(default_factory=dict)
+    pill_of: Mapping[str, Pill] = field(default_factory=dict)
+    shortcut_of: Mapping[tuple[str, str], Shortcut] = field(default_factory=dict)
+    times_of: Mapping[str, int] = field(default_factory=dict)
+    word_of: Mapping[str, str] = field(default_factory=dict)
+    word_room: float = 5.0
+    word_in_lanes: str = ""
+    is_large: bool = False
+
+    @property
+    def on_spine(self) -> Iterator[str]:
+        """The ids of the boxes that stand on the main path itself."""
+        for item in self.row.items:
+            layers = item.layers if isinstance(item, Bus) else ()
+            ids = [one.id for layer in layers for one in layer.items if isinstance(one, Layer)]
+            ids += [] if isinstance(item, Bus) else [item.id]
+            yield from (id for id in ids if id in self.box_of)
+
+    @property
+    def has_foot(self) -> bool:
+        """Whether something meets the arrow that leads out of the last box."""
+        if self.is_large:
+            return True
+        stops = self.stops(self.row)
+        behind = [
+            item
+            for item, count in zip(self.row.items, stops, strict=False)
+            if count == stops[-1] and isinstance(item, (Layer, Join))
+        ]
+        met = {way.arrives for way in self.row.ways}
+        arrives = any(self.row.items.index(item) in met for item in behind)
+        told = any(item.id in self.word_of for item in behind)
+        return arrives or told or any(side.arrow == stops[-1] for side in self.sides)
+
+    def is_stop(self, item: Item) -> bool:
+        """Whether an arrow runs to an item: whether anything is drawn for it."""
+        if isinstance(item, Layer):
+            return item.id in self.box_of
+        return not isinstance(item, Join) or bool(item.lanes) or self.has_mouth(item)
+
+    def has_mouth(self, join: Join) -> bool:
+        """Whether ways come together in something that is drawn, a circle or a box."""
+        return not join.is_open and (join.id in self.glyph_of or join.id in self.box_of)
+
+    def stops(self, row: Row) -> list[int]:
+        """For each place of a row, how many of the items before it are drawn."""
+        return [0, *accumulate(int(self.is_stop(item)) for item in row.items)]
 
 
-def folded_column(network: Network) -> Column:
+Refuse: TypeAlias = Callable[[Network, Row], Iterator[frozenset[str]]]
+
+
+def folded_column(network: Network, *, with_norms: bool = False) -> Column:
     """What the figure shows of a network, equal blocks in a row being drawn once."""
     folded = fold_repeats(network)
-    shown = column(folded.network)
+    shown = _with_short_buses(column(folded.network, with_norms=with_norms), folded.network)
     return replace(
         shown,
         totals=_totals(network),
-        repeats=tuple(_repeats(shown.boxes, folded)),
+        repeats=(*_repeats(shown.boxes, folded), *shown.repeats),
     )
 
 
-def column(network: Network) -> Column:
-    """What the figure shows of a network."""
-    return replace(column_of(drawn(network, _not_drawable)), totals=_totals(network))
+def _with_short_buses(shown: Column, network: Network) -> Column:
+    """The column with one layer of each run of layers that look the same and each add channels."""
+    items: list[Item] = []
+    gone: set[str] = set()
+    kept: list[tuple[Bus, list[str]]] = []
+    for item in shown.row.items:
+        labels = _labels(shown, item) if isinstance(item, Bus) else []
+        if isinstance(item, Bus) and labels and all(one == labels[0] for one in labels):
+            first = item.layers[0]
+            gone |= {id for layer in item.layers[1:] for id in layers_of(layer)}
+            gone |= {*item.joins[:-1]}
+            kept.append((item, [one.id for one in first.items if isinstance(one, Layer)]))
+            item = item._replace(layers=(first,), joins=item.joins[-1:])
+        items.append(item)
+    boxes = tuple([box for box in shown.boxes if box.id not in gone])
+    places = {box.id: place for place, box in enumerate(boxes)}
+    repeats = []
+    for bus, ids in kept:
+        own = [places[id] for id in ids if id in places]
+        last, before = (network.nodes[join].output_shape[0] for join in bus.joins[:-3:-1])
+        told = f"{bus.times} layers, each of which adds {last - before} channels"
+        repeats.append(Repeat(own[0], own[-1], bus.times, told, growth=last - before))
+    return replace(
+        shown,
+        row=shown.row._replace(items=tuple(items)),
+        boxes=boxes,
+        box_of={id: box for id, box in shown.box_of.items() if id not in gone},
+        repeats=tuple(repeats),
+    )
 
 
-def column_of(picture: Drawn) -> Column:
-    """What a figure shows of a network whose every way around can be drawn."""
-    network, shown = picture.network, _shown(picture)
-    return Column(
+def _labels(shown: Column, bus: Bus) -> list[list[str]]:
+    """The labels of the boxes of each layer."""
+    return [
+        [shown.box_of[id].label for id in layers_of(layer) if id in shown.box_of]
+        for layer in bus.layers
+    ]
+
+
+def column(network: Network, *, with_norms: bool = False) -> Column:
+    """What the figure shows of a network; ``with_norms`` names norms, activations and their like
+    beside arrows."""
+    picture = drawn(network, _rules(network), _too_much)
+    shown = replace(column_of(picture), totals=_totals(network))
+    return replace(shown, word_of=_words_beside(picture, shown)) if with_norms else shown
+
+
+NORMS = {"batch norm": "bn", "layer norm": "ln", "group norm": "gn"}
+"""Norms in short, as columns with norms name them."""
+
+
+def _words_beside(picture: Drawn, shown: Column) -> dict[str, str]:
+    """What to say beside arrows of ops that are not drawn otherwise."""
+    found = {}
+    for id in layers_of(picture.row):
+        look = picture.network.nodes[id].op.look()
+        word = NORMS.get(look.word or look.name, look.word)
+        if word and not look.glyph and id not in shown.box_of:
+            found[id] = word
+    return found
+
+
+def column_of(picture: Drawn, *, is_large: bool = False) -> Column:
+    """What a figure shows of a network whose main path is known as a row; one that ``is_large``
+    has the circles of sums that curves alone reach, and no word "conv"."""
+    network = picture.network
+    shown = _Shown(picture, is_large)
+    shown.read(picture.row, in_lane=False)
+    found = Column(
         title=one_line(network.title) or one_line(network.name) or "network",
         description=one_line(network.description),
         totals=(),
-        boxes=tuple([_box(picture, picture.nodes[rank]) for rank in shown]),
-        shortcuts=tuple(_shortcuts(picture, shown)),
-        sides=tuple(_sides(picture, shown)),
+        row=picture.row,
+        boxes=tuple(shown.boxes.values()),
+        shortcuts=tuple(shown.shortcuts.values()),
+        box_of=shown.boxes,
+        glyph_of=shown.glyphs,
+        pill_of=shown.pills,
+        shortcut_of=shown.shortcuts,
+        times_of=shown.times,
+        is_large=is_large,
+    )
+    return replace(found, sides=tuple(_sides(picture, found)))
+
+
+def _rules(network: Network) -> Rules:
+    """What a column can draw."""
+    return Rules(
+        is_box=lambda node: shown_in(network, node),
+        fits_curve=lambda ops, end: fits_curve(ops, network),
     )
 
 
-def _not_drawable(picture: Drawn) -> Iterator[Sequence[Way]]:
-    """The ways that would leave out a layer, lie on their arrow, or run over another curve.
-
-    Where several leave or arrive at the same arrow, only the innermost is given: once it is gone,
-    there may be room for the others.
-    """
-    yield from crossings(picture.ways)
-    shown = _shown(picture)
-    met: dict[tuple[bool, int], list[Way]] = {}
-    for way in picture.ways:
-        leaves, arrives = bisect_right(shown, way.leaves), bisect_right(shown, way.arrives)
-        ops = [picture.network.nodes[id] for id in way.ops]
-        words = _mark(ops, picture.nodes[way.arrives])
-        if (
-            leaves == arrives
-            or len(_marks(ops)) > MAX_MARKS
-            or text_width(words, MARK) > MARK_WIDTH
-        ):
-            yield [way]
-        met.setdefault((True, leaves), []).append(way)
-        met.setdefault((False, arrives), []).append(way)
-    for ways in met.values():
-        if len(ways) > 1:
-            yield [min(ways, key=lambda way: way.arrives - way.leaves)]
+def fits_curve(ops: Sequence[Node], network: Network, room: float = 0.0) -> bool:
+    """Whether a way is drawn as a curve: one without boxes, or with a single 1x1 convolution or
+    pooling. Where there is ``room``, all that is on it is named, otherwise what has a mark."""
+    boxes = [node for node in ops if shown_in(network, node)]
+    if len(boxes) > 1 or not all(_is_small(node) for node in boxes):
+        return False
+    if room:
+        return text_width(words_of(ops), LARGE.mark) <= room
+    marks = _marks(ops)
+    return len(marks) <= MAX_MARKS and text_width(", ".join(marks), MARK) <= MARK_WIDTH
 
 
-def _shown(picture: Drawn) -> list[int]:
-    """The places of the main path that are boxes."""
-    nodes = enumerate(picture.nodes)
-    return [rank for rank, node in nodes if _is_shown(picture.network, node)]
+def _is_small(node: Node) -> bool:
+    is_point = isinstance(node.op, Conv2d) and node.op.kernel_size == 1
+    return is_point or node.op.look().box == "pool"
+
+
+def _too_much(network: Network, row: Row) -> Iterator[frozenset[str]]:
+    """Parts of a row that have no room in a column, or would lie on their arrow."""
+    for item in row.items:
+        for inner in rows_in(item):
+            yield from _too_much(network, inner)
+        if isinstance(item, Join) and fan_width(network, item) > MOST_FAN:
+            yield frozenset(layers_of(Row("", (item,))))
+    for way in row.ways:
+        item = row.items[way.arrives]
+        assert isinstance(item, Join)
+        around = row.items[way.leaves : way.arrives]
+        is_bare = not item.lanes and is_sum(network.nodes[item.id])
+        if is_bare and not any(_is_drawn(network, one) for one in around):
+            yield frozenset([item.id, *way.ops])
+
+
+def _is_drawn(network: Network, item: Item) -> bool:
+    if isinstance(item, Layer):
+        return shown_in(network, network.nodes[item.id])
+    return not isinstance(item, Join) or bool(item.lanes) or not is_sum(network.nodes[item.id])
+
+
+def fan_width(network: Network, join: Join) -> float:
+    """How wide the lanes of a join are, side by side; 0 for one without."""
+    if not join.lanes:
+        return 0.0
+    return sum(_lane_width(network, lane) for lane in join.lanes) + LANE_GAP * (len(join.lanes) - 1)
+
+
+def _lane_width(network: Network, lane: Row) -> float:
+    width = 0.0
+    for item in lane.items:
+        label = ""
+        if isinstance(item, Layer) and shown_in(network, network.nodes[item.id]):
+            label = network.nodes[item.id].op.look().label.replace(" conv", "")
+        inner = fan_width(network, item) if isinstance(item, Join) else 0.0
+        width = max(width, text_width(label, LABEL) + 2 * LANE_PADDING, inner)
+    return width
 
 
 def _totals(network: Network) -> tuple[str, ...]:
@@ -194,10 +398,99 @@ def _repeats(boxes: Sequence[Box], folded: Folded) -> Iterator[Repeat]:
             yield Repeat(places[0], places[-1], last - block + 1, told)
 
 
-# Boxes
+# What is drawn for each op
 
 
-def _is_shown(network: Network, node: Node) -> bool:
+@dataclass
+class _Shown:
+    """Boxes, circles, pills and shortcuts by the ids of their ops, in the order of the tree."""
+
+    picture: Drawn
+    is_large: bool
+    boxes: dict[str, Box] = field(default_factory=dict)
+    glyphs: dict[str, Glyph] = field(default_factory=dict)
+    pills: dict[str, Pill] = field(default_factory=dict)
+    shortcuts: dict[tuple[str, str], Shortcut] = field(default_factory=dict)
+    times: dict[str, int] = field(default_factory=dict)
+
+    def read(self, row: Row, *, in_lane: bool) -> None:
+        """Note what is drawn for the ops of a row."""
+        nodes = self.picture.network.nodes
+        for item in row.items:
+            if isinstance(item, Layer):
+                self._op(nodes[item.id], in_lane)
+            elif isinstance(item, Gate):
+                self.pills[item.id] = _pill(self.picture.network, item)
+                if self.is_large:
+                    self.read(item.inside, in_lane=True)
+                self.glyphs[item.id] = _glyph(self.picture.network, nodes[item.id])
+            elif isinstance(item, Join):
+                for number, lane in enumerate(item.lanes):
+                    self.read(lane, in_lane=True)
+                    self._like(lane, item.alike[number] if item.alike else ())
+                if not item.is_open:
+                    self._op(nodes[item.id], in_lane, is_sum_drawn=bool(item.lanes))
+            else:
+                for layer, join in zip(item.layers, item.joins, strict=True):
+                    self.read(layer, in_lane=in_lane)
+                    self.glyphs[join] = _glyph(self.picture.network, nodes[join])
+        for way in sorted(row.ways, key=lambda way: (way.arrives, -way.leaves)):
+            self._shortcut(row, way)
+
+    def _op(self, node: Node, in_lane: bool, *, is_sum_drawn: bool = False) -> None:
+        if shown_in(self.picture.network, node):
+            self.boxes[node.id] = _box(self.picture, node, in_lane, self.is_large)
+        elif len(node.inputs) > 1 and (is_sum_drawn or self.is_large or not is_sum(node)):
+            self.glyphs[node.id] = _glyph(self.picture.network, node)
+
+    def _like(self, lane: Row, equal: Sequence[Row]) -> None:
+        """Note which ops the boxes of a lane stand for besides their own."""
+        if not equal:
+            return
+        self.times[next(reversed([*layers_of(lane)]))] = len(equal) + 1
+        for ids in zip(*[layers_of(row) for row in (lane, *equal)], strict=True):
+            if ids[0] in self.boxes:
+                self.boxes[ids[0]] = replace(self.boxes[ids[0]], like=frozenset(ids[1:]))
+
+    def _shortcut(self, row: Row, way: Way) -> None:
+        nodes = self.picture.network.nodes
+        item = row.items[way.arrives]
+        assert isinstance(item, Join)
+        end, ops = nodes[item.id], [nodes[id] for id in way.ops]
+        start = nodes[nodes[way.ops[0]].inputs[0] if way.ops else way.source]
+        alone = sum(one.arrives == way.arrives for one in row.ways) == 1
+        self.shortcuts[end.id, way.source] = Shortcut(
+            id=end.id if alone else f"{end.id}-{way.source}",
+            dotted=start.output_shape != nodes[way.source].output_shape and not _only_parts(ops),
+            mark=words_of(ops) if self.is_large else ", ".join(_marks(ops)),
+            tooltip="\n".join(_shortcut_facts(start, ops, end)),
+            ops=way.ops,
+            place=_place(self.picture.network, end.id),
+        )
+
+
+def words_of(ops: Sequence[Node]) -> str:
+    """What a curve computes: ``identity``, ``1x1, 256, /2``, ``avg pool; 1x1, 8, sigmoid``."""
+    looks = [node.op.look() for node in ops]
+    words = ""
+    for node, look in zip(ops, looks, strict=True):
+        if (
+            text := _mark(node)
+            if isinstance(node.op, Chunk)
+            else look.words or look.word or look.mark
+        ):
+            between = "; " if look.box else ", "
+            words += between * bool(words) + text
+    names = ", ".join([look.name for look in looks if look.name])
+    return one_line(words or names) or "identity"
+
+
+def _only_parts(ops: Sequence[Node]) -> bool:
+    """Whether all that is on a way is a choice of channels, which changes no value."""
+    return bool(ops) and all(isinstance(node.op, Chunk) for node in ops)
+
+
+def shown_in(network: Network, node: Node) -> bool:
     """Whether a node is a box: it is of a kind that is, and does something.
 
     An adaptive pooling to the size that the map has already, as between VGG's features and
@@ -209,20 +502,63 @@ def _is_shown(network: Network, node: Node) -> bool:
     return _size(node.output_shape) == (1, 1) or node.op.changes(*shapes)
 
 
-def _box(picture: Drawn, node: Node) -> Box:
+def _box(picture: Drawn, node: Node, in_lane: bool, is_large: bool) -> Box:
     network, look = picture.network, node.op.look()
     width = None
     if look.box == "conv" or isinstance(node.op, Part):
-        width = network.standings[node.id].width or node.output_shape[0]
+        own = node.output_shape[0]
+        width = own if in_lane else network.standings[node.id].width or own
     return Box(
         id=node.id,
         kind=look.box,
-        label=one_line(look.label),
+        label=one_line(look.label.replace(" conv", "") if in_lane or is_large else look.label),
         size=_size(node.output_shape),
         width=width,
         tooltip="\n".join(_facts(network, node)),
         holds=picture.holds.get(node.id, frozenset()),
+        place=_place(network, node.id),
     )
+
+
+def _place(network: Network, id: str) -> tuple[str, ...]:
+    """The stage and the block of an op."""
+    standing = network.standings[id]
+    if standing.stage is None:
+        return ()
+    stage = f"stage{standing.stage}"
+    return (stage,) if standing.block is None else (stage, f"block{standing.block}")
+
+
+def _glyph(network: Network, node: Node) -> Glyph:
+    look = node.op.look()
+    return Glyph(
+        id=node.id,
+        glyph=look.glyph or look.name[:1] or "?",
+        words=f"{node.output_shape[0]}-d" if isinstance(node.op, Concat) else "",
+        size=_size(node.output_shape),
+        tooltip=f"{node.id}\n{look.name or node.op.kind} of {len(node.inputs)}",
+        place=_place(network, node.id),
+    )
+
+
+def _pill(network: Network, gate: Gate) -> Pill:
+    """A gate: squeeze-and-excitation where it is that, or any other."""
+    nodes = [network.nodes[id] for id in gate.ops]
+    boxes = [node for node in nodes if shown_in(network, node)]
+    weights = [node for node in boxes if node.op.look().box in ("conv", "fc")]
+    label, explained = "gate", "weighs channels or places"
+    if len(boxes) == 3 and len(weights) == 2 and boxes[0].op.look().box == "pool":
+        whole, least = weights[1].output_shape[0], weights[0].output_shape[0]
+        label, explained = "SE", "squeeze-and-excitation"
+        if whole % least == 0:
+            explained += f", /{whole // least}"
+    looks = [node.op.look() for node in nodes]
+    words = ", ".join([one_line(text) for look in looks if (text := look.words or look.word)])
+    facts = [words, *_costs(nodes)]
+    path = gate.ops[0].rpartition(".")[0]
+    tooltip = "\n".join([path, *facts])
+    place = _place(network, gate.id)
+    return Pill(gate.id, label, explained, tooltip, frozenset(gate.ops), place)
 
 
 def _facts(network: Network, node: Node) -> Iterator[str]:
@@ -245,32 +581,16 @@ def _size(shape: Shape) -> Size:
 # Shortcuts
 
 
-def _shortcuts(picture: Drawn, shown: list[int]) -> Iterator[Shortcut]:
-    """The shortcuts around a main path whose ``shown`` places are boxes, from above."""
-    nodes = picture.network.nodes
-    arriving = Counter(way.arrives for way in picture.ways)
-    for way in picture.ways:
-        start, end = picture.nodes[way.leaves], picture.nodes[way.arrives]
-        ops = [nodes[id] for id in way.ops]
-        yield Shortcut(
-            id=end.id if arriving[way.arrives] == 1 else f"{end.id}-{way.source}",
-            leaves=Junction(bisect_right(shown, way.leaves), way.leaves),
-            arrives=Junction(bisect_right(shown, way.arrives), way.arrives),
-            dotted=start.output_shape != nodes[way.source].output_shape,
-            mark=_mark(ops, end),
-            tooltip="\n".join(_shortcut_facts(start, ops, end)),
-            ops=way.ops,
-        )
-
-
 def _marks(ops: Sequence[Node]) -> list[str]:
-    """What a shortcut computes, in short."""
-    return [mark for node in ops if (mark := one_line(node.op.look().mark))]
+    """What a shortcut computes, in short: of channels that are chosen, how many."""
+    return [mark for node in ops if (mark := _mark(node))]
 
 
-def _mark(ops: Sequence[Node], end: Node) -> str:
-    """What a shortcut computes, and what is done with it where that is not a sum."""
-    return ", ".join([*_marks(ops), *[end.op.kind] * (not is_sum(end))])
+def _mark(node: Node) -> str:
+    if isinstance(node.op, Chunk):
+        part = "half" if node.op.of == 2 else f"1/{node.op.of}"
+        return f"{part}, {node.output_shape[0]}-d"
+    return one_line(node.op.look().mark)
 
 
 def is_sum(node: Node) -> bool:
@@ -290,7 +610,11 @@ def _shortcut_facts(start: Node, ops: Sequence[Node], end: Node) -> Iterator[str
     else:
         yield f"shortcut {'with' if params else 'without'} parameters: {ids}"
     yield f"{_shape(start.output_shape)} → {_shape(end.output_shape)}"
-    if params:
+    yield from _costs(ops)
+
+
+def _costs(ops: Sequence[Node]) -> Iterator[str]:
+    if params := sum([node.params for node in ops]):
         yield f"{exactly(params)} parameters"
     if multiply_adds := sum([node.multiply_adds for node in ops]):
         yield f"{exactly(multiply_adds)} multiply-adds"
@@ -299,13 +623,15 @@ def _shortcut_facts(start: Node, ops: Sequence[Node], end: Node) -> Iterator[str
 # Side heads
 
 
-def _sides(picture: Drawn, shown: list[int]) -> Iterator[Beside]:
+def _sides(picture: Drawn, shown: Column) -> Iterator[Beside]:
     """The side heads, from above."""
     network = picture.network
     found: dict[int, list[str]] = {}
+    ends = [picture.ranks[_last(item)] for item in picture.row.items]
+    stops = shown.stops(picture.row)
     for side in network.sides:
         rank = _rank(picture, network.side_source(side))
-        found.setdefault(bisect_right(shown, rank), []).append(side.name)
+        found.setdefault(stops[bisect_right(ends, rank)], []).append(side.name)
     for arrow, names in sorted(found.items()):
         facts = ["side head, computed in training alone"]
         for name in names:
@@ -320,3 +646,8 @@ def _rank(picture: Drawn, id: str) -> int:
         inside = next((part for part, held in picture.holds.items() if id in held), None)
         id = inside or picture.network.main_input(picture.network.nodes[id])
     return picture.ranks[id]
+
+
+def _last(item: Item) -> str:
+    """The op that an item of a row ends with."""
+    return item.joins[-1] if isinstance(item, Bus) else item.id

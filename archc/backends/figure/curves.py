@@ -2,18 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import groupby
-
-from archc.backends.figure.columns import Shortcut
 from archc.backends.figure.scene import Point
-from archc.dataclassing import dataclass
-
-BELOW_BOX, ABOVE_BOX, APART = 2.9, 6.0, 3.1
-"""Points from a box to where shortcuts meet an arrow, and between two of them.
-
-Above a box there is more, for the arrow's head.
-"""
 
 _CIRCLE = 0.5522847498
 """Control points at this part of the radius make a cubic Bezier piece a quarter of a circle."""
@@ -60,63 +49,3 @@ def around_others(start: Point, end: Point, edge: float, reach: float) -> tuple[
         *(Point(far, end.y - bend), Point(far - bend, end.y)),
         *line(Point(left, end.y), end),
     )
-
-
-def lanes(shortcuts: Sequence[Shortcut]) -> list[int]:
-    """For each shortcut, one more than the highest lane of those that it goes around, else 0."""
-    found = [0] * len(shortcuts)
-    order = sorted(range(len(shortcuts)), key=lambda index: _inner_first(shortcuts[index], index))
-    open_: list[int] = []
-    for index in order:
-        while open_ and shortcuts[open_[-1]].leaves >= shortcuts[index].leaves:
-            found[index] = max(found[index], found[open_.pop()] + 1)
-        open_.append(index)
-    return found
-
-
-def _inner_first(shortcut: Shortcut, index: int) -> tuple[int, int, int]:
-    return shortcut.arrives.rank, -shortcut.leaves.rank, -index
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class _Event:
-    """A shortcut leaves or ends; sorted, they come from above, none crossing another."""
-
-    arrow: int
-    rank: int
-    leaves: bool
-    inner_first: int
-    tie: int
-    index: int
-
-
-def meetings(
-    shortcuts: Sequence[Shortcut], arrows: Sequence[tuple[float, float]]
-) -> list[tuple[float, float]]:
-    """For each shortcut, the y at which it leaves an arrow and the y at which it comes back.
-
-    ``arrows`` has the upper and lower y of each arrow. What ends on an arrow does so near the box
-    above, what begins there does so near the box below; all points of an arrow are distinct, and
-    in the order that keeps the shortcuts from crossing: in the network's, around each other.
-    """
-    events: list[_Event] = []
-    for index, shortcut in enumerate(shortcuts):
-        start, end = shortcut.leaves, shortcut.arrives
-        events.append(_Event(start.arrow, start.rank, True, -end.rank, index, index))
-        events.append(_Event(end.arrow, end.rank, False, -start.rank, -index, index))
-    heights: dict[tuple[int, bool], float] = {}
-    for arrow, group in groupby(sorted(events), key=lambda event: event.arrow):
-        met = [(event.index, event.leaves) for event in group]
-        places = _spread([leaves for _, leaves in met], *arrows[arrow])
-        heights.update(zip(met, places, strict=True))
-    return [(heights[index, True], heights[index, False]) for index in range(len(shortcuts))]
-
-
-def _spread(leaves: Sequence[bool], top: float, bottom: float) -> list[float]:
-    """The heights of points on an arrow, given which of them are beginnings, from above."""
-    count = len(leaves)
-    room = bottom - top - BELOW_BOX - ABOVE_BOX
-    step = min(APART, room / (count - 1)) if count > 1 else 0
-    first = leaves.index(True) if True in leaves else count
-    ends = [top + BELOW_BOX + place * step for place in range(first)]
-    return ends + [bottom - ABOVE_BOX - (count - 1 - place) * step for place in range(first, count)]

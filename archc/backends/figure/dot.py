@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from archc.backends.figure import pen
 from archc.backends.figure.font import FALLBACKS
 from archc.backends.figure.scene import Curve, Point, Rect, Scene, Text
-from archc.backends.figure.theme import THEMES, Theme
+from archc.backends.figure.theme import THEMES, Theme, fill_of
 
 _FONT = ",".join(FALLBACKS)
 _SIZE = 11.0
@@ -86,7 +86,7 @@ def _whole_page(scene: Scene) -> Rect:
 
 def _box(scene: Scene, box: Rect, theme: Theme) -> str:
     role = box.role if box.shade is None else f"{box.role} shade-{box.shade}"
-    style = {"class": role, "style": "filled", "fillcolor": pen.fill(box, theme)}
+    style = {"class": role, "style": "filled", "fillcolor": fill_of(box, theme)}
     if box.role == "plus":
         style["shape"] = "circle"
     if box.role == "pill":

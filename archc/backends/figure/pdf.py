@@ -16,7 +16,7 @@ from archc.backends.figure.grouping import Group, Thing, grouped
 from archc.backends.figure.pdf_file import Stream, metadata, pdf_file, ref, text_string
 from archc.backends.figure.pen import number
 from archc.backends.figure.scene import Curve, Point, Rect, Scene, Text, words
-from archc.backends.figure.theme import THEMES, Theme
+from archc.backends.figure.theme import THEMES, Theme, fill_of
 
 _CATALOG, _PAGES, _PAGE, _CONTENT, _FONT, _CID_FONT, _DESCRIPTOR, _FILE = range(1, 9)
 _TO_UNICODE, _TREE, _FIGURE, _METADATA, _INFO = range(9, 14)
@@ -158,7 +158,7 @@ class _Writer:
 
     def box(self, box: Rect) -> Iterator[str]:
         width = number(pen.outline_width(box, self.scene.scale))
-        fill, outline = _colour(pen.fill(box, self.theme)), _colour(self.theme.outline)
+        fill, outline = _colour(fill_of(box, self.theme)), _colour(self.theme.outline)
         shape = f"{_corners(box)} re"
         if box.role in ("plus", "pill"):
             radius = min(box.width, box.height) / 2

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import lru_cache
 
 from archc.backends.figure.scene import Curve, Point, Rect
-from archc.backends.figure.theme import Theme
 
 OUTLINE, ODD = 0.7, 1.4
 """Widths of a box's outline; of one whose width lies between the octaves."""
@@ -40,11 +39,6 @@ def line_width(curve: Curve, scale: float) -> float:
     if is_dotted(curve):
         return scale * DOTTED
     return scale * (BUS if "bus" in curve.role else LINE)
-
-
-def fill(rect: Rect, theme: Theme) -> str:
-    """The colour inside a box."""
-    return theme.paper if rect.shade is None else theme.fills[rect.shade]
 
 
 def head(base: Point, tip: Point) -> tuple[Point, Point, Point]:

@@ -7,6 +7,8 @@ its class in SVG.
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import NamedTuple
 
 from archc.backends.figure.font import text_width
@@ -53,7 +55,9 @@ class Rect:
 
     ``shade`` is the octave of the width that its colour stands for, None is the plain one;
     ``is_odd`` says that the width is none of the octaves', and makes the outline thicker. ``size``
-    is that of the label's type. ``within`` has the groups around it, from the outermost.
+    is that of the label's type. ``within`` has the groups around it, from the outermost. ``heat``,
+    from 0 to 1, takes the place of the shade: how much of something is in it (`theme.fill_of`).
+    ``ops`` are the ids of the network's ops that it was drawn for.
     """
 
     id: str
@@ -67,6 +71,8 @@ class Rect:
     size: float = 11.0
     is_odd: bool = False
     within: tuple[str, ...] = ()
+    heat: float | None = None
+    ops: tuple[str, ...] = ()
 
     @property
     def top(self) -> float:
@@ -90,7 +96,7 @@ class Curve:
 
     With a ``tip`` there is an arrowhead from the last point to it; ``mark`` is text beside. A role
     with ``dotted`` in it is dotted, one with ``bus`` thick. ``within`` has the groups around it,
-    from the outermost.
+    from the outermost, ``ops`` the ids of the network's ops that are on it.
     """
 
     id: str
@@ -102,14 +108,15 @@ class Curve:
     mark: Text | None = None
     tooltip: str = ""
     within: tuple[str, ...] = ()
+    ops: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
     """A figure: what is in it, backmost first, and what it says to those who cannot see it.
 
-    ``scale`` is how large its type is, as a part of the natural 11 points of a label: widths of
-    strokes and the gaps between dots follow it.
+    ``scale`` is how large its type is, as a part of the natural size: widths of strokes and the
+    gaps between dots follow it.
     """
 
     width: float
@@ -121,6 +128,52 @@ class Scene:
     boxes: tuple[Rect, ...]
     texts: tuple[Text, ...]
     scale: float = 1.0
+
+
+def element_id(prefix: str, name: str) -> str:
+    """What a box or a shortcut is called in a file.
+
+    Without characters that mean something to DOT, to XML or to CSS tools.
+    """
+    return f"{prefix}-{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}"
+
+
+def scaled(scene: Scene, factor: float) -> Scene:
+    """The figure with every length multiplied."""
+
+    def point(one: Point) -> Point:
+        return Point(one.x * factor, one.y * factor)
+
+    def rect(one: Rect) -> Rect:
+        return replace(
+            one,
+            centre=point(one.centre),
+            width=one.width * factor,
+            height=one.height * factor,
+            size=one.size * factor,
+        )
+
+    def text(one: Text) -> Text:
+        return replace(one, at=point(one.at), size=one.size * factor)
+
+    def curve(one: Curve) -> Curve:
+        return replace(
+            one,
+            points=tuple([point(place) for place in one.points]),
+            tip=None if one.tip is None else point(one.tip),
+            mark=None if one.mark is None else text(one.mark),
+        )
+
+    return replace(
+        scene,
+        width=scene.width * factor,
+        height=scene.height * factor,
+        stripes=tuple([rect(one) for one in scene.stripes]),
+        curves=tuple([curve(one) for one in scene.curves]),
+        boxes=tuple([rect(one) for one in scene.boxes]),
+        texts=tuple([text(one) for one in scene.texts]),
+        scale=scene.scale * factor,
+    )
 
 
 def words(scene: Scene) -> list[str]:

@@ -9,7 +9,7 @@ from archc.backends.figure.font import FALLBACKS
 from archc.backends.figure.grouping import Group, Thing, grouped
 from archc.backends.figure.pen import escape, number
 from archc.backends.figure.scene import Curve, Point, Rect, Scene, Text
-from archc.backends.figure.theme import THEMES, Theme
+from archc.backends.figure.theme import THEMES, Theme, fill_of
 
 _SIZE = 11.0
 """Of the type, unless a text says otherwise."""
@@ -71,7 +71,7 @@ class _Writer:
 
     def box(self, box: Rect) -> str:
         look = (
-            f' fill="{pen.fill(box, self.theme)}" stroke="{self.theme.outline}" '
+            f' fill="{fill_of(box, self.theme)}" stroke="{self.theme.outline}" '
             f'stroke-width="{number(pen.outline_width(box, self.scene.scale))}"/>'
         )
         if box.role == "plus":

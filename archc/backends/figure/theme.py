@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+from archc.backends.figure.scene import Rect
 from archc.dataclassing import dataclass
 
 OCTAVES = 10
@@ -31,13 +32,34 @@ def is_between_octaves(width: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """Colours; ``fills`` are those of the octaves of widths, narrowest first."""
+    """Colours; ``fills`` are those of the octaves of widths, narrowest first; ``heat`` are those of
+    shares, from none to the largest, with even steps between them."""
 
     paper: str
     stripe: str
     ink: str
     outline: str
     fills: tuple[str, ...]
+    heat: tuple[str, ...]
+
+    def warmth(self, share: float) -> str:
+        """The colour of a share, from 0 to 1: between the two of ``heat`` that are nearest."""
+        place = min(max(share, 0.0), 1.0) * (len(self.heat) - 1)
+        below = min(int(place), len(self.heat) - 2)
+        pairs = zip(_channels(self.heat[below]), _channels(self.heat[below + 1]), strict=True)
+        mixed = [round(low + (high - low) * (place - below)) for low, high in pairs]
+        return "#" + "".join([f"{channel:02x}" for channel in mixed])
+
+
+def _channels(colour: str) -> tuple[int, int, int]:
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def fill_of(rect: Rect, theme: Theme) -> str:
+    """What a box is filled with: its share's colour, or its width's, or the paper's."""
+    if rect.heat is not None:
+        return theme.warmth(rect.heat)
+    return theme.paper if rect.shade is None else theme.fills[rect.shade]
 
 
 THEMES: dict[str, Theme] = {
@@ -58,6 +80,7 @@ THEMES: dict[str, Theme] = {
             "#a996bf",
             "#5d9571",
         ),
+        heat=("#fffdf5", "#fbd9a0", "#e07a3f"),
     ),
     "dark": Theme(
         paper="#16181d",
@@ -76,6 +99,7 @@ THEMES: dict[str, Theme] = {
             "#6e5d88",
             "#31795c",
         ),
+        heat=("#22252c", "#5a3a2c", "#b05028"),
     ),
     "grey": Theme(
         paper="#ffffff",
@@ -94,6 +118,7 @@ THEMES: dict[str, Theme] = {
             "#9e9e9e",
             "#939393",
         ),
+        heat=("#fbfbfb", "#8f8f8f"),
     ),
 }
 """Backgrounds and colours by name."""

@@ -18,7 +18,7 @@ from archc.backends.figure.pdf_file import text_string
 from archc.backends.figure.pen import number
 from archc.backends.figure.scene import Curve, Point, Rect, Scene, Text
 from archc.backends.figure.tex import escaped
-from archc.backends.figure.theme import THEMES, Theme
+from archc.backends.figure.theme import THEMES, Theme, fill_of
 
 _HEAD = Template(r"""% Written by archc. Compile it as it is, or \usepackage{tikz} and \input it.
 % To restyle it, say before the \input: \tikzset{every archc box/.style={rounded corners=2bp}}.
@@ -140,8 +140,8 @@ class _Writer:
         theme = self.theme
         named = {"ink": theme.ink, "outline": theme.outline, "paper": theme.paper}
         named["stripe"] = theme.stripe
-        shades = {box.shade for box in self.scene.boxes if box.shade is not None}
-        named |= {_shade(shade): theme.fills[shade] for shade in sorted(shades)}
+        boxes = sorted(self.scene.boxes, key=lambda box: (box.shade or 0, box.heat or 0))
+        named |= {_fill_name(box, theme): fill_of(box, theme) for box in boxes}
         for name, colour in named.items():
             yield f"\\providecolor{{archc{name}}}{{HTML}}{{{colour[1:].upper()}}}%\n"
 
@@ -226,7 +226,7 @@ class _Writer:
                 yield self.curve(item)
 
     def box(self, box: Rect) -> str:
-        fill = "paper" if box.shade is None else _shade(box.shade)
+        fill = _fill_name(box, self.theme)
         options = [f"archc {self.boxes[_word(box)]}" + (f"={fill}" if fill != "paper" else "")]
         options += ["archc odd"] * box.is_odd
         width, height, size = _measures(box)
@@ -289,9 +289,11 @@ def _tip_length(curve: Curve) -> float:
     return round(math.hypot(tip.x - base.x, tip.y - base.y), 2)
 
 
-def _shade(shade: int) -> str:
-    """A shade by the width that it stands for."""
-    return str(8 << shade)
+def _fill_name(box: Rect, theme: Theme) -> str:
+    """What a file calls the colour of a box: by the width that it stands for, or as a heat."""
+    if box.heat is not None:
+        return f"heat{fill_of(box, theme)[1:].upper()}"
+    return "paper" if box.shade is None else str(8 << box.shade)
 
 
 def _word(thing: Thing) -> str:
