@@ -291,6 +291,7 @@ def draw(
     blocks: bool = False,
     theme: str = "light",
     dpi: int = 144,
+    transparent: bool = False,
     overview: bool = False,
     diff: bool = False,
     heat: str | None = None,
@@ -299,16 +300,17 @@ def draw(
     width: str | float | None = None,
     font_size: float | None = None,
 ) -> bytes:
-    """A figure of the networks side by side; ``format`` is svg, png, pdf or dot.
+    """A figure of the networks side by side; ``format`` is svg, png, pdf, tex (TikZ) or dot.
 
     With ``fold`` equal blocks in a row are drawn once, with ``blocks`` the distinct blocks large.
-    ``theme`` is light, dark or grey, ``dpi`` the pixels per inch of a PNG. ``overview`` draws a box
-    for each stage, ``diff`` marks what differs between two networks, and ``heat`` shades boxes by
-    their share of the params, the multiply_adds or the memory. ``block`` draws the blocks of these
-    types or classes large, or those at ``"stage:block"``; ``detail="norms"`` names norms and
-    activations beside arrows. ``width`` on paper is ``"column"``, ``"page"``, a length such as
-    ``"3.25in"``, or points; ``font_size`` is that of labels in points. Raises `FigureError` where a
-    format cannot carry the figure, and for options that cannot be used together.
+    ``theme`` is light, dark or grey, ``dpi`` the pixels per inch of a PNG; with ``transparent`` no
+    ground is painted. ``overview`` draws a box for each stage, ``diff`` marks what differs between
+    two networks, and ``heat`` shades boxes by their share of the params, the multiply_adds or the
+    memory. ``block`` draws the blocks of these types or classes large, or those at
+    ``"stage:block"``; ``detail="norms"`` names norms and activations beside arrows. ``width`` on
+    paper is ``"column"``, ``"page"``, a length such as ``"3.25in"``, or points; ``font_size`` is
+    that of labels in points. Raises `FigureError` where a format cannot carry the figure, and for
+    options that cannot be used together.
     """
     from archc.backends.figure import DrawOptions, FigureError, draw
 
@@ -328,6 +330,7 @@ def draw(
         detail=detail,
         width=points,
         font_size=font_size,
+        transparent=transparent,
     )
     return draw([_network(spec) for spec in specs], format, options)
 

@@ -24,7 +24,7 @@ CONVENTIONS = (
 BYTES: dict[str, int] = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
 """Bytes of an element, by the dtype's name."""
 
-FORMATS = ("svg", "png", "pdf", "dot")
+FORMATS = ("svg", "png", "pdf", "tex", "dot")
 """What figures are drawn as."""
 
 THEMES = ("light", "dark", "grey")

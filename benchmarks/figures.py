@@ -1,6 +1,7 @@
 """How fast figures are drawn and pages follow saves, beside torchview.
 
-ARCHC_TORCHVIEW names a folder with torchview in it; without torchview, its row is left out.
+ARCHC_TORCHVIEW names a folder with torchview and pygraphviz in it, as `pip install --target` makes
+it; without torchview, its row is left out.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -21,11 +22,17 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say at the end what was not tested for want of a browser."""
+    """Say at the end what was not tested for want of a program."""
     if find_chromium() is None:
         terminalreporter.write_line(
             "No Chromium is installed: the tests of pages in it (tests/browser) were skipped."
         )
+    for program, tests in (
+        ("pdflatex", "the tests that compile TeX files"),
+        ("pdffonts", "the tests of PDF files by poppler's tools"),
+    ):
+        if shutil.which(program) is None:
+            terminalreporter.write_line(f"No {program} is installed: {tests} were skipped.")
 
 
 @pytest.fixture

@@ -151,7 +151,7 @@ def test_the_resolved_spec_is_a_spec_of_the_same_network(data: Data) -> None:
 @examples(100)
 @given(st.lists(specs(), min_size=1, max_size=3))
 def test_figures_of_random_networks_are_laid_out(data: list[Data]) -> None:
-    """As far as Graphviz: every network has a column."""
+    """Every network has a column, and the same figure gives the same text."""
     try:
         networks = [compile_data(one) for one in data]
     except SpecError:

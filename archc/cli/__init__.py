@@ -30,7 +30,7 @@ GROUPS = {
         "sweep": "Count the variants of a spec and find the best.",
     },
     "Draw": {
-        "draw": "Draw networks side by side, as SVG, PNG, PDF or DOT.",
+        "draw": "Draw networks side by side, as SVG, PNG, PDF, TikZ or DOT.",
         "report": "Write figure, tables and source as one HTML file.",
         "watch": "Show a figure on a local page that updates on every save.",
     },

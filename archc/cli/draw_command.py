@@ -19,7 +19,7 @@ from archc.widths import HELP
     metavar="FILE",
     type=OutputFile(allow_dash=True),
     required=True,
-    help="FILE.svg, .png, .pdf or .dot; use - with --format for standard output.",
+    help="FILE.svg, .png, .pdf, .tex or .dot; use - with --format for standard output.",
 )
 @quiet
 @click.option("--format", "format_", type=click.Choice(FORMATS), help="[default: by extension]")
@@ -45,6 +45,7 @@ from archc.widths import HELP
     help="Size of labels on paper.  [default: as large as the width allows]",
 )
 @click.option("--theme", type=click.Choice(THEMES), default="light", show_default=True)
+@click.option("--transparent", is_flag=True, help="Leave out the background.")
 @click.option(
     "--dpi",
     type=click.IntRange(18, 1200),
@@ -66,6 +67,7 @@ def command(
     width: float | None,
     font_size: float | None,
     theme: str,
+    transparent: bool,
     dpi: int | None,
 ) -> None:
     """Draw networks side by side, as Figure 3 of the ResNet paper does.
@@ -78,17 +80,18 @@ def command(
       archc draw imagenet/vgg19 imagenet/plain34 imagenet/resnet34 -o figure3.pdf
       archc draw imagenet/resnet152 --fold --theme dark -o resnet152.png --dpi 300
       archc draw imagenet/resnet34 imagenet/resnet50 --blocks -o figure5.svg
+      archc draw imagenet/resnet50 --fold -o resnet50.tex
       archc draw imagenet/resnet34 imagenet/resnet50 --block 1:1 --width column -o blocks.pdf
       archc draw imagenet/resnet50 torchvision/densenet121 --overview -o overview.pdf
       archc draw timm/seresnet50 torchvision/resnet50 --diff --fold -o difference.svg
       archc draw imagenet/resnet50 --heat params --fold -o parameters.png
     """
     if format_ is None and str(output) == "-":
-        raise click.UsageError("standard output needs --format svg, png, pdf or dot")
+        raise click.UsageError("standard output needs --format svg, png, pdf, tex or dot")
     format_ = format_ or output.suffix.lower().lstrip(".")
     if format_ not in FORMATS:
         raise click.BadParameter(
-            f"{str(output)!r} does not end in .svg, .png, .pdf or .dot; use --format",
+            f"{str(output)!r} does not end in .svg, .png, .pdf, .tex or .dot; use --format",
             param_hint="'-o'",
         )
     if dpi is not None and format_ != "png":
@@ -118,6 +121,7 @@ def command(
         detail=detail,
         width=width,
         font_size=font_size,
+        transparent=transparent,
     )
     put_out(figure, output)
 

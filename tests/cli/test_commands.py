@@ -399,7 +399,7 @@ def test_counting_imports_nothing_heavy() -> None:
         "import sys; from click.testing import CliRunner; from archc.cli import cli;"
         "result = CliRunner().invoke(cli, ['count', 'imagenet/resnet152']);"
         "assert result.exit_code == 0, result.output;"
-        "print({'torch', 'networkx', 'pygraphviz', 'graphviz', 'numpy'} & set(sys.modules))"
+        "print({'torch', 'networkx', 'resvg_py', 'numpy'} & set(sys.modules))"
     )
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False

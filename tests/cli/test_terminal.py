@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import archc.cli
+from archc.backends.figure import png
 from archc.backends.table import Column, Table
 from archc.cli import COMMANDS, GROUPS, cli
 from archc.cli.terminal import say, say_click_error
@@ -103,6 +104,7 @@ COMMAND_LINES: list[tuple[int, list[str]]] = [
     (1, ["new", HOSTILE, "--from", GOOD]),
     (0, ["draw", GOOD, "-o", "-", "--format", "svg"]),
     (0, ["draw", GOOD, "-o", "-", "--format", "dot"]),
+    (0, ["draw", GOOD, "-o", "-", "--format", "tex", "--transparent"]),
     (1, ["draw", GOOD, "-o", f"{GOOD}/x.svg"]),
     (0, ["report", GOOD, "imagenet/resnet18", "-o", "-"]),
     (1, ["fold", GOOD, NOWHERE, "-o", "x.safetensors"]),
@@ -334,11 +336,15 @@ def test_warnings_are_said_in_one_line(
     Path("zh.yaml").write_text(
         "name: zh\ntitle: 残差 34 \U0001f680\nhead: [global_avg_pool, linear]\n"
     )
-    for format in ("png", "pdf"):
+    monkeypatch.setattr(png, "unknown", list)
+    for format, problem in (
+        ("png", "no font on this machine has glyphs"),
+        ("pdf", "the figure font has no glyphs"),
+    ):
         code, out, err = run(monkeypatch, capfdbinary, "draw", "zh.yaml", "-o", f"zh.{format}")
         assert (code, out) == (0, "")
         assert err.startswith(
-            "archc: warning: the figure font has no glyphs for 残 (U+6B8B), 差 (U+5DEE) and "
+            f"archc: warning: {problem} for 残 (U+6B8B), 差 (U+5DEE) and "
             f"\U0001f680 (U+1F680): the {format.upper()} shows boxes instead; "
             "draw it as SVG to use the viewer's fonts\n"
         )
@@ -347,10 +353,11 @@ def test_warnings_are_said_in_one_line(
     assert "warning" not in err
 
 
-def test_a_program_gets_the_warning(tmp_path: Path) -> None:
+def test_a_program_gets_the_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(png, "unknown", list)
     path = tmp_path / "zh.yaml"
     path.write_text("name: zh\ntitle: 层\nhead: [global_avg_pool, linear]\n")
-    with pytest.warns(ArchcWarning, match=r"no glyphs for 层 \(U\+5C42\): the PNG"):
+    with pytest.warns(ArchcWarning, match=r"has glyphs for 层 \(U\+5C42\): the PNG"):
         drawn = archc.draw(path, format="png")
     assert drawn.startswith(b"\x89PNG")
 

@@ -1,40 +1,27 @@
-"""Figures of networks in the manner of Figure 3 of He et al. 2015, as SVG, PNG, PDF or DOT.
+"""Figures of networks in the manner of Figure 3 of He et al. 2015, as SVG, PNG, PDF, TikZ or DOT.
 
 The pipeline: ``columns`` reads off a network what its column shows, ``layout`` gives everything
-its place, ``svg`` and ``dot`` write that down, ``render`` has Graphviz draw DOT as PNG and PDF.
+its place, and ``writing`` writes that down by the writer of a format.
 """
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Sequence
 
 from archc.backends.figure.columns import column, folded_column
-from archc.backends.figure.dot import to_dot
-from archc.backends.figure.font import FontError, font_data, lacking
+from archc.backends.figure.font import FontError, font_data
 from archc.backends.figure.layout import lay_out
 from archc.backends.figure.metrics import LARGE, WIDE
-from archc.backends.figure.render import run_graphviz
 from archc.backends.figure.scene import Scene
-from archc.backends.figure.svg import to_svg
 from archc.backends.figure.theme import THEMES, Theme
+from archc.backends.figure.writing import FigureError, write
 from archc.choices import DETAILS, DPI, FORMATS, HEATS, diff_conflict, figure_conflict
 from archc.dataclassing import dataclass
-from archc.errors import ArchcError, ArchcWarning
+from archc.errors import ArchcWarning
 from archc.graph import Network
-from archc.text import code_points
 
 __all__ = ["FORMATS", "MOST_LAYERS", "THEMES", "DrawOptions", "FigureError", "Theme", "draw"]
-_MOST_PIXELS, _MOST_AREA = 32_767, 2**28
-"""What Cairo draws: pixels on a side, and pixels in all, of 4 bytes each (here 1 GiB)."""
-_MOST_POINTS = 14_400
-"""What PDF readers show: 200 inches (ISO 32000-1, annex C)."""
-
-
-class FigureError(ArchcError, ValueError):
-    """A figure cannot be drawn as asked; the message says why and what can be done."""
-
 
 MOST_LAYERS = 60
 """Up to how many layers pages and notebooks draw a network whole; of deeper ones they draw equal
@@ -46,9 +33,10 @@ class DrawOptions:
     """How a figure is drawn: ``fold`` draws equal blocks in a row once, with their number.
 
     With ``blocks`` it shows the distinct blocks of the networks, drawn large (He et al. 2015,
-    Figure 5), instead of the networks. ``theme`` is one of `THEMES`, ``dpi`` the pixels per inch
-    of a PNG. ``overview`` shows each stage as one box, ``diff`` marks what differs between two
-    networks, ``heat`` shades boxes by their share of what it names, one of `HEATS`.
+    Figure 5), instead of the networks. ``theme`` is one of `THEMES`, ``dpi`` the pixels per inch of
+    a PNG. ``overview`` shows each stage as one box, ``diff`` marks what differs between two
+    networks, ``heat`` shades boxes by their share of what it names, one of `HEATS`. A
+    ``transparent`` figure has no ground.
 
     ``block`` chooses blocks by type, class or ``stage:block`` and implies ``blocks``; ``detail``,
     one of `DETAILS`, names norms and activations beside arrows. On paper the figure is ``width``
@@ -67,6 +55,7 @@ class DrawOptions:
     detail: str | None = None
     width: float | None = None
     font_size: float | None = None
+    transparent: bool = False
 
     @property
     def is_of_blocks(self) -> bool:
@@ -84,7 +73,7 @@ def draw(
 
     The same networks give the same bytes. Raises `FigureError` where there is no network, no such
     format or theme, and where the figure is larger than the format carries. Warns with
-    `ArchcWarning` of characters that the font lacks, in PNG and PDF.
+    `ArchcWarning` of characters that are shown as boxes, in PNG, PDF and TeX.
     """
     if format not in FORMATS:
         raise FigureError(f"cannot draw as {format!r}: use one of {', '.join(FORMATS)}")
@@ -100,28 +89,11 @@ def draw(
     except FontError as error:
         raise FigureError(str(error)) from None
     scene = _fitted(networks, options)
-    _check_size(scene, format, options)
-    theme = THEMES[options.theme]
-    if format == "svg":
-        return to_svg(scene, theme)
-    dot = to_dot(scene, options.dpi if format == "png" else None, theme)
-    if format == "dot":
-        return dot.encode()
-    _warn_of_lacking(scene, format)
-    return run_graphviz(dot, format)
-
-
-def _warn_of_lacking(scene: Scene, format: str) -> None:
-    """Warn of characters that come out as boxes; an SVG is shown in its viewer's fonts."""
-    marks = [curve.mark.text for curve in scene.curves if curve.mark]
-    texts = [text.text for text in scene.texts] + [box.label for box in scene.boxes] + marks
-    if characters := lacking("".join(texts)):
-        warnings.warn(
-            f"the figure font has no glyphs for {code_points(characters)}: the {format.upper()} "
-            "shows boxes instead; draw it as SVG to use the viewer's fonts",
-            ArchcWarning,
-            stacklevel=3,
-        )
+    is_least = options.fold or options.overview or options.is_of_blocks
+    instead = "draw it as SVG" if is_least else "fold it, or draw it as SVG"
+    return write(
+        scene, format, options.theme, options.dpi, transparent=options.transparent, instead=instead
+    )
 
 
 def _check_kind(networks: Sequence[Network], options: DrawOptions) -> None:
@@ -217,27 +189,3 @@ def _block_scene(networks: Sequence[Network], options: DrawOptions) -> Scene:
     from archc.backends.figure.fitting import fit_blocks
 
     return fit_blocks(blocks, options.width, options.font_size, with_norms=detail)
-
-
-def _check_size(scene: Scene, format: str, options: DrawOptions) -> None:
-    """Raise `FigureError` where a format cannot carry a page of this size."""
-    is_least = options.fold or options.overview or options.is_of_blocks
-    instead = "draw it as SVG" if is_least else "fold it, or draw it as SVG"
-    if format == "png":
-        sides = (scene.width, scene.height)
-        width, height = (math.ceil(side * options.dpi / 72) + 1 for side in sides)
-        if max(width, height) > _MOST_PIXELS:
-            limit = f"the {_MOST_PIXELS:,} a PNG can have on a side"
-        elif width * height > _MOST_AREA:
-            limit = f"the {_MOST_AREA:,} in all that can be drawn at once"
-        else:
-            return
-        raise _too_large(f"{width:,} x {height:,} pixels", limit, instead)
-    width, height = math.ceil(scene.width), math.ceil(scene.height)
-    if format == "pdf" and max(width, height) > _MOST_POINTS:
-        limit = f"the {_MOST_POINTS:,} that PDF readers show on a side"
-        raise _too_large(f"{width:,} x {height:,} points", limit, instead)
-
-
-def _too_large(size: str, limit: str, instead: str) -> FigureError:
-    return FigureError(f"the figure is {size}, more than {limit}: {instead}")

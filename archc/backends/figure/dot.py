@@ -1,85 +1,81 @@
 """A scene as DOT text: every node and every edge with its place, for ``neato -n2`` or ``nop2``.
 
-DOT measures from the bottom left corner, positions in points and sizes in inches.
+DOT measures from the bottom left corner, positions in points and sizes in inches. Of a dotted line
+it knows no pattern: its dots are Graphviz's own.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
 
+from archc.backends.figure import pen
 from archc.backends.figure.font import FALLBACKS
 from archc.backends.figure.scene import Curve, Point, Rect, Scene, Text
 from archc.backends.figure.theme import THEMES, Theme, fill_of
-
-if TYPE_CHECKING:
-    import graphviz
-
 
 _FONT = ",".join(FALLBACKS)
 _SIZE = 11.0
 """Of a label's type, unless its rectangle has another."""
 
 
-def _node_style(theme: Theme) -> dict[str, str]:
-    return {
-        "shape": "box",
-        "fixedsize": "shape",
-        "margin": "0",
-        "fontname": _FONT,
-        "fontsize": _number(_SIZE).removesuffix(".00"),
-        "fontcolor": theme.ink,
-        "color": theme.outline,
-        "penwidth": "0.7",
-    }
+def to_dot(scene: Scene, theme: Theme = THEMES["light"], *, transparent: bool = False) -> str:
+    """The scene as DOT; equal scenes give equal text."""
+    return "".join(_statements(scene, theme, transparent=transparent))
 
 
-def _edge_style(theme: Theme) -> dict[str, str]:
-    return {
-        "color": theme.ink,
-        "penwidth": "0.9",
-        "arrowsize": "0.35",
-        "fontname": _FONT,
-        "fontcolor": theme.ink,
-    }
-
-
-def to_dot(scene: Scene, dpi: int | None = None, theme: Theme = THEMES["light"]) -> str:
-    """The scene as DOT; ``dpi`` is the pixels per inch of bitmaps made from it."""
-    import graphviz
-
-    page = _page(theme, dpi)
-    graph = graphviz.Digraph("figure", graph_attr=page, node_attr=_node_style(theme))
-    graph.attr("edge", **_edge_style(theme))
-    _add_rect(graph, scene, _whole_page(scene), style="invis")
+def _statements(scene: Scene, theme: Theme, *, transparent: bool) -> Iterator[str]:
+    yield "digraph figure {\n"
+    yield _statement("graph", None, _page("transparent" if transparent else theme.paper))
+    yield _statement("node", None, _node_style(scene, theme))
+    yield _statement("edge", None, _edge_style(scene, theme))
+    yield _rect(scene, _whole_page(scene), style="invis")
+    shade = f"{theme.ink}{round(255 * pen.VEIL):02x}" if transparent else theme.stripe
     for stripe in scene.stripes:
-        _add_rect(graph, scene, stripe, style="filled", color=theme.stripe, fillcolor=theme.stripe)
+        yield _rect(scene, stripe, style="filled", color=shade, fillcolor=shade)
     for box in scene.boxes:
-        role = box.role if box.shade is None else f"{box.role} shade-{box.shade}"
-        _add_rect(
-            graph, scene, replace(box, role=role), style="filled", fillcolor=fill_of(box, theme)
-        )
+        yield _box(scene, box, theme)
     for text in scene.texts:
-        _add_text(graph, scene, text)
+        yield _text(scene, text)
     for curve in scene.curves:
-        _add_curve(graph, scene, curve)
-    return str(graph.source)
+        yield _curve(scene, curve)
+    yield "}\n"
 
 
-def _page(theme: Theme, dpi: int | None) -> dict[str, str]:
-    attributes = {
+def _page(ground: str) -> dict[str, str]:
+    return {
         "charset": "UTF-8",
         "layout": "nop2",
-        "bgcolor": theme.paper,
+        "bgcolor": ground,
         "pad": "0",
         "margin": "0",
         "outputorder": "nodesfirst",
         "id": "figure",
         "class": "archc",
     }
-    return attributes if dpi is None else attributes | {"dpi": str(dpi)}
+
+
+def _node_style(scene: Scene, theme: Theme) -> dict[str, str]:
+    return {
+        "shape": "box",
+        "fixedsize": "shape",
+        "margin": "0",
+        "fontname": _FONT,
+        "fontsize": pen.number(_SIZE),
+        "fontcolor": theme.ink,
+        "color": theme.outline,
+        "penwidth": pen.number(scene.scale * pen.OUTLINE),
+    }
+
+
+def _edge_style(scene: Scene, theme: Theme) -> dict[str, str]:
+    return {
+        "color": theme.ink,
+        "penwidth": pen.number(scene.scale * pen.LINE),
+        "arrowsize": pen.number(scene.scale * 0.35),
+        "fontname": _FONT,
+        "fontcolor": theme.ink,
+    }
 
 
 def _whole_page(scene: Scene) -> Rect:
@@ -88,9 +84,19 @@ def _whole_page(scene: Scene) -> Rect:
     return Rect("page", "page", centre, scene.width, scene.height)
 
 
-def _add_rect(graph: graphviz.Digraph, scene: Scene, rect: Rect, **style: str) -> None:
-    if rect.role == "plus":
+def _box(scene: Scene, box: Rect, theme: Theme) -> str:
+    role = box.role if box.shade is None else f"{box.role} shade-{box.shade}"
+    style = {"class": role, "style": "filled", "fillcolor": fill_of(box, theme)}
+    if box.role == "plus":
         style["shape"] = "circle"
+    if box.role == "pill":
+        style["style"] = "filled,rounded"
+    if box.is_odd:
+        style["penwidth"] = pen.number(pen.outline_width(box, scene.scale))
+    return _rect(scene, box, **style)
+
+
+def _rect(scene: Scene, rect: Rect, **style: str) -> str:
     if rect.size != _SIZE:
         style["fontsize"] = _number(rect.size)
     attributes = {
@@ -101,10 +107,10 @@ def _add_rect(graph: graphviz.Digraph, scene: Scene, rect: Rect, **style: str) -
         "tooltip": _literal_tooltip(rect.tooltip),
         **style,
     }
-    graph.body.append(_statement(_quoted(rect.id), _literal(rect.label), attributes))
+    return _statement(_quoted(rect.id), _literal(rect.label), attributes)
 
 
-def _add_text(graph: graphviz.Digraph, scene: Scene, text: Text) -> None:
+def _text(scene: Scene, text: Text) -> str:
     attributes = {
         **_named(text.id, text.role),
         "pos": _places(scene, [text.centre]),
@@ -114,18 +120,19 @@ def _add_text(graph: graphviz.Digraph, scene: Scene, text: Text) -> None:
         "fontsize": _number(text.size),
     }
     label = _literal(text.text) + (r"\l" if text.left else "")
-    graph.body.append(_statement(_quoted(text.id), label, attributes))
+    return _statement(_quoted(text.id), label, attributes)
 
 
-def _add_curve(graph: graphviz.Digraph, scene: Scene, curve: Curve) -> None:
+def _curve(scene: Scene, curve: Curve) -> str:
     attributes = _named(curve.id, curve.role)
     tip = f"e,{_places(scene, [curve.tip])} " if curve.tip else ""
     attributes["pos"] = tip + _places(scene, curve.points)
     if not curve.tip:
         attributes["dir"] = "none"
-    if "dotted" in curve.role:
+    if pen.is_dotted(curve):
         attributes["style"] = "dotted"
-        attributes["penwidth"] = "1.2"
+    if (width := pen.line_width(curve, scene.scale)) != scene.scale * pen.LINE:
+        attributes["penwidth"] = pen.number(width)
     if curve.tooltip:
         attributes["tooltip"] = _literal_tooltip(curve.tooltip)
     label = None
@@ -134,11 +141,10 @@ def _add_curve(graph: graphviz.Digraph, scene: Scene, curve: Curve) -> None:
         attributes["fontsize"] = _number(curve.mark.size)
         attributes["lp"] = _places(scene, [curve.mark.centre])
     ends = f"{_quoted(curve.tail)} -> {_quoted(curve.head)}"
-    graph.body.append(_statement(ends, label, attributes))
+    return _statement(ends, label, attributes)
 
 
 def _statement(subject: str, label: str | None, attributes: Mapping[str, str]) -> str:
-    """A line of DOT as graphviz writes it, which takes ten times as long for it."""
     words = [] if label is None else [f"label={_quoted(label)}"]
     words += [f"{name}={_quoted(value)}" for name, value in sorted(attributes.items())]
     return f"\t{subject} [{' '.join(words)}]\n"

@@ -8,12 +8,9 @@ from archc.backends.figure.theme import THEMES
 
 _RULES = """
 #figure { fill: var(--ink); }
-#figure > rect { fill: var(--paper); }
-#figure .stripe rect { fill: var(--stripe); }
-#figure :is(.conv, .pool, .fc, .other, .plus) :is(rect, circle) {
-  fill: var(--paper);
-  stroke: var(--outline);
-}
+#figure :is(rect, circle) { fill: var(--paper); stroke: var(--outline); }
+#figure > rect { stroke: none; }
+#figure .stripe rect { fill: var(--stripe); stroke: none; }
 #figure path { stroke: var(--ink); }
 #figure polygon { fill: var(--ink); }
 """
@@ -39,5 +36,5 @@ def figure_css() -> str:
     variables = " ".join(
         f"--{name}: light-dark({', '.join(pair)});" for name, pair in pairs.items()
     )
-    fills = [f"#figure .shade-{i} rect {{ fill: var(--shade-{i}); }}" for i in shades]
+    fills = [f"#figure .shade-{i} :is(rect, circle) {{ fill: var(--shade-{i}); }}" for i in shades]
     return "\n".join([f":root {{ {variables} }}", _RULES, *fills, ""])

@@ -1,4 +1,4 @@
-"""What stands in a figure and where: the records between layout and DOT.
+"""What stands in a figure and where: the records between layout and the writers.
 
 Lengths are in points; x runs rightwards and y downwards from the page's top left corner. An
 ``id`` is unique in its figure; a ``role`` says what a thing is (``conv``, ``title``) and becomes
@@ -174,3 +174,9 @@ def scaled(scene: Scene, factor: float) -> Scene:
         texts=tuple([text(one) for one in scene.texts]),
         scale=scene.scale * factor,
     )
+
+
+def words(scene: Scene) -> list[str]:
+    """Everything that is written in a figure."""
+    marks = [curve.mark.text for curve in scene.curves if curve.mark]
+    return [*[text.text for text in scene.texts], *[box.label for box in scene.boxes], *marks]

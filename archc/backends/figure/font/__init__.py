@@ -43,11 +43,7 @@ def lacking(text: str) -> list[str]:
     Variation selectors, which are never seen themselves, are not among them.
     """
     glyphs = _advances()
-    return [c for c in dict.fromkeys(text) if ord(c) not in glyphs and not _is_unseen(c)]
-
-
-def _is_unseen(char: str) -> bool:
-    return "\ufe00" <= char <= "\ufe0f" or "\U000e0100" <= char <= "\U000e01ef"
+    return [c for c in dict.fromkeys(text) if ord(c) not in glyphs and not is_unseen(c)]
 
 
 class FontError(Exception):
@@ -71,17 +67,29 @@ def font_data() -> bytes:
 def _advances() -> Mapping[int, float]:
     """For each code point in the font, its width in em (OpenType 1.9: cmap, hmtx, head, hhea)."""
     data = font_data()
-    tables = _tables(data)
+    tables = table_offsets(data)
     (units_per_em,) = struct.unpack_from(">H", data, tables["head"] + 18)
     (metrics,) = struct.unpack_from(">H", data, tables["hhea"] + 34)
     widths = struct.unpack_from(">" + "Hh" * metrics, data, tables["hmtx"])[::2]
     return {
         char: max(widths[min(glyph, metrics - 1)] / units_per_em, _LEAST)
-        for char, glyph in _glyphs(data, _unicode_map(data, tables["cmap"])).items()
+        for char, glyph in glyph_ids().items()
     }
 
 
-def _tables(data: bytes) -> dict[str, int]:
+@cache
+def glyph_ids() -> Mapping[int, int]:
+    """The number of the glyph of each code point in the font."""
+    data = font_data()
+    return _glyphs(data, _unicode_map(data, table_offsets(data)["cmap"]))
+
+
+def is_unseen(char: str) -> bool:
+    """Whether a character is a variation selector, which chooses a form of the one before it."""
+    return "\ufe00" <= char <= "\ufe0f" or "\U000e0100" <= char <= "\U000e01ef"
+
+
+def table_offsets(data: bytes) -> dict[str, int]:
     """The offset of each table of a TrueType file."""
     (count,) = struct.unpack_from(">H", data, 4)
     records = (struct.unpack_from(">4sLLL", data, 12 + 16 * index) for index in range(count))
