@@ -14,7 +14,7 @@ from strategies import Data, Draw, compile_data, networks
 
 import archc
 from archc.analysis import compare
-from archc.backends.figure import DrawOptions, _scene, draw
+from archc.backends.figure import DrawOptions, scene_of, draw
 from archc.backends.figure.attribution import Attribution, attributions
 from archc.backends.figure.scene import Scene, element_id
 from archc.graph import Network
@@ -45,7 +45,7 @@ def load(name: str) -> Network:
 
 @cache
 def scene(a: str, b: str, fold: bool = False) -> Scene:
-    return _scene([load(a), load(b)], DrawOptions(fold=fold, diff=True))
+    return scene_of([load(a), load(b)], DrawOptions(fold=fold, diff=True))
 
 
 def signs(scene: Scene) -> dict[str, str]:
@@ -139,8 +139,8 @@ def of_ops(a: Network, b: Network) -> tuple[dict[str, str], dict[str, str]]:
 
 def check_marks(a: Network, b: Network) -> None:
     """The marks of an unfolded figure are those of ``archc diff``, and nothing else is marked."""
-    plain = _scene([a, b], DrawOptions())
-    drawn = _scene([a, b], DrawOptions(diff=True))
+    plain = scene_of([a, b], DrawOptions())
+    drawn = scene_of([a, b], DrawOptions(diff=True))
     found = attributions(plain, [a, b], False, to_curves=True)
     things = {box.id for box in plain.boxes} | {curve.id for curve in plain.curves}
     things |= {"c1-input", "c2-input"}
@@ -163,8 +163,8 @@ def check_marks(a: Network, b: Network) -> None:
 
 def check_folded_marks(a: Network, b: Network) -> None:
     """In a folded figure what differs is marked too, or the number of the block that it is in."""
-    plain = _scene([a, b], DrawOptions(fold=True))
-    drawn = _scene([a, b], DrawOptions(fold=True, diff=True))
+    plain = scene_of([a, b], DrawOptions(fold=True))
+    drawn = scene_of([a, b], DrawOptions(fold=True, diff=True))
     shown = {**bars(drawn), **signs(drawn)}
     found = attributions(plain, [a, b], True, to_curves=True)
     for number, (of, network, changes) in enumerate(
@@ -213,7 +213,7 @@ def test_geometry_of_random_pairs(given_pair: tuple[Data, Data], fold: bool) -> 
         a, b = map(compile_data, given_pair)
     except SpecError:
         return
-    drawn = _scene([a, b], DrawOptions(fold=fold, diff=True))
+    drawn = scene_of([a, b], DrawOptions(fold=fold, diff=True))
     for check in GEOMETRY:
         check(drawn)
 
@@ -304,4 +304,4 @@ def test_another_image_is_marked_at_the_image() -> None:
         compile_data({"name": "net", "input": [channels, 32, 32], "stages": [stage]})
         for channels in (1, 3)
     ]
-    assert bars(_scene([grey, colour], DrawOptions(diff=True)))["c2-input"] == "changed"
+    assert bars(scene_of([grey, colour], DrawOptions(diff=True)))["c2-input"] == "changed"

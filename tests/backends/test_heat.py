@@ -14,7 +14,7 @@ from strategies import compile_data, specs
 import archc
 from archc import ops
 from archc.analysis import memory
-from archc.backends.figure import THEMES, DrawOptions, _scene, draw
+from archc.backends.figure import THEMES, DrawOptions, scene_of, draw
 from archc.backends.figure.attribution import attributions
 from archc.backends.figure.scene import Rect, Scene
 from archc.backends.figure.theme import fill_of
@@ -44,7 +44,7 @@ def load(name: str) -> Network:
 
 @cache
 def heated(name: str, by: str, fold: bool = False) -> Scene:
-    return _scene([load(name)], DrawOptions(fold=fold, heat=by))
+    return scene_of([load(name)], DrawOptions(fold=fold, heat=by))
 
 
 def scale(scene: Scene) -> list[str]:
@@ -72,7 +72,7 @@ def test_geometry_of_random_specs(data: dict[str, object], by: str, fold: bool) 
         network = compile_data(data)
     except SpecError:
         return
-    scene = _scene([network, load("imagenet/resnet50")], DrawOptions(fold=fold, heat=by))
+    scene = scene_of([network, load("imagenet/resnet50")], DrawOptions(fold=fold, heat=by))
     for check in GEOMETRY:
         check(scene)
 
@@ -116,7 +116,7 @@ def test_what_a_curve_without_a_mark_holds_counts_at_the_box_above_its_end() -> 
     piece.add("add", ops.Add(), second, norm)
     builder = NetworkBuilder((4, 8, 8))
     builder.append(piece.build(), lambda step: step.name)
-    scene = _scene([Network("norms", builder.nodes)], DrawOptions(heat="params"))
+    scene = scene_of([Network("norms", builder.nodes)], DrawOptions(heat="params"))
     assert [curve.mark for curve in scene.curves if "shortcut" in curve.role] == [None]
     words = box(scene, "c1-second").tooltip.splitlines()[-1]
     assert words == "152 parameters, 51.4 % of the network's"  # 144 of 296, and 8 of the norm
@@ -126,7 +126,7 @@ def test_what_a_curve_without_a_mark_holds_counts_at_the_box_above_its_end() -> 
 def test_the_shares_add_up(name: str) -> None:
     network = load(name)
     for fold in (False, True):
-        scene = _scene([network], DrawOptions(fold=fold))
+        scene = scene_of([network], DrawOptions(fold=fold))
         (found,) = attributions(scene, [network], fold)
         ops = [op for thing in found.ops for op in found.all_ops(thing)]
         assert len(ops) == len(set(ops)) == len(network.nodes)
@@ -152,15 +152,15 @@ def test_a_network_that_holds_nothing_has_no_scale() -> None:
     network = compile_data(
         {"name": "pools", "input": [3, 8, 8], "stem": [{"max_pool": {"kernel": 2}}]}
     )
-    scene = _scene([network], DrawOptions(heat="params"))
+    scene = scene_of([network], DrawOptions(heat="params"))
     assert not scale(scene)
     assert "no parameters" in [text.text for text in scene.texts]
 
 
 def test_scales_end_in_round_numbers() -> None:
-    labels = scale(_scene([load("torchvision/vgg16")], DrawOptions(heat="params")))
+    labels = scale(scene_of([load("torchvision/vgg16")], DrawOptions(heat="params")))
     assert labels == ["0 %", "20 %", "40 %", "60 %", "80 %"]
-    labels = scale(_scene([load("imagenet/resnet50")], DrawOptions(heat="multiply_adds")))
+    labels = scale(scene_of([load("imagenet/resnet50")], DrawOptions(heat="multiply_adds")))
     assert labels == ["0 %", "0.8 %", "1.6 %", "2.4 %", "3.2 %"]
 
 

@@ -88,7 +88,7 @@ def draw(
         font_data()
     except FontError as error:
         raise FigureError(str(error)) from None
-    scene = _fitted(networks, options)
+    scene = scene_of(networks, options)
     is_least = options.fold or options.overview or options.is_of_blocks
     instead = "draw it as SVG" if is_least else "fold it, or draw it as SVG"
     return write(
