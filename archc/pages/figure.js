@@ -2,8 +2,8 @@
 // What pages with a figure share: text whose numbers are not broken, files, and the figure itself,
 // whose parts are reached by pointer and keyboard and which is as wide as its frame or as drawn.
 
-// A number with the word behind it, not the digits inside of a name; and words with a hyphen.
-const archcNumber = /(?<![\w.])\d[\d.,x]*(?: ?[%\p{L}][\p{L}-]*)?|\p{L}+-\p{L}+/gu;
+// A number with the words of its unit, not the digits inside of a name; and words with a hyphen.
+const archcNumber = /(?<![\w.])\d[\d.,x]*(?: ?[%\p{L}][\p{L}-]*){0,2}|\p{L}+-\p{L}+/gu;
 
 const archcUnbroken = (element, text) => {
   const parts = [];
@@ -168,7 +168,18 @@ const archcFigure = (frame, fit, { chosen, entered, label }) => {
 
   return {
     read: () => { size(); read(); },
-    show: (svg) => { frame.replaceChildren(...(svg ? [svg] : [])); size(); read(); },
+    // The part that has the focus keeps it where it is in the new figure, too.
+    show: (svg) => {
+      const focus = frame.contains(document.activeElement) ? document.activeElement.id : "";
+      frame.replaceChildren(...(svg ? [svg] : []));
+      size();
+      read();
+      const part = parts.find((one) => one.id === focus);
+      if (part) {
+        stop(part);
+        part.focus({ preventScroll: true });
+      }
+    },
     stop,
     go,
     tooltip,
