@@ -25,6 +25,9 @@ SAVED = {
 }
 """What a reader may save a figure as: by format what the button says, and the file's type."""
 
+MAX_BOTH = 2_000
+"""Of how many layers a page has both forms at most: 10,000 blocks would be 20 MB, and a minute."""
+
 MAX_NAME = 80
 """The most characters of a file's name, without its suffix."""
 
@@ -50,16 +53,21 @@ class File:
 class Figure:
     """A figure as an element, drawn ``folded`` or not, and its files.
 
-    Where folding changes it (``folds``), ``files`` has those of both forms. ``notes`` are what to
-    know of some files, ``ids`` the ids in the figure, by whether it is folded.
+    ``files`` has those of all forms that there are: of both, folded and not, where that makes a
+    difference (``folds``). ``notes`` are what to know of some files, ``ids`` the ids in the figure,
+    by whether it is folded.
     """
 
     element: str
     folded: bool
-    folds: bool
     files: tuple[File, ...]
     notes: tuple[str, ...]
     ids: Mapping[bool, frozenset[str]]
+
+    @property
+    def folds(self) -> bool:
+        """Whether there are both forms."""
+        return len(self.ids) == 2
 
     @property
     def formats(self) -> dict[str, str]:
@@ -68,23 +76,32 @@ class Figure:
 
 
 def draw_figure(networks: Sequence[Network], folded: bool) -> Figure:
-    """Draw networks side by side for a page that shows them ``folded`` at first, or not."""
-    both = {fold: draw(networks, "svg", DrawOptions(fold=fold)) for fold in (False, True)}
-    folds = both[False] != both[True]
+    """Draw networks side by side for a page that shows them ``folded`` at first, or not.
+
+    It has no other form where folding changes nothing, and where networks have more than `MAX_BOTH`
+    layers in all.
+    """
+    both = sum(network.layers for network in networks) <= MAX_BOTH
+    forms = {
+        fold: draw(networks, "svg", DrawOptions(fold=fold))
+        for fold in ((False, True) if both else (folded,))
+    }
+    if both and forms[False] == forms[True]:
+        folded = False
+        del forms[True]
     notes: dict[str, None] = {}
     files = [
         _file(networks, format, fold, notes)
-        for fold in ((False, True) if folds else (False,))
+        for fold in forms
         for format in SAVED
         if format in FORMATS
     ]
     return Figure(
-        element=figure_element(both[folded]),
-        folded=folded and folds,
-        folds=folds,
+        element=figure_element(forms[folded]),
+        folded=folded,
         files=tuple(files),
         notes=tuple(notes),
-        ids={fold: _ids(svg.decode()) for fold, svg in both.items()},
+        ids={fold: _ids(svg.decode()) for fold, svg in forms.items()},
     )
 
 

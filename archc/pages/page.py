@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING
 from archc import analysis
 from archc.analysis import Count, Memory
 from archc.backends.figure import MOST_LAYERS
-from archc.backends.figure.caption import headline
-from archc.backends.figure.columns import column
 from archc.backends.figure.layout import element_id
 from archc.backends.figure.pages import figure_css
 from archc.backends.figure.text import one_line
@@ -29,7 +27,7 @@ from archc.pages.figures import Figure, draw_figure, elements
 from archc.tables import counts as count_tables
 from archc.tables import diff as diff_tables
 from archc.tables import views
-from archc.text import visible
+from archc.text import listing, visible
 from archc.words import summary
 
 if TYPE_CHECKING:
@@ -42,6 +40,9 @@ _STYLES = ("default", "github-dark")
 
 MAX_HIGHLIGHTED = 5_000
 """Lines of a source that are coloured; 30,000 take pygments seven seconds and a browser more."""
+
+MAX_TITLE = 80
+"""The most characters of a network's title in that of the page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ def report(networks: Sequence[Network], specs: Sequence[str], *, fold: bool | No
         _template()
         .get_template("report.html")
         .render(
-            title=headline([column(network) for network in networks]),
+            title=listing([_cut(section.title) for section in sections], "and"),
             sections=sections,
             figure=figure,
             comparison=_comparison(networks, specs),
@@ -163,6 +164,10 @@ def _source_css() -> str:
     return re.sub(r"(?m)^pre \{.*$|^td\.linenos.*$|^span\.linenos.*$", "", rules) + "\n"
 
 
+def _cut(title: str) -> str:
+    return title if len(title) <= MAX_TITLE else title[: MAX_TITLE - 1].rstrip() + "…"
+
+
 # Sections
 
 
@@ -207,9 +212,10 @@ def _layers(number: int, network: Network, figure: Figure, memory: Memory) -> Ma
     from markupsafe import Markup
 
     prefix = f"c{number}"
-    shown = {"data-box": elements(figure, prefix, network, folded=False)}
-    if figure.folds:
-        shown["data-folded"] = elements(figure, prefix, network, folded=True)
+    shown = {
+        "data-folded" if folded else "data-box": elements(figure, prefix, network, folded=folded)
+        for folded in figure.ids
+    }
     fields = {row.name: row for row in analysis.receptive_fields(network).rows}
     kept = {row.name: row.kept for row in memory.rows}
     whole = network.multiply_adds or 1

@@ -10,7 +10,7 @@
   let selected = null;
 
   // Which part of the figure shows a row's op, and the first row that a part shows.
-  const shownBy = (row) => (folded && !fold.hidden ? row.dataset.folded : row.dataset.box);
+  const shownBy = (row) => (folded ? row.dataset.folded : row.dataset.box);
   const rowOf = (part) => {
     if (!firsts.has(folded)) {
       const found = new Map();

@@ -100,7 +100,7 @@
     const folded = element("fold").getAttribute("aria-pressed") === "true" && state.folds;
     const answer = await fetch(`/figure/${folded ? "folded" : "unfolded"}.${format}`);
     if (!answer.ok) {
-      element("save").title = await answer.text();
+      status(`not saved: ${await answer.text()}`, "bad");
       return;
     }
     const name = `${state.name}${folded ? "-folded" : ""}.${format}`;

@@ -124,7 +124,6 @@ def test_it_is_folded_saved_and_reached_by_keyboard(
         assert data == archc.draw(network, format=format, fold=True)
     page.locator("#save button").last.focus()
     page.keyboard.press("Tab")
-    page.keyboard.press("Tab")
     expect(page.locator("#details p").first).to_contain_text("layer1.0.shortcut")
     page.keyboard.press("End")
     expect(page.locator("#details p").first).to_have_text("fc")
