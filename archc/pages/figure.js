@@ -110,12 +110,18 @@ const archcFigure = (frame, fit, { chosen, entered, label }) => {
 
   const partOf = (event) => event.target.closest?.("[role=button]");
 
+  // Where the page scrolls under a pointer that rests, nothing is pointed at.
+  let pointer = "";
+  const placeOf = (event) => `${event.screenX} ${event.screenY}`;
   frame.addEventListener("pointerover", (event) => {
     const part = partOf(event);
-    if (part) {
+    if (part && placeOf(event) !== pointer) {
       chosen(part);
     }
   });
+  for (const kind of ["pointerover", "pointermove", "pointerdown"]) {
+    window.addEventListener(kind, (event) => { pointer = placeOf(event); });
+  }
   frame.addEventListener("focusin", (event) => {
     const part = partOf(event);
     if (part) {

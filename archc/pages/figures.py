@@ -54,8 +54,8 @@ class Figure:
     """A figure as an element, drawn ``folded`` or not, and its files.
 
     ``files`` has those of all forms that there are: of both, folded and not, where that makes a
-    difference (``folds``). ``notes`` are what to know of some files, ``ids`` the ids in the figure,
-    by whether it is folded.
+    difference (``folds``). ``notes`` are what to know of some files, ``ids`` those of its parts, by
+    whether it is folded.
     """
 
     element: str
@@ -106,8 +106,8 @@ def draw_figure(networks: Sequence[Network], folded: bool) -> Figure:
 
 
 def _ids(svg: str) -> frozenset[str]:
-    """The ids of an SVG's groups; in its text a ``<`` is escaped."""
-    return frozenset(re.findall(r'<g [^>]*?\bid="([^"]*)"', svg))
+    """The ids of an SVG's parts, the groups with a tooltip; in its text a ``<`` is escaped."""
+    return frozenset(re.findall(r'<g [^>]*?\bid="([^"]*)"[^>]*>\s*<title>', svg))
 
 
 def _file(networks: Sequence[Network], format: str, fold: bool, notes: dict[str, None]) -> File:

@@ -215,6 +215,19 @@ def test_folding_and_unfolding_keeps_what_is_selected(page: Page, opened: Watche
     assert opened.complaints == []
 
 
+def test_what_scrolls_under_a_resting_pointer_is_not_pointed_at(page: Page) -> None:
+    first, second = (f"c2-layer{stage}.0.conv1" for stage in (1, 2))
+    page.evaluate("addEventListener('pointerover', (event) => { window.last = event; })")
+    page.hover(box(page, first))
+    # What a browser sends once it has scrolled: the pointer is over another box where it was.
+    scrolled = """id => document.getElementById(id).dispatchEvent(new PointerEvent("pointerover",
+        { bubbles: true, screenX: last.screenX, screenY: last.screenY }))"""
+    page.evaluate(scrolled, second)
+    expect(page.locator("#figure .marked")).to_have_attribute("id", first)
+    page.hover(box(page, second))
+    expect(page.locator("#figure .marked")).to_have_attribute("id", second)
+
+
 def test_the_figure_is_saved_as_it_is_drawn(page: Page) -> None:
     networks = [archc.load(name) for name in NAMES]
     for folded in (False, True):
