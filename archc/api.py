@@ -404,9 +404,9 @@ def export(
 def report(*specs: SpecLike, fold: bool | None = None, names: Sequence[str] | None = None) -> str:
     """Figure, tables and source of networks as one HTML document that needs nothing else.
 
-    Several are drawn side by side and compared with the first. With ``fold`` equal blocks in a row
-    are drawn once; by default where a network has more than 60 layers. ``names`` are what the
-    specs are called. Raises ValueError for none.
+    Several are drawn side by side and compared with the first. With ``fold`` the figure first shows
+    equal blocks in a row once; by default where a network has more than 60 layers. ``names`` are
+    what the specs are called. Raises ValueError for none.
     """
     from archc.pages import report
 

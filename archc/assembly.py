@@ -50,6 +50,9 @@ def assemble(spec: Spec) -> Iterator[Piece]:
             except StopIteration as end:
                 shape = end.value
                 break
+            except ShapeError as error:
+                error.whose = f"stage {number}"
+                raise
             ops += len(piece.fragment.steps) * piece.times
             if ops > MAX_OPS:
                 raise ShapeError(f"a network may have at most {MAX_OPS:,} ops")

@@ -13,7 +13,7 @@ from archc.dataclassing import dataclass
 from archc.graph import Network, NetworkBuilder, Origin, Region, ShapeError, Step, Written, lint
 from archc.graph.initial import Rule
 from archc.naming import Names
-from archc.source.diagnostics import Note, fail
+from archc.source.diagnostics import Note, SpecError, fail
 from archc.spec import Spec
 from archc.text import quote
 
@@ -30,6 +30,52 @@ def compile_spec(spec: Spec) -> Network:
         from archc.spec.shapes import shape_faults
 
         raise shape_faults(spec) from None
+    return _network(spec, made)
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """The network of a spec up to its first fault of shapes or names.
+
+    ``where`` is what has the fault, ``stage 3`` or a layer, and ``message`` what is wrong; both
+    are empty where there is none.
+    """
+
+    network: Network
+    where: str = ""
+    message: str = ""
+
+
+def compile_beginning(spec: Spec) -> Beginning:
+    """As much of a spec's network as comes before its first fault, be it nothing but the image."""
+    names = Names.of(spec)
+    pieces: list[Piece] = []
+    where = message = ""
+    try:
+        pieces.extend(assemble(spec))  # those before a fault stay in the list
+    except ShapeError as error:
+        where, message = error.whose, error.message
+    taken: list[Piece] = []
+
+    def joined(pieces: Iterator[Piece]) -> Network:
+        made = _Joining(names, NetworkBuilder(spec.header.input))
+        made.join(pieces)
+        return _network(spec, made)
+
+    def noted() -> Iterator[Piece]:
+        for piece in pieces:
+            taken.append(piece)
+            yield piece
+
+    try:
+        return Beginning(joined(noted()), where, message)
+    except SpecError as error:  # two layers of one name, of which the last piece has the second
+        last = taken.pop()
+        where = last.part if last.stage is None else f"stage {last.stage}"
+        return Beginning(joined(iter(taken)), where, error.diagnostics[0].message)
+
+
+def _network(spec: Spec, made: _Joining) -> Network:
     network = Network(
         name=spec.header.name,
         nodes=made.nodes.nodes,

@@ -29,11 +29,11 @@ class Answer(NamedTuple):
 
 
 class Watcher:
-    """The process, its address, and the states that it tells."""
+    """The process, the spec that it watches, its address, and the states that it tells."""
 
-    def __init__(self, process: subprocess.Popen[str]):
+    def __init__(self, process: subprocess.Popen[str], path: Path):
         assert process.stdout is not None
-        self.process = process
+        self.process, self.path = process, path
         self.line = process.stdout.readline()
         self.address = self.line.split()[0] if self.line else ""
         self.port = int(self.address.rstrip("/").rpartition(":")[2]) if self.address else 0
@@ -89,7 +89,7 @@ def watching(path: Path, *arguments: str) -> Iterator[Watcher]:
     process = subprocess.Popen(
         command, cwd=path.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    watcher = Watcher(process)
+    watcher = Watcher(process, path)
     try:
         yield watcher
     finally:

@@ -23,7 +23,8 @@ from archc.cli.common import OutputFile, is_stream, load_networks, put_out, quie
 @click.option(
     "--fold/--no-fold",
     default=None,
-    help="Draw a run of equal blocks once. [default: if a network has more than 60 layers]",
+    help="Show a run of equal blocks once at first; the reader can fold and unfold the figure. "
+    "[default: if a network has more than 60 layers]",
 )
 def command(
     specs: tuple[str, ...],

@@ -27,8 +27,8 @@ def command(
 ) -> None:
     """Show a spec's figure on a local page that follows every save; Ctrl-C stops it.
 
-    While the spec is broken, the last good figure stays, with the mistakes above it. The page can
-    be seen on this machine alone.
+    While the spec is broken, the figure ends at the first mistake, and the mistakes are listed
+    above it. The page can be seen on this machine alone.
 
     \b
     Examples:

@@ -43,7 +43,7 @@ class ShapeError(ValueError):
     ``attribute`` names what the author wrote that is at fault (``"kernel"``, ``"groups"``), where
     one thing is; ``hint`` says what to do about it. ``otherwise`` is the shape that would be put
     out if this fault were ignored, where that is known: what comes next can be checked with it.
-    ``whose`` names the layer of stem or head at fault, for messages of one line.
+    ``whose`` names the stage, or the layer of stem or head, at fault, for messages of one line.
     """
 
     def __init__(

@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING
 
 from archc import analysis
 from archc.analysis import Count, Memory
-from archc.backends.figure import MOST_LAYERS, DrawOptions, draw
-from archc.backends.figure.caption import headline
-from archc.backends.figure.columns import Column, column, folded_column
+from archc.backends.figure import MOST_LAYERS
 from archc.backends.figure.layout import element_id
-from archc.backends.figure.pages import figure_css, figure_element
+from archc.backends.figure.pages import figure_css
+from archc.backends.figure.text import one_line
 from archc.backends.numbers import exactly, percent, shape
 from archc.backends.pytorch import emit
 from archc.backends.table import Table
 from archc.dataclassing import dataclass
 from archc.graph import Network, Node
+from archc.pages.figures import Figure, draw_figure, elements
 from archc.tables import counts as count_tables
 from archc.tables import diff as diff_tables
 from archc.tables import views
-from archc.text import visible
+from archc.text import listing, visible
 from archc.words import summary
 
 if TYPE_CHECKING:
@@ -40,6 +40,9 @@ _STYLES = ("default", "github-dark")
 
 MAX_HIGHLIGHTED = 5_000
 """Lines of a source that are coloured; 30,000 take pygments seven seconds and a browser more."""
+
+MAX_TITLE = 80
+"""The most characters of a network's title in that of the page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,31 +77,28 @@ class Section:
 def report(networks: Sequence[Network], specs: Sequence[str], *, fold: bool | None = None) -> str:
     """The report as one HTML document; ``specs`` are how the networks' specs are called.
 
-    With ``fold`` equal blocks in a row are drawn once; by default where a network has more than
-    `MOST_LAYERS` layers. The same networks give the same text. Raises ValueError for no network.
+    With ``fold`` the figure first shows equal blocks in a row once; by default where a network has
+    more than `MOST_LAYERS` layers. The reader can fold and unfold it. The same networks give the
+    same text. Raises ValueError for no network.
     """
     if not networks:
         raise ValueError("no network to report on")
     if fold is None:
         fold = any(network.layers > MOST_LAYERS for network in networks)
-    figure = _figure(networks, fold)  # first, since nothing else takes as much memory
-    columns = [(folded_column if fold else column)(network) for network in networks]
+    figure = draw_figure(networks, fold)  # first, since nothing else takes as much memory
     sections = [
-        _section(number, network, spec, shown)
-        for number, (network, spec, shown) in enumerate(
-            zip(networks, specs, columns, strict=True), start=1
-        )
+        _section(number, network, spec, figure)
+        for number, (network, spec) in enumerate(zip(networks, specs, strict=True), start=1)
     ]
-    style = figure_css() + _resource("report.css") + _source_css()
-    script = _resource("report.js")
+    style = figure_css() + page_resource("figure.css") + page_resource("report.css") + _source_css()
+    script = page_resource("figure.js") + page_resource("report.js")
     text: str = (
         _template()
         .get_template("report.html")
         .render(
-            title=headline(columns),
+            title=listing([_cut(section.title) for section in sections], "and"),
             sections=sections,
             figure=figure,
-            folded=fold,
             comparison=_comparison(networks, specs),
             style=style,
             script=script,
@@ -110,7 +110,8 @@ def report(networks: Sequence[Network], specs: Sequence[str], *, fold: bool | No
 
 
 @cache
-def _resource(name: str) -> str:
+def page_resource(name: str) -> str:
+    """A text that lies beside the templates."""
     return resources.files("archc.pages").joinpath(name).read_text(encoding="utf-8")
 
 
@@ -125,22 +126,22 @@ def _template() -> Environment:
         lstrip_blocks=True,
     )
     made.filters["percent"] = percent
+    made.filters["unbroken"] = unbroken
     return made
+
+
+def unbroken(text: str) -> Markup:
+    """A list of facts, ``34 layers, 21.62 M parameters``, that is broken only between them."""
+    from markupsafe import Markup
+
+    return Markup(", ").join(
+        [Markup('<span class="unbroken">{}</span>').format(fact) for fact in text.split(", ")]
+    )
 
 
 def _hash(text: str) -> str:
     """What a Content-Security-Policy calls an inline style or script."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-# The figure
-
-
-def _figure(networks: Sequence[Network], fold: bool) -> Markup:
-    """The figure as an element; its colours come from the page's style, light or dark."""
-    from markupsafe import Markup
-
-    return Markup(figure_element(draw(networks, "svg", DrawOptions(fold=fold))))
 
 
 def _source_css() -> str:
@@ -163,21 +164,25 @@ def _source_css() -> str:
     return re.sub(r"(?m)^pre \{.*$|^td\.linenos.*$|^span\.linenos.*$", "", rules) + "\n"
 
 
+def _cut(title: str) -> str:
+    return title if len(title) <= MAX_TITLE else title[: MAX_TITLE - 1].rstrip() + "…"
+
+
 # Sections
 
 
-def _section(number: int, network: Network, spec: str, shown: Column) -> Section:
+def _section(number: int, network: Network, spec: str, figure: Figure) -> Section:
     stages = analysis.count(network, "stage")
     source = emit(network)
     memory = analysis.memory(network)
     return Section(
         anchor=f"network-{number}",
         spec=visible(spec),
-        title=shown.title,
-        description=shown.description,
+        title=one_line(network.title) or one_line(network.name) or "network",
+        description=one_line(network.description),
         totals=f"{summary(network)}, for one {shape(network.input_shape)} image",
         stages=tuple(_stages(stages)),
-        layers=_layers(number, network, shown, memory),
+        layers=_layers(number, network, figure, memory),
         memory=views.memory_summary(memory),
         source=_highlighted(source),
         lines=source.count("\n"),
@@ -199,29 +204,25 @@ def _stages(one: Count) -> list[Stage]:
     ]
 
 
-def _layers(number: int, network: Network, shown: Column, memory: Memory) -> Markup:
-    """A row for each op, with the id of its box, or of the shortcut that it is on, in the figure.
+def _layers(number: int, network: Network, figure: Figure, memory: Memory) -> Markup:
+    """A row for each op, with the id of what shows it in the figure, unfolded and folded.
 
     Not by the template, which takes three times as long for the ops of a deep network.
     """
     from markupsafe import Markup
 
     prefix = f"c{number}"
-    pictures = {box.id: element_id(prefix, box.id) for box in shown.boxes}
-    for box in shown.boxes:
-        pictures |= dict.fromkeys(box.holds, element_id(prefix, box.id))
-    for shortcut in shown.shortcuts:
-        pictures |= dict.fromkeys(shortcut.ops, element_id(prefix, shortcut.id))
-    for side in shown.sides:
-        own = [id for id, name in network.side_of.items() if name in side.names]
-        pictures |= dict.fromkeys(own, element_id(prefix, side.names[0]))
+    shown = {
+        "data-folded" if folded else "data-box": elements(figure, prefix, network, folded=folded)
+        for folded in figure.ids
+    }
     fields = {row.name: row for row in analysis.receptive_fields(network).rows}
     kept = {row.name: row.kept for row in memory.rows}
     whole = network.multiply_adds or 1
 
     def row(node: Node) -> str:
         field = fields.get(node.id)
-        box = pictures.get(node.id)
+        boxes = [f' {key}="{ids[node.id]}"' for key, ids in shown.items() if node.id in ids]
         multiply_adds = 0 if node.id in network.side_of else node.multiply_adds
         sizes = [network.nodes[one].output_shape for one in node.inputs]
         facts = (
@@ -236,7 +237,7 @@ def _layers(number: int, network: Network, shown: Column, memory: Memory) -> Mar
             percent(multiply_adds / whole) if multiply_adds else "",
             exactly(kept[node.id]) if kept.get(node.id) else "",
         )
-        attributes = f' data-box="{box}" tabindex="-1"' if box else ""
+        attributes = f'{"".join(boxes)} tabindex="-1"' if boxes else ""
         return (
             f'<tr id="row-{element_id(prefix, node.id)}"{attributes}>'
             f'<th scope="row">{escape(node.id)}</th>'

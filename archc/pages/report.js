@@ -1,141 +1,173 @@
-"use strict";
 (() => {
-  const figure = document.getElementById("figure");
-  const details = document.getElementById("details");
-  const rows = new Map();
-  for (const row of document.querySelectorAll("tr[data-box]")) {
-    if (!rows.has(row.dataset.box)) {
-      rows.set(row.dataset.box, row);  // of the ops on a shortcut the first
-    }
-  }
-  const height = (box) => box.getBoundingClientRect().top;
-  const boxes = [...figure.querySelectorAll(".conv, .pool, .fc, .other, .shortcut")]
-    .filter((box) => rows.has(box.id))
-    .sort((one, other) => height(one) - height(other));
+  const element = (id) => document.getElementById(id);
+  const [frame, details, fold] = ["figure-frame", "details", "fold"].map(element);
   const heads = (row) => [...row.closest("table").tHead.rows[0].cells].map((cell) => cell.textContent);
-  const columnOf = (box) => box.id.split("-", 1)[0];
-  const names = [...new Set(boxes.map(columnOf))].sort((one, other) => one.slice(1) - other.slice(1));
-  const columns = names.map((name) => boxes.filter((box) => columnOf(box) === name));
   const titleOf = (row) => row.closest("section").dataset.title;
+  const rows = [...document.querySelectorAll("tr[data-box], tr[data-folded]")];
+  const firsts = new Map();
+  let folded = fold.getAttribute("aria-pressed") === "true";
   let marked = [];
+  let selected = null;
 
-  // Side by side many networks would be too small to read: from here on the frame scrolls.
-  const svg = figure.closest("svg");
-  svg.style.minWidth = `${0.8 * svg.width.baseVal.value}px`;
+  // Which part of the figure shows a row's op, and the first row that a part shows.
+  const shownBy = (row) => (folded ? row.dataset.folded : row.dataset.box);
+  const rowOf = (part) => {
+    if (!firsts.has(folded)) {
+      const found = new Map();
+      for (const row of rows) {
+        if (!found.has(shownBy(row))) {
+          found.set(shownBy(row), row);
+        }
+      }
+      firsts.set(folded, found);
+    }
+    return firsts.get(folded).get(part.id);
+  };
+  const nameOf = (row) => row.cells[0].textContent;
 
-  const show = (row) => {
-    const name = document.createElement("p");
-    name.className = "name";
-    name.textContent = row.cells[0].textContent;
-    const network = document.createElement("p");
-    network.className = "of";
-    network.textContent = titleOf(row);
+  const paragraph = (kind, text) => {
+    const made = document.createElement("p");
+    made.className = kind;
+    return archcUnbroken(made, text);
+  };
+
+  const ofRow = (row) => {
     const list = document.createElement("dl");
     heads(row).slice(1).forEach((head, index) => {
       const text = row.cells[index + 1].textContent;
       if (text) {
-        const term = document.createElement("dt");
-        const value = document.createElement("dd");
-        term.textContent = head;
-        value.textContent = text;
-        list.append(term, value);
+        const pair = document.createElement("div");
+        const [term, value] = ["dt", "dd"].map((name) => document.createElement(name));
+        pair.append(archcUnbroken(term, head), archcUnbroken(value, text));
+        list.append(pair);
       }
     });
-    details.replaceChildren(network, name, list);
+    return [paragraph("of", titleOf(row)), paragraph("name", nameOf(row)), list];
   };
 
-  const mark = (box, scroll) => {
-    const row = rows.get(box.id);
+  // A box is told as its row is; what has no row of its own by its tooltip.
+  const show = (part, row) => {
+    if (!part && !row) {
+      details.replaceChildren(paragraph("none", "Nothing is pointed at."));
+      return;
+    }
+    const [name, ...facts] = part ? figure.tooltip(part) : [];
+    if (row && (!part || row !== rowOf(part) || name === nameOf(row))) {
+      details.replaceChildren(...ofRow(row));
+      return;
+    }
+    const network = row ? [paragraph("of", titleOf(row))] : [];
+    const told = facts.map((fact) => paragraph("fact", fact));
+    details.replaceChildren(...network, paragraph("name", name), ...told);
+  };
+
+  const mark = (part, row) => {
     for (const one of marked) {
       one.classList.remove("marked");
     }
-    marked = row ? [box, row] : [box];
+    selected = row ?? null;
+    marked = [part, row].filter(Boolean);
     for (const one of marked) {
       one.classList.add("marked");
     }
+    show(part, row);
     if (row) {
-      show(row);
-      const frame = row.closest(".tall");
-      frame.scrollTop = row.offsetTop - frame.clientHeight / 2;
-    }
-    if (scroll) {
-      box.scrollIntoView({ block: "nearest", inline: "nearest" });
+      const table = row.closest(".tall");
+      table.scrollTop = row.offsetTop - table.clientHeight / 2;
     }
   };
 
-  const stop = (box) => {
-    for (const one of boxes) {
-      one.setAttribute("tabindex", one === box ? "0" : "-1");
-    }
-  };
-
-  const neighbour = (box, key) => {
-    const here = columns.findIndex((column) => column.includes(box));
-    const column = columns[here];
-    const place = column.indexOf(box);
-    switch (key) {
-      case "ArrowDown": return column[place + 1];
-      case "ArrowUp": return column[place - 1];
-      case "Home": return column[0];
-      case "End": return column[column.length - 1];
-      case "ArrowLeft":
-      case "ArrowRight": {
-        const other = columns[here + (key === "ArrowRight" ? 1 : -1)];
-        return other && other.reduce((best, one) =>
-          Math.abs(height(one) - height(box)) < Math.abs(height(best) - height(box)) ? one : best);
+  const figure = archcFigure(frame, element("fit"), {
+    // Of the rows that a part shows, the one that was selected stays so.
+    chosen: (part) => mark(part, selected && shownBy(selected) === part.id ? selected : rowOf(part)),
+    entered: (part) => {
+      const row = selected && shownBy(selected) === part.id ? selected : rowOf(part);
+      row?.scrollIntoView({ block: "center" });
+      row?.focus();
+      return Boolean(row);
+    },
+    label: (part, [name]) => {
+      const row = rowOf(part);
+      const words = part.querySelector(":scope > text")?.textContent;
+      if (!row) {
+        return name;
       }
-      default: return undefined;
-    }
-  };
-
-  for (const box of boxes) {
-    const row = rows.get(box.id);
-    box.setAttribute("role", "button");
-    const words = box.querySelector("text")?.textContent ?? "shortcut";
-    box.setAttribute("aria-label", `${words}: ${row.cells[0].textContent} of ${titleOf(row)}`);
-    box.addEventListener("pointerenter", () => mark(box, false));
-    box.addEventListener("focus", () => mark(box, true));
-    box.addEventListener("click", () => { stop(box); box.focus(); });
-  }
-  if (boxes.length) {
-    stop(boxes[0]);
-  }
-
-  figure.addEventListener("keydown", (event) => {
-    const box = event.target.closest("[role=button]");
-    if (!box || event.altKey || event.ctrlKey || event.metaKey) {
-      return;
-    }
-    if (event.key === "Enter" || event.key === " ") {
-      const row = rows.get(box.id);
-      if (row) {
-        event.preventDefault();
-        row.scrollIntoView({ block: "center" });
-        row.focus();
-      }
-      return;
-    }
-    const next = neighbour(box, event.key);
-    if (next) {
-      event.preventDefault();
-      stop(next);
-      next.focus();
-    }
+      const what = name === nameOf(row) ? words ?? name : name;
+      return `${what}: ${nameOf(row)} of ${titleOf(row)}`;
+    },
   });
+  figure.read();
 
-  for (const row of document.querySelectorAll("tr[data-box]")) {
-    const box = document.getElementById(row.dataset.box);
-    const back = () => { stop(box); box.focus(); };
-    row.addEventListener("click", () => mark(box, true));
+  for (const row of rows) {
+    row.addEventListener("click", () => {
+      const part = figure.part(shownBy(row));
+      mark(part, row);
+      part?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    });
     row.addEventListener("keydown", (event) => {
-      if (event.key === "Escape" || event.key === "Enter") {
+      const part = figure.part(shownBy(row));
+      if (part && (event.key === "Escape" || event.key === "Enter")) {
         event.preventDefault();
-        back();
+        selected = row;
+        figure.go(part);
       }
     });
   }
 
-  const theme = document.getElementById("theme");
+  // Files, which are compressed in the page; the figure's other form is the SVG among them.
+  const files = [...document.querySelectorAll("script.file")];
+  const file = (format) => files.find((one) =>
+    one.dataset.format === format && (one.dataset.folded === "true") === folded);
+  const unpacked = (one) => {
+    const bytes = Uint8Array.from(atob(one.textContent), (char) => char.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
+    return new Response(stream).arrayBuffer();
+  };
+  const drawn = new Map([[folded, frame.querySelector("svg")]]);
+
+  const buttons = [...document.querySelectorAll("#tools [data-format]")];
+  const offer = () => {
+    for (const button of buttons) {
+      const { fault } = file(button.dataset.format).dataset;
+      button.disabled = Boolean(fault);
+      button.title = fault ?? "";
+    }
+  };
+  for (const button of buttons) {
+    button.addEventListener("click", async () => {
+      const one = file(button.dataset.format);
+      archcSave(await unpacked(one), one.dataset.type, one.dataset.name);
+    });
+  }
+  offer();
+
+  // What was selected stays so: a row keeps its place, and the figure shows what stands for it now.
+  fold.addEventListener("click", async () => {
+    const row = selected;
+    const to = !folded;
+    folded = to;
+    if (!drawn.has(to)) {
+      drawn.set(to, archcParse(new TextDecoder().decode(await unpacked(file("svg")))));
+    }
+    if (folded !== to) {
+      return;  // clicked again meanwhile
+    }
+    fold.setAttribute("aria-pressed", String(to));
+    element("folded-hint").hidden = !to;
+    figure.show(drawn.get(to));
+    offer();
+    const part = row && figure.part(shownBy(row));
+    mark(part, row);
+    if (part) {
+      figure.stop(part);
+      const [box, around] = [part.getBoundingClientRect(), frame.getBoundingClientRect()];
+      frame.scrollTop += box.top + box.height / 2 - around.top - around.height / 2;
+      frame.scrollLeft += box.left + box.width / 2 - around.left - around.width / 2;
+    }
+  });
+  element("tools").hidden = false;
+
+  const theme = element("theme");
   const dark = () => {
     const chosen = document.documentElement.dataset.theme;
     return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;

@@ -92,20 +92,73 @@ def resolve(
 ) -> Spec:
     """Like `load_spec`, for a text that has been read."""
     findings = Findings()
+    draft = _overlaid(source, with_, input_, library, findings)
+    if draft is None:
+        findings.check()
+        raise AssertionError("a spec without a draft has findings")
+    spec = _finish(draft, _label(source, with_, input_), _group(source), library, findings)
+    findings.check()
+    assert spec is not None
+    return spec
+
+
+@dataclass(frozen=True)
+class Faulty:
+    """What is valid of a spec with mistakes.
+
+    ``rows`` are the items of stem, stages and head as they are written; ``spec`` has those of them
+    that are valid, and ``error`` the mistakes.
+    """
+
+    spec: Spec
+    rows: tuple[tuple[Value, ...], tuple[Value, ...], tuple[Value, ...]]
+    error: SpecError
+
+
+def resolve_faulty(
+    source: Source,
+    with_: Sequence[Override] = (),
+    input_: Size | None = None,
+    library: Library = STANDARD,
+) -> Faulty | None:
+    """What is valid of a spec whose text has been read, if it has mistakes.
+
+    None where there are none, and where too little of it can be read: what stands at its top, or
+    something that it extends.
+    """
+    findings = Findings()
+    draft = _overlaid(source, with_, input_, library, findings)
+    if draft is None or not draft.whole:
+        return None
+    label, group = _label(source, with_, input_), _group(source)
+    spec = _finish(draft, label, group, library, findings, faulty=True)
+    if spec is None or not findings.found:
+        return None
+    try:
+        findings.check()
+    except SpecError as error:
+        return Faulty(spec, (draft.rows("stem"), draft.rows("stages"), draft.rows("head")), error)
+    return None
+
+
+def _overlaid(
+    source: Source,
+    with_: Sequence[Override],
+    input_: Size | None,
+    library: Library,
+    findings: Findings,
+) -> _Draft | None:
+    """A draft with the command line's options; None where the text cannot be read."""
     draft = _draft(source, library, findings, ())
     overlays = [
         parse_with(one, findings) if isinstance(one, str) else locate_with(*one) for one in with_
     ]
     if draft is None:
-        findings.check()
-        raise AssertionError("a spec without a draft has findings")
+        return None
     draft.overlays += [dict([overlay]) for overlay in overlays if overlay]
     if input_ is not None:
         draft.top["input"] = parse_input(input_, findings)
-    spec = _finish(draft, _label(source, with_, input_), _group(source), library, findings)
-    findings.check()
-    assert spec is not None
-    return spec
+    return draft
 
 
 @dataclass
@@ -271,9 +324,16 @@ def spec_files(spec: str) -> list[Path]:
 
 
 def _finish(
-    draft: _Draft, label: str, group: str, library: Library, findings: Findings
+    draft: _Draft,
+    label: str,
+    group: str,
+    library: Library,
+    findings: Findings,
+    *,
+    faulty: bool = False,
 ) -> Spec | None:
-    """Check a draft as a whole."""
+    """Check a draft as a whole; one with mistakes is None, or where it may be ``faulty``, what is
+    valid of it, if that is known of what stands at its top."""
     top = dict(draft.top)
     if "name" not in top:  # its absence has been noted where it is missing
         top["name"] = Entry(draft.place, Value("unnamed", draft.place))
@@ -308,7 +368,8 @@ def _finish(
         from archc.spec.shapes import faults_of_any_shape
 
         faults_of_any_shape(layers, numbered, context, findings)
-        return None
+        if not faulty or header is None:
+            return None
     assert header is not None
     spec = Spec(
         header=header,
@@ -328,7 +389,8 @@ def _finish(
         notes=tuple(_notes(draft.top)),
         default_block=_word(draft.defaults.get("block")),
     )
-    _check_whole(spec, findings)
+    if not findings.found:
+        _check_whole(spec, findings)
     return spec
 
 

@@ -1,4 +1,4 @@
-"""What the page shows of a spec: its figure, or what is wrong with it above the last good one."""
+"""What the page shows of a spec: its figure, or its mistakes and the figure up to the first."""
 
 from __future__ import annotations
 
@@ -8,25 +8,47 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from archc.backends.figure import MOST_LAYERS, DrawOptions, FigureError, draw
+from archc.backends.figure import FORMATS, MOST_LAYERS, DrawOptions, FigureError, draw
+from archc.backends.figure.layout import element_id
 from archc.backends.figure.pages import figure_element
 from archc.backends.numbers import shape
 from archc.compile import compile_spec
 from archc.dataclassing import dataclass
-from archc.spec import SpecError, load_spec
+from archc.graph import Network, fold_repeats
+from archc.pages.figures import SAVED
+from archc.spec import Spec, SpecError, load_spec
 from archc.spec.resolve import spec_files
+from archc.watch.beginning import FAULT, beginning
 from archc.words import summary
+
+FAULT_ID = element_id("c1", FAULT)
+"""The id that the box of a fault has in the figure."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A version of the page: the last good figure, and the faults of the spec as it is now."""
+    """A version of the page: a figure, and the faults of the spec as it is now.
+
+    Of a broken spec the figure ends at a box, whose id is ``fault_id``, and ``mark`` says what is
+    wrong there. Where it cannot be drawn as far as that, the figure is the last good one and
+    ``stale``. It is ``folded`` or not; ``folds`` says that this makes a difference. ``saves`` are
+    the formats that it can be saved as, with their names, and ``name`` that of the file.
+    """
 
     version: int = 0
     title: str = ""
     totals: str = ""
     figure: str = ""
     faults: tuple[str, ...] = ()
+    mark: str = ""
+    stale: bool = False
+    folded: bool = False
+    folds: bool = False
+    name: str = ""
+    fault_id: str = FAULT_ID
+    saves: tuple[tuple[str, str], ...] = tuple(
+        [(format, SAVED[format][0]) for format in SAVED if format in FORMATS]
+    )
 
     def as_json(self) -> str:
         """The state as the page's script takes it."""
@@ -44,7 +66,9 @@ class Preview:
         fold: bool | None = None,
     ):
         self.spec, self.with_, self.input_, self.fold = spec, with_, input_, fold
-        self.state = State(title=spec)
+        self.state = self.good = State(title=spec)
+        self.network: Network | None = None
+        self._good_network: Network | None = None
         self.closed = False
         self._changed = asyncio.Condition()
 
@@ -79,19 +103,64 @@ class Preview:
                 while not self.closed and self.state.version == seen:
                     await self._changed.wait()
 
+    def file(self, format: str, folded: bool) -> bytes:
+        """The figure that is shown as a file of a format, folded or not.
+
+        Raises `FigureError` where there is none, and where the format cannot carry it.
+        """
+        if self.network is None:
+            raise FigureError("there is no figure yet")
+        return draw([self.network], format, DrawOptions(fold=folded))
+
     def _drawn(self) -> State:
         """The next state, or the one there is where nothing has changed."""
-        old = self.state
+        old, spec = self.state, None
         try:
-            network = compile_spec(load_spec(self.spec, self.with_, self.input_))
-            fold = network.layers > MOST_LAYERS if self.fold is None else self.fold
-            figure = figure_element(draw([network], "svg", DrawOptions(fold=fold)))
+            spec = load_spec(self.spec, self.with_, self.input_)
+            network = compile_spec(spec)
+            new = self._state(network)
         except SpecError as error:
             faults = tuple([diagnostic.render() for diagnostic in error.diagnostics])
-            new = replace(old, faults=faults)
+            new = self._broken(spec, faults)
         except (FigureError, OSError) as error:
-            new = replace(old, faults=(f"error: {error}",))
+            new = self._stale((f"error: {error}",))
         else:
-            totals = f"{summary(network)}, for one {shape(network.input_shape)} image"
-            new = State(old.version, network.title, totals, figure)
+            self.good, self._good_network = new, network
+        new = replace(new, version=old.version)
         return old if new == old else replace(new, version=old.version + 1)
+
+    def _state(self, network: Network) -> State:
+        """What is shown of a network without faults."""
+        fold = network.layers > MOST_LAYERS if self.fold is None else self.fold
+        figure = figure_element(draw([network], "svg", DrawOptions(fold=fold)))
+        self.network = network
+        return State(
+            title=network.title,
+            totals=f"{summary(network)}, for one {shape(network.input_shape)} image",
+            figure=figure,
+            folded=fold,
+            folds=bool(fold_repeats(network).runs),
+            name=network.name,
+        )
+
+    def _broken(self, spec: Spec | None, faults: tuple[str, ...]) -> State:
+        """What is shown of a spec with mistakes, the ``spec`` itself where it can be loaded."""
+        found = beginning(self.spec, self.with_, self.input_, spec)
+        if found is None:
+            return self._stale(faults)
+        try:
+            shown = self._state(found.network)
+        except FigureError:
+            return self._stale(faults)
+        return replace(
+            shown,
+            title=found.title,
+            totals=f"up to the fault: {summary(found.network)}",
+            faults=faults,
+            mark=found.message,
+        )
+
+    def _stale(self, faults: tuple[str, ...]) -> State:
+        """The last good figure, or none, with what is wrong now."""
+        self.network = self._good_network
+        return replace(self.good, faults=faults, stale=bool(self.good.figure))

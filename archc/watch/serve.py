@@ -14,10 +14,13 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from archc.backends.figure import FigureError
 from archc.backends.figure.pages import figure_css
+from archc.choices import FORMATS
 from archc.dataclassing import dataclass
 from archc.errors import ArchcError
 from archc.extras import require
+from archc.pages.figures import SAVED
 from archc.watch.preview import Preview
 from archc.watch.shortage import Shortage, can_open
 
@@ -251,7 +254,8 @@ def _existing(folder: Path) -> Path:
 
 
 def application(preview: Preview, port: int) -> Starlette:
-    """The page, its style, its script, and the stream of events that it follows.
+    """The page, its style, its script, the stream of events that it follows, and the figure as
+    files.
 
     All that it serves is read before the first request: it needs no files afterwards.
     """
@@ -261,9 +265,12 @@ def application(preview: Preview, port: int) -> Starlette:
     from starlette.routing import Route
 
     texts = {
-        "/": (_text("page.html"), "text/html"),
-        "/watch.js": (_text("watch.js"), "text/javascript"),
-        "/watch.css": (figure_css() + _text("watch.css"), "text/css"),
+        "/": (_text("watch", "page.html"), "text/html"),
+        "/watch.js": (_text("pages", "figure.js") + _text("watch", "watch.js"), "text/javascript"),
+        "/watch.css": (
+            figure_css() + _text("pages", "figure.css") + _text("watch", "watch.css"),
+            "text/css",
+        ),
     }
 
     async def page(request: Request) -> Response:
@@ -273,15 +280,26 @@ def application(preview: Preview, port: int) -> Starlette:
     async def events(_request: Request) -> Response:
         return StreamingResponse(_events(preview), media_type="text/event-stream")
 
+    async def figure(request: Request) -> Response:
+        form, format = request.path_params["form"], request.path_params["format"]
+        if form not in ("folded", "unfolded") or format not in SAVED or format not in FORMATS:
+            return Response("there is no such file", 404)
+        try:
+            data = await asyncio.to_thread(preview.file, format, form == "folded")
+        except FigureError as error:
+            return Response(str(error), 409)
+        return Response(data, media_type=SAVED[format][1])
+
     routes = [Route(path, page) for path in texts]
+    routes.append(Route("/figure/{form}.{format}", figure))
     return Starlette(
         routes=[*routes, Route("/events", events)],
         middleware=[Middleware(Guard, port=port)],
     )
 
 
-def _text(name: str) -> str:
-    return resources.files("archc.watch").joinpath(name).read_text(encoding="utf-8")
+def _text(package: str, name: str) -> str:
+    return resources.files(f"archc.{package}").joinpath(name).read_text(encoding="utf-8")
 
 
 async def _events(preview: Preview) -> AsyncIterator[str]:

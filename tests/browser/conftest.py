@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from chromium import find_chromium
@@ -25,18 +26,32 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(params=["light", "dark"])
+@pytest.fixture(scope="module", params=["light", "dark"])
 def scheme(request: pytest.FixtureRequest) -> str:
     """The colours that the reader prefers."""
     return str(request.param)
 
 
-@pytest.fixture
-def watched(browser: Browser, scheme: str) -> Iterator[Watched]:
-    """A new page, in both colour schemes."""
+@contextmanager
+def new_page(browser: Browser, scheme: str) -> Iterator[Watched]:
+    """A page of its own for a reader who prefers a colour scheme."""
     context = browser.new_context(
         color_scheme="dark" if scheme == "dark" else "light",
         viewport={"width": 1400, "height": 1000},
     )
     yield Watched(context.new_page())
     context.close()
+
+
+@pytest.fixture
+def watched(browser: Browser, scheme: str) -> Iterator[Watched]:
+    """A new page for each test, in both colour schemes."""
+    with new_page(browser, scheme) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def shared(browser: Browser, scheme: str) -> Iterator[Watched]:
+    """A page for all tests of a file, in both colour schemes: loading takes most of the time."""
+    with new_page(browser, scheme) as page:
+        yield page

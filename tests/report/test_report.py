@@ -5,6 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,9 +16,15 @@ import pytest
 from shell import archc as run
 
 import archc
+from archc.backends.figure import FORMATS, DrawOptions, FigureError
+from archc.backends.figure import draw as draw_file
+from archc.errors import ArchcWarning
+from archc.graph import Network
 from archc.pages import report
+from archc.pages.figures import MAX_NAME, SAVED, draw_figure, elements, file_name
 
 
+@cache
 def page(*names: str, fold: bool | None = None) -> str:
     return report([archc.load(name) for name in names], names, fold=fold)
 
@@ -33,7 +43,8 @@ class Elements(HTMLParser):
 
 
 def test_it_is_the_same_every_time() -> None:
-    assert page("imagenet/resnet18") == page("imagenet/resnet18")
+    again = report([archc.load("imagenet/resnet18")], ["imagenet/resnet18"])
+    assert page("imagenet/resnet18") == again
 
 
 @pytest.mark.parametrize(
@@ -41,6 +52,7 @@ def test_it_is_the_same_every_time() -> None:
 )
 def test_it_refers_to_nothing_outside(names: tuple[str, ...]) -> None:
     text = page(*names)
+    folded = '<button type="button" id="fold" aria-pressed="true"' in text
     elements = Elements(text).found
     ids = [attributes["id"] for _, attributes in elements if "id" in attributes]
     assert len(ids) == len(set(ids))
@@ -53,8 +65,9 @@ def test_it_refers_to_nothing_outside(names: tuple[str, ...]) -> None:
             assert target is None or target == "data:," or target.removeprefix("#") in ids
         for name in ("aria-labelledby", "aria-describedby"):
             assert attributes.get(name) is None or attributes[name] in ids
-        if "data-box" in attributes:
-            assert attributes["data-box"] in ids
+        if tag == "tr":
+            shown = attributes.get("data-folded" if folded else "data-box")
+            assert shown is None or shown in ids
     assert not re.search(r"url\(|@import|https?://(?!www\.w3\.org/2000/svg)", text)
 
 
@@ -120,3 +133,76 @@ def test_a_source_too_long_to_be_read_is_not_coloured(monkeypatch: pytest.Monkey
     assert '<span class="k">class</span>' in coloured
     assert '<span class="k">class</span>' not in plain
     assert "class ResNet20(nn.Module):" in plain
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "imagenet/resnet34",
+        "cifar10/preresnet110",
+        "torchvision/densenet121",
+        "torchvision/googlenet",
+        "torchvision/mobilenet_v2",
+        "torchvision/shufflenet_v2_x1_0",
+        "timm/res2net50_26w_4s",
+    ],
+)
+def test_every_layer_is_found_in_the_figure_folded_or_not(name: str) -> None:
+    network = archc.load(name)
+    figure = draw_figure([network], folded=False)
+    for folded in figure.ids:
+        shown = elements(figure, "c1", network, folded=folded)
+        layers = {id for id, node in network.nodes.items() if node.multiply_adds}
+        assert layers <= shown.keys()
+        assert set(shown.values()) <= figure.ids[folded]
+
+
+def test_a_network_without_equal_blocks_cannot_be_folded() -> None:
+    text = page("torchvision/googlenet", fold=True)
+    assert 'id="fold" aria-pressed="false" hidden>' in text
+    assert "data-folded=" not in re.sub(r'<script type="text/plain"[^>]*>', "", text)
+    assert text.count('class="file"') == len([one for one in SAVED if one in FORMATS])
+
+
+def test_networks_of_thousands_of_layers_are_drawn_in_one_form(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("archc.pages.figures.MAX_BOTH", 33)
+    network = archc.load("imagenet/resnet34")
+    for folded in (False, True):
+        figure = draw_figure([network], folded)
+        assert (figure.folds, figure.folded, [*figure.ids]) == (False, folded, [folded])
+        text = report([network], ["imagenet/resnet34"], fold=folded)
+        assert f'id="fold" aria-pressed="{str(folded).lower()}" hidden>' in text
+        assert ("data-folded=" in text.partition("<script")[0]) == folded
+
+
+def test_the_file_stays_small() -> None:
+    text = page("cifar10/resnet1202")
+    figure = archc.draw("cifar10/resnet1202", fold=False)
+    files = re.findall(r'<script type="text/plain"[^>]*>([^<]*)</script>', text)
+    assert sum(map(len, files)) < len(figure) / 5
+
+
+def test_what_a_format_cannot_carry_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def draw(networks: Sequence[Network], format: str, options: DrawOptions) -> bytes:
+        if format == "pdf" and not options.fold:
+            raise FigureError("the figure is too large")
+        if format == "pdf":
+            warnings.warn("no glyphs for U+4E2D", ArchcWarning, stacklevel=2)
+        return draw_file(networks, format, options)
+
+    network = archc.load("imagenet/resnet34")
+    monkeypatch.setattr("archc.pages.figures.draw", draw)
+    figure = draw_figure([network], folded=True)
+    faults = {(file.format, file.folded): file.fault for file in figure.files if file.fault}
+    assert faults == {("pdf", False): "PDF: the figure is too large"}
+    assert figure.notes == ("no glyphs for U+4E2D",)
+
+
+def test_files_are_called_after_the_networks() -> None:
+    networks = [archc.load(f"imagenet/{name}") for name in ("plain34", "resnet34", "plain34")]
+    assert file_name(networks) == "plain34-resnet34"
+    many = [replace(networks[0], name=f"network-number-{number}") for number in range(40)]
+    assert len(file_name(many)) <= MAX_NAME + len("-etc")
+    assert file_name(many).endswith("-etc")

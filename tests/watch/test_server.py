@@ -15,6 +15,8 @@ import pytest
 from shell import archc as run
 from watching import SPEC, watching
 
+import archc
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
@@ -83,7 +85,7 @@ def test_no_other_machine_can_reach_it(path: Path) -> None:
             client.connect(("127.0.0.2", watcher.port))
 
 
-def test_saves_are_followed_and_mistakes_stand_above_the_last_good_figure(path: Path) -> None:
+def test_saves_are_followed_and_mistakes_stand_above_the_figure_up_to_them(path: Path) -> None:
     with watching(path) as watcher:
         first = watcher.state()
         assert (first["title"], first["faults"]) == ("Tiny", [])
@@ -94,16 +96,46 @@ def test_saves_are_followed_and_mistakes_stand_above_the_last_good_figure(path: 
         assert second["version"] == first["version"] + 1
         save(path, SPEC.replace("depth: 2, width: 16", "dept: 2, width: 16"))
         broken = watcher.state()
-        assert broken["figure"] == second["figure"]
+        assert (broken["mark"], broken["stale"]) == ("stage 2 has no attribute `dept`", False)
+        assert broken["totals"].startswith("up to the fault: 4 layers, ")
+        assert broken["figure"].count('class="conv') == 4
+        assert f'<g id="{broken["fault_id"]}" class="other">' in broken["figure"]
         assert broken["faults"] == [
             "tiny.yaml:7:6: error: stage 2 has no attribute `dept`\n"
             "    - {dept: 2, width: 16, stride: 2}\n"
             "       ^\n"
             "hint: did you mean `depth`?",
         ]
+        save(path, "name: [")
+        unreadable = watcher.state()
+        assert (unreadable["figure"], unreadable["stale"]) == (second["figure"], True)
+        assert (unreadable["mark"], len(unreadable["faults"])) == ("", 1)
         save(path, SPEC)
         mended = watcher.state()
         assert (mended["title"], mended["faults"]) == ("Tiny", [])
+        assert (mended["mark"], mended["stale"]) == ("", False)
+
+
+def test_the_figure_is_a_file_folded_or_not(path: Path) -> None:
+    path.write_text(SPEC.replace("depth: 2", "depth: 3"))
+    network = archc.load(path)
+    with watching(path) as watcher:
+        state = watcher.state()
+        assert (state["name"], state["folded"], state["folds"]) == ("tiny", False, True)
+        for form in ("folded", "unfolded"):
+            for format, _ in state["saves"]:
+                answer = watcher.get(f"/figure/{form}.{format}")
+                assert answer.status == 200
+                assert answer.body == archc.draw(network, format=format, fold=form == "folded")
+        for name in ("folded.png", "other.svg", "folded", "folded.svg/x"):
+            assert watcher.get(f"/figure/{name}").status == 404
+        path.write_text("name: [")
+        assert watcher.state()["stale"]
+        assert watcher.get("/figure/folded.svg").status == 200
+    path.write_text("name: [")
+    with watching(path) as watcher:
+        answer = watcher.get("/figure/folded.svg")
+        assert (answer.status, answer.body) == (409, b"there is no figure yet")
 
 
 def test_files_are_followed_whether_written_in_place_or_replaced(path: Path) -> None:
