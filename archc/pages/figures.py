@@ -11,8 +11,8 @@ from itertools import groupby
 
 from archc.backends.figure import DrawOptions, FigureError, draw
 from archc.backends.figure.columns import Column, column, folded_column
-from archc.backends.figure.layout import element_id
 from archc.backends.figure.pages import figure_element
+from archc.backends.figure.scene import element_id
 from archc.choices import FORMATS
 from archc.dataclassing import dataclass
 from archc.errors import ArchcWarning

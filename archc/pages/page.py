@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from archc import analysis
 from archc.analysis import Count, Memory
 from archc.backends.figure import MOST_LAYERS
-from archc.backends.figure.layout import element_id
 from archc.backends.figure.pages import figure_css
+from archc.backends.figure.scene import element_id
 from archc.backends.figure.text import one_line
 from archc.backends.numbers import exactly, percent, shape
 from archc.backends.pytorch import emit

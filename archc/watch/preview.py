@@ -9,8 +9,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from archc.backends.figure import FORMATS, MOST_LAYERS, DrawOptions, FigureError, draw
-from archc.backends.figure.layout import element_id
 from archc.backends.figure.pages import figure_element
+from archc.backends.figure.scene import element_id
 from archc.backends.numbers import shape
 from archc.compile import compile_spec
 from archc.dataclassing import dataclass

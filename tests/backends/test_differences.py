@@ -14,7 +14,7 @@ from strategies import Data, Draw, compile_data, networks
 
 import archc
 from archc.analysis import compare
-from archc.backends.figure import DrawOptions, scene_of, draw
+from archc.backends.figure import DrawOptions, draw, scene_of
 from archc.backends.figure.attribution import Attribution, attributions
 from archc.backends.figure.scene import Scene, element_id
 from archc.graph import Network

@@ -14,7 +14,7 @@ from strategies import compile_data, specs
 import archc
 from archc import ops
 from archc.analysis import memory
-from archc.backends.figure import THEMES, DrawOptions, scene_of, draw
+from archc.backends.figure import THEMES, DrawOptions, draw, scene_of
 from archc.backends.figure.attribution import attributions
 from archc.backends.figure.scene import Rect, Scene
 from archc.backends.figure.theme import fill_of

@@ -115,7 +115,7 @@ def _check_kind(networks: Sequence[Network], options: DrawOptions) -> None:
         raise FigureError(trouble)
 
 
-def _fitted(networks: Sequence[Network], options: DrawOptions) -> Scene:
+def scene_of(networks: Sequence[Network], options: DrawOptions = DEFAULTS) -> Scene:
     """What is drawn, of whichever kind, as large as it is asked for."""
     width, size = options.width, options.font_size
     if options.is_of_blocks:
