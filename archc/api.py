@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from archc import analysis
 from archc.design import Design
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         Memory,
         Roofline,
     )
+    from archc.backends.figure import Drawing
     from archc.blocks import Definition
     from archc.exporting import ExportFormat
     from archc.graph import Convolutional
@@ -312,27 +313,42 @@ def draw(
     that of labels in points. Raises `FigureError` where a format cannot carry the figure, and for
     options that cannot be used together.
     """
-    from archc.backends.figure import DrawOptions, FigureError, draw
+    drawn = figure(
+        *specs,
+        format=format,
+        fold=fold,
+        blocks=blocks,
+        theme=theme,
+        dpi=dpi,
+        transparent=transparent,
+        overview=overview,
+        diff=diff,
+        heat=heat,
+        block=block,
+        detail=detail,
+        width=width,
+        font_size=font_size,
+    )
+    return drawn.content
+
+
+def figure(
+    *specs: SpecLike,
+    format: str = "svg",
+    block: str | Sequence[str] = (),
+    width: str | float | None = None,
+    **options: Any,
+) -> Drawing:
+    """As `draw`, with the size of type that the figure's labels have on paper."""
+    from archc.backends.figure import DrawOptions, FigureError, drawing
 
     try:
         points = parse_width(width) if isinstance(width, str) else width
     except ValueError as error:
         raise FigureError(str(error)) from None
-    options = DrawOptions(
-        fold,
-        blocks,
-        theme,
-        dpi,
-        overview,
-        diff,
-        heat,
-        block=(block,) if isinstance(block, str) else tuple(block),
-        detail=detail,
-        width=points,
-        font_size=font_size,
-        transparent=transparent,
-    )
-    return draw([_network(spec) for spec in specs], format, options)
+    blocks = (block,) if isinstance(block, str) else tuple(block)
+    chosen = DrawOptions(block=blocks, width=points, **options)
+    return drawing([_network(spec) for spec in specs], format, chosen)
 
 
 def module(

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from archc.choices import DETAILS, DPI, FORMATS, HEATS, THEMES, diff_conflict, figure_conflict
-from archc.cli.common import WIDTH, OutputFile, load_networks, put_out, quiet, specs
+from archc.cli.common import WIDTH, OutputFile, is_quiet, load_networks, put_out, quiet, specs
+from archc.cli.terminal import say
 from archc.widths import HELP
 
 
@@ -107,7 +108,7 @@ def command(
     networks = load_networks(specs, with_, input_)
     from archc import api
 
-    figure = api.draw(
+    figure = api.figure(
         *networks,
         format=format_,
         fold=fold,
@@ -123,7 +124,9 @@ def command(
         font_size=font_size,
         transparent=transparent,
     )
-    put_out(figure, output)
+    put_out(figure.content, output)
+    if (width is not None or font_size is not None) and not is_quiet():
+        say(f"archc: labels have {figure.label:.1f} points", err=True)
 
 
 def _chosen(block: str | None) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from itertools import groupby
 from archc.backends.figure import DrawOptions, FigureError, draw
 from archc.backends.figure.columns import Column, column, folded_column
 from archc.backends.figure.pages import figure_element
+from archc.backends.figure.rows import PILL_ID
 from archc.backends.figure.scene import element_id
 from archc.choices import FORMATS
 from archc.dataclassing import dataclass
@@ -169,9 +170,12 @@ def _of_column(
 ) -> dict[str, str]:
     found: dict[str, str] = {}
     for box in shown.boxes:
-        found |= dict.fromkeys([box.id, *box.holds], element_id(prefix, box.id))
-    for shortcut in shown.shortcuts:
-        found |= dict.fromkeys(shortcut.ops, element_id(prefix, shortcut.id))
+        found |= dict.fromkeys([box.id, *box.holds, *box.like], element_id(prefix, box.id))
+    for (join, source), shortcut in shown.shortcut_of.items():
+        name = element_id(prefix, shown.curve_name(join, source))
+        found |= dict.fromkeys(shortcut.ops, name)
+    for pill in shown.pill_of.values():
+        found |= dict.fromkeys(pill.holds, element_id(prefix, pill.id) + PILL_ID)
     for side in shown.sides:
         own = [id for id, name in network.side_of.items() if name in side.names]
         found |= dict.fromkeys(own, element_id(prefix, side.names[0]))

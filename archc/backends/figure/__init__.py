@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from archc.backends.figure.columns import column, folded_column
 from archc.backends.figure.font import FontError, font_data
@@ -66,9 +67,23 @@ class DrawOptions:
 DEFAULTS = DrawOptions()
 
 
+class Drawing(NamedTuple):
+    """A figure as a file, and the size of type of its labels in points."""
+
+    content: bytes
+    label: float
+
+
 def draw(
     networks: Sequence[Network], format: str = "svg", options: DrawOptions = DEFAULTS
 ) -> bytes:
+    """As `drawing`: the file alone."""
+    return drawing(networks, format, options).content
+
+
+def drawing(
+    networks: Sequence[Network], format: str = "svg", options: DrawOptions = DEFAULTS
+) -> Drawing:
     """Draw networks side by side, in this order, as a file of the format: one of `FORMATS`.
 
     The same networks give the same bytes. Raises `FigureError` where there is no network, no such
@@ -88,12 +103,13 @@ def draw(
         font_data()
     except FontError as error:
         raise FigureError(str(error)) from None
-    scene = scene_of(networks, options)
+    scene, label = _labelled(networks, options)
     is_least = options.fold or options.overview or options.is_of_blocks
     instead = "draw it as SVG" if is_least else "fold it, or draw it as SVG"
-    return write(
+    content = write(
         scene, format, options.theme, options.dpi, transparent=options.transparent, instead=instead
     )
+    return Drawing(content, label * scene.scale)
 
 
 def _check_kind(networks: Sequence[Network], options: DrawOptions) -> None:
@@ -117,6 +133,11 @@ def _check_kind(networks: Sequence[Network], options: DrawOptions) -> None:
 
 def scene_of(networks: Sequence[Network], options: DrawOptions = DEFAULTS) -> Scene:
     """What is drawn, of whichever kind, as large as it is asked for."""
+    return _labelled(networks, options)[0]
+
+
+def _labelled(networks: Sequence[Network], options: DrawOptions) -> tuple[Scene, float]:
+    """What is drawn, and the size of type of its labels where it is not scaled."""
     width, size = options.width, options.font_size
     if options.is_of_blocks:
         scene, label = _block_scene(networks, options), LARGE.label
@@ -136,7 +157,7 @@ def scene_of(networks: Sequence[Network], options: DrawOptions = DEFAULTS) -> Sc
         can_fold = not (options.fold or options.is_of_blocks or options.overview)
         if trouble := advice(scene, width, label, fold=can_fold, many=len(networks) > 1):
             warnings.warn(trouble, ArchcWarning, stacklevel=3)
-    return scene
+    return scene, label
 
 
 def _column_scene(networks: Sequence[Network], options: DrawOptions) -> Scene:

@@ -201,6 +201,12 @@ class Column:
         told = any(item.id in self.word_of for item in behind)
         return arrives or told or any(side.arrow == stops[-1] for side in self.sides)
 
+    def curve_name(self, join: str, source: str) -> str:
+        """What the curve is called that takes a value into an op, in its column: as the op, unless
+        the op is drawn itself."""
+        drawn = join in self.glyph_of or join in self.box_of
+        return self.shortcut_of[join, source].id + "-shortcut" * drawn
+
     def is_stop(self, item: Item) -> bool:
         """Whether an arrow runs to an item: whether anything is drawn for it."""
         if isinstance(item, Layer):
@@ -234,17 +240,22 @@ def _with_short_buses(shown: Column, network: Network) -> Column:
     """The column with one layer of each run of layers that look the same and each add channels."""
     items: list[Item] = []
     gone: set[str] = set()
+    like: dict[str, frozenset[str]] = {}
     kept: list[tuple[Bus, list[str]]] = []
     for item in shown.row.items:
         labels = _labels(shown, item) if isinstance(item, Bus) else []
         if isinstance(item, Bus) and labels and all(one == labels[0] for one in labels):
             first = item.layers[0]
             gone |= {id for layer in item.layers[1:] for id in layers_of(layer)}
+            for ids in zip(*map(layers_of, item.layers), strict=True):
+                like[ids[0]] = frozenset(ids[1:])
             gone |= {*item.joins[:-1]}
             kept.append((item, [one.id for one in first.items if isinstance(one, Layer)]))
             item = item._replace(layers=(first,), joins=item.joins[-1:])
         items.append(item)
-    boxes = tuple([box for box in shown.boxes if box.id not in gone])
+    boxes = tuple(
+        [replace(box, like=like.get(box.id, box.like)) for box in shown.boxes if box.id not in gone]
+    )
     places = {box.id: place for place, box in enumerate(boxes)}
     repeats = []
     for bus, ids in kept:
@@ -256,7 +267,7 @@ def _with_short_buses(shown: Column, network: Network) -> Column:
         shown,
         row=shown.row._replace(items=tuple(items)),
         boxes=boxes,
-        box_of={id: box for id, box in shown.box_of.items() if id not in gone},
+        box_of={box.id: box for box in boxes},
         repeats=tuple(repeats),
     )
 

@@ -17,6 +17,8 @@ from archc.backends.figure.scene import Curve, Point, Rect, Text, element_id
 from archc.backends.figure.theme import is_between_octaves, octave
 from archc.backends.figure.tree import Bus, Gate, Item, Join, Row
 
+PILL_ID = "-pill"
+"""What a gate's pill has behind the id of its circle."""
 PILL_PADDING, PILL_GAP = 6.0, 6.0
 """From a pill's label to its ends, and from the pill to the circle on the row."""
 
@@ -487,7 +489,7 @@ class Drawing:
         circle = self._circle(item.id, Point(drawn.x, self.grid.middle(self.plan.spots[item.id])))
         beside = self._put(
             Rect(
-                id=f"{circle.id}-pill",
+                id=circle.id + PILL_ID,
                 role="pill",
                 centre=Point(x, self.grid.middle(spot)),
                 width=width,
@@ -586,7 +588,7 @@ class Drawing:
             shortcut = self.column.shortcut_of[item.id, way.source]
             end, tip, has_head = self._arrival(drawn, number, shapes)
             start = drawn.leaves[number]
-            name = element_id(self.prefix, shortcut.id) + self._suffix(item.id)
+            name = element_id(self.prefix, self.column.curve_name(item.id, way.source))
             shape = around_others if level or _has_lanes(item) else around
             points = shape(
                 Point(drawn.x, start),
@@ -614,11 +616,6 @@ class Drawing:
                     ops=shortcut.ops,
                 )
             )
-
-    def _suffix(self, id: str) -> str:
-        """What tells a curve from the circle or box where it ends, which has the op's own name."""
-        drawn = id in self.column.glyph_of or id in self.column.box_of
-        return "-shortcut" if drawn else ""
 
     def _arrival(
         self, drawn: _Drawn, number: int, shapes: Sequence[tuple[float, float, int]]
