@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from archc import analysis
+from archc.choices import diff_conflict
 from archc.design import Design
 from archc.errors import SpecWarning
 from archc.graph import Network, deploy_form
@@ -417,12 +418,18 @@ def export(
     return export(_network(spec), format, _checkpoint(weights), deploy=deploy, batch=batch)
 
 
-def report(*specs: SpecLike, fold: bool | None = None, names: Sequence[str] | None = None) -> str:
+def report(
+    *specs: SpecLike,
+    fold: bool | None = None,
+    names: Sequence[str] | None = None,
+    diff: bool = False,
+) -> str:
     """Figure, tables and source of networks as one HTML document that needs nothing else.
 
     Several are drawn side by side and compared with the first. With ``fold`` the figure first shows
     equal blocks in a row once; by default where a network has more than 60 layers. ``names`` are
-    what the specs are called. Raises ValueError for none.
+    what the specs are called. With ``diff`` the figure marks what differs between two. Raises
+    ValueError for no spec, and with ``diff`` for any number but two.
     """
     from archc.pages import report
 
@@ -431,7 +438,9 @@ def report(*specs: SpecLike, fold: bool | None = None, names: Sequence[str] | No
         names = [one.name if isinstance(one, Network) else os.fsdecode(one) for one in specs]
     elif len(names) != len(specs):
         raise ValueError(f"there are {len(names)} `names` for {len(specs)} networks")
-    return report(networks, names, fold=fold)
+    if diff and (trouble := diff_conflict(len(networks), "`diff`")):
+        raise ValueError(trouble)
+    return report(networks, names, fold=fold, diff=diff)
 
 
 def verify(

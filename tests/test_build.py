@@ -32,6 +32,23 @@ FIGURES: dict[str, Callable[[], bytes]] = {
         "imagenet/vgg19", "imagenet/plain34", "imagenet/resnet34", fold=True
     ),
     "figure5.svg": lambda: draw("imagenet/resnet34", "imagenet/resnet50", blocks=True),
+    "figure3-column.svg": lambda: draw(
+        "imagenet/vgg19", "imagenet/plain34", "imagenet/resnet34", width="column"
+    ),
+    "figure5-paper.svg": lambda: draw("imagenet/resnet34", "imagenet/resnet50", block="1:1"),
+    "inception_v3.svg": lambda: draw("torchvision/inception_v3"),
+    "branches.svg": lambda: draw(
+        "torchvision/densenet121",
+        "torchvision/mobilenet_v3_small",
+        "torchvision/shufflenet_v2_x0_5",
+        fold=True,
+    ),
+    "blocks-with-branches.svg": lambda: draw(
+        "timm/seresnet50",
+        "torchvision/efficientnet_b0",
+        "torchvision/inception_v3",
+        block=["1:0", "2:1", "InceptionE"],
+    ),
     "resnet152-folded.svg": lambda: draw("imagenet/resnet152", fold=True),
     "overview.svg": lambda: draw(
         "imagenet/resnet50",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from archc.choices import diff_conflict
 from archc.cli.common import OutputFile, is_stream, load_networks, put_out, quiet, specs
 
 
@@ -26,12 +27,14 @@ from archc.cli.common import OutputFile, is_stream, load_networks, put_out, quie
     help="Show a run of equal blocks once at first; the reader can fold and unfold the figure. "
     "[default: if a network has more than 60 layers]",
 )
+@click.option("--diff", is_flag=True, help="Mark what differs between two SPECs in the figure.")
 def command(
     specs: tuple[str, ...],
     with_: tuple[str, ...],
     input_: str | None,
     output: Path,
     fold: bool | None,
+    diff: bool,
 ) -> None:
     """Write a report: figure, tables and source in one HTML file that needs nothing else.
 
@@ -41,11 +44,14 @@ def command(
     Examples:
       archc report imagenet/resnet34 -o resnet34.html
       archc report imagenet/plain34 imagenet/resnet34 -o residual.html
+      archc report imagenet/resnet50 resnet65.yaml --diff -o deeper.html
     """
     has_name = output.suffix.lower() in (".html", ".htm") or str(output) == "-"
     if not has_name and not is_stream(output):
         raise click.BadParameter(f"{str(output)!r} does not end in .html", param_hint="'-o'")
+    if diff and (trouble := diff_conflict(len(specs), "--diff")):
+        raise click.UsageError(trouble)
     networks = load_networks(specs, with_, input_)
     from archc import api
 
-    put_out(api.report(*networks, fold=fold, names=specs), output)
+    put_out(api.report(*networks, fold=fold, names=specs, diff=diff), output)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import click
 
-from archc.cli.common import spec
+from archc.choices import diff_conflict
+from archc.cli.common import SPEC, spec_options
 from archc.cli.terminal import say
 
 
 @click.command("watch")
-@spec
+@click.argument("specs", metavar="SPEC [SPEC]", type=SPEC, nargs=-1, required=True)
+@spec_options
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -22,8 +24,14 @@ from archc.cli.terminal import say
     default=None,
     help="Draw a run of equal blocks once. [default: if a network has more than 60 layers]",
 )
+@click.option("--diff", is_flag=True, help="Mark what differs from another SPEC, the first.")
 def command(
-    spec: str, with_: tuple[str, ...], input_: str | None, port: int, fold: bool | None
+    specs: tuple[str, ...],
+    with_: tuple[str, ...],
+    input_: str | None,
+    port: int,
+    fold: bool | None,
+    diff: bool,
 ) -> None:
     """Show a spec's figure on a local page that follows every save; Ctrl-C stops it.
 
@@ -34,14 +42,21 @@ def command(
     Examples:
       archc watch resnet65.yaml
       archc watch resnet65.yaml --port 0
+      archc watch imagenet/resnet50 resnet65.yaml --diff
     """
-    if spec == "-":
+    if diff and (trouble := diff_conflict(len(specs), "--diff")):
+        raise click.UsageError(trouble)
+    if not diff and len(specs) > 1:
+        raise click.UsageError("several specs can be watched only with --diff, which takes two")
+    base, spec = specs if diff else (None, specs[0])
+    if "-" in specs:
         raise click.BadParameter("standard input cannot be watched", param_hint="'SPEC'")
     from archc.spec.files import open_spec
     from archc.watch import Preview, serve
 
-    open_spec(spec)
-    preview = Preview(spec, with_, input_, fold)
+    for name in specs:
+        open_spec(name)
+    preview = Preview(spec, with_, input_, fold, base)
 
     def ready(address: str) -> None:
         for fault in preview.state.faults:

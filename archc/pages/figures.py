@@ -76,15 +76,17 @@ class Figure:
         return {file.format: file.label for file in self.files}
 
 
-def draw_figure(networks: Sequence[Network], folded: bool) -> Figure:
+def draw_figure(networks: Sequence[Network], folded: bool, *, diff: bool = False) -> Figure:
     """Draw networks side by side for a page that shows them ``folded`` at first, or not.
+
+    With ``diff`` what differs between the two networks is marked.
 
     It has no other form where folding changes nothing, and where networks have more than `MAX_BOTH`
     layers in all.
     """
     both = sum(network.layers for network in networks) <= MAX_BOTH
     forms = {
-        fold: draw(networks, "svg", DrawOptions(fold=fold))
+        fold: draw(networks, "svg", DrawOptions(fold=fold, diff=diff))
         for fold in ((False, True) if both else (folded,))
     }
     if both and forms[False] == forms[True]:
@@ -92,7 +94,7 @@ def draw_figure(networks: Sequence[Network], folded: bool) -> Figure:
         del forms[True]
     notes: dict[str, None] = {}
     files = [
-        _file(networks, format, fold, notes)
+        _file(networks, format, DrawOptions(fold=fold, diff=diff), notes)
         for fold in forms
         for format in SAVED
         if format in FORMATS
@@ -111,14 +113,17 @@ def _ids(svg: str) -> frozenset[str]:
     return frozenset(re.findall(r'<g [^>]*?\bid="([^"]*)"[^>]*>\s*<title>', svg))
 
 
-def _file(networks: Sequence[Network], format: str, fold: bool, notes: dict[str, None]) -> File:
+def _file(
+    networks: Sequence[Network], format: str, options: DrawOptions, notes: dict[str, None]
+) -> File:
     label, type = SAVED[format]
-    name = f"{file_name(networks)}{'-folded' * fold}.{format}"
+    fold = options.fold
+    name = f"{file_name(networks)}{'-diff' * options.diff}{'-folded' * fold}.{format}"
     fault, data = "", b""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ArchcWarning)
         try:
-            data = draw(networks, format, DrawOptions(fold=fold))
+            data = draw(networks, format, options)
         except FigureError as error:
             fault = f"{label}: {error}"
     notes |= {str(one.message): None for one in caught}

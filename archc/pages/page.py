@@ -74,18 +74,27 @@ class Section:
     lines: int
 
 
-def report(networks: Sequence[Network], specs: Sequence[str], *, fold: bool | None = None) -> str:
+def report(
+    networks: Sequence[Network],
+    specs: Sequence[str],
+    *,
+    fold: bool | None = None,
+    diff: bool = False,
+) -> str:
     """The report as one HTML document; ``specs`` are how the networks' specs are called.
 
     With ``fold`` the figure first shows equal blocks in a row once; by default where a network has
-    more than `MOST_LAYERS` layers. The reader can fold and unfold it. The same networks give the
-    same text. Raises ValueError for no network.
+    more than `MOST_LAYERS` layers. The reader can fold and unfold it. With ``diff`` it marks what
+    differs between the two networks. The same networks give the same text. Raises ValueError for no
+    network.
     """
     if not networks:
         raise ValueError("no network to report on")
     if fold is None:
         fold = any(network.layers > MOST_LAYERS for network in networks)
-    figure = draw_figure(networks, fold)  # first, since nothing else takes as much memory
+    figure = draw_figure(
+        networks, fold, diff=diff
+    )  # first, since nothing else takes as much memory
     sections = [
         _section(number, network, spec, figure)
         for number, (network, spec) in enumerate(zip(networks, specs, strict=True), start=1)

@@ -56,7 +56,10 @@ class State:
 
 
 class Preview:
-    """A spec that is compiled and drawn anew on demand, and those who want to know of it."""
+    """A spec that is compiled and drawn anew on demand, and those who want to know of it.
+
+    With a ``base``, another spec, the figure marks what differs from that.
+    """
 
     def __init__(
         self,
@@ -64,8 +67,11 @@ class Preview:
         with_: Sequence[str] = (),
         input_: str | None = None,
         fold: bool | None = None,
+        base: str | None = None,
     ):
         self.spec, self.with_, self.input_, self.fold = spec, with_, input_, fold
+        self.base = base
+        self._base_network: Network | None = None
         self.state = self.good = State(title=spec)
         self.network: Network | None = None
         self._good_network: Network | None = None
@@ -73,8 +79,8 @@ class Preview:
         self._changed = asyncio.Condition()
 
     def files(self) -> list[Path]:
-        """The files that what is shown depends on: the spec and what it extends."""
-        return spec_files(self.spec)
+        """The files that what is shown depends on: the specs and what they extend."""
+        return [*spec_files(self.spec), *([] if self.base is None else spec_files(self.base))]
 
     async def refresh(self) -> None:
         """Compile and draw; notify the listeners if anything has changed."""
@@ -110,14 +116,25 @@ class Preview:
         """
         if self.network is None:
             raise FigureError("there is no figure yet")
-        return draw([self.network], format, DrawOptions(fold=folded))
+        return draw(self._shown(self.network), format, self._options(folded))
+
+    def _shown(self, network: Network) -> list[Network]:
+        """The networks of the figure."""
+        return [network] if self._base_network is None else [self._base_network, network]
+
+    def _options(self, folded: bool) -> DrawOptions:
+        return DrawOptions(fold=folded, diff=self._base_network is not None)
 
     def _drawn(self) -> State:
         """The next state, or the one there is where nothing has changed."""
         old, spec = self.state, None
         try:
+            self._base_network = None
+            if self.base is not None:
+                base = compile_spec(load_spec(self.base, self.with_, self.input_))
             spec = load_spec(self.spec, self.with_, self.input_)
             network = compile_spec(spec)
+            self._base_network = base if self.base is not None else None
             new = self._state(network)
         except SpecError as error:
             faults = tuple([diagnostic.render() for diagnostic in error.diagnostics])
@@ -131,15 +148,17 @@ class Preview:
 
     def _state(self, network: Network) -> State:
         """What is shown of a network without faults."""
-        fold = network.layers > MOST_LAYERS if self.fold is None else self.fold
-        figure = figure_element(draw([network], "svg", DrawOptions(fold=fold)))
+        shown = self._shown(network)
+        most = max(one.layers for one in shown)
+        fold = most > MOST_LAYERS if self.fold is None else self.fold
+        figure = figure_element(draw(shown, "svg", self._options(fold)))
         self.network = network
         return State(
             title=network.title,
             totals=f"{summary(network)}, for one {shape(network.input_shape)} image",
             figure=figure,
             folded=fold,
-            folds=bool(fold_repeats(network).runs),
+            folds=any(fold_repeats(one).runs for one in shown),
             name=network.name,
         )
 

@@ -247,8 +247,8 @@ def _with_short_buses(shown: Column, network: Network) -> Column:
         if isinstance(item, Bus) and labels and all(one == labels[0] for one in labels):
             first = item.layers[0]
             gone |= {id for layer in item.layers[1:] for id in layers_of(layer)}
-            for ids in zip(*map(layers_of, item.layers), strict=True):
-                like[ids[0]] = frozenset(ids[1:])
+            for first_id, *others in zip(*map(layers_of, item.layers), strict=True):
+                like[first_id] = frozenset(others)
             gone |= {*item.joins[:-1]}
             kept.append((item, [one.id for one in first.items if isinstance(one, Layer)]))
             item = item._replace(layers=(first,), joins=item.joins[-1:])
@@ -259,10 +259,10 @@ def _with_short_buses(shown: Column, network: Network) -> Column:
     places = {box.id: place for place, box in enumerate(boxes)}
     repeats = []
     for bus, ids in kept:
-        own = [places[id] for id in ids if id in places]
+        drawn_at = [places[id] for id in ids if id in places]
         last, before = (network.nodes[join].output_shape[0] for join in bus.joins[:-3:-1])
         told = f"{bus.times} layers, each of which adds {last - before} channels"
-        repeats.append(Repeat(own[0], own[-1], bus.times, told, growth=last - before))
+        repeats.append(Repeat(drawn_at[0], drawn_at[-1], bus.times, told, growth=last - before))
     return replace(
         shown,
         row=shown.row._replace(items=tuple(items)),

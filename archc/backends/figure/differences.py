@@ -17,7 +17,7 @@ from archc.analysis.comparison import Change, Comparison, compare
 from archc.backends.figure.attribution import Attribution, attributions
 from archc.backends.figure.curves import line
 from archc.backends.figure.font import text_width
-from archc.backends.figure.scene import Curve, Point, Rect, Scene, Text
+from archc.backends.figure.scene import Curve, Point, Rect, Scene, Text, foot
 from archc.backends.numbers import in_short
 from archc.dataclassing import dataclass
 from archc.graph import Network
@@ -488,11 +488,12 @@ def _with_legend(scene: Scene, items: Sequence[_Item]) -> Scene:
     """The scene with lines below that explain the marks that occur."""
     texts: list[Text] = []
     curves: list[Curve] = []
-    x, y = MARGIN, scene.height - MARGIN / 2 + LEGEND_LINE / 2
+    left, lowest = foot(scene)
+    x, y = left, lowest + LEGEND_LINE
     for number, item in enumerate(items, start=1):
         width = item.text_left + text_width(item.text, LEGEND)
-        if x > MARGIN and x + width > scene.width - MARGIN:
-            x, y = MARGIN, y + LEGEND_LINE
+        if x > left and x + width > scene.width - left:
+            x, y = left, y + LEGEND_LINE
         name = f"legend-change-{number}"
         if item.kind:
             half = text_width(SIGNS[item.kind], SIGN) / 2
@@ -505,10 +506,10 @@ def _with_legend(scene: Scene, items: Sequence[_Item]) -> Scene:
         start = Point(x + item.text_left, y)
         texts.append(Text(name, "legend", item.text, start, LEGEND, left=True))
         x += width + LEGEND_GAP
-    right = max(text.at.x + text.width for text in texts) + MARGIN
+    right = max(text.at.x + text.width for text in texts) + left
     longer = replace(
         scene,
-        height=y + LEGEND_LINE / 2 + MARGIN / 2,
+        height=y + LEGEND_LINE / 2 + left / 2,
         texts=(*scene.texts, *texts),
         curves=(*scene.curves, *curves),
     )

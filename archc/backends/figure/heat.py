@@ -10,13 +10,13 @@ from dataclasses import replace
 from archc.analysis.footprint import memory
 from archc.backends.figure.attribution import attributions
 from archc.backends.figure.font import text_width
-from archc.backends.figure.scene import Curve, Point, Rect, Scene, Text
+from archc.backends.figure.scene import Curve, Point, Rect, Scene, Text, foot
 from archc.backends.numbers import exactly, in_bytes, percent
 from archc.dataclassing import dataclass
 from archc.graph import Network
 
-MARGIN, LINE, SIZE = 16.0, 20.0, 10.0
-"""Of the scale: room around it, the height of its lines, its size of type."""
+LINE, SIZE = 20.0, 10.0
+"""Of the scale: the height of its lines, its size of type."""
 SWATCH_HEIGHT, SWATCH_PADDING, SWATCH_GAP = 14.0, 5.0, 6.0
 STEPS = 5
 """How many colours the scale shows."""
@@ -150,14 +150,15 @@ def _with_scale(scene: Scene, measure: Measure, top: float, fold: bool) -> Scene
     """The scene with a scale below: a few colours with their numbers, then what they are of."""
     repeats = ", repeated blocks together" if fold else ""
     words = f"share of the {measure.name}{repeats}" if top else f"no {measure.name}"
-    y = scene.height + (LINE - MARGIN) / 2
-    swatches = _swatches(list(_labels(top)) if top else [], y)
-    x = swatches[-1].right + SWATCH_GAP if swatches else MARGIN
-    if swatches and x + text_width(words, SIZE) > scene.width - MARGIN:
-        x, y = MARGIN, y + LINE  # on a narrow page the words stand below the colours
+    left, lowest = foot(scene)
+    y = lowest + LINE
+    swatches = _swatches(list(_labels(top)) if top else [], left, y)
+    x = swatches[-1].right + SWATCH_GAP if swatches else left
+    if swatches and x + text_width(words, SIZE) > scene.width - left:
+        x, y = left, y + LINE  # on a narrow page the words stand below the colours
     title = Text("scale-title", "legend", words, Point(x, y), SIZE, left=True)
     width = max(
-        [scene.width, x + title.width + MARGIN, *[swatch.right + MARGIN for swatch in swatches]]
+        [scene.width, x + title.width + left, *[swatch.right + left for swatch in swatches]]
     )
     stripes = [
         replace(stripe, width=width, centre=Point(width / 2, stripe.centre.y))
@@ -166,7 +167,7 @@ def _with_scale(scene: Scene, measure: Measure, top: float, fold: bool) -> Scene
     return replace(
         scene,
         width=width,
-        height=y + (LINE + MARGIN) / 2,
+        height=y + LINE / 2 + left / 2,
         description=f"{scene.description} The shade of a box: {words}.",
         stripes=tuple(stripes),
         boxes=(*scene.boxes, *swatches),
@@ -174,14 +175,14 @@ def _with_scale(scene: Scene, measure: Measure, top: float, fold: bool) -> Scene
     )
 
 
-def _swatches(labels: Sequence[str], y: float) -> list[Rect]:
+def _swatches(labels: Sequence[str], left: float, y: float) -> list[Rect]:
     """The colours of the scale, lightest first, with their numbers in them."""
     width = max([text_width(label, SIZE) for label in labels], default=0.0) + 2 * SWATCH_PADDING
     return [
         Rect(
             id=f"scale-{number + 1}",
             role="scale",
-            centre=Point(MARGIN + width / 2 + number * (width + SWATCH_GAP), y),
+            centre=Point(left + width / 2 + number * (width + SWATCH_GAP), y),
             width=width,
             height=SWATCH_HEIGHT,
             label=label,

@@ -561,8 +561,10 @@ class Drawing:
             else:
                 head = self.boxes[-2].id
                 self._arrow(drawn, above, read, head, events, forks=True)
-                down = straight([Point(drawn.x, read), Point(x, read), Point(x, circle.top)])
-                self._curve(Curve(self._name(), "level", down, above.id, circle.id))
+                # Nothing has been put in yet, unless the layer is one of several.
+                role = "bus" if item.times > len(item.layers) else "level"
+                self._level(Point(drawn.x, read), Point(x, read), above.id, circle.id)
+                self._level(Point(x, read), Point(x, circle.top), above.id, circle.id, role)
             put = line(Point(drawn.x + drawn.half, y), Point(x - radius - self.metrics.head, y))
             tip = Point(x - radius, y)
             self._curve(Curve(self._name(), "put", put, end.stop.id, circle.id, tip))

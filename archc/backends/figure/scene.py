@@ -176,6 +176,18 @@ def scaled(scene: Scene, factor: float) -> Scene:
     )
 
 
+def foot(scene: Scene) -> Point:
+    """Where a line of a legend may go on below a figure: its left edge, and the lowest text."""
+    lefts = [text.at.x for text in scene.texts if text.left and text.role in ("band", "legend")]
+    legend = [text.at.y for text in scene.texts if text.role == "legend"]
+    lowest = max(legend) if legend else scene.height - FOOT
+    return Point(min(lefts, default=FOOT), lowest)
+
+
+FOOT = 16.0
+"""The margin of a figure that has no text to tell it by."""
+
+
 def words(scene: Scene) -> list[str]:
     """Everything that is written in a figure."""
     marks = [curve.mark.text for curve in scene.curves if curve.mark]
