@@ -206,3 +206,12 @@ def test_files_are_called_after_the_networks() -> None:
     many = [replace(networks[0], name=f"network-number-{number}") for number in range(40)]
     assert len(file_name(many)) <= MAX_NAME + len("-etc")
     assert file_name(many).endswith("-etc")
+
+
+def test_what_differs_between_two_networks_is_marked() -> None:
+    page = archc.report("imagenet/plain34", "imagenet/resnet34", diff=True)
+    assert "unmarked: the same in both" in page
+    assert "-diff.svg" in page
+    assert "unmarked" not in archc.report("imagenet/plain34", "imagenet/resnet34")
+    with pytest.raises(ValueError, match=r"^`diff` needs exactly two specs, not 1$"):
+        archc.report("imagenet/plain34", diff=True)
