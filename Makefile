@@ -5,6 +5,8 @@ GROUPS_WITHOUT_FIGURES := cifar10 torchvision timm
 FIGURE3 := imagenet/vgg19 imagenet/plain34 imagenet/resnet34
 FIGURE5 := imagenet/resnet34 imagenet/resnet50
 BRANCHES := torchvision/densenet121 torchvision/mobilenet_v3_small torchvision/shufflenet_v2_x0_5
+README := imagenet/resnet50 timm/seresnet50 torchvision/inception_v3 --block 1:1,InceptionE
+RESNETS := $(foreach depth,18 34 50 101 152,imagenet/resnet$(depth))
 BLOCKS := timm/seresnet50 torchvision/efficientnet_b0 torchvision/inception_v3 --block 1:0,2:1,InceptionE
 OVERVIEW := imagenet/resnet50 torchvision/efficientnet_b0 torchvision/densenet121
 DIFFERENCE := torchvision/resnet50 timm/seresnet50
@@ -60,7 +62,10 @@ generated: schema index
 	$(BIN)/archc draw torchvision/inception_v3 -o generated/inception_v3.svg
 	$(BIN)/archc draw $(BRANCHES) --fold -o generated/branches.svg
 	$(BIN)/archc draw $(BLOCKS) -o generated/blocks-with-branches.svg
+	$(BIN)/archc draw $(README) -o generated/readme.svg
 	$(BIN)/archc draw $(FIGURE3) --width column -o generated/figure3-column.svg
+	$(BIN)/archc draw imagenet/resnet152 --fold --width column -o generated/resnet152-column.svg
+	$(BIN)/archc draw $(RESNETS) --fold --width page -o generated/resnets-page.svg
 	$(BIN)/archc draw $(OVERVIEW) --overview -o generated/overview.svg
 	$(BIN)/archc draw $(DIFFERENCE) --diff --fold -o generated/difference.svg
 	$(BIN)/archc draw $(HEAT) --heat multiply_adds --fold -o generated/heat.svg

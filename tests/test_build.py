@@ -35,6 +35,10 @@ FIGURES: dict[str, Callable[[], bytes]] = {
     "figure3-column.svg": lambda: draw(
         "imagenet/vgg19", "imagenet/plain34", "imagenet/resnet34", width="column"
     ),
+    "resnet152-column.svg": lambda: draw("imagenet/resnet152", fold=True, width="column"),
+    "resnets-page.svg": lambda: draw(
+        *[f"imagenet/resnet{depth}" for depth in (18, 34, 50, 101, 152)], fold=True, width="page"
+    ),
     "figure5-paper.svg": lambda: draw("imagenet/resnet34", "imagenet/resnet50", block="1:1"),
     "inception_v3.svg": lambda: draw("torchvision/inception_v3"),
     "branches.svg": lambda: draw(
@@ -48,6 +52,12 @@ FIGURES: dict[str, Callable[[], bytes]] = {
         "torchvision/efficientnet_b0",
         "torchvision/inception_v3",
         block=["1:0", "2:1", "InceptionE"],
+    ),
+    "readme.svg": lambda: draw(
+        "imagenet/resnet50",
+        "timm/seresnet50",
+        "torchvision/inception_v3",
+        block=["1:1", "InceptionE"],
     ),
     "resnet152-folded.svg": lambda: draw("imagenet/resnet152", fold=True),
     "overview.svg": lambda: draw(
