@@ -7,6 +7,7 @@ reaches an op on a way without boxes is a shortcut. What cannot be drawn like th
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from itertools import accumulate
@@ -445,8 +446,9 @@ class _Shown:
                 for layer, join in zip(item.layers, item.joins, strict=True):
                     self.read(layer, in_lane=in_lane)
                     self.glyphs[join] = _glyph(self.picture.network, nodes[join])
+        arriving = Counter(way.arrives for way in row.ways)
         for way in sorted(row.ways, key=lambda way: (way.arrives, -way.leaves)):
-            self._shortcut(row, way)
+            self._shortcut(row, way, is_alone=arriving[way.arrives] == 1)
 
     def _op(self, node: Node, in_lane: bool, *, is_sum_drawn: bool = False) -> None:
         if shown_in(self.picture.network, node):
@@ -463,15 +465,14 @@ class _Shown:
             if ids[0] in self.boxes:
                 self.boxes[ids[0]] = replace(self.boxes[ids[0]], like=frozenset(ids[1:]))
 
-    def _shortcut(self, row: Row, way: Way) -> None:
+    def _shortcut(self, row: Row, way: Way, *, is_alone: bool) -> None:
         nodes = self.picture.network.nodes
         item = row.items[way.arrives]
         assert isinstance(item, Join)
         end, ops = nodes[item.id], [nodes[id] for id in way.ops]
         start = nodes[nodes[way.ops[0]].inputs[0] if way.ops else way.source]
-        alone = sum(one.arrives == way.arrives for one in row.ways) == 1
         self.shortcuts[end.id, way.source] = Shortcut(
-            id=end.id if alone else f"{end.id}-{way.source}",
+            id=end.id if is_alone else f"{end.id}-{way.source}",
             dotted=start.output_shape != nodes[way.source].output_shape and not _only_parts(ops),
             mark=words_of(ops) if self.is_large else ", ".join(_marks(ops)),
             tooltip="\n".join(_shortcut_facts(start, ops, end)),

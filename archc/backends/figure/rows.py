@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -584,6 +585,7 @@ class Drawing:
         if not row.ways:
             return
         shapes = self.measures.curves(row, drawn.half)
+        places = [place for place, _ in drawn.stops]
         for number, (way, (edge, reach, level)) in enumerate(zip(row.ways, shapes, strict=True)):
             item = row.items[way.arrives]
             assert isinstance(item, Join)
@@ -599,8 +601,8 @@ class Drawing:
                 reach,
             )
             at = Point(drawn.x + edge + reach + metrics.beside, (start + end) / 2)
-            before = [stop.id for place, stop in drawn.stops if place < way.leaves]
-            after = [stop.id for place, stop in drawn.stops if place >= way.arrives]
+            before = bisect_left(places, way.leaves)
+            after = bisect_left(places, way.arrives)
             mark = None
             if shortcut.mark:
                 mark = Text(f"{name}-mark", "mark", shortcut.mark, at, metrics.mark, left=True)
@@ -609,8 +611,8 @@ class Drawing:
                     id=name,
                     role="shortcut dotted" if shortcut.dotted else "shortcut",
                     points=points,
-                    tail=before[-1] if before else drawn.above,
-                    head=after[0] if after else drawn.below,
+                    tail=drawn.stops[before - 1][1].id if before else drawn.above,
+                    head=drawn.stops[after][1].id if after < len(places) else drawn.below,
                     tip=Point(tip, end) if has_head else None,
                     mark=mark,
                     tooltip=shortcut.tooltip,
