@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import combinations, pairwise
 from typing import Generic, TypeVar
 
@@ -92,19 +93,17 @@ def check_ids_are_unique_and_ends_exist(laid: Scene) -> None:
     assert {end for curve in laid.curves for end in (curve.tail, curve.head)} <= set(things)
 
 
+@lru_cache(maxsize=50_000)
 def sampled(curve: Curve, steps: int = 12) -> list[Point]:
-    """Points along a chain of cubic Bezier pieces, as de Casteljau computes them."""
+    """Points along a chain of cubic Bezier pieces."""
     found = [curve.points[0]]
     for start in range(0, len(curve.points) - 1, 3):
+        a, b, c, d = curve.points[start : start + 4]
         for step in range(1, steps + 1):
-            points: Sequence[Point] = curve.points[start : start + 4]
-            part = step / steps
-            while len(points) > 1:
-                points = [
-                    Point(a.x + (b.x - a.x) * part, a.y + (b.y - a.y) * part)
-                    for a, b in pairwise(points)
-                ]
-            found.append(points[0])
+            t, u = step / steps, 1 - step / steps
+            at = (u**3, 3 * u * u * t, 3 * u * t * t, t**3)
+            x, y = (sum(w * p[i] for w, p in zip(at, (a, b, c, d), strict=True)) for i in (0, 1))
+            found.append(Point(x, y))
     return [*found, curve.tip] if curve.tip else found
 
 
