@@ -54,8 +54,13 @@ def _index() -> dict[str, Any] | None:
     return None
 
 
-def _counted_weights() -> dict[str, int]:
-    return {name: weights_in(_load(name)) for name in shipped_names()}
+def _counted_weights(networks: Mapping[str, Network] | None = None) -> dict[str, int]:
+    return {name: weights_in(one) for name, one in (networks or _networks()).items()}
+
+
+def _networks() -> dict[str, Network]:
+    """All shipped networks."""
+    return {name: _load(name) for name in shipped_names()}
 
 
 def _load(name: str) -> Network:
@@ -65,9 +70,8 @@ def _load(name: str) -> Network:
     return compile_spec(load_spec(name))
 
 
-def counted_summaries() -> list[dict[str, Any]]:
-    """`summaries`, counted anew."""
-    networks = {name: _load(name) for name in shipped_names()}
+def counted_summaries(networks: Mapping[str, Network] | None = None) -> list[dict[str, Any]]:
+    """`summaries`, counted anew; ``networks`` are all the shipped ones, where they are at hand."""
     return [
         {
             "spec": name,
@@ -78,7 +82,7 @@ def counted_summaries() -> list[dict[str, Any]]:
             "params": network.params,
             "multiply_adds": network.multiply_adds,
         }
-        for name, network in networks.items()
+        for name, network in (networks or _networks()).items()
     ]
 
 
@@ -100,7 +104,12 @@ def block_summaries(blocks: Mapping[str, Definition] | None = None) -> list[dict
 
 def index_text() -> str:
     """The index, as it lies beside the specs."""
-    index = {"digest": _digest(), "specs": counted_summaries(), "weights": _counted_weights()}
+    networks = _networks()
+    index = {
+        "digest": _digest(),
+        "specs": counted_summaries(networks),
+        "weights": _counted_weights(networks),
+    }
     return json.dumps(index, indent=1) + "\n"
 
 

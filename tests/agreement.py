@@ -6,10 +6,11 @@ device, where nothing is computed and no weight takes memory.
 
 from __future__ import annotations
 
+import inspect
 import operator
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -47,21 +48,58 @@ ZERO_PAD = "ZeroPadShortcut"
 
 def on_meta(network: Network) -> nn.Module:
     """The network's emitted module without memory for its weights, in eval mode."""
-    with torch.device("meta"):
+    with torch.device("meta"), without_drawing():
         return build_module(network).eval()
 
 
 @contextmanager
+def without_drawing() -> Iterator[None]:
+    """Weights are not drawn, which takes longer than the rest of constructing a module: for one
+    that has none, on the meta device, or loads others. What the calls ask for is still checked."""
+    with pytest.MonkeyPatch.context() as patch:
+        for draw in (nn.init.normal_, nn.init.trunc_normal_, nn.init.uniform_):
+            patch.setattr(nn.init, draw.__name__, _undrawn(draw))
+        for name in ("kaiming_normal_", "kaiming_uniform_"):
+            patch.setattr(nn.init, name, _undrawn_by_fan)
+        yield
+
+
+def _undrawn(draw: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    parameters = inspect.signature(draw)
+
+    def checked(tensor: Tensor, *numbers: object, **named: object) -> Tensor:
+        parameters.bind(tensor, *numbers, **named)
+        return tensor
+
+    return checked
+
+
+def _undrawn_by_fan(
+    tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: Any = "leaky_relu"
+) -> Tensor:
+    assert tensor.ndim >= 2
+    assert mode in ("fan_in", "fan_out")
+    nn.init.calculate_gain(nonlinearity, a)
+    return tensor
+
+
+@contextmanager
 def norms_by_shape() -> Iterator[None]:
-    """Batch norms put out a map of the shape that they read, and nothing more: on the meta device
-    torch takes one apart into a dozen operations, which took two thirds of the time of a run."""
+    """Batch norms and relus put out the map that they read, which has the shape of theirs: on the
+    meta device torch takes a norm apart into a dozen operations, and is slow at a relu, too, which
+    took most of the time of a run."""
 
     def batch_norm(x: Tensor, mean: Tensor, *_: object, **__: object) -> Tensor:
         assert mean.shape == x.shape[1:2]
-        return torch.empty_like(x)
+        return x
+
+    def relu(x: Tensor, inplace: bool = False) -> Tensor:
+        assert isinstance(inplace, bool)
+        return x
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(F, "batch_norm", batch_norm)
+        patch.setattr(F, "relu", relu)
         yield
 
 

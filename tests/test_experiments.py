@@ -70,21 +70,28 @@ def test_what_runs_show() -> None:
         (["--runs", str(ROOT / "runs")], "--runs must be a folder outside the checkout"),
     ],
 )
-def test_what_it_refuses(more: list[str], words: str, tmp_path: Path) -> None:
-    told = subprocess.run(
-        [sys.executable, SCRIPT, "--data", "x", *more],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert told.returncode == 2
-    assert words in told.stderr
+def test_what_it_refuses(
+    more: list[str],
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(SCRIPT), "--data", "x", *more])
+    with pytest.raises(SystemExit) as ended:
+        experiments.main()
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_cifar(tmp_path_factory.mktemp("images") / "cifar")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_what_ends_it_is_waited_for(number: signal.Signals, tmp_path: Path) -> None:
-    data = make_cifar(tmp_path / "cifar")
+def test_what_ends_it_is_waited_for(number: signal.Signals, data: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     command = [
         *(sys.executable, str(SCRIPT), "--data", str(data)),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
-from agreement import assert_agrees, on_meta
+from agreement import assert_agrees, on_meta, without_drawing
 from families import OF_THE_PAPERS
 from reference.catalogue import CONFIGS, TORCHVISION, build
+from shipped import network_of
 
 import archc
 from archc.graph import Network
@@ -24,10 +26,11 @@ STATE_DICTS = json.loads((DATA / "torchvision_state_dicts.json").read_text(encod
 FROM_TORCHVISION = {fact: f"torchvision/{name}" for name, fact in TORCHVISION.items()}
 
 
+@cache
 def load_fact(name: str) -> Network:
     """A network of networks.json: a shipped spec, where needed with another shortcut or depth."""
     if name in FROM_TORCHVISION:
-        return archc.load(FROM_TORCHVISION[name])
+        return network_of(FROM_TORCHVISION[name])
     group = "cifar10" if name.startswith("cifar-") else "imagenet"
     stem, _, option = name.removeprefix("cifar-").partition("-")
     if stem == "plain1202":
@@ -61,7 +64,7 @@ def test_counts_are_the_published_ones(name: str) -> None:
 @pytest.mark.parametrize("name", FACTS["networks"])
 def test_emitted_state_dict_is_the_references(name: str) -> None:
     """Keys in order and shapes, so that one loads the other's weights."""
-    with torch.device("meta"):
+    with torch.device("meta"), without_drawing():
         reference = build(CONFIGS[name])
     ours, theirs = on_meta(load_fact(name)).state_dict(), reference.state_dict()
     assert [(key, value.shape) for key, value in ours.items()] == [
@@ -71,7 +74,7 @@ def test_emitted_state_dict_is_the_references(name: str) -> None:
 
 @pytest.mark.parametrize("spec", OF_THE_PAPERS)
 def test_shipped_spec_is_the_network_it_says(spec: str) -> None:
-    network = archc.load(spec)
+    network = network_of(spec)
     facts = FACTS["networks"][fact_of(spec)]
     assert (network.params, network.multiply_adds) == (facts["params"], facts["multiply_adds"])
     assert network.name == spec.split("/")[1]
@@ -82,13 +85,13 @@ def test_shipped_spec_is_the_network_it_says(spec: str) -> None:
 
 @pytest.mark.parametrize("spec", OF_THE_PAPERS)
 def test_emitted_module_agrees_with_its_graph_layer_by_layer(spec: str) -> None:
-    network = archc.load(spec)
+    network = network_of(spec)
     assert_agrees(network, on_meta(network))
 
 
 @pytest.mark.parametrize("name", STATE_DICTS)
 def test_state_dicts_of_torchvision_specs_are_torchvisions(name: str) -> None:
-    state = on_meta(archc.load(f"torchvision/{name}")).state_dict()
+    state = on_meta(network_of(f"torchvision/{name}")).state_dict()
     shapes = [(key, "x".join(map(str, value.shape))) for key, value in state.items()]
     assert shapes == list(STATE_DICTS[name].items())
 

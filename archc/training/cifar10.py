@@ -50,11 +50,13 @@ class Cifar10:
         self._free = _free(source.size, self._pad)
         held_out, limit = recipe.header.held_out or 0, recipe.header.limit
         needs_training = source.trains or held_out or mean is None
-        training = _read(folder, _TRAINING if needs_training else [])
-        tested = [part[-held_out:] for part in training] if held_out else _read(folder, _TEST)
-        training = tuple(part[: len(part) - held_out] for part in training)
-        self._images, self._labels = (part[spread(len(part), limit)] for part in training)
-        self._tested, self._test_labels = (part[spread(len(part), limit)] for part in tested)
+        files = _read(folder, _TRAINING if needs_training else [])
+        places = torch.arange(len(files) * RECORDS)
+        training = places[: len(places) - held_out]
+        self._images, self._labels = _taken(files, training[spread(len(training), limit)])
+        tested = places[-held_out:] if held_out else torch.arange(RECORDS)
+        files = files if held_out else _read(folder, _TEST)
+        self._tested, self._test_labels = _taken(files, tested[spread(len(tested), limit)])
         self.mean = _mean(self._images, recipe.pixels.mean) if mean is None else mean
         self._to_device(source.device)
 
@@ -170,15 +172,26 @@ def _free(size: tuple[int, int], pad: int) -> tuple[int, int]:
     return height, width
 
 
-def _read(folder: Path, names: list[str]) -> tuple[Tensor, ...]:
-    """Images ``(n, 32, 32, 3)`` as bytes, and their labels."""
-    nothing = torch.empty(0, SIDE, SIDE, 3, dtype=torch.uint8), torch.empty(0, dtype=torch.long)
-    parts = [nothing, *(_read_file(folder / name) for name in names)]
-    images, labels = (torch.cat(column) for column in zip(*parts, strict=True))
-    return images, labels
+def _read(folder: Path, names: list[str]) -> list[Tensor]:
+    """The records of each file, bytes ``(10000, 3073)``: a label, then an image's three planes."""
+    return [_read_file(folder / name) for name in names]
 
 
-def _read_file(path: Path) -> tuple[Tensor, Tensor]:
+def _taken(files: list[Tensor], places: Tensor) -> tuple[Tensor, Tensor]:
+    """Images ``(n, 32, 32, 3)`` as bytes, and their labels: those at places, in ascending order,
+    among the records of all files."""
+    images = [torch.empty(0, SIDE, SIDE, 3, dtype=torch.uint8)]
+    labels = [torch.empty(0, dtype=torch.long)]
+    for number, records in enumerate(files):
+        # Turning planes into pixels takes long, so it is done for no image that is left out.
+        here = records[places[places // RECORDS == number] - number * RECORDS]
+        planes = here[:, 1:].view(len(here), 3, SIDE, SIDE)
+        images.append(planes.permute(0, 2, 3, 1).contiguous())
+        labels.append(here[:, 0].long())
+    return torch.cat(images), torch.cat(labels)
+
+
+def _read_file(path: Path) -> Tensor:
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
@@ -192,15 +205,14 @@ def _read_file(path: Path) -> tuple[Tensor, Tensor]:
             "download the binary version of CIFAR-10 again",
         )
     records = torch.frombuffer(bytearray(raw), dtype=torch.uint8).view(RECORDS, _RECORD)
-    labels = records[:, 0].long()
+    labels = records[:, 0]
     if (wrong := (labels >= CLASSES).nonzero()).numel():
         first = int(wrong[0])
         raise DataError(
             f"{str(path)!r} is damaged: image {first + 1:,} has the label {int(labels[first])}, "
             f"beyond {CLASSES - 1}"
         )
-    planes = records[:, 1:].view(RECORDS, 3, SIDE, SIDE)
-    return planes.permute(0, 2, 3, 1).contiguous(), labels
+    return records
 
 
 def _mean(images: Tensor, of: str | tuple[float, ...]) -> Tensor:

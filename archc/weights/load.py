@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from archc.graph import Network, deploy_form, foldings
@@ -153,11 +153,11 @@ def _hint(network: Network, checkpoint: Checkpoint) -> str | None:
         )
         return f"it fits the network's deploy form: {use}"
     from archc.compile import compile_spec
-    from archc.shipped import shipped_names
+    from archc.listing import weight_counts
     from archc.spec import load_spec
 
-    others: Mapping[str, Network] = {
-        name: compile_spec(load_spec(name)) for name in shipped_names()
-    }
-    fitting = [f"`{name}`" for name, one in others.items() if _fits(one, checkpoint)]
+    # Only those are compiled that have as many weights: compiling all takes seconds.
+    theirs = sum(tensor.ndim > 1 for tensor in checkpoint.tensors.values())
+    names = [name for name, count in weight_counts().items() if count == theirs]
+    fitting = [f"`{name}`" for name in names if _fits(compile_spec(load_spec(name)), checkpoint)]
     return f"it fits {listing(fitting, 'and')}" if fitting else None

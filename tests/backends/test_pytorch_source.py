@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from agreement import assert_agrees, assert_formatted, on_meta
+from shipped import network_of, source_of
 from strategies import HOSTILE, compile_data
 
 import archc
@@ -112,8 +113,8 @@ def test_equal_neighbours_are_a_comprehension() -> None:
 @pytest.mark.parametrize("spec", shipped_names())
 def test_shipped_network_fits_on_a_few_pages(spec: str) -> None:
     """On two those of residual blocks and of single convolutions."""
-    source = archc.emit(spec)
-    is_plain = set(archc.load(spec).written) <= {"conv1", "bn1", "relu"} or "/resn" in spec
+    source = source_of(spec)
+    is_plain = set(network_of(spec).written) <= {"conv1", "bn1", "relu"} or "/resn" in spec
     assert source.count("\n") <= (100 if is_plain and "timm" not in spec else 320)
 
 
@@ -128,8 +129,7 @@ def test_source_says_where_it_comes_from() -> None:
 
 @pytest.mark.parametrize("spec", shipped_names())
 def test_source_exports_one_class_without_arguments(spec: str) -> None:
-    network = archc.load(spec)
-    source = emit(network)
+    network, source = network_of(spec), source_of(spec)
     body = ast.parse(source).body
     (names,) = [node for node in body if isinstance(node, ast.Assign)]
     assert ast.unparse(names) == f"__all__ = ['{class_name(network.name)}']"
@@ -138,7 +138,7 @@ def test_source_exports_one_class_without_arguments(spec: str) -> None:
 
 def test_source_needs_torch_alone() -> None:
     for spec in shipped_names():
-        for node in ast.walk(ast.parse(archc.emit(spec))):
+        for node in ast.walk(ast.parse(source_of(spec))):
             if isinstance(node, ast.Import):
                 assert all(alias.name.split(".")[0] == "torch" for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
@@ -163,13 +163,13 @@ def test_emission_is_the_same_in_every_process() -> None:
         text=True,
         check=True,
     )
-    here = hashlib.sha256("".join(map(archc.emit, shipped_names())).encode()).hexdigest()
+    here = hashlib.sha256("".join(map(source_of, shipped_names())).encode()).hexdigest()
     assert other.stdout.strip() == here
 
 
 def test_shipped_sources_are_formatted_and_free_of_lint(tmp_path: Path) -> None:
     for number, spec in enumerate(shipped_names()):
-        (tmp_path / f"net{number}.py").write_text(archc.emit(spec), encoding="utf-8")
+        (tmp_path / f"net{number}.py").write_text(source_of(spec), encoding="utf-8")
     assert_formatted(tmp_path)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import shell
 import torch
 from click.testing import CliRunner
 from shell import record_of
@@ -262,7 +263,8 @@ def test_the_command_prints_a_table_and_json() -> None:
     assert "float32, forward; at best " in title
     assert heading.split("  ")[0] == "spec"
     assert row.startswith("cifar10/resnet20 ")
-    result = command(*quick, "--train", "--batch", "2", "--batch", "3", "--format", "json")
+    more = ("--train", "--batch", "2", "--batch", "3", "--format", "json")
+    result = shell.archc("bench", *quick, *more)
     assert (result.returncode, result.stderr) == (0, "")
     records = record_of("bench", result.stdout)
     assert [(one["spec"], one["batch"], one["mode"]) for one in records] == [

@@ -23,6 +23,7 @@ from archc.cli.errors import explain
 from archc.errors import OutputError
 from archc.inputs import guarded_inputs, note_input, note_output
 from archc.shipped import shipped_folder
+from archc.timing import Rates
 from archc.training.metrics import HEADING
 
 TINY = """\
@@ -81,7 +82,10 @@ CASES: dict[str, tuple[list[str], str, str]] = {
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working folder, with one of everything that commands read."""
+    """The working folder, with one of everything that commands read; what the processor reaches
+    is not measured."""
+    reached = Rates(multiply_adds=1e9, bytes_moved=1e9)
+    monkeypatch.setattr("archc.timing.run.measure_rates", lambda *_: reached)
     monkeypatch.chdir(tmp_path)
     Path("tiny.yaml").write_text(TINY)
     Path("child.yaml").write_text("extends: tiny.yaml\nname: child\n")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from shipped import network_of
 from strategies import compile_data
 from trained import images_for, trained
 
@@ -19,7 +20,7 @@ from archc.training.evaluation import convolutional_module
 
 @pytest.mark.parametrize("name", shipped_names())
 def test_every_shipped_network_has_one(name: str) -> None:
-    network = archc.load(name)
+    network = network_of(name)
     form = fully_convolutional(network)
     nodes = form.network.nodes
     ways = [nodes[id].op for id in form.network.main_path]  # gates have poolings of their own

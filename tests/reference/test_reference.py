@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from agreement import norms_by_shape
+from agreement import norms_by_shape, without_drawing
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -34,7 +34,7 @@ STATE_DICTS = json.loads((DATA / "torchvision_state_dicts.json").read_text(encod
 
 def on_meta(name: str) -> nn.Module:
     """A network without memory for its weights, in eval mode."""
-    with torch.device("meta"):
+    with torch.device("meta"), without_drawing():
         return build(CONFIGS[name]).eval()
 
 

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from images import make_cifar, make_folder
 
+import archc
+from archc.training import TrainOptions
+
 TINY = """
 name: tiny
 input: [3, 32, 32]
@@ -52,3 +55,15 @@ def recipe(tmp_path: Path) -> Path:
     path = tmp_path / "trial.yaml"
     path.write_text(RECIPE)
     return path
+
+
+@pytest.fixture(scope="session")
+def undisturbed(cifar: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the spec with the recipe that nothing has disturbed, nor may: copy it."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    (folder / "tiny.yaml").write_text(TINY)
+    (folder / "trial.yaml").write_text(RECIPE)
+    options = TrainOptions(device="cpu", workers=0)
+    recipe, run = str(folder / "trial.yaml"), folder / "run"
+    archc.train(folder / "tiny.yaml", recipe, cifar, run, options=options)
+    return run

@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+import shell
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
@@ -82,10 +83,9 @@ def new(recipe: Path) -> Path:
 
 
 @pytest.fixture
-def whole(spec: Path, recipe: Path, cifar: Path, tmp_path: Path) -> Path:
-    """A run that nothing has disturbed."""
-    archc.train(spec, str(recipe), cifar, tmp_path / "whole", options=CPU)
-    return tmp_path / "whole"
+def whole(undisturbed: Path, tmp_path: Path) -> Path:
+    """A copy of the run that nothing has disturbed, of the `spec` with the `recipe`."""
+    return Path(shutil.copytree(undisturbed, tmp_path / "whole"))
 
 
 def test_the_loss_falls_and_the_run_is_all_there(
@@ -242,11 +242,9 @@ def test_kill_9_and_resume_ends_in_the_same_weights(
             time.sleep(0.002)
         child.kill()
         child.wait()
-    finished = subprocess.run(
-        command(spec, recipe, cifar, run, "--resume"), check=True, capture_output=True, text=True
-    )
+    finished = shell.archc(*command(spec, recipe, cifar, run, "--resume")[3:])
+    assert finished.returncode == 0, finished.stderr
     assert "120 iterations, test error" in finished.stdout
-    # A process of its own may use more threads; the tests' own use one.
     assert equal(weights(whole), weights(run))
 
 
@@ -613,7 +611,9 @@ def fresh_weights(spec: Path) -> Path:
 
 
 def test_he_initialisation() -> None:
-    module = build_module(archc.load("torchvision/vgg11"))
+    with torch.device("meta"):  # torch would draw weights of its own first
+        module = build_module(archc.load("torchvision/vgg11"))
+    module.to_empty(device="cpu")
     initialize_he(module, torch.Generator().manual_seed(0))
     for layer in module.modules():
         if isinstance(layer, (torch.nn.Conv2d, torch.nn.Linear)):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from agreement import without_drawing
 from families import OF_THE_PAPERS
 from strategies import Data, compile_data
 from torch import Tensor, nn
@@ -67,7 +68,8 @@ def network_of(structure: str) -> Network:
 
 def folded(network: Network, module: nn.Module) -> nn.Module:
     """The deploy form's module with a module's folded weights."""
-    form = build(deploy_form(network), torch.float64).eval()
+    with without_drawing():
+        form = build(deploy_form(network), torch.float64).eval()
     form.load_state_dict(fold_weights(network, module.state_dict()))
     return form
 

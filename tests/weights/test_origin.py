@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from functools import cache
 from itertools import combinations
 from pathlib import Path
 
 import pytest
 import torch
+from agreement import without_drawing
+from shipped import network_of as shipped
 from torch import Tensor
 
 import archc
@@ -22,11 +23,6 @@ from archc.weights.files import to_safetensors
 from archc.weights.origin import check_origin, describe_origin
 
 
-@cache
-def shipped(name: str) -> Network:
-    return archc.load(name)
-
-
 def pairs() -> Iterator[tuple[str, str]]:
     """Shipped specs whose tensors have the same keys and shapes."""
     for a, b in combinations(shipped_names(), 2):
@@ -37,7 +33,8 @@ def pairs() -> Iterator[tuple[str, str]]:
 def outputs(network: Network, weights: dict[str, Tensor], images: Tensor) -> Tensor:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", WeightsWarning)
-        module = archc.module(network, weights=weights).eval()
+        with without_drawing():
+            module = archc.module(network, weights=weights).eval()
     with torch.inference_mode():
         logits: Tensor = module(images)
     return logits
