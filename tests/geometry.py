@@ -74,7 +74,7 @@ def check_everything_is_on_the_page(laid: Scene) -> None:
 
 def check_labels_fit_their_boxes(laid: Scene) -> None:
     for box in laid.boxes:
-        padding = {"plus": 1.5, "pill": 6}.get(box.role.split()[0], 8)
+        padding = 1.5 if "plus" in box.role else 6 if box.role == "pill" else 8
         assert text_width(box.label, box.size) <= box.width - padding, box.label
 
 

@@ -46,7 +46,7 @@ def test_a_result_is_shown_in_a_few_words_a_table_and_html(one: Any, words: str)
     assert len(lines) >= 2
     assert not title.startswith(type(one).__name__)
     html = one._repr_html_()
-    assert html.startswith("<table><" if not isinstance(one, archc.Network) else "<div><p>")
+    assert html.startswith("<table><" if not isinstance(one, archc.Network) else "<div id=")
     assert "object at" not in html
 
 

@@ -126,7 +126,7 @@ def command(
     )
     put_out(figure.content, output)
     if (width is not None or font_size is not None) and not is_quiet():
-        say(f"archc: labels have {figure.label:.1f} points", err=True)
+        say(f"archc: labels are {figure.label:.1f} pt", err=True)
 
 
 def _chosen(block: str | None) -> tuple[str, ...]:

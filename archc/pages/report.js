@@ -48,7 +48,7 @@
   // A box is told as its row is; what has no row of its own by its tooltip.
   const show = (part, row) => {
     if (!part && !row) {
-      details.replaceChildren(paragraph("none", "Nothing is pointed at."));
+      details.replaceChildren(paragraph("none", "Nothing selected."));
       return;
     }
     const [name, ...facts] = part ? figure.tooltip(part) : [];

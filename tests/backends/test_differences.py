@@ -16,6 +16,8 @@ import archc
 from archc.analysis import compare
 from archc.backends.figure import DrawOptions, draw, scene_of
 from archc.backends.figure.attribution import Attribution, attributions
+from archc.backends.figure.columns import folded_column
+from archc.backends.figure.layout import lay_out
 from archc.backends.figure.scene import Scene, element_id
 from archc.graph import Network
 from archc.spec import SpecError
@@ -163,7 +165,7 @@ def check_marks(a: Network, b: Network) -> None:
 
 def check_folded_marks(a: Network, b: Network) -> None:
     """In a folded figure what differs is marked too, or the number of the block that it is in."""
-    plain = scene_of([a, b], DrawOptions(fold=True))
+    plain = lay_out([folded_column(network, with_all_layers=True) for network in (a, b)])
     drawn = scene_of([a, b], DrawOptions(fold=True, diff=True))
     shown = {**bars(drawn), **signs(drawn)}
     found = attributions(plain, [a, b], True, to_curves=True)

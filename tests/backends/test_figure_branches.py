@@ -305,7 +305,7 @@ def test_equal_branches_are_drawn_once_in_the_stem_too() -> None:
     assert [len(box.like) for box in shown.boxes][:4] == [1, 1, 1, 0]
     laid = lay_out([shown])
     assert "× 2" in [text.text for text in laid.texts if text.role == "relu"]
-    assert "equal ways side by side" in [text.text for text in laid.texts]
+    assert "identical branches" in [text.text for text in laid.texts]
 
 
 def test_a_value_that_is_read_twice_is_not_drawn_as_one() -> None:

@@ -158,8 +158,8 @@ def test_a_network_without_stages_is_divided_by_the_size_of_its_maps() -> None:
     assert [(stage.size, stage.label) for stage in found[3:]] == [
         ("71x71", "3x3 conv, 192"),
         ("35x35", "InceptionA, 256 to 288, × 3"),
-        ("17x17", "InceptionC, 768, × 4, and 1 other"),
-        ("8x8", "InceptionE, 2048, × 2, and 1 other; AuxLogits (training)"),
+        ("17x17", "InceptionC, 768, × 4, and 1 other; AuxLogits (training)"),
+        ("8x8", "InceptionE, 2048, × 2, and 1 other"),
         ("1x1", "avg pool; fc 1000"),
     ]
 

@@ -21,6 +21,7 @@ from archc.choices import DETAILS, DPI, FORMATS, HEATS, diff_conflict, figure_co
 from archc.dataclassing import dataclass
 from archc.errors import ArchcWarning
 from archc.graph import Network
+from archc.widths import MAX, MIN
 
 __all__ = ["FORMATS", "MOST_LAYERS", "THEMES", "DrawOptions", "FigureError", "Theme", "draw"]
 
@@ -95,7 +96,11 @@ def drawing(
     if options.theme not in THEMES:
         raise FigureError(f"there is no theme {options.theme!r}: use one of {', '.join(THEMES)}")
     if options.dpi < 1:
-        raise FigureError(f"{options.dpi} pixels per inch are none: use at least 1")
+        raise FigureError(f"`dpi` must be at least 1, not {options.dpi}")
+    if options.width is not None:
+        _check_length("width", options.width, MIN, MAX)
+    if options.font_size is not None:
+        _check_length("font_size", options.font_size, 2, 72)
     if not networks:
         raise FigureError("there is no network to draw")
     _check_kind(networks, options)
@@ -112,12 +117,22 @@ def drawing(
     return Drawing(content, label * scene.scale)
 
 
+def _check_length(name: str, points: float, least: float, most: float) -> None:
+    """Raise `FigureError` for a length that no figure can have."""
+    if not least <= points <= most:
+        raise FigureError(
+            f"`{name}` must be from {least:.0f} to {most:,.0f} points, not {points:g}"
+        )
+
+
 def _check_kind(networks: Sequence[Network], options: DrawOptions) -> None:
     """Raise `FigureError` where the options contradict each other, or do not fit the networks."""
     if options.heat is not None and options.heat not in HEATS:
         raise FigureError(f"`heat` must be one of {', '.join(HEATS)}, not {options.heat!r}")
     if options.detail is not None and options.detail not in DETAILS:
-        raise FigureError(f"`detail` must be {', '.join(DETAILS)}, not {options.detail!r}")
+        raise FigureError(
+            f"`detail` must be {' or '.join(map(repr, DETAILS))}, not {options.detail!r}"
+        )
     kinds = [name for name in ("fold", "blocks", "overview", "diff") if getattr(options, name)]
     if options.block and not options.blocks:
         kinds.append("block")
@@ -156,7 +171,7 @@ def _labelled(networks: Sequence[Network], options: DrawOptions) -> tuple[Scene,
 
         can_fold = not (options.fold or options.is_of_blocks or options.overview)
         if trouble := advice(scene, width, label, fold=can_fold, many=len(networks) > 1):
-            warnings.warn(trouble, ArchcWarning, stacklevel=3)
+            warnings.warn(trouble, ArchcWarning, stacklevel=4)
     return scene, label
 
 
@@ -165,7 +180,12 @@ def _column_scene(networks: Sequence[Network], options: DrawOptions) -> Scene:
     whole = [column(network, with_norms=detail) for network in networks]
     shown = whole
     if fold:
-        shown = [folded_column(network, with_norms=detail) for network in networks]
+        # What is said of each layer has a box to say it of.
+        all_layers = options.diff or options.heat is not None
+        shown = [
+            folded_column(network, with_norms=detail, with_all_layers=all_layers)
+            for network in networks
+        ]
     if options.width is None and options.font_size is None:
         return _with_marks(lay_out(shown, whole), networks, options)
     from archc.backends.figure.fitting import fit_columns

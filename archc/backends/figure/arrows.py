@@ -47,16 +47,24 @@ def events_of(column: Column, row: Row) -> list[list[Event]]:
             events.append(Event(words=word))
     last = next(iter(row.items[::-1]), None)
     if isinstance(last, Layer) and (times := column.times_of.get(last.id)):
-        found[-1].append(Event(words=f"\N{MULTIPLICATION SIGN} {times}"))
+        found[-1].append(Event(words=f"{TIMES}{times}"))
     for number, side in enumerate(column.sides if row is column.row else ()):
         found[side.arrow].append(Event(side=number))
     return [_in_lines(events, column.word_room) for events in found]
 
 
+TIMES = "\N{MULTIPLICATION SIGN} "
+
+
 def _in_lines(events: Sequence[Event], room: float) -> list[Event]:
-    """Events, words that nothing stands between in lines: ``relu, shuffle g4``, ``relu x 2``."""
+    """Events, words that nothing stands between in lines: ``relu, shuffle g4``, ``relu x 2``. How
+    often a lane is there stays on a line of its own."""
+
+    def is_word(event: Event) -> bool:
+        return bool(event.words) and not event.words.startswith(TIMES)
+
     found: list[Event] = []
-    for is_words, group in groupby(events, lambda event: bool(event.words)):
+    for is_words, group in groupby(events, is_word):
         if is_words:
             found += [Event(words=text) for text in _together([one.words for one in group], room)]
         else:
@@ -144,7 +152,7 @@ class Spacing:
         if one.words and other.words:
             return metrics.word_line
         if one.words or other.words:
-            return metrics.word_line / 2
+            return metrics.word_line * 0.75
         return metrics.apart
 
     def _down(self, events: Sequence[Event]) -> list[float]:

@@ -31,17 +31,17 @@ from archc.backends.figure.text import one_line, shorten, wrap
 from archc.backends.figure.tree import Bus, Gate, Item, Join, Layer, Row, Rules, layers_of, rows_in
 from archc.dataclassing import dataclass
 from archc.graph import Network, Node, Region, renamed, walk
-from archc.ops import Arity, Concat, Input
+from archc.ops import Arity, Input
 
 PLACE = 11.0
 """Size of type of where a block stands."""
 MAX_MARK, MAX_WAYS = 360.0, 8
 """How wide the words beside a curve may be, and how many curves may end at one circle."""
-MOST_LANES = 640.0
+MAX_LANES = 640.0
 """How wide the lanes of a block may be, side by side."""
 WORDS = 54.0
 """How wide a line of words beside an arrow may be, unless one word is wider."""
-MOST_WIDTH, ROW_GAP = 1400.0, 40.0
+MAX_WIDTH, ROW_GAP = 1400.0, 40.0
 """How wide a row of blocks is at the most, and the room between two rows."""
 
 
@@ -91,6 +91,13 @@ def block_regions(network: Network) -> list[Region]:
     blocks = [region for region in walk(network.regions) if region.kind == "block"]
     if blocks:
         return blocks
+    found = list(layer_regions(network))
+    many = [region for region in found if sum(_has_box(network, id) for id in region.nodes) > 1]
+    return many or found
+
+
+def layer_regions(network: Network) -> Iterator[Region]:
+    """The blocks that are used as layers, but for those inside of each other and of side heads."""
 
     def labelled(members: Iterable[Region | str]) -> Iterator[Region]:
         for member in members:
@@ -100,11 +107,11 @@ def block_regions(network: Network) -> list[Region]:
                 yield from labelled(member.members)
 
     sides = set(network.side_of)
-    found = [one for one in labelled(network.regions) if not sides >= {*one.nodes}]
-    many = [
-        one for one in found if sum(bool(network.nodes[id].op.look().box) for id in one.nodes) > 1
-    ]
-    return many or found
+    yield from (region for region in labelled(network.regions) if not sides >= {*region.nodes})
+
+
+def _has_box(network: Network, id: str) -> bool:
+    return bool(network.nodes[id].op.look().box)
 
 
 def _lettered(blocks: list[Block]) -> list[Block]:
@@ -140,10 +147,9 @@ def _structure(network: Network, members: list[Node]) -> object:
             numbers["groups"] = 0  # depthwise: as many as the width says
         return tuple([numbers.get(key) for key in keys])
 
-    adds = any(
-        node.op.arity is Arity.SEVERAL and not isinstance(node.op, Concat) for node in members
-    )
-    return changes and adds, tuple(
+    adds = any(node.op.arity is Arity.SEVERAL and node.op.kind != "concat" for node in members)
+    goes_around = sum(before in node.inputs for node in members) > 1
+    return changes and adds and goes_around, tuple(
         [
             (node.op.kind, numbers(node), tuple([places.get(one, -1) for one in node.inputs]))
             for node in members
@@ -202,7 +208,7 @@ def _too_much(network: Network, row: Row) -> Iterator[frozenset[str]]:
     for item in row.items:
         for inner in rows_in(item):
             yield from _too_much(network, inner)
-        if isinstance(item, Join) and item.lanes and _width(network, item) > MOST_LANES:
+        if isinstance(item, Join) and item.lanes and _width(network, item) > MAX_LANES:
             yield frozenset(layers_of(Row("", (item,))))
     arriving = Counter(way.arrives for way in row.ways)
     for arrives, count in arriving.items():
@@ -269,7 +275,7 @@ def _is_said_once(network: Network, shown: Column, lanes: Row, words: dict[str, 
 
 
 def lay_out_blocks(
-    blocks: Sequence[Block], most_width: float = MOST_WIDTH, *, with_norms: bool = False
+    blocks: Sequence[Block], most_width: float = MAX_WIDTH, *, with_norms: bool = False
 ) -> Scene:
     """Put blocks side by side onto one page, in rows of what a page is wide."""
     titles = max(sum(size * 1.4 for _, size in _titles(block)) for block in blocks)
@@ -294,7 +300,7 @@ def lay_out_blocks(
         description=" ".join([one.words for one in drawn]),
         stripes=(),
         curves=(*[curve for one in drawn for curve in one.curves], *explained.curves),
-        boxes=tuple([box for one in drawn for box in one.boxes]),
+        boxes=(*[box for one in drawn for box in one.boxes], *explained.boxes),
         texts=(*[text for one in drawn for text in one.texts], *explained.texts),
     )
 

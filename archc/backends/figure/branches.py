@@ -130,6 +130,25 @@ class Drawn:
                     readers[source].append(node.id)
         return readers
 
+    def stage_width(self, id: str) -> int | None:
+        """The width of an op's stage, if at least half of the convolutions in its block have it."""
+        standing = self.network.standings[id]
+        if standing.width is None:
+            return None
+        widths = self._widths.get((standing.stage, standing.block), ())
+        return standing.width if 2 * widths.count(standing.width) >= len(widths) else None
+
+    @cached_property
+    def _widths(self) -> Mapping[tuple[int | None, int | None], list[int]]:
+        """The widths of the convolutions of each block that are on the main path."""
+        found: dict[tuple[int | None, int | None], list[int]] = {}
+        for node in self.nodes:
+            standing = self.network.standings[node.id]
+            if node.op.look().box == "conv":
+                key = (standing.stage, standing.block)
+                found.setdefault(key, []).append(node.output_shape[0])
+        return found
+
     def stands_alone(self, ids: Set[str]) -> bool:
         """Whether these read one value of the outside, which in turn reads only one of theirs."""
         sources = {source for id in ids for source in self.network.nodes[id].inputs}

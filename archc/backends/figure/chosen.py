@@ -6,7 +6,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from archc.backends.figure.blocks import Block, block_regions, blocks_of, distinct_blocks
+from archc.backends.figure.blocks import (
+    Block,
+    block_regions,
+    blocks_of,
+    distinct_blocks,
+    layer_regions,
+)
 from archc.graph import Network, Region
 from archc.text import listing, quote
 
@@ -47,8 +53,15 @@ def _found(network: Network, name: str) -> Iterator[Block]:
                 yield replace(block, letter="")
         return
     yield from blocks_of(
-        network, [one for one in block_regions(network) if _is(network, one, name)]
+        network, [region for region in _regions(network) if _is(network, region, name)]
     )
+
+
+def _regions(network: Network) -> list[Region]:
+    """All blocks: those of stages, and those that are used as layers."""
+    blocks = block_regions(network)
+    nodes = {id for region in blocks for id in region.nodes}
+    return [*blocks, *(one for one in layer_regions(network) if not nodes >= {*one.nodes})]
 
 
 def _is(network: Network, region: Region, name: str) -> bool:
@@ -57,9 +70,13 @@ def _is(network: Network, region: Region, name: str) -> bool:
 
 def _names(network: Network, region: Region) -> list[str]:
     """What a block may be called by: its type in the spec, and its class."""
-    written = (one for id in region.nodes for one in network.written.get(id, ()) if one)
-    kind = next((one.word for one in written if one.key is None), "")
-    return [name for name in (kind, region.label or "") if name]
+    depth = (region.path or "").count(".") + 1 if region.kind == "group" else 0
+    written = network.written.get(region.nodes[0], ())
+    if region.kind == "block":
+        kind = next((one.word for one in written if one and one.key is None), "")
+    else:
+        kind = next((one.word for one in written[depth - 1 : depth] if one), "")
+    return list(dict.fromkeys(name for name in (kind, region.label or "") if name))
 
 
 def _plain(name: str) -> str:
@@ -68,23 +85,21 @@ def _plain(name: str) -> str:
 
 def _message(networks: Sequence[Network], name: str) -> str:
     """That there is no such block, and which there are."""
-    named = quote(name)
-    if re.fullmatch(r"[0-9]+:[0-9]+", name):
-        named = f"{name} (stages count from 1, blocks from 0)"
-    if len(networks) > 1:
-        return f"none of the networks has a block {named}"
-    (network,) = networks
-    regions = block_regions(network)
-    kinds = dict.fromkeys(quote(_names(network, one)[0]) for one in regions if _names(network, one))
-    if not kinds:
-        return f"{network.name} has no block {named}"
+    is_place = re.fullmatch(r"[0-9]+:[0-9]+", name) is not None
+    named = f"{name} (stages count from 1, blocks from 0)" if is_place else quote(name)
+    who = networks[0].name if len(networks) == 1 else "none of the networks"
+    none = f"{who} has {'no' if len(networks) == 1 else 'a'} block {named}"
+    kinds = dict.fromkeys(
+        f"`{names[0]}`"
+        for network in networks
+        for region in _regions(network)
+        if (names := _names(network, region))
+    )
     counts: dict[int, int] = {}
-    for region in regions:
-        stage = network.standings[region.nodes[0]].stage
+    for region in block_regions(networks[0]):
+        stage = networks[0].standings[region.nodes[0]].stage
         if stage is not None:
             counts[stage] = counts.get(stage, 0) + 1
-    if named == quote(name) or not counts:
-        there = f"its blocks are {listing(kinds, 'and')}"
-    else:
-        there = f"its stages have {listing(map(str, counts.values()), 'and')} blocks"
-    return f"{network.name} has no block {named}; {there}"
+    if is_place and counts and len(networks) == 1:
+        return f"{none}; its stages have {listing(map(str, counts.values()), 'and')} blocks"
+    return f"{none}; choose from {listing(kinds, 'and')}" if kinds else none

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
-from itertools import accumulate
+from itertools import accumulate, takewhile
 from typing import TypeAlias
 
 from archc.backends.figure.branches import Drawn, Part, drawn
@@ -33,7 +33,7 @@ from archc.backends.numbers import exactly, in_short
 from archc.backends.numbers import shape as _shape
 from archc.dataclassing import dataclass
 from archc.graph import Folded, Network, Node, Shape, fold_repeats
-from archc.ops import Add, Chunk, Concat, Conv2d
+from archc.ops import Add
 
 MARK = 8.5
 """Size of type of what stands beside a shortcut, where labels are of 11."""
@@ -42,7 +42,7 @@ MAX_MARKS, MARK_WIDTH = 2, 84.0
 
 LABEL, LANE_PADDING, LANE_GAP = 11.0, 5.0, 6.0
 """Size of type of labels; from a label in a lane to the edge of its box; from lane to lane."""
-MOST_FAN = 245.0
+MAX_FAN = 245.0
 """How wide lanes may be, side by side; where they are wider, a box with their block's name takes
 their place, and the figure of the block shows them."""
 
@@ -55,10 +55,10 @@ class Box:
     """A layer that the figure shows.
 
     ``kind`` is ``conv``, ``pool``, ``fc`` or ``other``; ``size`` is that of its output; ``width``
-    is what its colour stands for, its stage's width or in lanes, stem and head its own channels,
-    None where it has no colour. A box that stands for several ops has their ids in ``holds``; one
-    in a lane of which there are several has those of its equals in ``like``. ``place`` names the
-    stage and the block that it is in.
+    is what its colour stands for: its own ``channels``, or its stage's width where most of its
+    block's convolutions have that; None where it has no colour. A box that stands for several ops
+    has their ids in ``holds``; one in a lane of which there are several has those of its equals in
+    ``like``. ``place`` names the stage and the block that it is in.
     """
 
     id: str
@@ -70,6 +70,7 @@ class Box:
     holds: frozenset[str] = frozenset()
     place: tuple[str, ...] = ()
     like: frozenset[str] = frozenset()
+    channels: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,10 +227,15 @@ class Column:
 Refuse: TypeAlias = Callable[[Network, Row], Iterator[frozenset[str]]]
 
 
-def folded_column(network: Network, *, with_norms: bool = False) -> Column:
-    """What the figure shows of a network, equal blocks in a row being drawn once."""
+def folded_column(
+    network: Network, *, with_norms: bool = False, with_all_layers: bool = False
+) -> Column:
+    """What the figure shows of a network, equal blocks in a row being drawn once; and of layers
+    that each append channels one, unless it is ``with_all_layers``."""
     folded = fold_repeats(network)
-    shown = _with_short_buses(column(folded.network, with_norms=with_norms), folded.network)
+    shown = column(folded.network, with_norms=with_norms)
+    if not with_all_layers:
+        shown = _with_short_buses(shown, folded.network)
     return replace(
         shown,
         totals=_totals(network),
@@ -348,8 +354,8 @@ def fits_curve(ops: Sequence[Node], network: Network, room: float = 0.0) -> bool
 
 
 def _is_small(node: Node) -> bool:
-    is_point = isinstance(node.op, Conv2d) and node.op.kernel_size == 1
-    return is_point or node.op.look().box == "pool"
+    look = node.op.look()
+    return look.mark == "1x1" or look.box == "pool"
 
 
 def _too_much(network: Network, row: Row) -> Iterator[frozenset[str]]:
@@ -357,7 +363,7 @@ def _too_much(network: Network, row: Row) -> Iterator[frozenset[str]]:
     for item in row.items:
         for inner in rows_in(item):
             yield from _too_much(network, inner)
-        if isinstance(item, Join) and fan_width(network, item) > MOST_FAN:
+        if isinstance(item, Join) and fan_width(network, item) > MAX_FAN:
             yield frozenset(layers_of(Row("", (item,))))
     for way in row.ways:
         item = row.items[way.arrives]
@@ -471,9 +477,11 @@ class _Shown:
         assert isinstance(item, Join)
         end, ops = nodes[item.id], [nodes[id] for id in way.ops]
         start = nodes[nodes[way.ops[0]].inputs[0] if way.ops else way.source]
+        for node in takewhile(lambda node: node.op.kind == "chunk", ops):
+            start = node  # channels that are chosen are as they were
         self.shortcuts[end.id, way.source] = Shortcut(
             id=end.id if is_alone else f"{end.id}-{way.source}",
-            dotted=start.output_shape != nodes[way.source].output_shape and not _only_parts(ops),
+            dotted=start.output_shape != nodes[way.source].output_shape,
             mark=words_of(ops) if self.is_large else ", ".join(_marks(ops)),
             tooltip="\n".join(_shortcut_facts(start, ops, end)),
             ops=way.ops,
@@ -486,20 +494,11 @@ def words_of(ops: Sequence[Node]) -> str:
     looks = [node.op.look() for node in ops]
     words = ""
     for node, look in zip(ops, looks, strict=True):
-        if (
-            text := _mark(node)
-            if isinstance(node.op, Chunk)
-            else look.words or look.word or look.mark
-        ):
+        if text := _mark(node) if node.op.kind == "chunk" else look.words or look.word or look.mark:
             between = "; " if look.box else ", "
             words += between * bool(words) + text
     names = ", ".join([look.name for look in looks if look.name])
     return one_line(words or names) or "identity"
-
-
-def _only_parts(ops: Sequence[Node]) -> bool:
-    """Whether all that is on a way is a choice of channels, which changes no value."""
-    return bool(ops) and all(isinstance(node.op, Chunk) for node in ops)
 
 
 def shown_in(network: Network, node: Node) -> bool:
@@ -516,16 +515,18 @@ def shown_in(network: Network, node: Node) -> bool:
 
 def _box(picture: Drawn, node: Node, in_lane: bool, is_large: bool) -> Box:
     network, look = picture.network, node.op.look()
-    width = None
+    channels = width = None
     if look.box == "conv" or isinstance(node.op, Part):
-        own = node.output_shape[0]
-        width = own if in_lane else network.standings[node.id].width or own
+        channels = width = node.output_shape[0]
+        if not isinstance(node.op, Part):
+            width = picture.stage_width(node.id) or channels
     return Box(
         id=node.id,
         kind=look.box,
         label=one_line(look.label.replace(" conv", "") if in_lane or is_large else look.label),
         size=_size(node.output_shape),
         width=width,
+        channels=channels,
         tooltip="\n".join(_facts(network, node)),
         holds=picture.holds.get(node.id, frozenset()),
         place=_place(network, node.id),
@@ -546,7 +547,7 @@ def _glyph(network: Network, node: Node) -> Glyph:
     return Glyph(
         id=node.id,
         glyph=look.glyph or look.name[:1] or "?",
-        words=f"{node.output_shape[0]}-d" if isinstance(node.op, Concat) else "",
+        words=f"{node.output_shape[0]}-d" if node.op.kind == "concat" else "",
         size=_size(node.output_shape),
         tooltip=f"{node.id}\n{look.name or node.op.kind} of {len(node.inputs)}",
         place=_place(network, node.id),
@@ -558,7 +559,7 @@ def _pill(network: Network, gate: Gate) -> Pill:
     nodes = [network.nodes[id] for id in gate.ops]
     boxes = [node for node in nodes if shown_in(network, node)]
     weights = [node for node in boxes if node.op.look().box in ("conv", "fc")]
-    label, explained = "gate", "weighs channels or places"
+    label, explained = "gate", "weights channels or positions"
     if len(boxes) == 3 and len(weights) == 2 and boxes[0].op.look().box == "pool":
         whole, least = weights[1].output_shape[0], weights[0].output_shape[0]
         label, explained = "SE", "squeeze-and-excitation"
@@ -594,13 +595,23 @@ def _size(shape: Shape) -> Size:
 
 
 def _marks(ops: Sequence[Node]) -> list[str]:
-    """What a shortcut computes, in short: of channels that are chosen, how many."""
-    return [mark for node in ops if (mark := _mark(node))]
+    """What a shortcut computes, in short: of channels that are chosen, how many; and activations,
+    unless they follow a box."""
+    found: list[str] = []
+    is_bare = True
+    for node in ops:
+        look = node.op.look()
+        is_bare = is_bare and not look.box
+        is_activation = bool(look.word) and not look.words
+        if mark := _mark(node) or (one_line(look.word) if is_bare and is_activation else ""):
+            found.append(mark)
+    return found
 
 
 def _mark(node: Node) -> str:
-    if isinstance(node.op, Chunk):
-        part = "half" if node.op.of == 2 else f"1/{node.op.of}"
+    if node.op.kind == "chunk":
+        parts = node.op.numbers["of"]
+        part = "half" if parts == 2 else f"1/{parts}"
         return f"{part}, {node.output_shape[0]}-d"
     return one_line(node.op.look().mark)
 

@@ -89,7 +89,7 @@ def _box(scene: Scene, box: Rect, theme: Theme) -> str:
     style = {"class": role, "style": "filled", "fillcolor": fill_of(box, theme)}
     if box.role == "plus":
         style["shape"] = "circle"
-    if box.role == "pill":
+    if "pill" in box.role:
         style["style"] = "filled,rounded"
     if box.is_odd:
         style["penwidth"] = pen.number(pen.outline_width(box, scene.scale))

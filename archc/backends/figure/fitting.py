@@ -10,9 +10,10 @@ from archc.backends.figure.columns import Column
 from archc.backends.figure.layout import lay_out
 from archc.backends.figure.metrics import LARGE, TIGHT, WIDE, Metrics
 from archc.backends.figure.scene import Scene, scaled
+from archc.text import listing
 from archc.widths import PAGE
 
-MOST_TYPE, LEAST_TYPE = 9.0, 5.0
+MAX_TYPE, MIN_TYPE = 9.0, 5.0
 """Points: larger than labels need to be in a paper, and smaller than they can be read."""
 HEIGHT = 22.5 * 72 / 2.54
 """How high a figure may be on a page, in points."""
@@ -65,7 +66,7 @@ def fit_columns(
 
 def _unit(scene: Scene, width: float, label: float) -> float:
     """What a figure may be multiplied with, so that it fits a width and a page."""
-    return min(width / scene.width, HEIGHT / scene.height, MOST_TYPE / label)
+    return min(width / scene.width, HEIGHT / scene.height, MAX_TYPE / label)
 
 
 def _widest(fits: Callable[[float], bool]) -> float:
@@ -85,7 +86,7 @@ def fit_blocks(
     if width is None:
         assert size is not None
         return scaled(lay_out_blocks(blocks, with_norms=with_norms), size / LARGE.label)
-    sizes = [size] if size else [MOST_TYPE - step / 4 for step in range(17)]
+    sizes = [size] if size else [MAX_TYPE - step / 4 for step in range(17)]
     scene = lay_out_blocks(blocks, with_norms=with_norms)
     for points in sizes:
         unit = points / LARGE.label
@@ -105,15 +106,16 @@ def fit_scene(scene: Scene, width: float | None, size: float | None, label: floa
 def advice(scene: Scene, width: float | None, label: float, *, fold: bool, many: bool) -> str:
     """What is wrong with the size of a figure, and what would help; "" if nothing is."""
     points = label * scene.scale
+    is_bound_by_width = width is not None and scene.width > width - 0.5
     helps = [
-        *(["fold it"] if fold else []),
-        *(["draw fewer networks"] if many else []),
-        *(["give it a page"] if width is not None and width < PAGE - 1 else []),
+        *(["--fold"] if fold else []),
+        *(["fewer networks"] if many else []),
+        *(["--width page"] if width and width < PAGE - 1 and is_bound_by_width else []),
     ]
-    hint = f"; to make them larger, {' or '.join(helps)}" if helps else ""
+    hint = f"; for larger ones use {listing(helps)}" if helps else ""
     if width is not None and scene.width > width + 0.5:
-        have = f"{scene.width / 72 * 2.54:.1f} cm"
-        return f"at this size of type the figure is {have} wide, not {width / 72 * 2.54:.1f}"
-    if points < LEAST_TYPE:
-        return f"labels have {points:.1f} points, which is hard to read in print{hint}"
+        have, asked = (f"{one / 72 * 2.54:.1f} cm" for one in (scene.width, width))
+        return f"at this font size the figure is {have} wide, more than the {asked} asked for"
+    if points < MIN_TYPE:
+        return f"labels are {points:.1f} pt, which is hard to read in print{hint}"
     return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -80,9 +81,11 @@ class Plan:
         it and what is on it."""
         events = events_of(self.column, row)
         arrow = 0
-        for item in row.items:
+        ends = Counter(way.arrives for way in row.ways)
+        for place, item in enumerate(row.items):
             if self.column.is_stop(item):
-                cursor, lead, is_open = self._item(item, cursor, lead, events[arrow])
+                arriving = ends[place]
+                cursor, lead, is_open = self._item(item, cursor, lead, events[arrow], arriving)
                 arrow += 1
                 if is_open:
                     return cursor, lead, ()
@@ -98,14 +101,15 @@ class Plan:
         return lead if lead and not events else lead + self.spacing.need(events, forks=True)
 
     def _item(
-        self, item: Item, cursor: Spot, lead: float, events: Sequence[Event]
+        self, item: Item, cursor: Spot, lead: float, events: Sequence[Event], arriving: int
     ) -> tuple[Spot, float, bool]:
-        """Give an item its place. Returns the row behind it, the room that its own lines take above
-        the next arrow, and whether it leads out of its row in several lines."""
+        """Give an item its place, at which so many curves end. Returns the row behind it, the room
+        that its own lines take above the next arrow, and whether it leads out of its row in
+        several lines."""
         metrics = self.metrics
         column = self.column
         if isinstance(item, Join) and item.lanes:
-            return self._fan(item, cursor, lead, events)
+            return self._fan(item, cursor, lead, events, arriving)
         if isinstance(item, Bus):
             cursor = self._bus(item, cursor, lead, events)
             return cursor, metrics.gap * FORK, False
@@ -124,20 +128,22 @@ class Plan:
             self.spots[item.id] = spot
             self._need(spot, metrics.gap / 2, metrics.glyph)
             return cursor, 0.0, False
-        cursor = self._mouth(item, cursor, lead + self._after(events, lead))
-        return cursor, 0.0, False
+        gap = lead + self._after(events, lead)
+        return self._mouth(item, cursor, gap, arriving), 0.0, False
 
-    def _mouth(self, item: Layer | Join | Gate, cursor: Spot, gap: float) -> Spot:
-        """Place a box, or a circle."""
+    def _mouth(
+        self, item: Layer | Join | Gate, cursor: Spot, gap: float, arriving: int = 0
+    ) -> Spot:
+        """Place a box, or a circle at which so many curves end."""
         box = self.column.box_of.get(item.id)
         size = box.size if box else self.column.glyph_of[item.id].size
         spot, cursor = self._take(cursor, size)
         self.spots[item.id] = spot
-        self._need(spot, gap, self.metrics.box if box else self.metrics.glyph)
+        self._need(spot, gap, self.metrics.box if box else self.metrics.glyph_height(arriving))
         return cursor
 
     def _fan(
-        self, item: Join, cursor: Spot, lead: float, events: Sequence[Event]
+        self, item: Join, cursor: Spot, lead: float, events: Sequence[Event], arriving: int
     ) -> tuple[Spot, float, bool]:
         metrics = self.metrics
         above = lead + self.spacing.need(events, forks=True)
@@ -146,7 +152,8 @@ class Plan:
         trailing = max(map(self._out, ends))
         if item.is_open:
             return cursor, trailing, True
-        cursor = self._mouth(item, cursor, trailing + metrics.gap * (1 - FORK))
+        gap = trailing + metrics.gap * (1 - FORK)
+        cursor = self._mouth(item, cursor, gap, arriving)
         return cursor, 0.0, False
 
     def _bus(self, item: Bus, cursor: Spot, lead: float, events: Sequence[Event]) -> Spot:

@@ -10,6 +10,7 @@ from archc.backends.figure.curves import line
 from archc.backends.figure.font import text_width
 from archc.backends.figure.metrics import Metrics
 from archc.backends.figure.scene import Curve, Point, Rect, Text
+from archc.backends.figure.theme import is_between_octaves
 from archc.backends.figure.tree import Bus, Row, rows_in
 from archc.dataclassing import dataclass
 
@@ -47,7 +48,8 @@ def items_of(columns: Sequence[Column]) -> list[Item]:
     """Explanations of what occurs in columns."""
     shortcuts = [shortcut for column in columns for shortcut in column.shortcuts]
     glyphs = dict.fromkeys(glyph.glyph for column in columns for glyph in column.glyph_of.values())
-    labels = [box.label for column in columns for box in column.boxes]
+    boxes = [box for column in columns for box in column.boxes]
+    labels = [box.label for box in boxes]
     items: list[Item] = []
     if any(not shortcut.dotted for shortcut in shortcuts):
         items.append(Item("solid", "", "shortcut, same shape"))
@@ -59,16 +61,18 @@ def items_of(columns: Sequence[Column]) -> list[Item]:
     if any(_has_bus(column.row) for column in columns):
         items.append(Item("bus", "", "all channels so far"))
     items += _pills(columns)
+    if any(box.channels and is_between_octaves(box.channels) for box in boxes):
+        items.append(Item("odd", "", "width between two colours"))
     if any(re.search(r"\bdw\b", label) for label in labels + [one.mark for one in shortcuts]):
         items.append(Item("", "dw", "depthwise"))
     if any(re.search(r", g\d", label) for label in labels):
         items.append(Item("", "g", "groups"))
     said = dict.fromkeys(column.word_in_lanes for column in columns if column.word_in_lanes)
-    items += [Item("", word, "after each convolution side by side") for word in said]
+    items += [Item("", word, "after each convolution in branches") for word in said]
     words = {word for column in columns for word in column.word_of.values()}
     items += [Item("", short, norm) for norm, short in NORMS.items() if short in words]
     if any(column.times_of for column in columns):
-        items.append(Item("", "\N{MULTIPLICATION SIGN} n", "equal ways side by side"))
+        items.append(Item("", "\N{MULTIPLICATION SIGN} n", "identical branches"))
     if any(column.repeats for column in columns):
         items.append(Item("", "\N{MULTIPLICATION SIGN} n", "equal blocks in a row"))
     if any(repeat.growth for column in columns for repeat in column.repeats):
@@ -100,6 +104,7 @@ def place(items: Sequence[Item], metrics: Metrics, top: float, right: float) -> 
     """These items below a figure that reaches so far down and to the right."""
     texts: list[Text] = []
     curves: list[Curve] = []
+    boxes: list[Rect] = []
     size, margin = metrics.legend, metrics.margin
     x, y = margin, top + metrics.legend_line * 0.75
     widest = 0.0
@@ -111,7 +116,12 @@ def place(items: Sequence[Item], metrics: Metrics, top: float, right: float) -> 
         widest = max(widest, x + width)
         name = f"legend-{number}"
         texts.append(Text(name, "legend", item.text, Point(x + sample + 5.0, y), size, left=True))
-        if item.mark:
+        if item.role == "odd":
+            at = Point(x + DASH / 2, y)
+            boxes.append(
+                Rect(f"{name}-box", "legend", at, DASH, size * 0.8, size=size, is_odd=True)
+            )
+        elif item.mark:
             texts.append(
                 Text(f"{name}-mark", "legend", item.mark, Point(x, y), metrics.mark, left=True)
             )
@@ -119,4 +129,4 @@ def place(items: Sequence[Item], metrics: Metrics, top: float, right: float) -> 
             dash = line(Point(x, y), Point(x + DASH, y))
             curves.append(Curve(f"{name}-line", f"legend {item.role}", dash, name, name))
         x += width + GAP
-    return Legend(tuple(texts), (), tuple(curves), widest)
+    return Legend(tuple(texts), tuple(boxes), tuple(curves), widest)

@@ -52,6 +52,10 @@ class Metrics:
     has_long_bands: bool = True
     """Whether each band says ``output size: 56``, or ``56`` alone."""
 
+    def glyph_height(self, arriving: int) -> float:
+        """How high the circle is at which so many curves end: a tall one from three curves on."""
+        return max(self.glyph, (arriving + 1) * self.apart) if arriving > 2 else self.glyph
+
 
 WIDE = Metrics()
 TIGHT = Metrics(

@@ -160,7 +160,7 @@ class _Writer:
         width = number(pen.outline_width(box, self.scene.scale))
         fill, outline = _colour(fill_of(box, self.theme)), _colour(self.theme.outline)
         shape = f"{_corners(box)} re"
-        if box.role in ("plus", "pill"):
+        if "plus" in box.role or "pill" in box.role:
             radius = min(box.width, box.height) / 2
             shape = _rounded(box, radius)
         yield f"{fill} rg {outline} RG {width} w [] 0 d 0 J {shape} B"

@@ -300,17 +300,21 @@ class Drawing:
                     label=box.label,
                     tooltip=box.tooltip,
                     size=self.metrics.label,
-                    is_odd=box.width is not None and is_between_octaves(box.width),
+                    is_odd=box.channels is not None and is_between_octaves(box.channels),
                     within=self._within(box.place),
                     ops=tuple(sorted(box.holds or {box.id})) + tuple(sorted(box.like)),
                 )
             )
         left = self.measures.words_on_left(drawn.row, place)
-        return self._circle(id, Point(drawn.x, y), words_on_left=left)
+        arriving = sum(way.arrives == place for way in drawn.row.ways)
+        return self._circle(id, Point(drawn.x, y), words_on_left=left, arriving=arriving)
 
-    def _circle(self, id: str, at: Point, *, words_on_left: bool = False) -> Stop:
+    def _circle(
+        self, id: str, at: Point, *, words_on_left: bool = False, arriving: int = 0
+    ) -> Stop:
         glyph = self.column.glyph_of[id]
         metrics = self.metrics
+        height = metrics.glyph_height(arriving)
         name = element_id(self.prefix, id)
         if glyph.words:
             width = text_width(glyph.words, metrics.small)
@@ -332,10 +336,10 @@ class Drawing:
         return self._put(
             Rect(
                 id=name,
-                role="plus",
+                role="plus" if height == metrics.glyph else "pill plus",
                 centre=at,
                 width=metrics.glyph,
-                height=metrics.glyph,
+                height=height,
                 label=glyph.glyph,
                 tooltip=glyph.tooltip,
                 size=metrics.glyph * 0.8,
@@ -590,13 +594,13 @@ class Drawing:
             item = row.items[way.arrives]
             assert isinstance(item, Join)
             shortcut = self.column.shortcut_of[item.id, way.source]
-            end, tip, has_head = self._arrival(drawn, number, shapes)
+            end, tip = self._arrival(drawn, number, shapes)
             start = drawn.leaves[number]
             name = element_id(self.prefix, self.column.curve_name(item.id, way.source))
             shape = around_others if level or _has_lanes(item) else around
             points = shape(
                 Point(drawn.x, start),
-                Point(tip + metrics.head * has_head, end),
+                Point(tip + metrics.head, end),
                 drawn.x + edge,
                 reach,
             )
@@ -613,7 +617,7 @@ class Drawing:
                     points=points,
                     tail=drawn.stops[before - 1][1].id if before else drawn.above,
                     head=drawn.stops[after][1].id if after < len(places) else drawn.below,
-                    tip=Point(tip, end) if has_head else None,
+                    tip=Point(tip, end),
                     mark=mark,
                     tooltip=shortcut.tooltip,
                     within=self._within(shortcut.place),
@@ -623,22 +627,22 @@ class Drawing:
 
     def _arrival(
         self, drawn: _Drawn, number: int, shapes: Sequence[tuple[float, float, int]]
-    ) -> tuple[float, float, bool]:
+    ) -> tuple[float, float]:
         """The y at which a way ends, and the x of its tip: on an arrow, or at a circle's edge, the
-        outer ones lower; and whether it has a head, which of many at one circle only one has."""
+        outer ones lower."""
         if number in drawn.ends:
-            return drawn.ends[number], drawn.x, True
+            return drawn.ends[number], drawn.x
         ways = drawn.row.ways
         arrives = ways[number].arrives
         stop = next(stop for place, stop in drawn.stops if place == arrives)
         radius = self.metrics.glyph / 2
         beside = [i for i, one in enumerate(ways) if one.arrives == arrives]
         order = sorted(beside, key=lambda i: (shapes[i][2], i)).index(number)
-        step = min(2.6, 1.6 * radius / max(1, len(beside) - 1))
-        below = (order - (len(beside) - 1) / 2) * step
-        edge = math.sqrt(max(radius**2 - below**2, 0.0))
-        has_head = len(beside) < 3 or order == len(beside) // 2
-        return (stop.top + stop.bottom) / 2 + below, drawn.x + edge, has_head
+        below = (order - (len(beside) - 1) / 2) * self.metrics.apart
+        straight_part = (stop.bottom - stop.top) / 2 - radius
+        bent = max(abs(below) - straight_part, 0.0)  # how far into the round end of a tall circle
+        edge = math.sqrt(max(radius**2 - bent**2, 0.0))
+        return (stop.top + stop.bottom) / 2 + below, drawn.x + edge
 
 
 def straight(points: Sequence[Point]) -> tuple[Point, ...]:

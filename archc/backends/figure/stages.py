@@ -199,6 +199,9 @@ def _by_size(network: Network) -> Sequence[_Group]:
     waiting: list[_Unit] = []
     size: tuple[int, ...] = ()
     for unit in _units(network):
+        if groups and all(node.id in network.side_of for node in unit.nodes):
+            groups[-1].add(unit)  # a side head goes with what it reads
+            continue
         waiting.append(unit)
         last = next((node for node in reversed(unit.nodes) if node.id in main), None)
         if last is None or not last.inputs:

@@ -78,7 +78,7 @@ class _Writer:
             x, y = map(number, box.centre)
             shape = f'<circle cx="{x}" cy="{y}" r="{number(box.width / 2)}"{look}'
         else:
-            ends = f' rx="{number(box.height / 2)}"' if box.role == "pill" else ""
+            ends = f' rx="{number(min(box.width, box.height) / 2)}"' if "pill" in box.role else ""
             shape = f"<rect{_corners(box)}{ends}{look}"
         label = _words(box.label, box.centre, box.size)
         role = box.role if box.shade is None else f"{box.role} shade-{box.shade}"

@@ -236,7 +236,7 @@ class _Writer:
             options.append(f"archc size={number(size)}")
         options += [f"minimum width={number(width)}bp"] * (width != self.usual[0])
         options += [f"minimum height={number(height)}bp"] * (height != self.usual[1])
-        options += [f"rounded corners={number(height / 2)}bp"] * (box.role == "pill")
+        options += [f"rounded corners={number(min(width, height) / 2)}bp"] * ("pill" in box.role)
         options += _more(box.role)
         return _node(options, box.id, box.centre, box.label)
 

@@ -255,7 +255,8 @@ class _Builder:
             start = min(leaves)
             lanes = [one for one in boxed if one in branches or one.leaves == start]
             inside = path[start + 1 : rank]
-            if len(leaves) > 1 or not self._boxes(inside):
+            is_product = node.op.kind == "multiply"  # of a value with what is computed from it
+            if len(leaves) > 1 or not (self._boxes(inside) or is_product):
                 self.wrong.append(frozenset([node.id]).union(*[one.ops for one in branches]))
                 return
             fans[rank] = (start, lanes)
@@ -283,14 +284,15 @@ class _Builder:
         return nodes if follow else None
 
     def _is_gate(self, path: Sequence[str], rank: int, arrival: _Arrival) -> bool:
-        """Whether a product weighs the value that the arrival leaves from."""
+        """Whether a product weights the value that the arrival leaves from: by channel, by position
+        or by what a single layer computes."""
         node = self.network.nodes[path[rank]]
-        return (
-            node.op.kind == "multiply"
-            and arrival.leaves == rank - 1
-            and len(arrival.sources) == 1
-            and bool(self._boxes(arrival.ops))
-        )
+        boxes = self._boxes(arrival.ops)
+        if node.op.kind != "multiply" or arrival.leaves != rank - 1 or len(arrival.sources) > 1:
+            return False
+        shape = self.network.nodes[arrival.sources[0]].output_shape
+        is_small = shape[0] == 1 or all(side == 1 for side in shape[1:])
+        return len(boxes) == 1 or (bool(boxes) and is_small)
 
     # What goes together
 

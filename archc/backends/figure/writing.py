@@ -65,7 +65,7 @@ def _warn(problem: str, characters: Sequence[str], format: str) -> None:
             f"{problem} for {code_points(characters)}: the {format} shows boxes instead; "
             "draw it as SVG to use the viewer's fonts"
         )
-        warnings.warn(message, ArchcWarning, stacklevel=4)
+        warnings.warn(message, ArchcWarning, stacklevel=5)
 
 
 def _warn_of_tex(characters: Sequence[str]) -> None:
@@ -75,7 +75,7 @@ def _warn_of_tex(characters: Sequence[str]) -> None:
             "boxes instead; use LuaLaTeX or XeLaTeX with a font that has them, or define "
             "\\archcother"
         )
-        warnings.warn(message, ArchcWarning, stacklevel=4)
+        warnings.warn(message, ArchcWarning, stacklevel=5)
 
 
 def _check_size(scene: Scene, format: str, dpi: int, instead: str) -> None:
