@@ -9,7 +9,7 @@ from typing import NamedTuple
 from archc.backends.figure.columns import Column
 from archc.backends.figure.font import text_width
 from archc.backends.figure.metrics import Metrics
-from archc.backends.figure.tree import Join, Layer, Row, Way
+from archc.backends.figure.tree import Join, Layer, Row, Way, last_op
 
 FORK = 0.42
 """The part of a gap from the box above to a level line in it."""
@@ -46,7 +46,7 @@ def events_of(column: Column, row: Row) -> list[list[Event]]:
         if isinstance(item, (Layer, Join)) and (word := column.word_of.get(item.id)):
             events.append(Event(words=word))
     last = next(iter(row.items[::-1]), None)
-    if isinstance(last, Layer) and (times := column.times_of.get(last.id)):
+    if last is not None and (times := column.times_of.get(last_op(last))):
         found[-1].append(Event(words=f"{TIMES}{times}"))
     for number, side in enumerate(column.sides if row is column.row else ()):
         found[side.arrow].append(Event(side=number))

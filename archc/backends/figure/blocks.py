@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
+from typing import TypeAlias
 
 from archc.backends.figure.branches import Drawn, drawn
 from archc.backends.figure.columns import (
@@ -74,16 +75,39 @@ def distinct_blocks(network: Network) -> list[Block]:
 
 def blocks_of(network: Network, regions: Iterable[Region]) -> list[Block]:
     """These blocks of a network, of those alike the first."""
-    found: dict[tuple[str | None, object], list[list[Node]]] = {}
+    title = one_line(network.title) or network.name
+    return _lettered(
+        [
+            Block(title, label or "block", _place(network, run), _alone(network, run[0]))
+            for (label, _), run in _runs(network, regions).items()
+        ]
+    )
+
+
+def letters_of(network: Network) -> dict[frozenset[str], str]:
+    """The letters of those blocks of which several that differ have one name, by their ops."""
+    runs = _runs(network, block_regions(network))
+    alike = Counter(label for label, _ in runs)
+    seen: Counter[str | None] = Counter()
+    found: dict[frozenset[str], str] = {}
+    for (label, _), run in runs.items():
+        if alike[label] > 1:
+            letter = _letters(seen[label])
+            seen[label] += 1
+            found |= {frozenset([node.id for node in members]): letter for members in run}
+    return found
+
+
+_Runs: TypeAlias = dict[tuple[str | None, object], list[list[Node]]]
+
+
+def _runs(network: Network, regions: Iterable[Region]) -> _Runs:
+    """The ops of blocks, those of blocks alike together, by their name and what they are."""
+    found: _Runs = {}
     for region in regions:
         members = [network.nodes[id] for id in region.nodes if id not in network.side_of]
         found.setdefault((region.label, _structure(network, members)), []).append(members)
-    title = one_line(network.title) or network.name
-    blocks = [
-        Block(title, label or "block", _place(network, run), _alone(network, run[0]))
-        for (label, _), run in found.items()
-    ]
-    return _lettered(blocks)
+    return found
 
 
 def block_regions(network: Network) -> list[Region]:

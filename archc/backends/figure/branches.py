@@ -12,7 +12,7 @@ from dataclasses import field, replace
 from functools import cached_property
 from typing import NamedTuple
 
-from archc.backends.figure.tree import Row, Rules, tree
+from archc.backends.figure.tree import Row, Rules, in_rows, tree
 from archc.dataclassing import dataclass
 from archc.graph import Network, Node, Region, Shape, renamed
 from archc.ops import Size, pair
@@ -140,9 +140,10 @@ class Drawn:
 
     @cached_property
     def _widths(self) -> Mapping[tuple[int | None, int | None], list[int]]:
-        """The widths of the convolutions of each block that are on the main path."""
+        """The widths of the convolutions of each block, but for those on curves and in gates."""
         found: dict[tuple[int | None, int | None], list[int]] = {}
-        for node in self.nodes:
+        for id in in_rows(self.row):
+            node = self.network.nodes[id]
             standing = self.network.standings[node.id]
             if node.op.look().box == "conv":
                 key = (standing.stage, standing.block)

@@ -26,6 +26,7 @@ from archc.backends.figure.tree import (
     Row,
     Rules,
     Way,
+    last_op,
     layers_of,
     rows_in,
 )
@@ -291,8 +292,25 @@ def column(network: Network, *, with_norms: bool = False) -> Column:
     """What the figure shows of a network; ``with_norms`` names norms, activations and their like
     beside arrows."""
     picture = drawn(network, _rules(network), _too_much)
-    shown = replace(column_of(picture), totals=_totals(network))
+    shown = replace(_with_letters(column_of(picture), network), totals=_totals(network))
     return replace(shown, word_of=_words_beside(picture, shown)) if with_norms else shown
+
+
+def _with_letters(shown: Column, network: Network) -> Column:
+    """The column in which a block that is one box has the letter that the figure of blocks gives
+    it."""
+    if not any(box.holds for box in shown.boxes):
+        return shown
+    from archc.backends.figure.blocks import letters_of
+
+    letters = letters_of(network)
+    boxes = {}
+    for box in shown.boxes:
+        letter = letters.get(box.holds, "")
+        name, comma, rest = box.label.partition(",")
+        label = f"{name} {letter}{comma}{rest}" if letter else box.label
+        boxes[box.id] = replace(box, label=label)
+    return replace(shown, boxes=tuple(boxes.values()), box_of=boxes)
 
 
 NORMS = {"batch norm": "bn", "layer norm": "ln", "group norm": "gn"}
@@ -466,7 +484,7 @@ class _Shown:
         """Note which ops the boxes of a lane stand for besides their own."""
         if not equal:
             return
-        self.times[next(reversed([*layers_of(lane)]))] = len(equal) + 1
+        self.times[last_op(lane.items[-1])] = len(equal) + 1
         for ids in zip(*[layers_of(row) for row in (lane, *equal)], strict=True):
             if ids[0] in self.boxes:
                 self.boxes[ids[0]] = replace(self.boxes[ids[0]], like=frozenset(ids[1:]))
@@ -650,7 +668,7 @@ def _sides(picture: Drawn, shown: Column) -> Iterator[Beside]:
     """The side heads, from above."""
     network = picture.network
     found: dict[int, list[str]] = {}
-    ends = [picture.ranks[_last(item)] for item in picture.row.items]
+    ends = [picture.ranks[last_op(item)] for item in picture.row.items]
     stops = shown.stops(picture.row)
     for side in network.sides:
         rank = _rank(picture, network.side_source(side))
@@ -669,8 +687,3 @@ def _rank(picture: Drawn, id: str) -> int:
         inside = next((part for part, held in picture.holds.items() if id in held), None)
         id = inside or picture.network.main_input(picture.network.nodes[id])
     return picture.ranks[id]
-
-
-def _last(item: Item) -> str:
-    """The op that an item of a row ends with."""
-    return item.joins[-1] if isinstance(item, Bus) else item.id

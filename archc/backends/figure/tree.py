@@ -91,6 +91,15 @@ def rows_in(item: Item) -> tuple[Row, ...]:
     return item.layers if isinstance(item, Bus) else ()
 
 
+def in_rows(row: Row) -> Iterator[str]:
+    """The ids of the ops in a row and in its lanes, without those around and in gates."""
+    for item in row.items:
+        if isinstance(item, Layer):
+            yield item.id
+        elif not isinstance(item, Gate):
+            yield from (id for inner in rows_in(item) for id in in_rows(inner))
+
+
 def layers_of(row: Row) -> Iterator[str]:
     """The ids of all ops of a row, those inside and around included."""
     for item in row.items:
@@ -486,11 +495,18 @@ def _without_equals(join: Join, network: Network) -> Join:
 
 
 def _form(row: Row, network: Network) -> object:
-    """What equal lanes have in common; a lane that is more than a chain is equal to none."""
-    if row.ways or not all(isinstance(item, Layer) for item in row.items):
-        return row
+    """What equal lanes have in common: ops, shapes and wiring."""
     nodes = [network.nodes[id] for id in layers_of(row)]
-    return tuple([(node.op.alike(), node.output_shape) for node in nodes])
+    ops = tuple([(node.op.alike(), node.output_shape) for node in nodes])
+    wiring = tuple(
+        [(type(item), *[_form(one, network) for one in rows_in(item)]) for item in row.items]
+    )
+    return ops, wiring, tuple([(len(way.ops), way.leaves, way.arrives) for way in row.ways])
+
+
+def last_op(item: Item) -> str:
+    """The op that an item of a row ends with."""
+    return item.joins[-1] if isinstance(item, Bus) else item.id
 
 
 # Buses
