@@ -172,9 +172,9 @@ def write_file(command: str, content: str, folder: Path) -> bool:
 
 def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run a command in a folder, stderr among its output as on a terminal; in this process where it
-    does not train or measure."""
+    does not train."""
     words = shlex.split(command)
-    if words[0] == "archc" and words[1] not in ("train", "evaluate", "bench"):
+    if words[0] == "archc" and words[1] not in ("train", "evaluate"):
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("COLUMNS", "100")
             return archc_here(*words[1:], cwd=folder, together=True)

@@ -39,11 +39,11 @@ def test_a_run_is_evaluated_with_its_own_recipe(home: Path) -> None:
     assert "of 10,000 images wrong" in done.stdout
     done = archc("evaluate", "runs/tiny-cifar10", "--data", "images", "--as-trained", cwd=home)
     assert "of 64 images wrong" in done.stdout
-    ten = ("--crops", "10", "--format", "json")
+    ten = ("--crops", "10", "--as-trained", "--format", "json")
     told = json.loads(
         archc("evaluate", "runs/tiny-cifar10", "--data", "images", *ten, cwd=home).stdout
     )
-    assert (told["subject"], told["crops"], told["images"]) == ("runs/tiny-cifar10", 10, 10_000)
+    assert (told["subject"], told["crops"], told["images"]) == ("runs/tiny-cifar10", 10, 64)
 
 
 def test_a_spec_is_evaluated_with_weights(home: Path) -> None:

@@ -471,26 +471,35 @@ def test_some_options_go_with_a_single_spec(option: str) -> None:
     assert result.exception.message == f"{option} takes a single SPEC"
 
 
+SHORT = ("cifar10/resnet20", "--with", "depth=1", *SMALL)
+
+
+def emitted_short() -> str:
+    return archc.emit(archc.load("cifar10/resnet20", with_={"depth": 1}))
+
+
 def test_a_file_is_verified_instead_of_what_is_emitted(tmp_path: Path) -> None:
-    emitted = archc.emit("cifar10/resnet20")
+    emitted = emitted_short()
     file = tmp_path / "net.py"
     file.write_text(emitted.replace("out += shortcut", "out = shortcut + out"), encoding="utf-8")
-    result = run("cifar10/resnet20", *SMALL, "--source", str(file))
+    result = run(*SHORT, "--source", str(file))
     assert result.return_value == 0, result.output
     file.write_text(emitted.replace("out += shortcut", "out = shortcut - out"), encoding="utf-8")
-    result = run("cifar10/resnet20", *SMALL, "--source", str(file))
+    result = run(*SHORT, "--source", str(file))
     assert result.return_value == 1
     assert "✗ training: layer1.0.add: nothing in the module computes its value\n" in result.output
     report = archc.api.verify(
-        archc.load("cifar10/resnet20", input=(3, 8, 8)), source=file.read_text(), options=EAGER
+        archc.load("cifar10/resnet20", with_={"depth": 1}, input=(3, 8, 8)),
+        source=file.read_text(),
+        options=EAGER,
     )
     assert report.faults[0] == Fault("layer1.0.add", "nothing in the module computes its value")
 
 
 def test_a_file_whose_name_is_not_utf8_is_verified(tmp_path: Path) -> None:
     file = tmp_path / os.fsdecode(b"\xff.py")
-    file.write_text(archc.emit("cifar10/resnet20"), encoding="utf-8")
-    result = run("cifar10/resnet20", *SMALL, "--source", str(file))
+    file.write_text(emitted_short(), encoding="utf-8")
+    result = run(*SHORT, "--source", str(file))
     assert result.return_value == 0, result.output
     assert "\N{REPLACEMENT CHARACTER}.py: verified as cifar10/resnet20" in result.output
 
@@ -523,24 +532,24 @@ NO_CLASS = 'TypeError: the file defines no torch.nn.Module, and no `__all__ = ["
 def test_a_file_without_a_module_is_told(text: str, message: str, tmp_path: Path) -> None:
     file = tmp_path / "net.py"
     file.write_text(text, encoding="utf-8")
-    result = run("cifar10/resnet20", *SMALL, "--source", str(file))
+    result = run(*SHORT, "--source", str(file))
     assert result.return_value == 1
     assert f"\n✗ emitted source: the module: {message}" in result.output
     assert result.output.count("\n–") == len(CHECKS) - 1
 
 
 def test_without_all_the_last_module_of_a_file_is_verified(tmp_path: Path) -> None:
-    emitted = archc.emit("cifar10/resnet20")
+    emitted = emitted_short()
     file = tmp_path / "net.py"
     for all_ in ("", '__all__ = ["BasicBlock", "ResNet20"]'):
         file.write_text(emitted.replace('__all__ = ["ResNet20"]', all_), encoding="utf-8")
-        assert run("cifar10/resnet20", *SMALL, "--source", str(file)).return_value == 0
+        assert run(*SHORT, "--source", str(file)).return_value == 0
 
 
 def test_what_a_file_prints_is_not_in_the_output(tmp_path: Path) -> None:
     file = tmp_path / "net.py"
-    file.write_text(archc.emit("cifar10/resnet20") + "\nprint('hello')\n", encoding="utf-8")
-    result = run("cifar10/resnet20", *SMALL, "--source", str(file), "--format", "json")
+    file.write_text(emitted_short() + "\nprint('hello')\n", encoding="utf-8")
+    result = run(*SHORT, "--source", str(file), "--format", "json")
     assert json.loads(result.stdout)[0]["passed"] is True
     assert result.stderr == "hello\n"
 
