@@ -87,6 +87,7 @@ COMMANDS = {
         "-o",
         "{folder}/rows.csv",
     ],
+    "draw cifar10/resnet1202 -o FILE.svg": ["draw", "cifar10/resnet1202", "-o", "{folder}/out.svg"],
     "verify imagenet/resnet50": ["verify", "imagenet/resnet50"],
 }
 QUICK = ["verify", "imagenet/resnet50", "--quick"]

@@ -34,6 +34,8 @@ graph = draw_graph(net.ResNet34(), input_size=(1, 3, 224, 224), device="meta")
 pygraphviz.AGraph(string=graph.visual_graph.source).draw(sys.argv[2], prog="dot")
 """
 
+FLOOR = [sys.executable, "-c", "import yaml, click, pydantic"]
+
 DRAWN = {
     "Figure 3: VGG-19, plain-34, ResNet-34": [
         "draw",
@@ -44,6 +46,15 @@ DRAWN = {
     "ResNet-34": ["draw", "imagenet/resnet34"],
     "ResNet-152, folded": ["draw", "imagenet/resnet152", "--fold"],
     "ResNet-1202, unfolded": ["draw", "cifar10/resnet1202"],
+    "Inception v3": ["draw", "torchvision/inception_v3"],
+    "DenseNet-201": ["draw", "torchvision/densenet201"],
+    "ResNet-50 and SE-ResNet-50 with `--diff`, folded": [
+        "draw",
+        "imagenet/resnet50",
+        "timm/seresnet50",
+        "--diff",
+        "--fold",
+    ],
     "Figure 5: blocks of ResNet-34 and ResNet-50": [
         "draw",
         "imagenet/resnet34",
@@ -70,21 +81,26 @@ def _intro() -> str:
 
 
 def _processes() -> str:
-    rows = []
+    floor = process(FLOOR, times=5)
+    rows = [["the floor: `python -c 'import yaml, click, pydantic'`", *_cost(floor, floor), ""]]
     with tempfile.TemporaryDirectory() as folder:
         for name, (command, *words) in DRAWN.items():
             out = f"{folder}/out.{'html' if command == 'report' else 'svg'}"
-            run = process([sys.executable, "-m", "archc", command, *words, "-o", out], times=3)
-            rows.append(_row(name, run, Path(out)))
+            run = process([sys.executable, "-m", "archc", command, *words, "-o", out], times=5)
+            rows.append(_row(name, run, floor, Path(out)))
         peer = _peer(f"{folder}/peer.svg")
         if peer is not None:
-            rows.append(_row("torchview: ResNet-34", peer, Path(f"{folder}/peer.svg")))
-    return table(["process", "wall time", "peak memory", "file"], rows)
+            rows.append(_row("torchview: ResNet-34", peer, floor, Path(f"{folder}/peer.svg")))
+    return table(["process", "wall time", "times the floor", "peak memory", "file"], rows)
 
 
-def _row(name: str, run: Run, path: Path) -> list[str]:
-    size = f"{path.stat().st_size / 1000:,.0f} kB"
-    return [name, f"{run.seconds:.2f} s", f"{run.megabytes:.0f} MB", size]
+def _row(name: str, run: Run, floor: Run, path: Path) -> list[str]:
+    return [name, *_cost(run, floor), f"{path.stat().st_size / 1000:,.0f} kB"]
+
+
+def _cost(run: Run, floor: Run) -> list[str]:
+    times = f"{run.seconds / floor.seconds:.2f}"
+    return [f"{run.seconds:.2f} s", times, f"{run.megabytes:.0f} MB"]
 
 
 def _peer(out: str) -> Run | None:
