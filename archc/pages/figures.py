@@ -10,7 +10,8 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
 
 from archc.backends.figure import DrawOptions, FigureError, draw
-from archc.backends.figure.columns import Column, column, folded_column
+from archc.backends.figure.columns import column, folded_column
+from archc.backends.figure.model import Column
 from archc.backends.figure.pages import figure_element
 from archc.backends.figure.rows import PILL_ID
 from archc.backends.figure.scene import element_id

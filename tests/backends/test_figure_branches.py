@@ -18,8 +18,9 @@ from archc import ops
 from archc.backends.figure import DrawOptions, draw
 from archc.backends.figure.blocks import distinct_blocks, lay_out_blocks, picture_of
 from archc.backends.figure.branches import Drawn
-from archc.backends.figure.columns import Column, column, folded_column
+from archc.backends.figure.columns import column, folded_column
 from archc.backends.figure.layout import lay_out
+from archc.backends.figure.model import Column
 from archc.backends.figure.scene import Scene
 from archc.backends.figure.tree import layers_of
 from archc.graph import Network, Region

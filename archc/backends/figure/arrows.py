@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from archc.backends.figure.columns import Column
 from archc.backends.figure.font import text_width
 from archc.backends.figure.metrics import Metrics
+from archc.backends.figure.model import Column
 from archc.backends.figure.tree import Join, Layer, Row, Way, last_op
 
 FORK = 0.42

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
 from itertools import groupby
 
-from archc.backends.figure.columns import Size
+from archc.backends.figure.model import Size
 
 
 def merge(columns: Iterable[Sequence[Size]]) -> list[Size]:

@@ -13,20 +13,14 @@ from itertools import groupby
 from typing import TypeAlias
 
 from archc.backends.figure.branches import Drawn, drawn
-from archc.backends.figure.columns import (
-    NORMS,
-    Column,
-    column_of,
-    fan_width,
-    fits_curve,
-    is_sum,
-    shown_in,
-)
+from archc.backends.figure.columns import NORMS, column_of, fan_width, fits_curve, is_sum, shown_in
 from archc.backends.figure.font import text_width
 from archc.backends.figure.grid import Grid
 from archc.backends.figure.legend import Legend, items_of, place
+from archc.backends.figure.measures import Measures
 from archc.backends.figure.metrics import LARGE
-from archc.backends.figure.rows import Drawing, Measures, Stop
+from archc.backends.figure.model import Column
+from archc.backends.figure.rows import Drawing, Stop
 from archc.backends.figure.scene import Point, Scene, Text
 from archc.backends.figure.text import one_line, shorten, wrap
 from archc.backends.figure.tree import Bus, Gate, Item, Join, Layer, Row, Rules, layers_of, rows_in

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from archc.backends.figure.columns import Column
+from archc.backends.figure.model import Column
 
 _TITLE, _DESCRIPTION = 80, 300
 """The most characters of an author's title and description."""

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from archc.backends.figure.blocks import Block, lay_out_blocks
-from archc.backends.figure.columns import Column
 from archc.backends.figure.layout import lay_out
 from archc.backends.figure.metrics import LARGE, TIGHT, WIDE, Metrics
+from archc.backends.figure.model import Column
 from archc.backends.figure.scene import Scene, scaled
 from archc.text import listing
 from archc.widths import PAGE

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from archc.backends.figure import bands
 from archc.backends.figure.arrows import FORK, Event, Spacing, events_of
-from archc.backends.figure.columns import Column, Size
 from archc.backends.figure.metrics import Metrics
+from archc.backends.figure.model import Column, Size
 from archc.backends.figure.tree import Bus, Gate, Item, Join, Layer, Row
 from archc.dataclassing import dataclass
 

@@ -12,13 +12,14 @@ from dataclasses import replace
 from itertools import pairwise
 
 from archc.backends.figure.caption import describe, headline
-from archc.backends.figure.columns import Column
 from archc.backends.figure.curves import line
 from archc.backends.figure.font import text_width
 from archc.backends.figure.grid import Grid, Plan
 from archc.backends.figure.legend import legend
+from archc.backends.figure.measures import Measures
 from archc.backends.figure.metrics import WIDE, Metrics
-from archc.backends.figure.rows import Drawing, Measures, Stop
+from archc.backends.figure.model import Column
+from archc.backends.figure.rows import Drawing, Stop
 from archc.backends.figure.scene import Curve, Point, Rect, Scene, Text, element_id
 from archc.backends.figure.text import shorten, wrap
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from archc.backends.figure.columns import NORMS, Column
+from archc.backends.figure.columns import NORMS
 from archc.backends.figure.curves import line
 from archc.backends.figure.font import text_width
 from archc.backends.figure.metrics import Metrics
+from archc.backends.figure.model import Column
 from archc.backends.figure.scene import Curve, Point, Rect, Text
 from archc.backends.figure.theme import is_between_octaves
 from archc.backends.figure.tree import Bus, Row, rows_in
