@@ -39,10 +39,15 @@
       return;
     }
     const [there, around] = [box.getBoundingClientRect(), frame.parentNode.getBoundingClientRect()];
-    const room = Math.min(around.right, innerWidth) - there.right - 32;
+    // Curves at the height of the message reach past the box.
+    const near = [...frame.querySelectorAll("path, text")]
+      .map((part) => part.getBoundingClientRect())
+      .filter((part) => part.bottom > there.top - 48 && part.top < there.bottom + 48);
+    const edge = Math.max(there.right, ...near.map((part) => part.right));
+    const room = Math.min(around.right, innerWidth) - edge - 32;
     const beside = room > 220;
     mark.classList.toggle("beside", beside);
-    mark.style.left = beside ? `${there.right - around.left + 16}px` : "";
+    mark.style.left = beside ? `${edge - around.left + 16}px` : "";
     mark.style.top = beside ? `${(there.top + there.bottom) / 2 - around.top}px` : "";
     mark.style.maxWidth = beside ? `${Math.min(room, 480)}px` : "";
   };
