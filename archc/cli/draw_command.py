@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -87,6 +89,32 @@ def command(
       archc draw timm/seresnet50 torchvision/resnet50 --diff --fold -o difference.svg
       archc draw imagenet/resnet50 --heat params --fold -o parameters.png
     """
+    format_ = _format(format_, output)
+    if dpi is not None and format_ != "png":
+        raise click.UsageError("--dpi is only for PNG")
+    kinds: dict[str, Any] = {"fold": fold, "blocks": blocks, "overview": overview, "diff": diff}
+    kinds |= {"block": _chosen(block), "detail": detail, "heat": heat}
+    _check_kinds(kinds, len(specs))
+    networks = load_networks(specs, with_, input_)
+    from archc import api
+
+    figure = api.figure(
+        *networks,
+        format=format_,
+        **kinds,
+        theme=theme,
+        dpi=dpi or DPI,
+        transparent=transparent,
+        width=width,
+        font_size=font_size,
+    )
+    put_out(figure.content, output)
+    if (width is not None or font_size is not None) and not is_quiet():
+        say(f"archc: labels are {figure.label:.1f} pt", err=True)
+
+
+def _format(format_: str | None, output: Path) -> str:
+    """The format that is asked for, or that the file's name says."""
     if format_ is None and str(output) == "-":
         raise click.UsageError("standard output needs --format svg, png, pdf, tex or dot")
     format_ = format_ or output.suffix.lower().lstrip(".")
@@ -95,38 +123,16 @@ def command(
             f"{str(output)!r} does not end in .svg, .png, .pdf, .tex or .dot; use --format",
             param_hint="'-o'",
         )
-    if dpi is not None and format_ != "png":
-        raise click.UsageError("--dpi is only for PNG")
-    chosen = _chosen(block)
-    kinds = {"fold": fold, "blocks": blocks, "block": block, "detail": detail}
-    kinds |= {"overview": overview, "diff": diff, "heat": heat}
+    return format_
+
+
+def _check_kinds(kinds: Mapping[str, object], count: int) -> None:
+    """Refuse options that cannot be used together, or with so many specs."""
     trouble = figure_conflict([name for name, value in kinds.items() if value], "--{}".format)
-    if diff and trouble is None:
-        trouble = diff_conflict(len(specs), "--diff")
+    if kinds["diff"] and trouble is None:
+        trouble = diff_conflict(count, "--diff")
     if trouble:
         raise click.UsageError(trouble)
-    networks = load_networks(specs, with_, input_)
-    from archc import api
-
-    figure = api.figure(
-        *networks,
-        format=format_,
-        fold=fold,
-        blocks=blocks,
-        theme=theme,
-        dpi=dpi or DPI,
-        overview=overview,
-        diff=diff,
-        heat=heat,
-        block=chosen,
-        detail=detail,
-        width=width,
-        font_size=font_size,
-        transparent=transparent,
-    )
-    put_out(figure.content, output)
-    if (width is not None or font_size is not None) and not is_quiet():
-        say(f"archc: labels are {figure.label:.1f} pt", err=True)
 
 
 def _chosen(block: str | None) -> tuple[str, ...]:

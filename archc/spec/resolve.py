@@ -8,11 +8,11 @@ command line's.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 
-from archc.blocks import MAX_BLOCKS, STANDARD, Library
+from archc.blocks import MAX_BLOCKS, STANDARD, Around, Library
 from archc.blocks.names import Names, outside, template
 from archc.blocks.tree import Template
 from archc.dataclassing import dataclass
@@ -27,7 +27,7 @@ from archc.spec.blocks import Blocks, complain_of_block_file, is_block_file
 from archc.spec.blocks import Written as WrittenBlocks
 from archc.spec.files import open_parent, open_spec
 from archc.spec.layers import place_row
-from archc.spec.models import KEYS, NAME, Header, Spec, around
+from archc.spec.models import KEYS, NAME, Header, PlacedItem, PlacedStage, Spec, around
 from archc.spec.overrides import (
     Override,
     Size,
@@ -123,7 +123,7 @@ def resolve_faulty(
 ) -> Faulty | None:
     """What is valid of a spec whose text has been read, if it has mistakes.
 
-    None where there are none, and where too little of it can be read: what stands at its top, or
+    None where there are none, and where too little of it can be read: the keys at its top, or
     something that it extends.
     """
     findings = Findings()
@@ -333,7 +333,7 @@ def _finish(
     faulty: bool = False,
 ) -> Spec | None:
     """Check a draft as a whole; one with mistakes is None, or where it may be ``faulty``, what is
-    valid of it, if that is known of what stands at its top."""
+    valid of it, if that is known of the keys at its top."""
     top = dict(draft.top)
     if "name" not in top:  # its absence has been noted where it is missing
         top["name"] = Entry(draft.place, Value("unnamed", draft.place))
@@ -362,15 +362,9 @@ def _finish(
     pattern = _pattern(top["names"], known, findings) if "names" in top else None
     _check_not_empty(draft, findings)
     if findings.found:
-        layers = [*stem, *head]
-        numbers = {row.place: number for number, row in enumerate(draft.rows("stages"), 1)}
-        numbered = [(numbers[stage.place], stage) for stage in stages]
-        from archc.spec.shapes import faults_of_any_shape
-
-        faults_of_any_shape(layers, numbered, context, findings)
-        if not faulty or header is None:
-            return None
-    assert header is not None
+        _find_more(draft, [*stem, *head], stages, context, findings)
+    if header is None or (findings.found and not faulty):
+        return None
     spec = Spec(
         header=header,
         norm=norm,
@@ -392,6 +386,21 @@ def _finish(
     if not findings.found:
         _check_whole(spec, findings)
     return spec
+
+
+def _find_more(
+    draft: _Draft,
+    layers: Sequence[PlacedItem],
+    stages: Iterable[PlacedStage],
+    context: Around,
+    findings: Findings,
+) -> None:
+    """Add to what has been found the faults that layers and stages have whatever their input."""
+    from archc.spec.shapes import faults_of_any_shape
+
+    numbers = {row.place: number for number, row in enumerate(draft.rows("stages"), 1)}
+    numbered = [(numbers[stage.place], stage) for stage in stages]
+    faults_of_any_shape(layers, numbered, context, findings)
 
 
 def _check_not_empty(draft: _Draft, findings: Findings) -> None:
