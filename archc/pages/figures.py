@@ -148,7 +148,7 @@ def file_name(networks: Sequence[Network]) -> str:
 def elements(figure: Figure, prefix: str, network: Network, *, folded: bool) -> dict[str, str]:
     """The ids of the elements that show a network's ops, by the ops' ids.
 
-    That is an op's own box, the box that stands for it among others, or the shortcut that it is on
+    That is an op's own box, the box that represents it among others, or the shortcut that it is on
     or ends; in a ``folded`` figure that of the equal block that is drawn. ``prefix`` is the
     column's. Ops that are not shown are left out.
     """

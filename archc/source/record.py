@@ -57,7 +57,7 @@ _REQUIRED: Any = object()
 
 
 class FieldInfo:
-    """A field: its default, what bounds its value, and what people and editors are told of it.
+    """A field: its default, the bounds of its value, and its description.
 
     ``annotation`` is its type, ``metadata`` what its annotation says besides.
     """
@@ -307,7 +307,7 @@ class Record:
     )
 
     list_hint: ClassVar[str | None] = None
-    """What to say where a list stands for a single value."""
+    """The hint for a list in place of a single value."""
 
     model_fields: ClassVar = _OfClass(_fields)
     """The fields by name."""

@@ -12,7 +12,7 @@ Box: TypeAlias = tuple[float, float, float, float]
 """Left, bottom, right, top, in points of a page."""
 
 _SIDES = ((-1, 1), (-1, 0), (0, 1), (1, -1), (1, 0), (0, -1), (1, 1), (-1, -1))
-"""Where a label stands as seen from its point, the best first: a front that climbs to the right
+"""The places of a label around its point, the best first: a front that climbs to the right
 has nothing above it on the left."""
 
 
@@ -25,7 +25,7 @@ def place_labels(
 ) -> dict[int, Box]:
     """Boxes for the labels that have room, by the label's place in ``anchors``.
 
-    ``sizes`` are widths and heights; a box stands the label's gap beside its anchor, within the
+    ``sizes`` are widths and heights; a box is the label's gap away from its anchor, within the
     frame, and meets no obstacle and no other box. The ends of the row come first, then what is
     farthest from those before, so that labels are spread over it where not all have room.
     """

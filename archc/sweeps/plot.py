@@ -174,7 +174,7 @@ def _scale(axis: Any, what: str, values: Sequence[float]) -> None:
     )
 
     least, most = values
-    share = 0.06 if axis.axis_name == "x" else 0.1  # above a point stands its label
+    share = 0.06 if axis.axis_name == "x" else 0.1  # the label is above its point
     limits = axis.axes.set_xlim if axis.axis_name == "x" else axis.axes.set_ylim
     if least > 0 and most / least > _WIDE:
         room = (most / least) ** share

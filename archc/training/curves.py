@@ -101,7 +101,7 @@ def _training_curve(axes: Any, rows: Sequence[Row], look: dict[str, Any]) -> Non
 
 
 def _test_curve(axes: Any, rows: Sequence[Row], look: dict[str, Any], shift: float) -> None:
-    """The markers begin later by a ``shift`` of 0 to 1, so that curves' markers stand apart."""
+    """The markers begin later by a ``shift`` of 0 to 1, so that the markers of curves are apart."""
     tests = [(row.iteration, row.test_error) for row in rows if row.test_error is not None]
     xs, ys = [x for x, _ in tests], [y for _, y in tests]
     every = max(1, round(len(xs) / _MARKED))

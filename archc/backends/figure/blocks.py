@@ -29,7 +29,7 @@ from archc.graph import Network, Node, Region, renamed, walk
 from archc.ops import Arity, Input
 
 PLACE = 11.0
-"""Size of type of where a block stands."""
+"""Font size of the places of a block."""
 MAX_MARK, MAX_WAYS = 360.0, 8
 """How wide the words beside a curve may be, and how many curves may end at one circle."""
 MAX_LANES = 640.0
@@ -42,7 +42,7 @@ MAX_WIDTH, ROW_GAP = 1400.0, 40.0
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A block as a network of its own, what it is called, and where it and its like stand.
+    """A block as a network of its own, with its name and its places in the network.
 
     ``title`` is its network's; of several that are called alike, each has a ``letter``.
     """
@@ -280,8 +280,8 @@ def _outermost(row: Row) -> Iterator[Row]:
 
 
 def _is_said_once(network: Network, shown: Column, lanes: Row, words: dict[str, str]) -> bool:
-    """Whether each convolution in lanes has the same word behind it, as a relu, and there are no
-    others: the lanes are clearer without."""
+    """Whether each convolution in lanes is followed by the same word (``relu``) and there are no
+    others: the legend then says it once."""
     ids = [id for id in layers_of(lanes) if id in words]
     convs = [
         id for id in layers_of(lanes) if id in shown.box_of and shown.box_of[id].kind == "conv"
@@ -336,8 +336,7 @@ def _legend(columns: Sequence[Column], bottom: float, right: float) -> Legend:
 
 
 def _titles(block: Block) -> list[tuple[str, float]]:
-    """The lines above a block with their sizes of type: what it is called, its network, and where
-    it stands there."""
+    """The lines above a block with their font sizes: its name, its network and its places there."""
     places = block.place.split("; ")
     if len(places) > 4:
         places = [*places[:3], f"and {len(places) - 3} more stages"]

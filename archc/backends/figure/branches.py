@@ -167,7 +167,7 @@ class Drawn:
         return entry, exit_
 
     def trunk(self, entry: str, end: str) -> list[Node]:
-        """The ops from one value to another that is computed from it, behind the first."""
+        """The ops from one value to another that is computed from it, without the first."""
         found = [self.network.nodes[end]]
         while (before := self.network.main_input(found[-1])) != entry:
             found.append(self.network.nodes[before])

@@ -22,7 +22,7 @@ class UnknownBlockError(ValueError):
 
 
 def chosen_blocks(networks: Sequence[Network], names: Sequence[str]) -> list[Block]:
-    """The blocks of each network that are called so (``bottleneck``, ``BasicBlock``) or stand there
+    """The blocks of each network with these names (``bottleneck``, ``BasicBlock``) or places
     (``2:0``: stage 2, its first block); without names, all that differ.
 
     Raises `UnknownBlockError` for a name that no network has.

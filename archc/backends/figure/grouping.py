@@ -19,7 +19,7 @@ class Group:
 
 
 def grouped(scene: Scene) -> list[Thing | Group]:
-    """Boxes, texts and curves, each in its groups; a group stands where its first thing does."""
+    """Boxes, texts and curves, in their groups, each at the place of its first member."""
     groups: dict[tuple[str, ...], list[Thing | Group]] = {(): []}
     things: tuple[Thing, ...] = (*scene.boxes, *scene.texts, *scene.curves)
     for thing in things:

@@ -155,7 +155,7 @@ def _with_scale(scene: Scene, measure: Measure, top: float, fold: bool) -> Scene
     swatches = _swatches(list(_labels(top)) if top else [], left, y)
     x = swatches[-1].right + SWATCH_GAP if swatches else left
     if swatches and x + text_width(words, SIZE) > scene.width - left:
-        x, y = left, y + LINE  # on a narrow page the words stand below the colours
+        x, y = left, y + LINE  # on a narrow page the words go below the colours
     title = Text("scale-title", "legend", words, Point(x, y), SIZE, left=True)
     width = max(
         [scene.width, x + title.width + left, *[swatch.right + left for swatch in swatches]]

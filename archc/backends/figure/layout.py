@@ -1,4 +1,4 @@
-"""Where everything in a figure of columns stands.
+"""The layout of a figure of columns.
 
 The page, from above: titles with totals, the word "image", bands of boxes, a legend. From the
 left: a gutter with each band's output size, then the columns. A row is at the same height in all
@@ -104,7 +104,7 @@ def _band_labels(grid: Grid, metrics: Metrics) -> list[str]:
 
 
 def _gutter_head(metrics: Metrics) -> list[str]:
-    """Words above the bands' numbers, where these stand alone."""
+    """The words above the bands' numbers, if these have no words of their own."""
     return [] if metrics.has_long_bands else ["output", "size"]
 
 
@@ -160,7 +160,7 @@ class _Column:
         metrics, prefix = self.metrics, self.prefix
         room = box_width + 2 * metrics.overhang
         titles = wrap(self.column.title, metrics.title, room)
-        # Titles of fewer lines than others stand lower, so that all totals are at one height.
+        # Shorter titles begin lower, so that all totals are at one height.
         y = metrics.margin + (title_lines - len(titles) + 0.5) * metrics.title_line
         for number, title in enumerate(titles, start=1):
             name = f"{prefix}-title" if number == 1 else f"{prefix}-title-{number}"
@@ -222,7 +222,7 @@ class _Column:
         return BRACKET + BRACKET_GAP + widest
 
     def _brackets(self) -> Iterator[Curve]:
-        """A bracket on the left of each block that stands for several, with their number."""
+        """A bracket on the left of each block that represents several, with their number."""
         rects = {box.id: box for box in self.boxes}
         for repeat in self.column.repeats:
             ids = [box.id for box in self.column.boxes[repeat.first : repeat.last + 1]]

@@ -97,7 +97,7 @@ class Measures:
         return half + self.metrics.bus
 
     def words_on_left(self, row: Row, place: int) -> bool:
-        """Whether the words of a circle stand on its left, a curve coming from the right."""
+        """Whether the words of a circle go on its left, because a curve arrives on its right."""
         return any(way.arrives == place for way in row.ways)
 
     def extent(self, row: Row, half: float) -> Extent:
@@ -165,7 +165,7 @@ class Measures:
         ]
 
     def _edge(self, row: Row, leaves: int, arrives: int, half: float) -> float:
-        """The right edge of what stands between two places of a row, its join's lanes included."""
+        """The right edge of everything between two places of a row, including the join's lanes."""
         column = self.column
         edge = max(self.metrics.gap, self.words(row) if column.word_of else 0.0)
         for place in range(leaves, arrives + 1):

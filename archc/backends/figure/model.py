@@ -1,4 +1,4 @@
-"""What a column of a figure has: boxes, circles, pills and curves by the ops that they show."""
+"""The parts of a column of a figure: boxes, circles, pills and curves."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Box:
     """A layer that the figure shows.
 
     ``kind`` is ``conv``, ``pool``, ``fc`` or ``other``; ``size`` is that of its output; ``width``
-    is what its colour stands for: its own ``channels``, or its stage's width where most of its
-    block's convolutions have that; None where it has no colour. A box that stands for several ops
+    is what its colour means: its own ``channels``, or its stage's width if at least half of its
+    block's convolutions have that; None if it has no colour. A box that represents several ops
     has their ids in ``holds``; one in a lane of which there are several has those of its equals in
     ``like``. ``place`` names the stage and the block that it is in.
     """
@@ -57,7 +57,7 @@ class Shortcut:
 
 @dataclass(frozen=True, slots=True)
 class Glyph:
-    """What stands in a circle where ways meet, and beside it."""
+    """The circle where branches meet: its sign, and the words beside it."""
 
     id: str
     glyph: str
@@ -81,7 +81,7 @@ class Pill:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """A block that stands for ``count`` equal ones, its boxes being those from first to last.
+    """A block that represents ``count`` equal ones; its boxes are those from first to last.
 
     In a run of layers that each add channels, ``growth`` is how many.
     """
@@ -117,7 +117,7 @@ class Beside:
 class Column:
     """A network as the figure shows it, from the image downwards.
 
-    ``row`` is its main path; what stands there for an op is found by the op's id, what goes around
+    ``row`` is its main path; what is drawn for an op is found by the op's id, what goes around
     into it by its id and that of the value that arrives. ``times_of`` says by a lane's last op how
     many lanes like it there are; ``word_of`` has words beside arrows for
     ops that are no boxes, of which a line holds ``word_room`` em; ``word_in_lanes`` comes after
@@ -145,7 +145,7 @@ class Column:
 
     @property
     def on_spine(self) -> Iterator[str]:
-        """The ids of the boxes that stand on the main path itself."""
+        """The ids of the boxes on the main path itself."""
         for item in self.row.items:
             layers = item.layers if isinstance(item, Bus) else ()
             ids = [one.id for layer in layers for one in layer.items if isinstance(one, Layer)]

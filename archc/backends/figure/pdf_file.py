@@ -61,7 +61,7 @@ def _body(held: str | Stream) -> bytes:
 
 
 def metadata(title: str) -> Stream:
-    """The title as XMP, which stands in clear for programs that know no PDF."""
+    """The title as XMP metadata, uncompressed, for programs that do not parse PDF."""
     packet = (
         '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
         '<x:xmpmeta xmlns:x="adobe:ns:meta/">\n'

@@ -51,7 +51,7 @@ def _drawn(svg: str, dpi: int, with_machine_fonts: bool) -> bytes:
 
 
 def with_resolution(png: bytes, dpi: int) -> bytes:
-    """A PNG file that says its resolution, behind the header (PNG, 11.3.4.3: pixels a metre)."""
+    """A PNG file that says its resolution, after the header (PNG, 11.3.4.3: pixels a metre)."""
     a_metre = round(dpi / 0.0254)
     body = b"pHYs" + struct.pack(">LLB", a_metre, a_metre, 1)
     chunk = struct.pack(">L", len(body) - 4) + body + struct.pack(">L", zlib.crc32(body))

@@ -19,7 +19,7 @@ from archc.backends.figure.theme import is_between_octaves, octave
 from archc.backends.figure.tree import Bus, Gate, Item, Join, Row
 
 PILL_ID = "-pill"
-"""What a gate's pill has behind the id of its circle."""
+"""What is appended to the id of a gate's circle for its pill."""
 
 
 class Stop(NamedTuple):
@@ -81,7 +81,7 @@ class Drawing:
     def _row(
         self, row: Row, x: float, half: float, above: Stop, *, spine: bool = False
     ) -> list[End]:
-        """Draw what stands in a row; the ways around it wait for what leads out of it."""
+        """Draw the items of a row. Its curves are drawn once its last arrow is in place."""
         drawn = _Drawn(row, x, half, above.id)
         events = events_of(self.column, row)
         arrow = 0

@@ -1,4 +1,4 @@
-"""What stands in a figure and where: the records between layout and the writers.
+"""The contents of a figure and their places: what layout hands to the writers.
 
 Lengths are in points; x runs rightwards and y downwards from the page's top left corner. An
 ``id`` is unique in its figure; a ``role`` says what a thing is (``conv``, ``title``) and becomes
@@ -53,7 +53,7 @@ class Rect:
     """A rectangle around ``centre``; with the role ``plus`` a circle, with ``pill`` one with round
     ends.
 
-    ``shade`` is the octave of the width that its colour stands for, None is the plain one;
+    ``shade`` is the octave of the width that its colour means, None the plain colour;
     ``is_odd`` says that the width is none of the octaves', and makes the outline thicker. ``size``
     is that of the label's type. ``within`` has the groups around it, from the outermost. ``heat``,
     from 0 to 1, takes the place of the shade: how much of something is in it (`theme.fill_of`).

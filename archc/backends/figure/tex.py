@@ -1,6 +1,6 @@
 """Text for TeX: what it reads as commands is escaped, and the rest is in ASCII.
 
-What stands for a character works with every engine and text encoding of LaTeX, without a package.
+Replacements of characters work with every engine and text encoding of LaTeX, without a package.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 def _command(char: str) -> str | None:
-    """What stands for a character; None where TeX's own fonts may lack it."""
+    """The replacement of a character; None where TeX's own fonts may lack it."""
     if char.isascii():
         return _ASCII.get(char, char)
     if maths := _MATHS.get(char):

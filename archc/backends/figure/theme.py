@@ -1,7 +1,7 @@
 """The colours that figures are drawn in.
 
 A width has the colour of its octave in every figure: 8, 16, and so on up to 4096. In light, wider
-is darker; in dark, lighter. The colours can be told apart with every kind of colour-blindness, and
+is darker; in dark, lighter. The colours differ with every kind of colour-blindness, and
 their lightness falls from octave to octave, so that prints in grey keep the order.
 """
 

@@ -54,7 +54,7 @@ class Join(NamedTuple):
 
 class Bus(NamedTuple):
     """Layers in a row, each reading the channels of all before; ``joins`` are where they append
-    theirs. It stands for ``times`` layers where equal ones are drawn once."""
+    theirs. It represents ``times`` layers where equal ones are drawn once."""
 
     layers: tuple[Row, ...]
     joins: tuple[str, ...]
@@ -65,8 +65,10 @@ Item: TypeAlias = "Layer | Gate | Join | Bus"
 
 
 class Way(NamedTuple):
-    """A curve from the value behind so many items of its row, ``leaves``, around those up to the
-    item ``arrives``; ``source`` is the value that arrives, ``ops`` are on the way, from above."""
+    """A curve from the value after the first ``leaves`` items of its row to the item ``arrives``.
+
+    ``source`` is the value that arrives; ``ops`` are those on the way, from above.
+    """
 
     source: str
     ops: tuple[str, ...]
