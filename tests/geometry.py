@@ -114,13 +114,17 @@ def inside(point: Point, box: Rect, margin: float) -> bool:
     )
 
 
-def check_shortcuts_touch_no_box_and_no_text(laid: Scene) -> None:
-    images = [
+def text_images(laid: Scene) -> list[Rect]:
+    """The ground that each text of a figure covers."""
+    return [
         Rect(text.id, text.role, text.centre, text.width, text.size)
         for text in (*laid.texts, *[curve.mark for curve in laid.curves if curve.mark])
         if text.text
     ]
-    boxes, words = Shelves(laid.boxes, box_extent), Shelves(images, box_extent)
+
+
+def check_shortcuts_touch_no_box_and_no_text(laid: Scene) -> None:
+    boxes, words = Shelves(laid.boxes, box_extent), Shelves(text_images(laid), box_extent)
     for curve in laid.curves:
         if "shortcut" in curve.role:
             for point in sampled(curve):
@@ -178,12 +182,7 @@ LINES = ("level", "tap", "put", "bus")
 
 
 def check_lines_cross_no_box_and_no_text(laid: Scene) -> None:
-    images = [
-        Rect(text.id, text.role, text.centre, text.width, text.size)
-        for text in (*laid.texts, *[curve.mark for curve in laid.curves if curve.mark])
-        if text.text
-    ]
-    boxes, words = Shelves(laid.boxes, box_extent), Shelves(images, box_extent)
+    boxes, words = Shelves(laid.boxes, box_extent), Shelves(text_images(laid), box_extent)
     for curve in laid.curves:
         if curve.role in LINES:
             for point in sampled(curve):

@@ -72,7 +72,7 @@ def _tags(scene: Scene) -> Iterator[str]:
 
 
 def _font_objects(glyphs: Subset) -> Iterator[str | Stream]:
-    """A composite font whose codes are glyphs, with the characters that they stand for."""
+    """A composite font whose codes are glyphs, with their characters."""
     tag = hashlib.sha256("".join(glyphs.glyphs).encode()).digest()[:6]
     name = f"/{''.join([chr(65 + byte % 26) for byte in tag])}+LiberationSans"
     measures = metrics()
@@ -262,14 +262,9 @@ def _bend(*points: tuple[float, float]) -> str:
 
 
 def _way(points: tuple[Point, ...]) -> str:
-    """Bezier pieces, of which those that run straight down or across are written as lines."""
-    before, way = points[0], [f"{_place(points[0])} m"]
-    for first, second, end in zip(points[1::3], points[2::3], points[3::3], strict=True):
-        if before.x == first.x == second.x == end.x or before.y == first.y == second.y == end.y:
-            way.append(f"{_place(end)} l")
-        else:
-            way.append(f"{_place(first)} {_place(second)} {_place(end)} c")
-        before = end
+    way = [f"{_place(points[0])} m"]
+    for _, bend, end in pen.pieces(points):
+        way += [*map(_place, bend), _place(end), "c"] if bend else [_place(end), "l"]
     return " ".join(way)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from typing import TypeAlias
 
 from archc.backends.figure.scene import Curve, Point, Rect
 
@@ -14,7 +16,7 @@ DOT_GAP = 3.0
 """From one dot of a dotted line to the next. A dot is a dash of no length with round ends: a disc
 as wide as the line, in all formats alike and visible in print."""
 BASELINE = 0.35
-"""Of the size of the type, from the middle of capital letters down to the line they stand on."""
+"""Of the size of the type, from the middle of capital letters down to the baseline."""
 HEAD = 0.4
 """Half the width of an arrowhead, as a part of its length."""
 VEIL = 0.04
@@ -39,6 +41,19 @@ def line_width(curve: Curve, scale: float) -> float:
     if is_dotted(curve):
         return scale * DOTTED
     return scale * (BUS if "bus" in curve.role else LINE)
+
+
+Piece: TypeAlias = tuple[Point, tuple[Point, Point] | None, Point]
+
+
+def pieces(points: Sequence[Point]) -> Iterator[Piece]:
+    """The start, control points and end of each Bezier piece of a curve; one that runs straight
+    down or across has no control points."""
+    start = points[0]
+    for first, second, end in zip(points[1::3], points[2::3], points[3::3], strict=True):
+        xs, ys = {start.x, first.x, second.x, end.x}, {start.y, first.y, second.y, end.y}
+        yield start, None if len(xs) == 1 or len(ys) == 1 else (first, second), end
+        start = end
 
 
 def head(base: Point, tip: Point) -> tuple[Point, Point, Point]:

@@ -16,7 +16,7 @@ _SIZE = 11.0
 
 
 def to_svg(scene: Scene, theme: Theme = THEMES["light"], *, transparent: bool = False) -> bytes:
-    """The scene as a file that stands on its own; equal scenes give equal bytes.
+    """The scene as a self-contained file; equal scenes give equal bytes.
 
     With ``transparent`` no ground is painted below the figure.
     """
@@ -122,16 +122,12 @@ def _words(words: str, at: Point, size: float, more: str = "") -> str:
 
 
 def _way(points: tuple[Point, ...]) -> str:
-    """Bezier pieces, of which those that run straight down or across are written as such."""
-    before, way = points[0], [f"M{_place(points[0])}"]
-    for first, second, end in zip(points[1::3], points[2::3], points[3::3], strict=True):
-        if before.x == first.x == second.x == end.x:
-            way.append(f"V{number(end.y)}")
-        elif before.y == first.y == second.y == end.y:
-            way.append(f"H{number(end.x)}")
+    way = [f"M{_place(points[0])}"]
+    for start, bend, end in pen.pieces(points):
+        if bend:
+            way.append(f"C{_place(bend[0])} {_place(bend[1])} {_place(end)}")
         else:
-            way.append(f"C{_place(first)} {_place(second)} {_place(end)}")
-        before = end
+            way.append(f"V{number(end.y)}" if start.x == end.x else f"H{number(end.x)}")
     return "".join(way)
 
 

@@ -1,4 +1,4 @@
-r"""A scene as TikZ: one file that is compiled as it stands and serves ``\input`` in a document.
+r"""A scene as TikZ: one file that compiles as it is and serves ``\input`` in a document.
 
 Coordinates are the SVG's own: points of PDF (``bp``), downwards. The file loads no TikZ library:
 one loaded inside of a figure is forgotten after it, yet never loaded again.
@@ -155,7 +155,7 @@ class _Writer:
             "  archc group/.style={every archc group/.try={#1}},\n"
             "  archc ground/.style={fill=archcpaper, every archc ground/.try},\n"
             f"  archc stripe/.style={{{stripe}, every archc stripe/.try}},\n"
-            # The label stands on the SVG's line whatever letters it has.
+            # The label has the SVG's baseline whatever letters it has.
             "  archc size/.style={font=\\archcsize{#1}, text height={.8*#1bp}, "
             "text depth={.1*#1bp},\n    every archc text/.try},\n"
             # A circle grows with its text, so that of a sign is taken to be flat.
@@ -290,7 +290,7 @@ def _tip_length(curve: Curve) -> float:
 
 
 def _fill_name(box: Rect, theme: Theme) -> str:
-    """What a file calls the colour of a box: by the width that it stands for, or as a heat."""
+    """What a file calls the colour of a box: by its width, or as a heat."""
     if box.heat is not None:
         return f"heat{fill_of(box, theme)[1:].upper()}"
     return "paper" if box.shade is None else str(8 << box.shade)
@@ -317,12 +317,8 @@ def _at(point: Point) -> str:
 
 
 def _way(points: tuple[Point, ...]) -> str:
-    """Bezier pieces, of which those that run straight down or across are written as lines."""
-    before, way = points[0], [_at(points[0])]
-    for first, second, end in zip(points[1::3], points[2::3], points[3::3], strict=True):
-        if before.x == first.x == second.x == end.x or before.y == first.y == second.y == end.y:
-            way.append(f" -- {_at(end)}")
-        else:
-            way.append(f" .. controls {_at(first)} and {_at(second)} .. {_at(end)}")
-        before = end
+    way = [_at(points[0])]
+    for _, bend, end in pen.pieces(points):
+        join = f".. controls {_at(bend[0])} and {_at(bend[1])} .." if bend else "--"
+        way.append(f" {join} {_at(end)}")
     return "".join(way)
