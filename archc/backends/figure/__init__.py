@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from archc.backends.figure.columns import column, folded_column
 from archc.backends.figure.font import FontError, font_data
 from archc.backends.figure.layout import lay_out
-from archc.backends.figure.metrics import LARGE, WIDE
+from archc.backends.figure.metrics import DIFFERENCE_GAP, LARGE, WIDE
 from archc.backends.figure.scene import Scene
 from archc.backends.figure.theme import THEMES, Theme
 from archc.backends.figure.writing import FigureError, write
@@ -186,8 +187,11 @@ def _column_scene(networks: Sequence[Network], options: DrawOptions) -> Scene:
             folded_column(network, with_norms=detail, with_all_layers=all_layers)
             for network in networks
         ]
+    # Marks of differences need room between lanes.
+    lane_gap = DIFFERENCE_GAP if options.diff else WIDE.lane_gap
     if options.width is None and options.font_size is None:
-        return _with_marks(lay_out(shown, whole), networks, options)
+        metrics = replace(WIDE, lane_gap=lane_gap)
+        return _with_marks(lay_out(shown, whole, metrics), networks, options)
     from archc.backends.figure.fitting import fit_columns
 
     return fit_columns(
@@ -196,6 +200,7 @@ def _column_scene(networks: Sequence[Network], options: DrawOptions) -> Scene:
         options.width,
         options.font_size,
         lambda scene: _with_marks(scene, networks, options),
+        lane_gap=lane_gap,
     )
 
 

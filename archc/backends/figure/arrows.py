@@ -27,7 +27,7 @@ class Event(NamedTuple):
 
 def events_of(column: Column, row: Row) -> list[list[Event]]:
     """For each arrow of a row, down to each thing that is drawn and at last out of it, what is on
-    it, from above. What is computed before a way leaves stands above that."""
+    it, from above. Words for what is computed before a curve leaves are above that."""
     stops = column.stops(row)
     nested = nesting(row.ways)
     leaving: dict[int, list[int]] = {}
@@ -57,8 +57,8 @@ TIMES = "\N{MULTIPLICATION SIGN} "
 
 
 def _in_lines(events: Sequence[Event], room: float) -> list[Event]:
-    """Events, words that nothing stands between in lines: ``relu, shuffle g4``, ``relu x 2``. How
-    often a lane is there stays on a line of its own."""
+    """Events, with adjacent words joined into lines: ``relu, shuffle g4``, ``relu x 2``. The number
+    of equal lanes keeps a line of its own."""
 
     def is_word(event: Event) -> bool:
         return bool(event.words) and not event.words.startswith(TIMES)
@@ -102,7 +102,7 @@ def nesting(ways: Sequence[Way]) -> list[int]:
 
 
 class Spacing:
-    """How far what is on an arrow stands from the things above and below, and from each other."""
+    """Distances along an arrow: between its ends and the curves and words on it."""
 
     def __init__(self, metrics: Metrics):
         self.metrics = metrics
@@ -116,6 +116,13 @@ class Spacing:
         between = self._between(upper[-1], lower[0]) if upper and lower else 0.0
         least = self.metrics.gap * (FORK if forks else 1.0)
         return max(least, _last(above) + between + _last(below) + self._rest(upper, lower, forks))
+
+    def upper_reach(self, events: Sequence[Event]) -> float:
+        """How far what belongs to the upper end of an arrow reaches down from there."""
+        upper, _ = _halves(events)
+        if not upper:
+            return 0.0
+        return _last(self._down(upper)) + self._edge(bool(upper[-1].words), head=False)
 
     def need_below_fork(self, events: Sequence[Event]) -> float:
         """How long an arrow has to be that begins at a level line."""
@@ -176,7 +183,7 @@ class Spacing:
 
 
 def _halves(events: Sequence[Event]) -> tuple[Sequence[Event], Sequence[Event]]:
-    """What stands near the upper end of an arrow, and what near the lower end."""
+    """The events near the upper end of an arrow, and those near its lower end."""
     leaves = [i for i, event in enumerate(events) if event.leaves is not None]
     first = leaves[0] if leaves else len(events)
     return events[:first], events[first:]

@@ -1,6 +1,6 @@
 """What one column of the figure shows of a network: boxes, and what goes around and beside them.
 
-Everything is read off the graph: boxes stand on its main path or in lanes beside it, and what
+Everything is read off the graph: boxes are on its main path or in lanes beside it, and what
 reaches an op on a way without boxes is a shortcut. What cannot be drawn like that is one box.
 """
 
@@ -46,7 +46,7 @@ from archc.graph import Folded, Network, Node, Shape, fold_repeats
 from archc.ops import Add
 
 MARK = 8.5
-"""Size of type of what stands beside a shortcut, where labels are of 11."""
+"""Font size of the marks beside shortcuts, for labels of 11."""
 MAX_MARKS, MARK_WIDTH = 2, 84.0
 """How many layers may be named beside a shortcut, and how wide their names may be."""
 
@@ -121,7 +121,9 @@ def column(network: Network, *, with_norms: bool = False) -> Column:
     """What the figure shows of a network; ``with_norms`` names norms, activations and their like
     beside arrows."""
     picture = drawn(network, _rules(network), _too_much)
-    shown = replace(_with_letters(column_of(picture), network), totals=_totals(network))
+    shown = replace(
+        _with_letters(column_of(picture, with_norms=with_norms), network), totals=_totals(network)
+    )
     return replace(shown, word_of=_words_beside(picture, shown)) if with_norms else shown
 
 
@@ -150,18 +152,23 @@ def _words_beside(picture: Drawn, shown: Column) -> dict[str, str]:
     """What to say beside arrows of ops that are not drawn otherwise."""
     found = {}
     for id in layers_of(picture.row):
-        look = picture.network.nodes[id].op.look()
-        word = NORMS.get(look.word or look.name, look.word)
-        if word and not look.glyph and id not in shown.box_of:
+        node = picture.network.nodes[id]
+        if (word := _short_word(node)) and not node.op.look().glyph and id not in shown.box_of:
             found[id] = word
     return found
 
 
-def column_of(picture: Drawn, *, is_large: bool = False) -> Column:
+def _short_word(node: Node) -> str:
+    """What an op without a box is called beside an arrow."""
+    look = node.op.look()
+    return NORMS.get(look.word or look.name, look.word)
+
+
+def column_of(picture: Drawn, *, is_large: bool = False, with_norms: bool = False) -> Column:
     """What a figure shows of a network whose main path is known as a row; one that ``is_large``
     has the circles of sums that curves alone reach, and no word "conv"."""
     network = picture.network
-    shown = _Shown(picture, is_large)
+    shown = _Shown(picture, is_large, with_norms)
     shown.read(picture.row, in_lane=False)
     found = Column(
         title=one_line(network.title) or one_line(network.name) or "network",
@@ -272,6 +279,7 @@ class _Shown:
 
     picture: Drawn
     is_large: bool
+    with_norms: bool
     boxes: dict[str, Box] = field(default_factory=dict)
     glyphs: dict[str, Glyph] = field(default_factory=dict)
     pills: dict[str, Pill] = field(default_factory=dict)
@@ -310,7 +318,7 @@ class _Shown:
             self.glyphs[node.id] = _glyph(self.picture.network, node)
 
     def _like(self, lane: Row, equal: Sequence[Row]) -> None:
-        """Note which ops the boxes of a lane stand for besides their own."""
+        """Note the ops of equal lanes that the boxes of a lane represent."""
         if not equal:
             return
         self.times[last_op(lane.items[-1])] = len(equal) + 1
@@ -329,7 +337,7 @@ class _Shown:
         self.shortcuts[end.id, way.source] = Shortcut(
             id=end.id if is_alone else f"{end.id}-{way.source}",
             dotted=start.output_shape != nodes[way.source].output_shape,
-            mark=words_of(ops) if self.is_large else ", ".join(_marks(ops)),
+            mark=words_of(ops) if self.is_large else ", ".join(_marks(ops, self.with_norms)),
             tooltip="\n".join(_shortcut_facts(start, ops, end)),
             ops=way.ops,
             place=_place(self.picture.network, end.id),
@@ -441,16 +449,19 @@ def _size(shape: Shape) -> Size:
 # Shortcuts
 
 
-def _marks(ops: Sequence[Node]) -> list[str]:
+def _marks(ops: Sequence[Node], with_norms: bool = False) -> list[str]:
     """What a shortcut computes, in short: of channels that are chosen, how many; and activations,
-    unless they follow a box."""
+    unless they follow a box. ``with_norms`` names norms and all activations."""
     found: list[str] = []
     is_bare = True
     for node in ops:
         look = node.op.look()
         is_bare = is_bare and not look.box
         is_activation = bool(look.word) and not look.words
-        if mark := _mark(node) or (one_line(look.word) if is_bare and is_activation else ""):
+        word = one_line(look.word) if is_bare and is_activation else ""
+        if with_norms:
+            word = _short_word(node)
+        if mark := _mark(node) or word:
             found.append(mark)
     return found
 

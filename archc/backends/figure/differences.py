@@ -36,7 +36,7 @@ ROOM = 20.0
 BAR_GAP, SIGN_GAP = 3.4, 6.0
 """From a box to the middle of its bar, and to its sign."""
 DELTA_GAP, DELTA_LINE = 16.0, 12.0
-MARGIN, LEGEND_LINE, LEGEND_BAR, LEGEND_SIGN, LEGEND_GAP = 16.0, 16.0, 16.0, 12.0, 20.0
+MARGIN, LEGEND_LINE, LEGEND_BAR, LEGEND_SIGN, LEGEND_GAP = 16.0, 16.0, 16.0, 12.0, 30.0
 BESIDE = 1.5
 """Between a sign and anything else."""
 
@@ -453,8 +453,11 @@ def _listed(
             at = Point(left, y + (number - 2) * DELTA_LINE)
             texts.append(Text(f"delta-all-{number}", "delta", words, at, DELTA, left=True))
     for band in bands:
-        for number, words in enumerate(deltas[band.id].lines(), start=1):
-            at = Point(left, band.at.y + (number - 1) * DELTA_LINE)
+        lines = deltas[band.id].lines()
+        # About the band's middle: a band of one row is little higher than the lines.
+        top = band.at.y - (len(lines) - 1) / 2 * DELTA_LINE
+        for number, words in enumerate(lines, start=1):
+            at = Point(left, top + (number - 1) * DELTA_LINE)
             texts.append(Text(f"delta-{band.id}-{number}", "delta", words, at, DELTA, left=True))
     if not texts:
         return scene

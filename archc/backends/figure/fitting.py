@@ -46,17 +46,21 @@ def fit_columns(
     width: float | None,
     size: float | None,
     finish: Callable[[Scene], Scene] = lambda scene: scene,
+    *,
+    lane_gap: float = WIDE.lane_gap,
 ) -> Scene:
     """Columns for a ``width`` on paper in points, with labels of a ``size`` of type in points where
     that is given, otherwise as large as both sides of a page allow. ``finish`` adds to a scene what
     is beside the columns."""
 
     def made(across: float, down: float) -> Scene:
-        return finish(lay_out(columns, described, _between(across, down)))
+        metrics = replace(_between(across, down), lane_gap=lane_gap)
+        return finish(lay_out(columns, described, metrics))
 
     if width is None:
         assert size is not None
-        return scaled(finish(lay_out(columns, described)), size / WIDE.label)
+        metrics = replace(WIDE, lane_gap=lane_gap)
+        return scaled(finish(lay_out(columns, described, metrics)), size / WIDE.label)
     tight = made(0.0, 0.0)
     unit = size / TIGHT.label if size else _unit(tight, width, TIGHT.label)
     across = _widest(lambda part: made(part, 0.0).width * unit <= width)

@@ -1,4 +1,4 @@
-"""The rows that columns share: which row of which band everything stands in, and how high."""
+"""The grid of rows that all columns share: the row of each box, and how high each row is."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ class Band:
 
 
 class Plan:
-    """Where the things of one column stand, and how much room is needed above and for each.
+    """The row of everything in one column, and the room that each needs.
 
     ``spots`` has the place of a box or a circle by its op's id, that of a gate's pill under the id
-    with ``PILL`` behind it.
+    with ``PILL`` appended.
     """
 
     def __init__(self, column: Column, metrics: Metrics, order: Sequence[Size]):
@@ -58,6 +58,9 @@ class Plan:
         self.spots: dict[str, Spot] = {}
         self.gaps: dict[Spot, float] = {}
         self.heights: dict[Spot, float] = {}
+        self.reaches: dict[Spot, float] = {}
+        """How far words and curves reach down from the things in a row."""
+        self._last: Spot | None = None
         end, lead, events = self._row(column.row, Spot(0, 0), 0.0)
         self.foot = Spot(0, 0)
         if column.has_foot:
@@ -66,30 +69,39 @@ class Plan:
             self._need(self.foot, lead + self._after(events, lead), height)
 
     def _take(self, cursor: Spot, size: Size) -> tuple[Spot, Spot]:
-        """The next row of a size from a row on, and the row behind that."""
+        """The next row for a map of this size, at or after a row, and the row after it."""
         band = self.order.index(size, cursor.band)
         spot = Spot(band, cursor.row if band == cursor.band else 0)
         return spot, Spot(band, spot.row + 1)
 
     def _need(self, spot: Spot, gap: float, height: float) -> None:
+        self._last = spot
         self.gaps[spot] = max(self.gaps.get(spot, 0.0), gap)
         self.heights[spot] = max(self.heights.get(spot, 0.0), height)
 
     def _row(self, row: Row, cursor: Spot, lead: float) -> tuple[Spot, float, Sequence[Event]]:
         """Give everything in a row its place; ``lead`` is the room that is needed above its first
-        arrow. Returns the row behind the last, and of the line that leads out, what is needed above
-        it and what is on it."""
+        arrow. Returns the row after the last, and what the line that leads out needs above it and
+        carries."""
         events = events_of(self.column, row)
         arrow = 0
         ends = Counter(way.arrives for way in row.ways)
         for place, item in enumerate(row.items):
             if self.column.is_stop(item):
+                self._reach(events[arrow])
                 arriving = ends[place]
                 cursor, lead, is_open = self._item(item, cursor, lead, events[arrow], arriving)
                 arrow += 1
                 if is_open:
                     return cursor, lead, ()
+        self._reach(events[arrow])
         return cursor, lead, events[arrow]
+
+    def _reach(self, events: Sequence[Event]) -> None:
+        """Note how far the events on an arrow reach down from the thing above."""
+        if self._last is not None:
+            reach = self.spacing.upper_reach(events)
+            self.reaches[self._last] = max(reach, self.reaches.get(self._last, 0.0))
 
     def _after(self, events: Sequence[Event], lead: float) -> float:
         """How long an arrow has to be, which begins at a level line if something leads to it."""
@@ -103,7 +115,7 @@ class Plan:
     def _item(
         self, item: Item, cursor: Spot, lead: float, events: Sequence[Event], arriving: int
     ) -> tuple[Spot, float, bool]:
-        """Give an item its place, at which so many curves end. Returns the row behind it, the room
+        """Place an item at which so many curves end. Returns the row after it, the room
         that its own lines take above the next arrow, and whether it leads out of its row in
         several lines."""
         metrics = self.metrics
@@ -194,10 +206,13 @@ class Grid:
         self.plans = [Plan(column, metrics, order) for column in columns]
         gaps: dict[Spot, float] = {}
         heights: dict[Spot, float] = {}
+        reaches: dict[Spot, float] = {}
         for plan in self.plans:
             for spot, gap in plan.gaps.items():
                 gaps[spot] = max(gap, gaps.get(spot, 0.0))
                 heights[spot] = max(plan.heights[spot], heights.get(spot, 0.0))
+            for spot, reach in plan.reaches.items():
+                reaches[spot] = max(reach, reaches.get(spot, 0.0))
         rows: dict[int, int] = {}
         for spot in gaps:
             rows[spot.band] = max(rows.get(spot.band, 0), spot.row + 1)
@@ -212,7 +227,10 @@ class Grid:
                 y += gaps[spot]
                 middles.append(y + heights[spot] / 2)
                 y += heights[spot]
-            y += metrics.band_gap / 2 + metrics.gap / 2
+            below = metrics.band_gap / 2 + metrics.gap / 2
+            if metrics.band_gap:  # otherwise bands cannot be seen, and words may lie between two
+                below = max(below, reaches.get(Spot(number, len(middles) - 1), 0.0))
+            y += below
             if middles:
                 made.append(Band(size, start, y - start, tuple(middles)))
             else:

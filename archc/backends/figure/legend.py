@@ -1,4 +1,4 @@
-"""What stands below a figure: everything that needs a word, and nothing else."""
+"""The legend below a figure: an entry for each sign and abbreviation in it, and no others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from archc.backends.figure.theme import is_between_octaves
 from archc.backends.figure.tree import Bus, Row, rows_in
 from archc.dataclassing import dataclass
 
-DASH, GAP = 26.0, 20.0
+DASH, MARK_GAP, GAP = 26.0, 7.0, 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ _GLYPHS = {
     "\N{MULTIPLICATION SIGN}": "product",
     "C": "concatenation",
 }
-"""What stands in circles, and what it means; other ops say it themselves."""
+"""The meaning of the signs in circles."""
 
 
 def items_of(columns: Sequence[Column]) -> list[Item]:
@@ -111,12 +111,14 @@ def place(items: Sequence[Item], metrics: Metrics, top: float, right: float) -> 
     widest = 0.0
     for number, item in enumerate(items, start=1):
         sample = text_width(item.mark, metrics.mark) if item.mark else DASH
-        width = sample + 5.0 + text_width(item.text, size)
+        width = sample + MARK_GAP + text_width(item.text, size)
         if x > margin and x + width > right:
             x, y = margin, y + metrics.legend_line
         widest = max(widest, x + width)
         name = f"legend-{number}"
-        texts.append(Text(name, "legend", item.text, Point(x + sample + 5.0, y), size, left=True))
+        texts.append(
+            Text(name, "legend", item.text, Point(x + sample + MARK_GAP, y), size, left=True)
+        )
         if item.role == "odd":
             at = Point(x + DASH / 2, y)
             boxes.append(

@@ -1,4 +1,4 @@
-"""The measures of columns: wide as on a screen, or tight as for a page that is given."""
+"""Lengths that the layout of figures uses: wide ones for screens, tight ones for print."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from archc.dataclassing import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """Lengths in points where a label's type has 11; a figure for a page is scaled as a whole.
+    """Lengths in points, for labels of 11 points; figures for print are scaled afterwards.
 
-    ``title`` to ``mark`` are sizes of type, those that end in ``line`` heights of lines. A ``box``
-    stands in a row, above it a ``gap`` with an arrow, between bands another ``band_gap``. Curves
-    meet an arrow so far ``below`` the box above, so far ``above`` the one below, where its head is,
-    and so far ``apart``; they ``reach`` beyond boxes, and one more ``lane`` around others. A
-    ``glyph`` is the diameter of a circle where ways meet, ``head`` the length of an arrowhead; a
-    ``bus`` is so far beside the boxes, words so far ``beside`` lines.
+    ``title`` to ``small`` are font sizes; names that end in ``line`` are line heights. A row is one
+    ``box`` high, with a ``gap`` for the arrow above it and a ``band_gap`` between bands. Curves
+    meet an arrow at least ``below`` under the upper box, ``above`` over the lower one (where the
+    arrowhead is) and ``apart`` from each other. They ``reach`` past the boxes, and one ``lane``
+    further around other curves. ``glyph`` is the diameter of circles, ``head`` the length of
+    arrowheads, ``bus`` the distance of a bus from the boxes, ``beside`` that of words from lines.
     """
 
     title: float = 14.5
@@ -58,6 +58,8 @@ class Metrics:
 
 
 WIDE = Metrics()
+DIFFERENCE_GAP = 22.0
+"""The gap between lanes where differences are marked: room for a sign and a bar."""
 TIGHT = Metrics(
     title=12.5,
     totals=9.5,
