@@ -5,6 +5,9 @@ GROUPS_WITHOUT_FIGURES := cifar10 torchvision timm
 FIGURE3 := imagenet/vgg19 imagenet/plain34 imagenet/resnet34
 FIGURE5 := imagenet/resnet34 imagenet/resnet50
 BRANCHES := torchvision/densenet121 torchvision/mobilenet_v3_small torchvision/shufflenet_v2_x0_5
+PLAIN := torchvision/alexnet torchvision/vgg11 torchvision/squeezenet1_1 torchvision/googlenet
+MOBILE := torchvision/mobilenet_v2 torchvision/mnasnet1_0 torchvision/efficientnet_b0
+RESIDUAL := torchvision/resnext50_32x4d torchvision/regnet_y_400mf torchvision/convnext_tiny
 README := imagenet/resnet50 timm/seresnet50 torchvision/inception_v3 --block 1:1,InceptionE
 RESNETS := $(foreach depth,18 34 50 101 152,imagenet/resnet$(depth))
 BLOCKS := timm/seresnet50 torchvision/efficientnet_b0 torchvision/inception_v3 --block 1:0,2:1,InceptionE
@@ -61,6 +64,9 @@ generated: schema index
 	$(BIN)/archc draw imagenet/resnet34 imagenet/resnet50 --block 1:1 -o generated/figure5-paper.svg
 	$(BIN)/archc draw torchvision/inception_v3 -o generated/inception_v3.svg
 	$(BIN)/archc draw $(BRANCHES) --fold -o generated/branches.svg
+	$(BIN)/archc draw $(PLAIN) --fold -o generated/plain.svg
+	$(BIN)/archc draw $(MOBILE) --fold -o generated/mobile.svg
+	$(BIN)/archc draw $(RESIDUAL) --fold -o generated/residual.svg
 	$(BIN)/archc draw $(BLOCKS) -o generated/blocks-with-branches.svg
 	$(BIN)/archc draw $(README) -o generated/readme.svg
 	$(BIN)/archc draw $(FIGURE3) --width column -o generated/figure3-column.svg

@@ -47,6 +47,25 @@ FIGURES: dict[str, Callable[[], bytes]] = {
         "torchvision/shufflenet_v2_x0_5",
         fold=True,
     ),
+    "plain.svg": lambda: draw(
+        "torchvision/alexnet",
+        "torchvision/vgg11",
+        "torchvision/squeezenet1_1",
+        "torchvision/googlenet",
+        fold=True,
+    ),
+    "mobile.svg": lambda: draw(
+        "torchvision/mobilenet_v2",
+        "torchvision/mnasnet1_0",
+        "torchvision/efficientnet_b0",
+        fold=True,
+    ),
+    "residual.svg": lambda: draw(
+        "torchvision/resnext50_32x4d",
+        "torchvision/regnet_y_400mf",
+        "torchvision/convnext_tiny",
+        fold=True,
+    ),
     "blocks-with-branches.svg": lambda: draw(
         "timm/seresnet50",
         "torchvision/efficientnet_b0",
