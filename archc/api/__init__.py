@@ -1,0 +1,108 @@
+"""What Python programs use: the commands' work as functions.
+
+A spec is the path of a YAML file, the name of a shipped spec (``imagenet/resnet34``), or a
+`Network` that has been loaded. Every function raises `SpecError` where a spec is at fault.
+
+A function is imported when it is first asked for: no file here bears the name of one.
+"""
+
+from typing import TYPE_CHECKING
+
+from archc.lazy import exports
+
+if TYPE_CHECKING:
+    from archc.api.analyses import (
+        compare,
+        count,
+        diff,
+        explain,
+        memory,
+        receptive_fields,
+        roofline,
+        sweep,
+    )
+    from archc.api.modules import (
+        WeightsLike,
+        bench,
+        compiled,
+        emit,
+        export,
+        fold,
+        fully_convolutional,
+        module,
+        origin,
+        read_weights,
+        require_torch,
+        to_safetensors,
+        verify,
+    )
+    from archc.api.pictures import draw, figure, report, to_graphml, to_json
+    from archc.api.reading import SpecLike, check, load, read, read_blocks, show, specs
+
+_HOMES = {
+    ".analyses": (
+        "compare",
+        "count",
+        "diff",
+        "explain",
+        "memory",
+        "receptive_fields",
+        "roofline",
+        "sweep",
+    ),
+    ".modules": (
+        "WeightsLike",
+        "bench",
+        "compiled",
+        "emit",
+        "export",
+        "fold",
+        "fully_convolutional",
+        "module",
+        "origin",
+        "read_weights",
+        "require_torch",
+        "to_safetensors",
+        "verify",
+    ),
+    ".pictures": ("draw", "figure", "report", "to_graphml", "to_json"),
+    ".reading": ("SpecLike", "check", "load", "read", "read_blocks", "show", "specs"),
+}
+
+__all__ = [
+    "SpecLike",
+    "WeightsLike",
+    "bench",
+    "check",
+    "compare",
+    "compiled",
+    "count",
+    "diff",
+    "draw",
+    "emit",
+    "explain",
+    "export",
+    "figure",
+    "fold",
+    "fully_convolutional",
+    "load",
+    "memory",
+    "module",
+    "origin",
+    "read",
+    "read_blocks",
+    "read_weights",
+    "receptive_fields",
+    "report",
+    "require_torch",
+    "roofline",
+    "show",
+    "specs",
+    "sweep",
+    "to_graphml",
+    "to_json",
+    "to_safetensors",
+    "verify",
+]
+
+__getattr__ = exports(__name__, {name: home for home, names in _HOMES.items() for name in names})

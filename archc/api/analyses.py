@@ -1,0 +1,128 @@
+"""The numbers of networks: counts, memory, receptive fields, comparisons, sweeps."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from archc import analysis
+from archc.api.reading import SpecLike, name_of, network_of, overrides_of, size_of
+from archc.spec.files import open_spec
+
+if TYPE_CHECKING:
+    from archc.analysis import (
+        Comparison,
+        Count,
+        Device,
+        Explanation,
+        Fields,
+        Level,
+        Memory,
+        Roofline,
+    )
+    from archc.sweeps import Unbuildable, Variant
+
+
+def count(spec: SpecLike, by: Level = "stage", convention: str = "multiply-adds") -> Count:
+    """Parameters and FLOPs for one image, with rows by network, stage, block or layer.
+
+    ``convention`` says whose FLOPs: multiply-adds, or what torch, fvcore, ptflops, thop, torchinfo,
+    calflops or pycls counts. Raises ValueError for an unknown level or convention.
+
+    >>> import archc
+    >>> archc.count("imagenet/resnet34").multiply_adds
+    3644493824
+    """
+    return analysis.count(network_of(spec), by, convention)
+
+
+def explain(spec: SpecLike) -> Explanation:
+    """The FLOPs of every convention, and what each adds to the multiply-adds, by op kind.
+
+    >>> import archc
+    >>> {one.convention: one.flops for one in archc.explain("torchvision/resnet50").conventions}
+    ... # doctest: +ELLIPSIS
+    {'multiply-adds': 4089184256, 'torch': 8178368512, 'fvcore': 4111512576, ...}
+    """
+    return analysis.explain(network_of(spec))
+
+
+def memory(spec: SpecLike, batch: int = 1, dtype: str = "float32") -> Memory:
+    """Bytes of parameters, buffers, activations, gradients and optimizer state.
+
+    Raises ValueError for a batch below 1 or an unknown dtype.
+
+    >>> import archc
+    >>> archc.memory("imagenet/resnet50", batch=32).training  # kept for the gradients
+    2614443520
+    """
+    return analysis.memory(network_of(spec), batch, dtype)
+
+
+def receptive_fields(spec: SpecLike) -> Fields:
+    """The receptive field of every op's outputs: size, stride and centre in pixels.
+
+    >>> import archc
+    >>> rows = archc.receptive_fields("torchvision/vgg16").rows
+    >>> {row.name: row.size for row in rows}["features.30"]
+    (212, 212)
+    """
+    return analysis.receptive_fields(network_of(spec))
+
+
+def roofline(
+    spec: SpecLike, device: str | Device, batch: int = 1, *, devices: str | None = None
+) -> Roofline:
+    """The least time of each layer on a device, by its peak rate and its memory's bandwidth.
+
+    ``device`` is one of the shipped table (``h200-bf16``), of the YAML file ``devices``, or a
+    `Device`. Raises ValueError for a batch below 1.
+    """
+    if isinstance(device, str):
+        from archc.hardware import find_device
+
+        device = find_device(device, devices)
+    return analysis.roofline(network_of(spec), device, batch)
+
+
+def compare(a: SpecLike, b: SpecLike) -> Comparison:
+    """Two networks op by op: added, removed, changed, and the totals of both.
+
+    >>> import archc
+    >>> archc.compare("imagenet/plain34", "imagenet/plain34").same
+    True
+    """
+    return analysis.compare(network_of(a), network_of(b))
+
+
+def diff(a: SpecLike, b: SpecLike) -> Comparison:
+    """`compare`, by the name of the command."""
+    return compare(a, b)
+
+
+def sweep(
+    spec: str | os.PathLike[str],
+    vary: Sequence[str],
+    *,
+    with_: Mapping[str, object] | Sequence[str] = (),
+    input: Sequence[int] | None = None,
+) -> Iterator[Variant | Unbuildable]:
+    """Every variant of a spec along some axes with its numbers, or why it cannot be built.
+
+    ``vary`` has the axes as the command line writes them.
+
+    >>> import archc
+    >>> for one in archc.sweep("imagenet/resnet50", ["depth[3]=6,23"]):
+    ...     print(one.settings, one.numbers)  # layers, parameters, multiply-adds
+    (6,) (50, 25557032, 3857973248)
+    (23,) (101, 44549160, 7570194432)
+    """
+    from archc.sweeps import Plan, parse_axes
+
+    if isinstance(vary, str):
+        raise TypeError("`vary` must be a list of NAME=VALUES")
+    overrides, size = overrides_of(with_), size_of(input)
+    source = open_spec(name_of(spec))
+    axes = parse_axes(vary, Plan(source, (), overrides, size).spec)
+    return Plan(source, axes, overrides, size).variants()

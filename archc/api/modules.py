@@ -1,0 +1,205 @@
+"""Networks as source and as torch modules; their weights, and what is measured of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeAlias
+
+from archc.api.reading import SpecLike, network_of
+from archc.design import Design
+from archc.graph import deploy_form
+
+if TYPE_CHECKING:
+    import torch
+
+    from archc.exporting import ExportFormat
+    from archc.graph import Convolutional
+    from archc.timing import BenchOptions, BenchResult
+    from archc.verification import Options, Report, Row
+    from archc.weights import Checkpoint
+
+WeightsLike: TypeAlias = "str | os.PathLike[str] | Mapping[str, torch.Tensor] | Checkpoint"
+
+
+def emit(spec: SpecLike, *, deploy: bool = False) -> str:
+    """The source of a Python module with the network's class; it needs torch alone.
+
+    With ``deploy`` the network is `deploy_form`'s, without the norms that convolutions take in.
+    """
+    from archc.backends.pytorch import emit
+
+    network = network_of(spec)
+    return emit(deploy_form(network) if deploy else network)
+
+
+def module(
+    spec: SpecLike, *, weights: WeightsLike | None = None, deploy: bool = False
+) -> torch.nn.Module:
+    """A torch module that takes images ``(batch, channels, height, width)``.
+
+    It is freshly initialised, or has the ``weights`` of a file (``.safetensors``, ``.pth``) or a
+    state dict. With ``deploy`` its convolutions have taken in the norms behind them; weights are
+    folded for it. Raises ModuleNotFoundError where torch is not installed, `WeightsError` where
+    the weights cannot be read or do not fit.
+    """
+    from archc.live import build_module
+
+    return build_module(network_of(spec), weights_of(weights), deploy=deploy)
+
+
+def fold(spec: SpecLike, weights: WeightsLike) -> dict[str, torch.Tensor]:
+    """Trained weights as those of the network's deploy form, in their own dtype.
+
+    Raises `WeightsError` where they cannot be read, do not fit, or cannot be folded.
+    """
+    from archc.weights import deploy_weights
+
+    require_torch("folding weights")
+    checkpoint = weights_of(weights)
+    if checkpoint is None:
+        raise TypeError("`weights` must be a file or a state dict, not None")
+    folded = deploy_weights(network_of(spec), checkpoint)
+    return {key: tensor.clone() for key, tensor in folded.items()}  # of its own, whatever was read
+
+
+def compiled(module: torch.nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
+    """A module in eval mode, compiled for inference: without gradients, with frozen weights.
+
+    It takes images ``(batch, channels, height, width)``, compiles when it is first called, and anew
+    for images of another size or type, and where torch is told to compute otherwise. Weights become
+    constants, which must not change afterwards; in float64 on a CPU they do not. On CUDA it replays
+    CUDA graphs, and convolutions take in the additions and ReLUs that follow them. Raises
+    ModuleNotFoundError where torch is not installed, TypeError for what is no module, ValueError
+    for one in training mode, also where it is called.
+    """
+    require_torch("compiling")
+    from archc.inference import compiled
+
+    return compiled(module)
+
+
+def export(
+    spec: SpecLike,
+    format: ExportFormat = "onnx",
+    *,
+    weights: WeightsLike | None = None,
+    deploy: bool = False,
+    batch: int | None = None,
+) -> bytes:
+    """The network as an ONNX model (``"onnx"``) or a torch exported program (``"pt2"``).
+
+    It takes float32 images ``(batch, channels, height, width)`` and returns the logits. The batch
+    size is free unless ``batch`` fixes it. Raises `WeightsError`, `OnnxError`, `DeviceError` for a
+    lack of memory, ValueError for another format or a batch below 1, and ModuleNotFoundError where
+    torch or onnx is not installed.
+    """
+    from archc.exporting import export
+
+    return export(network_of(spec), format, weights_of(weights), deploy=deploy, batch=batch)
+
+
+def verify(
+    spec: SpecLike,
+    *,
+    weights: WeightsLike | None = None,
+    deploy: bool = False,
+    source: str | None = None,
+    file: str | None = None,
+    options: Options | None = None,
+    done: Callable[[Row], None] | None = None,
+) -> Report:
+    """Prove the emitted module equal to the network's graph, check by check.
+
+    A row of the report says for each check whether it passed, its number, and which layers fail.
+    ``source`` is a source text to check instead of what archc emits, ``file`` its path; it is
+    executed. ``done`` receives each row as soon as its check is done. Raises `WeightsError`,
+    `DeviceError`, and ModuleNotFoundError where torch is not installed.
+    """
+    require_torch("verification")
+    from archc.verification import verify
+
+    checkpoint = weights_of(weights)
+    return verify(
+        network_of(spec), checkpoint, options, source=source, file=file, deploy=deploy, done=done
+    )
+
+
+def bench(
+    *specs: SpecLike,
+    options: BenchOptions | None = None,
+    done: Callable[[BenchResult], None] | None = None,
+) -> list[BenchResult]:
+    """Time networks' modules, each with every batch size, beside the hardware's limit.
+
+    ``done`` receives each result as soon as it is there, beside the best rates until then.
+    Times are in seconds, memory in bytes. Raises `DeviceError` for a device that is not there or
+    lacks the memory, `RunError` for a network that cannot be trained or compiled, ValueError for
+    options that exclude each other, and ModuleNotFoundError where torch is not installed.
+    """
+    require_torch("timing a module")
+    from archc.timing import BenchOptions, at_best, bench
+
+    results = []
+    for result in bench([network_of(spec) for spec in specs], options or BenchOptions()):
+        results.append(result)
+        if done is not None:
+            done(result)
+    return at_best(results)
+
+
+def fully_convolutional(spec: SpecLike) -> Convolutional:
+    """The form of a network that takes images of any size and puts out a map of scores.
+
+    Raises `NotConvolutionalError` where there is none.
+    """
+    from archc.graph import fully_convolutional
+
+    return fully_convolutional(network_of(spec))
+
+
+def read_weights(file: str | os.PathLike[str]) -> Checkpoint:
+    """The tensors of a checkpoint, ``.safetensors`` or ``.pth``, with nothing executed.
+
+    Raises `WeightsError` where it cannot be read, ModuleNotFoundError where torch is missing.
+    """
+    require_torch("reading weights")
+    from archc.weights import read_checkpoint
+
+    return read_checkpoint(file)
+
+
+def to_safetensors(
+    weights: Mapping[str, torch.Tensor], about: Mapping[str, str] | None = None
+) -> bytes:
+    """Weights as a safetensors file; ``about`` is its metadata, such as the `origin` of them."""
+    from archc.weights.files import to_safetensors
+
+    return to_safetensors(weights, about)
+
+
+def origin(design: Design) -> dict[str, str]:
+    """Whose weights they are, for the file that holds them: several networks may have the same
+    tensors and compute something else from them."""
+    from archc.weights.origin import describe_origin
+
+    return describe_origin(design.spec)
+
+
+def require_torch(what: str) -> None:
+    """Raise ModuleNotFoundError, saying how to get it, where torch is missing."""
+    from archc.extras import require
+
+    require("torch", what, "torch")
+
+
+def weights_of(weights: WeightsLike | None) -> Checkpoint | None:
+    """The tensors of what a caller gave as weights. Raises as `read_weights`."""
+    if weights is None:
+        return None
+    require_torch("reading weights")
+    from archc.weights import Checkpoint, checkpoint_of
+
+    if isinstance(weights, Checkpoint):
+        return weights
+    return checkpoint_of(weights) if isinstance(weights, Mapping) else read_weights(weights)
