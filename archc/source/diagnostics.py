@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import field, replace
 from functools import cached_property
-from typing import NoReturn
+from typing import Literal, NoReturn, TypeAlias
 
 from archc.dataclassing import dataclass
 from archc.errors import ArchcError
 from archc.text import display_width, visible
+
+Severity: TypeAlias = Literal["error", "warning"]
 
 WINDOW = 100
 """How much of a long source line is shown around the place, in characters."""
@@ -85,9 +88,60 @@ class Note:
         object.__setattr__(self, "place", self.place.within())
 
 
+class Advice(str):
+    """A hint that says what to write instead, so that it can be applied.
+
+    ``replacement`` is what to write. It takes the place of ``word`` where that is given (a key, a
+    name in an expression), otherwise of the value that the diagnostic points at. ``is_certain``
+    says that hardly anything else can be meant: `archc check --fix` applies such hints alone.
+    """
+
+    replacement: str
+    word: str | None
+    is_certain: bool
+
+    def __new__(
+        cls, hint: str, replacement: str, word: str | None = None, *, is_certain: bool = True
+    ) -> Advice:
+        """A hint with what it says to write."""
+        made = super().__new__(cls, hint)
+        made.replacement, made.word, made.is_certain = replacement, word, is_certain
+        return made
+
+    # Errors of worker processes are pickled.
+    def __getnewargs__(self) -> tuple[str, str, str | None]:  # type: ignore[override]
+        return str(self), self.replacement, self.word
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A change of a text: what stands from ``start`` up to ``end`` becomes ``replacement``."""
+
+    start: Place
+    end: Place
+    replacement: str
+    is_certain: bool = True
+
+    def as_dict(self) -> dict[str, object]:
+        """The edit as plain data; columns count characters from 1, the last being excluded."""
+        return {
+            "file": self.start.source.name,
+            "line": self.start.line,
+            "column": self.start.column,
+            "end_line": self.end.line,
+            "end_column": self.end.column,
+            "replacement": self.replacement,
+            "certain": self.is_certain,
+        }
+
+
 @dataclass(frozen=True)
 class Diagnostic:
-    """One mistake: where it is, inside its source, what it is, and what to do about it."""
+    """One mistake: where it is, inside its source, what it is, and what to do about it.
+
+    ``code`` names its kind (``unknown-key``); `archc.source.codes` has them all. A diagnostic of
+    severity ``warning`` is of something valid that is probably not meant.
+    """
 
     place: Place
     message: str
@@ -95,9 +149,29 @@ class Diagnostic:
     notes: tuple[Note, ...] = ()
     is_end: bool = False
     """Whether this is no mistake, but says that archc looked no further."""
+    code: str = ""
+    severity: Severity = "error"
+    edit: Edit | None = None
+    """The edit that mends it, where the hint does not say so itself."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "place", self.place.within())
+
+    @property
+    def end(self) -> Place:
+        """Where what it points at ends: the place behind its last character."""
+        from archc.source.spans import end_of
+
+        return end_of(self.place)
+
+    @property
+    def fix(self) -> Edit | None:
+        """The edit of the text that mends it, where one is known."""
+        if self.edit is not None or not isinstance(self.hint, Advice):
+            return self.edit
+        from archc.source.spans import edit_of
+
+        return edit_of(self.place, self.hint)
 
     @property
     def all_notes(self) -> Sequence[Note]:
@@ -119,7 +193,9 @@ class Diagnostic:
 
     def lines(self) -> list[str]:
         """The lines of `render`, each without characters that would disturb a terminal."""
-        parts = [f"{self.place}: error: {self.message}", *excerpt(self.place)]
+        kind = f" [{self.code}]" if self.severity == "warning" else ""
+        first = f"{self.place}: {self.severity}: {self.message}{kind}"
+        parts = [first, *excerpt(self.place)]
         if self.hint:
             parts.append(f"hint: {self.hint}")
         for note in self.all_notes:
@@ -127,14 +203,19 @@ class Diagnostic:
         return list(map(visible, parts))
 
     def as_dict(self) -> dict[str, object]:
-        """The diagnostic as plain data."""
+        """The diagnostic as plain data; what lies from its place up to its end is what it is of."""
+        end, fix = self.end, self.fix
         return {
             "file": self.place.source.name,
             "line": self.place.line,
             "column": self.place.column,
-            "severity": "error",
+            "end_line": end.line,
+            "end_column": end.column,
+            "severity": self.severity,
+            "code": self.code,
             "message": self.message,
             "hint": self.hint,
+            "fix": None if fix is None else fix.as_dict(),
             "notes": [
                 {
                     "file": note.place.source.name,
@@ -170,39 +251,84 @@ class SpecError(ArchcError):
 
 @dataclass
 class Findings:
-    """Collects the mistakes of a spec, each once."""
+    """Collects the mistakes of a spec, each once, and apart from them what is to be warned of."""
 
     found: dict[tuple[Place, str], Diagnostic] = field(default_factory=dict)
+    warned: dict[tuple[Place, str], Diagnostic] = field(default_factory=dict)
 
     def error(
-        self, place: Place, message: str, hint: str | None = None, notes: Iterable[Note] = ()
+        self,
+        place: Place,
+        message: str,
+        hint: str | None = None,
+        notes: Iterable[Note] = (),
+        *,
+        code: str = "",
+        fix: Edit | None = None,
     ) -> None:
-        """Note a mistake; raise `SpecError` if there are too many."""
-        if (place, message) in self.found:
-            return
-        if len(self.found) == MAX_DIAGNOSTICS:
-            more = f"there are more mistakes from here on; archc stops after {MAX_DIAGNOSTICS}"
-            raise SpecError([*self._sorted(), Diagnostic(place, more, is_end=True)])
-        self.found[place, message] = Diagnostic(place, message, hint, tuple(notes))
+        """Note a mistake of a kind; raise `SpecError` if there are too many."""
+        self._note(Diagnostic(place, message, hint, tuple(notes), code=code, edit=fix))
+
+    def warning(
+        self,
+        place: Place,
+        message: str,
+        hint: str | None = None,
+        notes: Iterable[Note] = (),
+        *,
+        code: str,
+        fix: Edit | None = None,
+    ) -> None:
+        """Note what is valid but probably not meant, unless a comment in its line, or alone on the
+        line above, allows it: ``# archc: allow CODE``."""
+        found = Diagnostic(
+            place, message, hint, tuple(notes), code=code, severity="warning", edit=fix
+        )
+        if not is_allowed(found):
+            self.warned.setdefault((place, message), found)
 
     def add(self, error: SpecError) -> None:
         """Note the mistakes that ended a part of the work."""
         for fault in error.diagnostics:
-            self.error(fault.place, fault.message, fault.hint, fault.notes)
+            self._note(fault)
 
     def check(self) -> None:
         """Raise `SpecError` if there are mistakes."""
         if self.found:
-            raise SpecError(self._sorted())
+            raise SpecError(in_order(self.found.values()))
 
-    def _sorted(self) -> list[Diagnostic]:
-        order: dict[Source, int] = {}
-        for place, _ in self.found:
-            order.setdefault(place.source, len(order))
-        return sorted(
-            self.found.values(),
-            key=lambda d: (order[d.place.source], d.place.line, d.place.column),
-        )
+    def _note(self, fault: Diagnostic) -> None:
+        place, message = fault.place, fault.message
+        if (place, message) in self.found:
+            return
+        if len(self.found) == MAX_DIAGNOSTICS:
+            more = f"there are more mistakes from here on; archc stops after {MAX_DIAGNOSTICS}"
+            end = Diagnostic(place, more, is_end=True, code="too-many-mistakes")
+            raise SpecError([*in_order(self.found.values()), end])
+        self.found[place, message] = fault
+
+
+_ALLOWED = re.compile(r"#\s*archc:\s*allow\s+([a-z][a-z, -]*)")
+
+
+def is_allowed(warning: Diagnostic) -> bool:
+    """Whether a comment where a warning points says that this is meant."""
+    lines, number = warning.place.source.lines, warning.place.line
+    line = lines[number - 1] if number <= len(lines) else ""
+    above = lines[number - 2] if number > 1 else ""
+    comments = [line, above if above.lstrip().startswith("#") else ""]
+    found = [_ALLOWED.search(comment) for comment in comments]
+    codes = [code for one in found if one for code in re.split(r"[,\s]+", one[1])]
+    return warning.code in codes
+
+
+def in_order(found: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Diagnostics in the order of the text, file by file."""
+    found = list(found)
+    order: dict[Source, int] = {}
+    for one in found:
+        order.setdefault(one.place.source, len(order))
+    return sorted(found, key=lambda d: (order[d.place.source], d.place.line, d.place.column))
 
 
 def merged(faults: Iterable[Diagnostic]) -> list[Diagnostic]:
@@ -225,10 +351,16 @@ def merged(faults: Iterable[Diagnostic]) -> list[Diagnostic]:
 
 
 def fail(
-    place: Place, message: str, hint: str | None = None, notes: Iterable[Note] = ()
+    place: Place,
+    message: str,
+    hint: str | None = None,
+    notes: Iterable[Note] = (),
+    *,
+    code: str = "",
+    fix: Edit | None = None,
 ) -> NoReturn:
-    """Raise a `SpecError` of one diagnostic."""
-    raise SpecError([Diagnostic(place, message, hint, tuple(notes))])
+    """Raise a `SpecError` of one diagnostic of a kind."""
+    raise SpecError([Diagnostic(place, message, hint, tuple(notes), code=code, edit=fix)])
 
 
 def excerpt(place: Place) -> list[str]:

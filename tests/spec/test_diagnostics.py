@@ -24,13 +24,18 @@ def test_a_diagnostic_has_its_place_the_line_a_caret_and_a_hint() -> None:
 def test_a_diagnostic_as_data_has_no_more_and_no_less() -> None:
     parent = Source("parent.yaml", "name: x", via=Place(Source("net.yaml", "extends: p"), 1, 10))
     note = Note(Place(parent, 1, 1), "look here")
-    assert Diagnostic(Place(parent, 1, 7), "wrong", None, (note,)).as_dict() == {
+    found = Diagnostic(Place(parent, 1, 7), "wrong", None, (note,), code="wrong-type")
+    assert found.as_dict() == {
         "file": "parent.yaml",
         "line": 1,
         "column": 7,
+        "end_line": 1,
+        "end_column": 8,
         "severity": "error",
+        "code": "wrong-type",
         "message": "wrong",
         "hint": None,
+        "fix": None,
         "notes": [
             {"file": "parent.yaml", "line": 1, "column": 1, "message": "look here"},
             {
