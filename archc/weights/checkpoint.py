@@ -17,7 +17,7 @@ from archc.dataclassing import dataclass
 from archc.errors import ArchcError, reason
 from archc.inputs import note_input
 from archc.running import lacks_memory
-from archc.text import listing, quote_name
+from archc.text import listing, quote, quote_name
 from archc.weights.archives import (
     ArchiveLimitError,
     check_parts,
@@ -48,20 +48,66 @@ class WeightsError(ArchcError):
 class Checkpoint:
     """The tensors of a state dict, on the CPU.
 
-    ``inside`` is the key under which the file held it, where it held more than the state dict;
-    ``beside`` are the keys of state dicts that it held, too. ``about`` is a safetensors file's
-    metadata. ``is_in_memory`` is whether a program gave the state dict itself.
+    ``inside`` is the key under which the file held it, where it held more than the state dict, and
+    ``others`` are the other state dicts of the file by their keys: dotted paths, where they lie
+    deeper. ``is_ambiguous`` is whether no key says which of them is the model's; ``tensors`` is the
+    first then. ``about`` is a safetensors file's metadata. ``is_in_memory`` is whether a program
+    gave the state dict itself. ``left_out`` names the objects of the file that were not loaded:
+    ``an argparse.Namespace under `args```.
     """
 
     file: str
     tensors: Mapping[str, Tensor]
     inside: str | None = None
-    beside: tuple[str, ...] = ()
+    others: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
     about: Mapping[str, str] = field(default_factory=dict)
     is_in_memory: bool = False
+    is_ambiguous: bool = False
+    left_out: str | None = None
 
     def __repr__(self) -> str:
         return f"Checkpoint({self.file!r}, {len(self.tensors)} tensors)"
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """The keys of the other state dicts of the file."""
+        return tuple(self.others)
+
+    def select(self, key: str) -> Checkpoint:
+        """The checkpoint with the state dict under ``key`` as its tensors.
+
+        Raises `WeightsError`, which lists the keys there are, where there is none.
+        """
+        if key == self.inside:
+            return replace(self, is_ambiguous=False)
+        if key not in self.others:
+            raise WeightsError(self.file, *_no_such_key(key, self.keys))
+        left = {} if self.inside is None else {self.inside: self.tensors}
+        left |= {other: self.others[other] for other in self.others if other != key}
+        return replace(self, tensors=self.others[key], inside=key, others=left, is_ambiguous=False)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of all state dicts of the file; none for a file that is a state dict itself."""
+        return (() if self.inside is None else (self.inside,)) + self.beside
+
+    def check_unambiguous(self) -> None:
+        """Raise `WeightsError` where nothing says which state dict of the file is the model's."""
+        if self.is_ambiguous:
+            keys = [quote(key) for key in self.keys]
+            examples = [quote(f"{self.file}#{key}", limit=200) for key in self.keys[:2]]
+            hint = f"choose one by its key: {listing(examples, 'or')}"
+            raise WeightsError(
+                self.file, f"holds several state dicts, {listing(keys, 'and')}", hint
+            )
+
+
+def _no_such_key(key: str, keys: Collection[str]) -> tuple[str, str | None]:
+    """What is wrong with a key, and a hint."""
+    if not keys:
+        return f"is a single state dict: it has no {quote(key)}", None
+    there = listing([quote(one) for one in keys], "and")
+    return f"has no state dict under {quote(key)}", f"it has state dicts under {there}"
 
 
 DAMAGED = "is a truncated or damaged PyTorch checkpoint"
@@ -98,14 +144,31 @@ _WRAPPERS = (
 _AVERAGES = frozenset(("ema", "swa", "avg", "average", "averaged", "shadow", "polyak"))
 
 
-def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
+def read_checkpoint(path: str | os.PathLike[str], key: str | None = None) -> Checkpoint:
     """Read a ``.safetensors`` file or one that ``torch.save`` wrote (``.pth``, ``.pt``).
 
-    A state dict inside a training checkpoint is found under its usual keys. Raises
-    `WeightsError` for a file that is missing, damaged, holds no state dict, or holds objects
-    other than tensors, which are not loaded.
+    ``key`` chooses one of several state dicts of the file, as ``FILE#KEY`` does; otherwise it is
+    found under its usual keys. Raises `WeightsError` for a file that is missing, damaged, holds no
+    state dict, or none under ``key``, or holds objects other than tensors, which are not loaded.
     """
     file = os.fsdecode(path)
+    if key is None:
+        file, key = _split_key(file)
+    checkpoint = _read(file)
+    return checkpoint if key is None else checkpoint.select(key)
+
+
+def _split_key(name: str) -> tuple[str, str | None]:
+    """``FILE#KEY`` as its two parts. A file whose whole name exists is that file, ``#`` or not;
+    where several parts of the name do, the longest is."""
+    if "#" not in name or os.path.lexists(name):
+        return name, None
+    ends = [match.start() for match in re.finditer("#", name)][::-1]
+    end = next((end for end in ends if os.path.lexists(name[:end])), ends[0])
+    return name[:end], name[end + 1 :]
+
+
+def _read(file: str) -> Checkpoint:
     note_input(file)
     try:
         mode = os.stat(file).st_mode
@@ -256,12 +319,11 @@ def _state_dict(file: str, loaded: object) -> Checkpoint:
     if not named:
         named = [key for key in found if not _is_average(key)]
         named = named if len(named) == 1 else []
-    if not named and len(found) > 1:
-        names = listing([f"`{quote_name(str(key))}`" for key in found], "and")
-        raise WeightsError(file, f"holds several state dicts, {names}", SAVE_HINT)
     inside = (named or found)[0]
-    beside = tuple(str(key) for key in found if key != inside)
-    return Checkpoint(file, _tensors(file, loaded[inside]), str(inside), beside)
+    others = {str(key): _tensors(file, loaded[key]) for key in found if key != inside}
+    is_ambiguous = not named and len(found) > 1
+    tensors = _tensors(file, loaded[inside])
+    return Checkpoint(file, tensors, str(inside), others, is_ambiguous=is_ambiguous)
 
 
 def _is_average(key: object) -> bool:

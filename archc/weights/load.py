@@ -50,8 +50,10 @@ def describe(checkpoint: Checkpoint, found: Fit) -> str:
 def match(network: Network, checkpoint: Checkpoint, *, deploy: bool = False) -> Fit:
     """How a checkpoint matches a network, or with ``deploy`` its deploy form if it fits that.
 
-    Raises `MisfitError` if it does not fit.
+    Raises `MisfitError` if it does not fit, `WeightsError` where it holds several state dicts and
+    nothing says which is the model's.
     """
+    checkpoint.check_unambiguous()
     if deploy and (folded := _fit(deploy_form(network), checkpoint)).fits:
         return folded
     found = _fit(network, checkpoint)

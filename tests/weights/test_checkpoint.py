@@ -147,6 +147,47 @@ def test_an_average_alone_is_read(tmp_path: Path) -> None:
     assert checkpoint.inside == "params_ema"
 
 
+def test_of_several_that_no_name_tells_apart_the_first_is_given_and_may_be_chosen(
+    tmp_path: Path,
+) -> None:
+    others = {key: tensor + 1 for key, tensor in STATE.items()}
+    content = {"generator": STATE, "discriminator": others, "epoch": 1}
+    path = put(tmp_path, "two.pth", pickled(content))
+    checkpoint = read_checkpoint(path)
+    assert checkpoint.is_ambiguous
+    assert same(checkpoint.tensors)
+    assert same(checkpoint.others["discriminator"], others)
+    with pytest.raises(WeightsError) as caught:
+        checkpoint.check_unambiguous()
+    assert caught.value.message == "holds several state dicts, `generator` and `discriminator`"
+    assert caught.value.hint == (
+        f"choose one by its key: `{path}#generator` or `{path}#discriminator`"
+    )
+    for chosen in (
+        read_checkpoint(f"{path}#discriminator"),
+        read_checkpoint(path, "discriminator"),
+    ):
+        assert not chosen.is_ambiguous
+        assert same(chosen.tensors, others)
+        assert (chosen.inside, chosen.beside) == ("discriminator", ("generator",))
+    expected = "has no state dict under `critic`"
+    with pytest.raises(WeightsError, match=expected) as caught:
+        read_checkpoint(f"{path}#critic")
+    assert caught.value.hint == "it has state dicts under `generator` and `discriminator`"
+
+
+def test_a_file_with_a_number_sign_in_its_name_is_that_file(tmp_path: Path) -> None:
+    path = put(tmp_path, "net.pth#model", pickled(STATE))
+    put(tmp_path, "net.pth", pickled({"model": STATE, "ema": STATE}))
+    assert read_checkpoint(path).inside is None
+    assert read_checkpoint(f"{tmp_path}/net.pth#ema").inside == "ema"
+    assert (
+        refusal(f"{path}#ema")[0] == f"{path.name}: error: is a single state dict: it has no `ema`"
+    )
+    missing = "gone.pth: error: cannot be read: no such file or directory"
+    assert refusal(f"{tmp_path}/gone.pth#ema") == (missing, None)
+
+
 def test_parameters_and_views_are_read_as_plain_tensors(tmp_path: Path) -> None:
     whole = torch.arange(12.0).reshape(3, 4)
     state = OrderedDict(
@@ -250,11 +291,6 @@ REFUSED: dict[str, tuple[bytes, str, str | None]] = {
         SAVE_HINT,
     ),
     "optimizer.pth": (pickled(SGD), "holds no state dict", SAVE_HINT),
-    "two.pth": (
-        pickled({"generator": STATE, "discriminator": STATE, "epoch": 1}),
-        "holds several state dicts, `generator` and `discriminator`",
-        SAVE_HINT,
-    ),
     "sparse.pth": (
         pickled({"fc.weight": torch.eye(3).to_sparse()}),
         "`fc.weight` is not a dense tensor of plain numbers",
