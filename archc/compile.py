@@ -151,7 +151,11 @@ class _Joining:
         seen = dict[str, str]()
         for side in piece.fragment.sides:
             if side.name in self.modules:
-                fail(piece.place, f"two modules would have the name {quote(side.name)}")
+                fail(
+                    piece.place,
+                    f"two modules would have the name {quote(side.name)}",
+                    code="duplicate-name",
+                )
             self.sides.add(side.name)
 
         def checked(step: Step) -> str:
@@ -175,14 +179,20 @@ class _Joining:
         message = f"two layers would have the name {quote(name)}"
         made = None if piece.stage is None else self.names.own.get(piece.stage)
         if made is None:
-            fail(piece.place, message)
+            fail(piece.place, message, code="duplicate-name")
         read = {one for part in made.parts if isinstance(part, Expr) for one in part.names}
         hint = None
         if not read & {"stage", "number"}:
             parent, dot, last = made.text.rpartition(".")
             better = f"{parent}{dot}{{stage}}.{last}" if "{" in last else f"{made.text}{{stage}}"
             hint = f'names need the number of the stage, for example "{better}"'
-        fail(piece.place, message, hint, [Note(made.place, "its name is made here")])
+        fail(
+            piece.place,
+            message,
+            hint,
+            [Note(made.place, "its name is made here")],
+            code="duplicate-name",
+        )
 
     def _check_paths(self, piece: Piece, ids: Sequence[str]) -> None:
         """Refuse a layer and a module around others of one name, and a side head and another
@@ -198,7 +208,11 @@ class _Joining:
         taken += [one for one in here if one in self.sides - own]
         taken += [id for id in ids if id in self.modules]
         if taken:
-            fail(piece.place, f"two modules would have the name {quote(min(taken))}")
+            fail(
+                piece.place,
+                f"two modules would have the name {quote(min(taken))}",
+                code="duplicate-name",
+            )
         self.modules |= here
 
 

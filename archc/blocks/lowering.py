@@ -103,7 +103,9 @@ def lower_movable(
     lowering.row_of_all(definition.layers, scope)
     _check_read(lowering, definition.layers)
     if not piece.steps:
-        raise LayerFault(f"a block `{definition.name}` has no layers here", definition.place)
+        raise LayerFault(
+            f"a block `{definition.name}` has no layers here", definition.place, code="no-layers"
+        )
     return Movable(piece.build(_label(definition, scope)), lowering.chances)
 
 
@@ -148,10 +150,10 @@ def _check_read(lowering: _Lowering, row: Row) -> None:
         if step.name not in read:
             words = "nothing reads what this puts out"
             hint = "merge it, or leave it out"
-            raise LayerFault(words, lowering.places[step.name], hint=hint)
+            raise LayerFault(words, lowering.places[step.name], hint=hint, code="unreachable-value")
     if steps and steps[-1].name != last:
         words = "the value that a row ends with must be that of its last layer"
-        raise LayerFault(words, row[-1].place)
+        raise LayerFault(words, row[-1].place, code="unreachable-value")
 
 
 def fault_of(definition: Definition, model: Stage, around: Around) -> ShapeError | None:
@@ -227,6 +229,7 @@ def _broken(checks: Iterable[Check], scope: Scope) -> Iterator[LayerFault]:
                 hint=check.hint,
                 values=scope.told([check.that]),
                 is_in_order=bool(check.at),
+                code="failed-check",
             )
 
 
@@ -465,7 +468,9 @@ class _Lowering:
         assert name is not None
         assert item.name is not None
         if fault := _wrong_field_name(name):
-            raise LayerFault(fault, item.name.place, hint="for example `name: aux1`")
+            raise LayerFault(
+                fault, item.name.place, hint="for example `name: aux1`", code="invalid-name"
+            )
         piece, start = self.piece, self.piece.last
         before = {step.name for step in piece.steps}
         if item.branch.begins is not None:
@@ -482,7 +487,7 @@ class _Lowering:
         self._inside(module, layers, scope)
         added = {step.name for step in piece.steps} - before
         if piece.last not in added:
-            raise LayerFault("a side head has no layers here", item.place)
+            raise LayerFault("a side head has no layers here", item.place, code="no-layers")
         self.beside |= added
         piece.sides.append(Side(name, piece.last, item.weight))
         piece.last = start
@@ -500,10 +505,17 @@ class _Lowering:
             hint = f"where one of its layers is left out, put the `if` on the `{item.word}`"
             values = scope.setting(_exprs(item))
             raise LayerFault(
-                words, item.place, hint=hint, causes=_reads(item, scope), values=values
+                words,
+                item.place,
+                hint=hint,
+                causes=_reads(item, scope),
+                values=values,
+                code="malformed-merge",
             )
         if len(operands) < 2:
-            raise LayerFault(f"{shown} needs two values at least", item.place)
+            raise LayerFault(
+                f"{shown} needs two values at least", item.place, code="malformed-merge"
+            )
         step = self.module.prefix + self.module.apart(item.word)
         self.check_name(step, item.place)
         family = item.word if isinstance(self.module, Outside) else None
@@ -516,13 +528,16 @@ class _Lowering:
                 causes=_reads(item, scope),
                 hint=error.hint or _how_to_fit([self.piece.shape(one) for one in operands]),
                 values=scope.setting([]),
+                code=error.code,
             ) from None
 
     def check_name(self, step: str, place: Place) -> None:
         """Note where a step is from; two of one name are a fault."""
         if step in self.places:
             other = Note(self.places[step], "the other one is here")
-            raise LayerFault(f"two layers are called `{step}`", place, notes=[other])
+            raise LayerFault(
+                f"two layers are called `{step}`", place, notes=[other], code="duplicate-name"
+            )
         self.places[step] = place
 
     def _branch(self, branch: Branch, start: str, scope: Scope) -> str:
@@ -724,6 +739,7 @@ def _layer_fault(error: ShapeError, item: LayerItem, scope: Scope) -> LayerFault
         causes=scope.causes(exprs) if known else [error.attribute or ""],
         hint=error.hint,
         values=scope.setting(exprs or [*item.expressions]),
+        code=error.code,
         field=error.attribute,
     )
     fault.otherwise = error.otherwise
@@ -787,6 +803,7 @@ def _from_inside(fault: LayerFault, item: BlockItem, scope: Scope) -> LayerFault
         hint=fault.hint,
         notes=notes,
         values=scope.setting(read),
+        code=fault.code,
         field=fault.attribute,
     )
     outer.otherwise = fault.otherwise

@@ -39,7 +39,7 @@ from archc.source.diagnostics import Findings, Place
 from archc.source.reader import Value
 from archc.source.record import Record
 from archc.source.suggest import closest
-from archc.source.validate import describe, expected, guess, is_nothing, kinds_of, tainted
+from archc.source.validate import code_of, describe, expected, guess, is_nothing, kinds_of, tainted
 from archc.text import listing, quote
 
 HEADER_NAMES = ("classes", "norm", "pre_activation")
@@ -215,14 +215,14 @@ def expression(
             hint = "inside { } a comma ends a value: put this in quotes, or name it under `let`"
         elif error.start >= len(value.data.rstrip()) and _ends_in_comment(value):
             hint = "` #` begins a comment, which ends the value"
-        findings.error(at, error.message, hint)
+        findings.error(at, error.message, hint, code="expression-syntax")
         return None
     if not _check_names(found, found.node, names, findings, words):
         return None
     try:
         names.possible.check(found.node, found.text)
     except TypeMistakeError as mistake:
-        findings.error(found.at(mistake.node.start), str(mistake))
+        findings.error(found.at(mistake.node.start), str(mistake), code="expression-type")
         return None
     return found
 
@@ -290,7 +290,9 @@ def _complain_of_name(
     place = expr.at(node.start)
     if words - {"none"} and words != names.all_words():  # where any may stand, a name is missing
         message = f"{quote(node.name)} is neither a name nor one of {listing(sorted(words))}"
-        findings.error(place, message, closest(node.name, [*words, *names.known]))
+        findings.error(
+            place, message, closest(node.name, [*words, *names.known]), code="unknown-name"
+        )
         return
     if node.name in names.later:
         if not {names.at, node.name} <= names.told:
@@ -299,7 +301,7 @@ def _complain_of_name(
             names.told.update(circle)
         return
     hint = _meant(node.name, names, FUNCTIONS)
-    findings.error(place, f"there is no name {quote(node.name)} here", hint)
+    findings.error(place, f"there is no name {quote(node.name)} here", hint, code="unknown-name")
 
 
 def _meant(name: str, names: Names, more: Iterable[str] = ()) -> str:
@@ -321,7 +323,12 @@ def _complain_of_later(name: str, circle: Sequence[str], place: Place, findings:
     else:
         message = f"{each_other(circle)} read each other"
         hint = "one of them has to be computed without the others"
-    findings.error(place, message, f"{in_order}: {hint}")
+    findings.error(
+        place,
+        message,
+        f"{in_order}: {hint}",
+        code="circular-definition" if circle else "used-before-definition",
+    )
 
 
 def refuse_unknown_name(
@@ -339,7 +346,7 @@ def refuse_unknown_name(
     hint = _meant(text, names)
     if hint == names.listed():
         hint = f"it must be {expected(model, name)}; {hint}"
-    findings.error(begins(value), f"there is no name {quote(text)} here", hint)
+    findings.error(begins(value), f"there is no name {quote(text)} here", hint, code="unknown-name")
     return True
 
 
@@ -351,15 +358,25 @@ def condition(value: Value, names: Names, findings: Findings) -> Expr | None:
     if isinstance(value.data, str) and value.data.strip():
         found = expression(value, names, findings, NO_WORDS)
         if found is not None and _never_true_or_false(found.node):
-            findings.error(found.place, "a condition must be true or false, and this is a number")
+            findings.error(
+                found.place,
+                "a condition must be true or false, and this is a number",
+                code="expression-type",
+            )
             return None
         if found is not None and (instead := is_other(found, TRUTH, names)):
-            findings.error(found.place, f"a condition must be true or false, not {instead}")
+            findings.error(
+                found.place,
+                f"a condition must be true or false, not {instead}",
+                code="expression-type",
+            )
             return None
         return found
     if not tainted(value):
         what = "has no value" if is_nothing(value) else f"takes a condition, not {describe(value)}"
-        findings.error(value.place, f"`if` {what}", "for example `if: stride == 1`")
+        findings.error(
+            value.place, f"`if` {what}", "for example `if: stride == 1`", code=code_of(value)
+        )
     return None
 
 
@@ -391,7 +408,7 @@ def template(
                 (word,) = value.data
                 hint = f'put it in quotes: "{{{word}}}"'
             words = "has no value" if is_nothing(value) else f"is text, not {describe(value)}"
-            findings.error(value.place, f"{what} {words}", hint)
+            findings.error(value.place, f"{what} {words}", hint, code=code_of(value))
         return None
     place = begins(value)
     parts: list[str | Expr] = []
@@ -404,7 +421,9 @@ def template(
         if expr is None:
             return None
         if is_module and (instead := is_other(expr, integers(), names)):
-            findings.error(expr.place, f"a name takes integers from 0, not {instead}")
+            findings.error(
+                expr.place, f"a name takes integers from 0, not {instead}", code="expression-type"
+            )
             return None
         parts.append(expr)
         at = found.end()
@@ -418,11 +437,13 @@ def _is_module_path(made: Template, what: str, findings: Findings) -> bool:
     if not _MODULE.fullmatch(sample) or len(sample) > 128:
         hint = "for example `conv1`, `features.0` or `block{stage}-{block}`"
         words = f"{what} must be letters, digits, `_` and `-`, in parts with a `.` between"
-        findings.error(made.place, f"{words}, not {quote(made.text)}", hint)
+        findings.error(made.place, f"{words}, not {quote(made.text)}", hint, code="invalid-name")
         return False
     for part in sample.split("."):
         why = "torch's modules have it" if part.startswith("__") else hides(part, is_module=True)
         if why:
-            findings.error(made.place, f"{what} cannot be {quote(part)}: {why}")
+            findings.error(
+                made.place, f"{what} cannot be {quote(part)}: {why}", code="invalid-name"
+            )
             return False
     return True

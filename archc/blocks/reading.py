@@ -35,7 +35,7 @@ from archc.ops import MAX_CHANNELS
 from archc.source.diagnostics import Findings, Place
 from archc.source.reader import Entry, Value
 from archc.source.suggest import closest
-from archc.source.validate import describe, is_nothing, tainted, unknown
+from archc.source.validate import code_of, describe, is_nothing, tainted, unknown
 from archc.text import listing, quote
 
 KEYS = (
@@ -89,14 +89,17 @@ class Reader:
                 if is_nothing(entry.value):
                     words = f"the block `{name}` has no value"
                 self.findings.error(
-                    entry.value.place, words, "for example `{layers: [conv: {...}]}`"
+                    entry.value.place,
+                    words,
+                    "for example `{layers: [conv: {...}]}`",
+                    code=code_of(entry.value),
                 )
             return None
         for key, one in data.items():
             if key not in KEYS:
                 unknown(key, one.key, "a block has no key", KEYS, self.findings)
         if "layers" not in data:
-            self.findings.error(entry.key, f"the block `{name}` needs `layers`")
+            self.findings.error(entry.key, f"the block `{name}` needs `layers`", code="missing-key")
             return None
         made = _Definition(self, name, entry.key, data).made()
         return made if len(self.findings.found) == before else None
@@ -108,15 +111,19 @@ def is_name_of_block(name: str, place: Place, findings: Findings) -> bool:
         words = (
             f"a block's name is letters, digits and `_`, beginning with a letter, not {quote(name)}"
         )
-        findings.error(place, words)
+        findings.error(place, words, code="invalid-name")
         return False
     taken = name in LAYERS and name != "conv"  # which is the library's, too
     if taken or name in MERGES or name in ("layers", "label", "side", *RESERVED):
-        findings.error(place, f"a block cannot be called `{name}`: that is a word of the language")
+        findings.error(
+            place,
+            f"a block cannot be called `{name}`: that is a word of the language",
+            code="invalid-name",
+        )
         return False
     # Used as a layer without a name of its own, it is a module of this name.
     if why := hides(name, is_module=True):
-        findings.error(place, f"a block cannot be called `{name}`: {why}")
+        findings.error(place, f"a block cannot be called `{name}`: {why}", code="invalid-name")
         return False
     return True
 
@@ -174,7 +181,7 @@ class _Definition:
             self._check_use(made, names)
             if (count := made.size) > MAX_LAYERS:
                 words = f"the block has {count:,} layers; at most {MAX_LAYERS:,} are allowed"
-                findings.error(self.place, words)
+                findings.error(self.place, words, code="limit-exceeded")
         return made
 
     # Attributes
@@ -195,7 +202,7 @@ class _Definition:
         findings = self.reader.findings
         if not IDENTIFIER.fullmatch(name):
             words = f"{what} is letters, digits and `_`, beginning with a letter, not {quote(name)}"
-            findings.error(place, words)
+            findings.error(place, words, code="invalid-name")
             return False
         taken = (
             name in RESERVED
@@ -209,7 +216,7 @@ class _Definition:
         if (taken and name not in allowed) or of:
             if taken:
                 of = "that has a meaning already"
-            findings.error(place, f"{what} cannot be called `{name}`: {of}")
+            findings.error(place, f"{what} cannot be called `{name}`: {of}", code="invalid-name")
             return False
         return True
 
@@ -222,11 +229,13 @@ class _Definition:
             if not tainted(value):
                 what = "has no value" if is_nothing(value) else f"is {describe(value)}"
                 message = f"the attribute `{name}` {what}: it takes a type or a default"
-                self.reader.findings.error(value.place, message, _EXAMPLE)
+                self.reader.findings.error(value.place, message, _EXAMPLE, code=code_of(value))
             return None
         if kind in ("norm", "activation") or name not in ("norm", "activation"):
             return Attribute(name, kind, entry.key, default, least=_least(name, kind))
-        self.reader.findings.error(entry.key, f"an attribute called `{name}` has to be one")
+        self.reader.findings.error(
+            entry.key, f"an attribute called `{name}` has to be one", code="wrong-type"
+        )
         return None
 
     def _long(self, name: str, entry: Entry, data: Mapping[str, Entry]) -> Attribute | None:
@@ -244,16 +253,18 @@ class _Definition:
                 kind = given.data
             elif "one_of" in data:
                 message = f"`{name}` has a `type` or `one_of`, not both"
-                findings.error(data["type"].key, message, "leave `type` out")
+                findings.error(
+                    data["type"].key, message, "leave `type` out", code="conflicting-keys"
+                )
             elif not tainted(given):
                 message = f"`type` must be {listing(KINDS)}, not {describe(given)}"
-                findings.error(given.place, message)
+                findings.error(given.place, message, code="invalid-choice")
         default = data["default"].value if "default" in data else None
         if kind is None and default is not None and len(findings.found) == before:
             kind, _ = _short(name, default)
         if kind is None and len(findings.found) == before:
             message = f"the attribute `{name}` needs its `type`, a `default`, or `one_of`"
-            findings.error(entry.key, message, _EXAMPLE)
+            findings.error(entry.key, message, _EXAMPLE, code="missing-key")
         if len(findings.found) > before or kind is None:
             return None
         made = Attribute(
@@ -279,7 +290,7 @@ class _Definition:
         if not are_words and not tainted(entry.value):
             message = f"`{key}` is a list of words: letters, digits and `_`"
             example = f"for example `{key}: [A, B, none]`"
-            self.reader.findings.error(entry.value.place, message, example)
+            self.reader.findings.error(entry.value.place, message, example, code="wrong-type")
         return words
 
     def _bound(self, data: Mapping[str, Entry], key: str, otherwise: float | None) -> float | None:
@@ -290,7 +301,7 @@ class _Definition:
             return value.data
         if not tainted(value):
             self.reader.findings.error(
-                value.place, f"`{key}` must be a number, not {describe(value)}"
+                value.place, f"`{key}` must be a number, not {describe(value)}", code="wrong-type"
             )
         return otherwise
 
@@ -315,13 +326,13 @@ class _Definition:
                     attributes[name] = _with_default(one, expr)
                     if instead := is_other(expr, _possible(one), names):
                         message = f"the default of `{name}` must be {_takes(one)}, not {instead}"
-                        findings.error(expr.place, message)
+                        findings.error(expr.place, message, code="expression-type")
                     # Nothing bounds what it comes to.
                     names.possible.values[name] = _possible(one).without_bounds
             elif one.default is not None and not _fits(one, one.default):
                 takes = _takes(one)
                 message = f"the default of `{name}` must be {takes}, not {describe(value)}"
-                findings.error(value.place, message)
+                findings.error(value.place, message, code="wrong-type")
 
     def _check_circles(self, attributes: dict[str, Attribute]) -> None:
         """Refuse defaults that are computed from each other."""
@@ -334,7 +345,7 @@ class _Definition:
                 del attributes[name]  # nothing more can be computed from it
                 message = f"the defaults of {each_other(circle)} read each other"
                 hint = "one of them needs a default that does not read the others"
-                self.reader.findings.error(expr.place, message, hint)
+                self.reader.findings.error(expr.place, message, hint, code="circular-definition")
 
     # The rest
 
@@ -364,7 +375,7 @@ class _Definition:
             return None
         if name in names.known:
             message = f"there is `{name}` already: a value needs a name of its own"
-            findings.error(entry.key, message)
+            findings.error(entry.key, message, code="duplicate-name")
             return None
         expr = self._expression(entry.value, f"`{name}`", names)
         names.known.add(name)
@@ -386,7 +397,7 @@ class _Definition:
             words = (
                 "has no value" if is_nothing(value) else f"is an expression, not {describe(value)}"
             )
-            findings.error(value.place, f"{what} {words}")
+            findings.error(value.place, f"{what} {words}", code=code_of(value))
         return None
 
     def _checks(self, names: Names, attributes: Mapping[str, Attribute]) -> Iterator[Check]:
@@ -402,6 +413,7 @@ class _Definition:
                     entry.value.place,
                     "`check` is a list of rules",
                     f"for example `check: {example}`",
+                    code="wrong-type",
                 )
             return
         for item in items:
@@ -409,7 +421,10 @@ class _Definition:
             if not isinstance(data, dict) or "that" not in data:
                 if not tainted(item):
                     findings.error(
-                        item.place, "a rule has `that`, a condition", f"for example `{example}`"
+                        item.place,
+                        "a rule has `that`, a condition",
+                        f"for example `{example}`",
+                        code="missing-key",
                     )
                 continue
             for key, one in data.items():
@@ -435,7 +450,7 @@ class _Definition:
             if one.data not in attributes and one.data != "stride" and not tainted(one):
                 hint = closest(str(one.data), attributes)
                 message = f"`at` takes attributes of the block, not {describe(one)}"
-                self.reader.findings.error(one.place, message, hint)
+                self.reader.findings.error(one.place, message, hint, code="unknown-name")
         return tuple([str(one.data) for one in items])
 
     def _rows(self, names: Names) -> Callable[[str], Row]:
@@ -453,7 +468,7 @@ class _Definition:
             if key == "layers" and self.data[key].value.data == ():
                 example = "for example [conv: {width: 64, kernel: 3}]"
                 message = f"the block `{self.name}` has no layers"
-                findings.error(self.data[key].value.place, message, example)
+                findings.error(self.data[key].value.place, message, example, code="no-layers")
             found = rows.row(self.data[key].value, f"`{key}`")
             rows.values = {"input": ()}
             return found
@@ -467,7 +482,9 @@ class _Definition:
         findings, value = self.reader.findings, entry.value
         for name, place in _classes_in(entry):
             if _CLASS.fullmatch(name) and (why := hides(name)):
-                findings.error(place, f"a class cannot be called `{name}`: {why}")
+                findings.error(
+                    place, f"a class cannot be called `{name}`: {why}", code="invalid-name"
+                )
         if isinstance(value.data, str) and _CLASS.fullmatch(value.data):
             yield value.data, None
             return
@@ -475,11 +492,16 @@ class _Definition:
         if not isinstance(value.data, dict):
             if not tainted(value):
                 message = f"`class` must be the name of a class, not {describe(value)}"
-                findings.error(value.place, message, example)
+                findings.error(value.place, message, example, code="wrong-type")
             return
         for name, one in value.data.items():
             if not _CLASS.fullmatch(name):
-                findings.error(one.key, f"{quote(name)} is not the name of a class", example)
+                findings.error(
+                    one.key,
+                    f"{quote(name)} is not the name of a class",
+                    example,
+                    code="invalid-name",
+                )
                 continue
             test = condition(one.value, names, findings)
             if test is not None:
@@ -490,10 +512,16 @@ class _Definition:
         findings = self.reader.findings
         for name, one in made.attributes.items():
             if name not in names.used and one.kind not in ("norm", "activation"):
-                findings.error(one.place, f"nothing in the block reads its attribute `{name}`")
+                findings.error(
+                    one.place,
+                    f"nothing in the block reads its attribute `{name}`",
+                    code="unused-attribute",
+                )
         for name, expr in made.let.items():
             if name not in names.used:
-                findings.error(expr.place, f"nothing in the block reads `{name}`")
+                findings.error(
+                    expr.place, f"nothing in the block reads `{name}`", code="unused-attribute"
+                )
 
     # Plain values
 
@@ -506,7 +534,9 @@ class _Definition:
                 if is_nothing(entry.value)
                 else f"must be a mapping, not {describe(entry.value)}"
             )
-            self.reader.findings.error(entry.value.place, f"`{key}` {what}", example)
+            self.reader.findings.error(
+                entry.value.place, f"`{key}` {what}", example, code=code_of(entry.value)
+            )
         return {}
 
     def _flag(self, key: str) -> bool:
@@ -517,7 +547,7 @@ class _Definition:
             return False
         if not isinstance(entry.value.data, bool) and not tainted(entry.value):
             message = f"`{key}` must be true or false, not {describe(entry.value)}"
-            self.reader.findings.error(entry.value.place, message)
+            self.reader.findings.error(entry.value.place, message, code="wrong-type")
         return entry.value.data is True
 
     def _text(self, key: str) -> str:
@@ -529,7 +559,7 @@ class _Definition:
         if not isinstance(entry.value.data, str):
             if not tainted(entry.value):
                 message = f"`{key}` must be text, not {describe(entry.value)}"
-                self.reader.findings.error(entry.value.place, message)
+                self.reader.findings.error(entry.value.place, message, code="wrong-type")
             return ""
         return " ".join(entry.value.data.split())
 
@@ -542,7 +572,7 @@ class _Definition:
         if not tainted(entry.value):
             message = f"`{key}` must be {listing(words)}, not {describe(entry.value)}"
             hint = closest(str(entry.value.data), words)
-            self.reader.findings.error(entry.value.place, message, hint)
+            self.reader.findings.error(entry.value.place, message, hint, code="invalid-choice")
         return None
 
 

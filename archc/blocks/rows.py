@@ -51,6 +51,7 @@ from archc.source.reader import Entry, Value
 from archc.source.record import Record
 from archc.source.suggest import closest
 from archc.source.validate import (
+    code_of,
     describe,
     expectation,
     is_nothing,
@@ -107,7 +108,10 @@ class Rows:
                 if is_nothing(value):
                     message = f"{what} has no value"
                 self.findings.error(
-                    value.place, message, "for example [conv: {width: 64, kernel: 3}]"
+                    value.place,
+                    message,
+                    "for example [conv: {width: 64, kernel: 3}]",
+                    code=code_of(value),
                 )
             return ()
         found = [self.item(one) for one in value.data]
@@ -181,7 +185,9 @@ class Rows:
             name = template(beside["name"].value, names, self.findings, its_name)
             valid = valid and name is not None
         if test is not None and test.text == "false":
-            self.findings.error(test.place, "this layer is never there", "leave it out")
+            self.findings.error(
+                test.place, "this layer is never there", "leave it out", code="never-true"
+            )
         return Item(place=place, name=name, condition=test, repeat=repeat) if valid else None
 
     def _repeat(self, value: Value) -> Expr | int | None:
@@ -193,10 +199,10 @@ class Rows:
             if found is None or not (instead := is_other(found, integers(), self.names)):
                 return found
             words = f"`repeat` must be an integer from 0 to 10,000, not {instead}"
-            self.findings.error(found.place, words)
+            self.findings.error(found.place, words, code="expression-type")
         elif not tainted(value):
             words = f"`repeat` must be an integer from 0 to 10,000, not {describe(value)}"
-            self.findings.error(value.place, words)
+            self.findings.error(value.place, words, code="wrong-type")
         return None
 
     def _under(self, test: Expr) -> Rows:
@@ -214,7 +220,9 @@ class Rows:
         what = "this layer is never there"
         if self._never([test]):
             message = f"{what}: {quote(test.text)} never holds"
-            self.findings.error(test.place, message, "leave the layer out, or correct its `if`")
+            self.findings.error(
+                test.place, message, "leave the layer out, or correct its `if`", code="never-true"
+            )
             return
         if not self._never([*self.tests, test]):
             return
@@ -224,14 +232,16 @@ class Rows:
         if len(against) > 1:
             message = f"{what}: {quote(test.text)} never holds where {others} do"
         notes = [Note(one.place, "this condition is around it") for one in against]
-        self.findings.error(test.place, message, notes=notes)
+        self.findings.error(test.place, message, notes=notes, code="never-true")
 
     def _check_type(self, expr: Expr, model: type[Any], name: str, shown: str) -> None:
         """Note an expression that is never of a type that a field takes."""
         takes = _takes(model, name)
         if not takes.is_nothing and (instead := is_other(expr, takes, self.names)):
             wanted = expectation(model.model_properties[name])
-            self.findings.error(expr.place, f"`{shown}` must be {wanted}, not {instead}")
+            self.findings.error(
+                expr.place, f"`{shown}` must be {wanted}, not {instead}", code="expression-type"
+            )
 
     def _check_repeated_name(self, common: Item) -> None:
         assert common.name is not None
@@ -239,7 +249,10 @@ class Rows:
         if not any("repeat" in one.names for one in parts) and common.repeat not in (0, 1):
             hint = f'for example "{common.name.text}{{repeat}}"'
             self.findings.error(
-                common.name.place, "what is repeated needs a name with `{repeat}` in it", hint
+                common.name.place,
+                "what is repeated needs a name with `{repeat}` in it",
+                hint,
+                code="missing-placeholder",
             )
 
     # Kinds of items
@@ -255,13 +268,16 @@ class Rows:
             return None
         if word == "softmax" and self.in_definition:
             hint = "put it at the end of `head`"
-            self.findings.error(common.place, "`softmax` must be the last layer", hint)
+            self.findings.error(
+                common.place, "`softmax` must be the last layer", hint, code="misplaced-layer"
+            )
             return None
         if word == "conv" and self.in_definition and _says_no_norm(fields) and "bias" not in fields:
             self.findings.error(
                 fields["norm"].place,
                 "a `conv` without a norm must say whether it has a `bias`",
                 "`bias: true`, or `bias: norm == none` for one where the network has no norms",
+                code="missing-bias",
             )
         return LayerItem(
             **_common_of(common),
@@ -333,10 +349,12 @@ class Rows:
         elif value is not None and not is_nothing(value):
             if not tainted(value):
                 words = f"`{word}` takes a mapping of its attributes, not {describe(value)}"
-                self.findings.error(value.place, words)
+                self.findings.error(value.place, words, code="wrong-type")
             return None
         if not entries and required:
-            self.findings.error(common.place, f"`{word}` needs {listing(required, 'and')}")
+            self.findings.error(
+                common.place, f"`{word}` needs {listing(required, 'and')}", code="missing-key"
+            )
             return None
         fields, _ = self._fields(entries, block.fields, word, common.place)
         return BlockItem(**_common_of(common), block=block, fields=fields)
@@ -358,12 +376,16 @@ class Rows:
         if value is None or not isinstance(value.data, str) or not IDENTIFIER.fullmatch(value.data):
             place = common.place if value is None else value.place
             if value is None or not tainted(value):
-                self.findings.error(place, "`label` takes a name", "for example `label: a`")
+                self.findings.error(
+                    place, "`label` takes a name", "for example `label: a`", code="malformed-layer"
+                )
             return None
         name = value.data
         taken = self._taken(name)
         if taken:
-            self.findings.error(value.place, f"`{name}` cannot be a label: {taken}")
+            self.findings.error(
+                value.place, f"`{name}` cannot be a label: {taken}", code="invalid-name"
+            )
             self.values.setdefault(name, self.conditions)  # of what reads it nothing more is said
             return None
         self.values[name] = self.conditions
@@ -382,7 +404,9 @@ class Rows:
 
     def _recall(self, word: str, common: Item, value: Value | None) -> Item | None:
         if value is not None and not is_nothing(value):
-            self.findings.error(value.place, f"`{word}` is a value and takes nothing")
+            self.findings.error(
+                value.place, f"`{word}` is a value and takes nothing", code="malformed-layer"
+            )
             return None
         return (
             ValueItem(**_common_of(common), value=word)
@@ -395,7 +419,9 @@ class Rows:
         missing = [one for one in self.values[name] if one not in self.conditions]
         if missing:
             words = f"`{name}` is there only if {missing[0]}"
-            self.findings.error(place, words, "put this under the same `if`")
+            self.findings.error(
+                place, words, "put this under the same `if`", code="unreachable-value"
+            )
         return not missing
 
     # Merges and side heads
@@ -411,7 +437,9 @@ class Rows:
     ) -> tuple[list[Branch] | None, bool]:
         example = f"for example `{word}: input`, or a list of branches"
         if value is None or is_nothing(value):
-            self.findings.error(place, f"`{word}` needs what it merges", example)
+            self.findings.error(
+                place, f"`{word}` needs what it merges", example, code="malformed-merge"
+            )
             return None, False
         if isinstance(value.data, str):
             return self._named_branch(value.data, value.place, example)
@@ -426,11 +454,11 @@ class Rows:
         if not isinstance(value.data, tuple):
             if not tainted(value):
                 words = f"`{word}` takes branches, not {describe(value)}"
-                self.findings.error(value.place, words, example)
+                self.findings.error(value.place, words, example, code="malformed-merge")
             return None, False
         if len(value.data) < 2:
             words = f"`{word}` needs two branches at least"
-            self.findings.error(value.place, words, example)
+            self.findings.error(value.place, words, example, code="malformed-merge")
             return None, False
         found = [self._branch(one) for one in value.data]
         return [one for one in found if one is not None], False
@@ -451,7 +479,7 @@ class Rows:
             return
         else:
             words, hint = f"`{word}` needs what it merges", f"for example `{word}: input`"
-        self.findings.error(value.place, words, hint)
+        self.findings.error(value.place, words, hint, code="malformed-merge")
 
     def _named_branch(
         self, name: str, place: Place, example: str
@@ -470,14 +498,14 @@ class Rows:
                 message = "`identity` is the current value, and cannot be merged with itself"
             here = f"values here are {listing(map(quote, self.values), 'and')}"
             hint = closest(name, self.values) or (here if self.values else example)
-            self.findings.error(place, message, hint)
+            self.findings.error(place, message, hint, code="unknown-value")
 
     def _complain_of_outside(self, name: str, place: Place, notes: Iterable[Note] = ()) -> None:
         hint = "put the merge after the group"
         if self.within.startswith("the side head"):
             hint = f"a side head begins with one value: `side: {{{name}: [...]}}`"
         words = f"{self.within} is a module: it cannot read {quote(name)}"
-        self.findings.error(place, words, hint, notes)
+        self.findings.error(place, words, hint, notes, code="unreachable-value")
 
     def _complain_of_label(self, name: str, place: Place) -> bool:
         """Say why a label that is written somewhere else cannot be read here, if it is one."""
@@ -501,7 +529,7 @@ class Rows:
         else:
             self._complain_of_outside(name, place, notes)
             return True
-        self.findings.error(place, message, hint, notes)
+        self.findings.error(place, message, hint, notes, code="unreachable-value")
         return True
 
     def _branch(self, value: Value) -> Branch | None:
@@ -520,7 +548,9 @@ class Rows:
             return Branch(value.place, None, self.row(value, "a branch"))
         if isinstance(data, dict) and "if" in data:
             hint = "put it in brackets, a list of one layer, which then may be absent"
-            self.findings.error(data["if"].key, "a branch has no `if`", hint)
+            self.findings.error(
+                data["if"].key, "a branch has no `if`", hint, code="malformed-merge"
+            )
             return None
         item = self.item(value)
         return None if item is None else Branch(value.place, None, (item,))
@@ -556,10 +586,12 @@ class Rows:
         """Whether a side head has a name, and its place is one of the network; noted if not."""
         if self.in_definition or self.within:
             words = "a side head cannot be inside a module"
-            self.findings.error(side.place, words, "write it under `stem` or `head`")
+            self.findings.error(
+                side.place, words, "write it under `stem` or `head`", code="misplaced-layer"
+            )
         elif side.name is None:
             words, hint = "a side head needs a `name`", "for example `name: aux1`"
-            self.findings.error(side.place, words, hint)
+            self.findings.error(side.place, words, hint, code="missing-key")
         else:
             return True
         return False
@@ -571,7 +603,7 @@ class Rows:
             return float(data)
         if not tainted(value):
             words = f"`weight` must be a number above 0 and up to 10, not {describe(value)}"
-            self.findings.error(value.place, words)
+            self.findings.error(value.place, words, code="wrong-type")
         return None
 
     # Faults
@@ -583,7 +615,9 @@ class Rows:
         if word in self.broken or ANY in self.broken:
             return
         if word == self.own:
-            self.findings.error(place, f"the block `{word}` cannot use itself")
+            self.findings.error(
+                place, f"the block `{word}` cannot use itself", code="circular-definition"
+            )
             return
         if word in self.known_blocks:
             if self.own in self.told:
@@ -595,7 +629,12 @@ class Rows:
                 self.told |= set(circle)
                 message = f"the blocks {each_other(circle)} use each other"
                 hint = "a block can use only blocks that are written before it"
-            self.findings.error(place, message, hint)
+            self.findings.error(
+                place,
+                message,
+                hint,
+                code="circular-definition" if circle else "used-before-definition",
+            )
             return
         if self._complain_of_label(word, place):
             return
@@ -604,14 +643,16 @@ class Rows:
             f"the layers are {listing(LAYERS, 'and')}; the merges are {listing(MERGES, 'and')}; "
             f"the blocks are {listing(dict.fromkeys(self.known_blocks), 'and')}"
         )
-        self.findings.error(place, f"there is no layer {quote(word)}", hint)
+        self.findings.error(place, f"there is no layer {quote(word)}", hint, code="unknown-layer")
 
     def _complain_of_form(self, value: Value) -> None:
         """Say what is wrong with what is neither a word nor one key."""
         hint = "for example `relu`, or `linear: 1000`"
         what = describe(value)
         if is_nothing(value):
-            self.findings.error(value.place, "a layer is missing here", hint)
+            self.findings.error(
+                value.place, "a layer is missing here", hint, code="malformed-layer"
+            )
             return
         if isinstance(value.data, dict) and value.data:
             words = [key for key in value.data if key not in _BESIDE] or list(value.data)
@@ -629,7 +670,7 @@ class Rows:
             elif "block" in words or "depth" in words:
                 hint = "stages are written under `stages`"
         message = f"a layer is a word, or one key with its value, not {what}"
-        self.findings.error(value.place, message, hint)
+        self.findings.error(value.place, message, hint, code="malformed-layer")
 
 
 def _words_of(value: Value) -> list[str]:
@@ -739,21 +780,27 @@ def layer_entries(
         return {}
     if value is None or (is_nothing(value) and required):
         needs = "its value" if model.scalar else listing(required, "and")
-        findings.error(place, f"`{word}` needs {needs}", example)
+        findings.error(place, f"`{word}` needs {needs}", example, code="missing-key")
     elif tainted(value):
         return None
     elif is_nothing(value):
         instead = f"write just `{word}`" + (f", or {example}" if model.scalar else "")
         if not model.scalar:
             instead += f"; with a name beside it, `{word}: {{}}`"
-        findings.error(value.place, f"`{word}` has no value after its `:`", instead)
+        findings.error(
+            value.place, f"`{word}` has no value after its `:`", instead, code="missing-value"
+        )
     elif not model.model_fields:
-        findings.error(value.place, f"`{word}` takes no value", f"write just `{word}`")
+        findings.error(
+            value.place, f"`{word}` takes no value", f"write just `{word}`", code="malformed-layer"
+        )
     elif model.scalar and isinstance(value.data, dict) and len(model.model_fields) > 1:
         return value.data
     elif isinstance(value.data, dict) == bool(model.scalar):
         form = "a plain value" if model.scalar else "a mapping"
-        findings.error(value.place, f"`{word}` takes {form}, not {describe(value)}", example)
+        findings.error(
+            value.place, f"`{word}` takes {form}, not {describe(value)}", example, code="wrong-type"
+        )
     elif model.scalar:
         return {model.scalar: Entry(place, value)}
     elif isinstance(value.data, dict):

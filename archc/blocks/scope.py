@@ -37,8 +37,9 @@ class LayerFault(ShapeError):
         field: str | None = None,
         values: str = "",
         is_in_order: bool = False,
+        code: str = "expression-value",
     ):
-        super().__init__(message, attribute=field, hint=hint)
+        super().__init__(message, attribute=field, hint=hint, code=code)
         self.place = place
         self.causes = tuple(causes)
         self.notes = tuple(notes)
@@ -58,6 +59,7 @@ class LayerFault(ShapeError):
             field=self.attribute,
             values=self.values if values is None else values,
             is_in_order=self.is_in_order,
+            code=self.code,
         )
         same.whose = self.whose
         return same

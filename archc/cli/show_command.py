@@ -87,7 +87,7 @@ def _of_library(name: str) -> Mapping[str, Definition] | None:
         hint = closest(name, STANDARD) or "`archc list --blocks` lists the library."
         message = f"there is no block of the library, and no file, called {quote(name)}"
         of_spec = f"`archc show --blocks {name} SPEC` prints a block of a spec"
-        fail(Source(name).start(), message, f"{hint} {of_spec}")
+        fail(Source(name).start(), message, f"{hint} {of_spec}", code="unknown-block")
     return None if found is None else found.with_all_it_uses
 
 
@@ -108,5 +108,5 @@ def _of_spec(name: str, known: Mapping[str, Definition], spec: str) -> Mapping[s
         if hint is None and own:
             hint = f"its own blocks are {listing([f'`{quote_name(one)}`' for one in own], 'and')}"
         message = f"there is no block {quote(name)} in this file or the library"
-        fail(Source(spec).start(), message, hint)
+        fail(Source(spec).start(), message, hint, code="unknown-block")
     return found.with_all_it_uses

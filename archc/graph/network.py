@@ -451,7 +451,7 @@ class FragmentBuilder:
             shape = error.otherwise
         if op.params > MAX_PARAMS:
             what = f"{op.params:,} parameters in one layer exceed the limit of {MAX_PARAMS:,}"
-            self.refuse(ShapeError(what))
+            self.refuse(ShapeError(what, code="limit-exceeded"))
         at = 0 if ahead and inputs == (Fragment.INPUT,) else len(self.steps)
         self.steps.insert(at, Step(name, op, inputs, shape, family, rule, written))
         self._shapes[name] = shape

@@ -70,6 +70,7 @@ def find_device(name: str, path: str | None = None) -> Device:
             Source(said("--roofline", "device"), name).start(),
             f"there is no device {quote(name)}",
             hint,
+            code="unknown-device",
         )
     return devices[name]
 
@@ -97,7 +98,7 @@ def _device(name: str, entry: Entry, findings: Findings) -> Device | None:
         if not tainted(value):
             fields = listing([f"`{field}`" for field in _Row.model_fields], "and")
             message = f"a device is a mapping, not {describe(value)}"
-            findings.error(value.place, message, f"it has {fields}")
+            findings.error(value.place, message, f"it has {fields}", code="wrong-type")
         return None
     rows: Mapping[str, Entry] = value.data
     unknown_keys(rows, _Row, "a device has no key", findings)

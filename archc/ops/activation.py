@@ -105,6 +105,7 @@ class LeakyReLU(Activation):
                 f"a leaky relu cannot have the slope {self.negative_slope}: it must be at least 0",
                 attribute="negative_slope",
                 otherwise=x,
+                code="out-of-range",
             )
         return x
 

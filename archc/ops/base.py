@@ -44,6 +44,7 @@ class ShapeError(ValueError):
     one thing is; ``hint`` says what to do about it. ``otherwise`` is the shape that would be put
     out if this fault were ignored, where that is known: what comes next can be checked with it.
     ``whose`` names the stage, or the layer of stem or head, at fault, for messages of one line.
+    ``code`` is the kind of the diagnostic that it becomes.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class ShapeError(ValueError):
         attribute: str | None = None,
         hint: str | None = None,
         otherwise: Shape | None = None,
+        code: str = "shape-mismatch",
     ):
         super().__init__(message)
         self.message = message
@@ -60,6 +62,7 @@ class ShapeError(ValueError):
         self.hint = hint
         self.otherwise = otherwise
         self.whose = ""
+        self.code = code
 
 
 def describe(shape: Shape) -> str:
@@ -250,6 +253,7 @@ def slide(
         raise ShapeError(
             f"a window of {by(kernels)} does not fit into a feature map of {size}",
             attribute="kernel",
+            code="window-too-large",
             hint="use a smaller window, fewer strides before it, or a larger input",
         )
     if max(out) > MAX_PIXELS:
@@ -257,6 +261,7 @@ def slide(
             f"a feature map of {out[0]:,}x{out[1]:,} exceeds the limit of {MAX_PIXELS:,} pixels "
             "per side",
             attribute="padding",
+            code="limit-exceeded",
         )
     return out
 

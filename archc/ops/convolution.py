@@ -71,7 +71,8 @@ class Conv2d(Unary):
         require_map(x, "a convolution")
         if x[0] != self.in_channels:
             raise ShapeError(
-                f"the convolution expects {self.in_channels} input channels but gets {x[0]}"
+                f"the convolution expects {self.in_channels} input channels but gets {x[0]}",
+                code="channel-mismatch",
             )
         places = slide(x, self.kernel_size, self.stride, self.padding, dilation=self.dilation)
         out = (self.out_channels, *places)
@@ -82,12 +83,14 @@ class Conv2d(Unary):
                     attribute="groups",
                     hint=f"groups must divide both {self.in_channels} and {self.out_channels}",
                     otherwise=out,
+                    code="indivisible-channels",
                 )
         if self.out_channels > MAX_CHANNELS:
             raise ShapeError(
                 f"{self.out_channels:,} channels exceed the limit of {MAX_CHANNELS:,}",
                 attribute="width",
                 otherwise=out,
+                code="limit-exceeded",
             )
         return out
 

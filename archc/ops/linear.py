@@ -54,7 +54,8 @@ class Linear(Unary):
             raise ShapeError(f"a linear layer needs a vector, not a {describe(x)}")
         if x[0] != self.in_features:
             raise ShapeError(
-                f"the linear layer expects {self.in_features} features but gets {x[0]}"
+                f"the linear layer expects {self.in_features} features but gets {x[0]}",
+                code="channel-mismatch",
             )
         return (self.out_features,)
 
@@ -137,7 +138,8 @@ class ChannelLinear(Unary):
         require_map(x, "a linear layer over channels")
         if x[0] != self.in_features:
             raise ShapeError(
-                f"the linear layer expects {self.in_features} channels but gets {x[0]}"
+                f"the linear layer expects {self.in_features} channels but gets {x[0]}",
+                code="channel-mismatch",
             )
         out = (self.out_features, *x[1:])
         if self.out_features > MAX_CHANNELS:
@@ -145,6 +147,7 @@ class ChannelLinear(Unary):
                 f"{self.out_features:,} channels exceed the limit of {MAX_CHANNELS:,}",
                 attribute="width",
                 otherwise=out,
+                code="limit-exceeded",
             )
         return out
 

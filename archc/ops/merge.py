@@ -69,6 +69,7 @@ class Multiply(Merging):
                 f"a {shapes} cannot be {self.verb}",
                 hint="a map can be multiplied by one of its shape, by one of 1x1 with as many "
                 "channels, or by one of its size with a single channel",
+                code="size-mismatch",
             )
         return full
 
@@ -105,13 +106,16 @@ class Concat(Merging):
         if len({(len(x), *x[1:]) for x in inputs}) != 1:
             shapes = " and a ".join(map(describe, inputs))
             raise ShapeError(
-                f"a {shapes} cannot be {self.verb}", hint="they must have the same height and width"
+                f"a {shapes} cannot be {self.verb}",
+                hint="they must have the same height and width",
+                code="size-mismatch",
             )
         channels = sum(x[0] for x in inputs)
         if channels > MAX_CHANNELS and len(inputs[0]) == 3:
             raise ShapeError(
                 f"{channels:,} channels exceed the limit of {MAX_CHANNELS:,}",
                 otherwise=(channels, *inputs[0][1:]),
+                code="limit-exceeded",
             )
         return (channels, *inputs[0][1:])
 

@@ -94,6 +94,7 @@ class StochasticDepth(ElementWise):
                 f"a probability lies between 0 and 1, {self.p} does not",
                 attribute="p",
                 otherwise=x,
+                code="out-of-range",
             )
         return x
 

@@ -60,7 +60,10 @@ class BatchNorm2d(ElementWise):
         (x,) = inputs
         require_map(x, "batch normalisation")
         if x[0] != self.num_features:
-            raise ShapeError(f"the norm expects {self.num_features} channels but gets {x[0]}")
+            raise ShapeError(
+                f"the norm expects {self.num_features} channels but gets {x[0]}",
+                code="channel-mismatch",
+            )
         return x
 
     @property
@@ -142,7 +145,10 @@ class ChannelNorm(ElementWise):
     def check(self, x: Shape) -> None:
         """Raise `ShapeError` for a value of other channels."""
         if x[0] != self._channels:
-            raise ShapeError(f"the norm expects {self._channels} channels but gets {x[0]}")
+            raise ShapeError(
+                f"the norm expects {self._channels} channels but gets {x[0]}",
+                code="channel-mismatch",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +214,7 @@ class GroupNorm(ChannelNorm):
                 f"{self.num_groups} groups do not divide {self.num_channels} channels",
                 attribute="groups",
                 otherwise=x,
+                code="indivisible-channels",
             )
         return x
 

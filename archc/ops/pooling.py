@@ -69,6 +69,7 @@ class _Pool2d(Windowed):
             f"kernel, not by {given}",
             attribute="padding",
             otherwise=otherwise,
+            code="out-of-range",
         )
 
     def overhang(self, output: Shape, *inputs: Shape) -> tuple[int, int]:

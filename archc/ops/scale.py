@@ -58,7 +58,8 @@ class LayerScale(ElementWise):
         require_map(x, "a layer scale")
         if x[0] != self.num_channels:
             raise ShapeError(
-                f"the layer scale expects {self.num_channels} channels but gets {x[0]}"
+                f"the layer scale expects {self.num_channels} channels but gets {x[0]}",
+                code="channel-mismatch",
             )
         return x
 
@@ -140,6 +141,7 @@ class Affine(ElementWise):
                     f"there are {len(numbers)} numbers for {x[0]} channels",
                     attribute=name,
                     otherwise=x,
+                    code="channel-mismatch",
                 )
         return x
 

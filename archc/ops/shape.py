@@ -176,7 +176,9 @@ class Chunk(Unary):
         (x,) = inputs
         if self.of < 1 or x[0] % self.of:
             raise ShapeError(
-                f"{x[0]} channels cannot be divided into {self.of} equal parts", attribute="of"
+                f"{x[0]} channels cannot be divided into {self.of} equal parts",
+                attribute="of",
+                code="indivisible-channels",
             )
         out = (x[0] // self.of, *x[1:])
         if not 1 <= self.take <= self.of:
@@ -184,6 +186,7 @@ class Chunk(Unary):
                 f"there is no part {self.take} of {self.of}",
                 attribute="take",
                 hint=f"parts count from 1 to {self.of}",
+                code="out-of-range",
                 otherwise=out,
             )
         return out
@@ -255,6 +258,7 @@ class ChannelShuffle(Unary):
                 f"{self.groups} groups do not divide {x[0]} channels",
                 attribute="groups",
                 otherwise=x,
+                code="indivisible-channels",
             )
         return x
 
@@ -312,12 +316,16 @@ class ZeroPadShortcut(Unary):
         (x,) = inputs
         require_map(x, "a shortcut")
         if x[0] != self.in_channels:
-            raise ShapeError(f"the shortcut expects {self.in_channels} channels but gets {x[0]}")
+            raise ShapeError(
+                f"the shortcut expects {self.in_channels} channels but gets {x[0]}",
+                code="channel-mismatch",
+            )
         out = (self.out_channels, *slide(x, 1, self.stride, 0))
         if self.out_channels < self.in_channels:
             raise ShapeError(
                 f"option A cannot reduce {self.in_channels} channels to {self.out_channels}",
                 attribute="shortcut",
+                code="channel-mismatch",
                 hint="option A only appends channels; use B, which projects",
                 otherwise=out,
             )

@@ -79,7 +79,7 @@ class Merging(Op):
         """The shape of all."""
         if len(set(inputs)) != 1:
             shapes = " and a ".join(map(describe, inputs))
-            raise ShapeError(f"a {shapes} cannot be {self.verb}")
+            raise ShapeError(f"a {shapes} cannot be {self.verb}", code="size-mismatch")
         return inputs[0]
 
     def reach(self) -> Point:

@@ -45,7 +45,9 @@ def _open(recipe: str, path: str, place: Place, via: Place | None) -> Source:
         return _read(path, via=via, written=recipe)
     names = recipe_names()
     hint = closest(Path(recipe).stem, names) or f"the shipped ones are {listing(names, 'and')}"
-    return fail(place, f"there is no file or shipped recipe {quote(recipe)}", hint)
+    return fail(
+        place, f"there is no file or shipped recipe {quote(recipe)}", hint, code="file-not-found"
+    )
 
 
 def _read(

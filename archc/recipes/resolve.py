@@ -27,7 +27,15 @@ from archc.source.caller import said
 from archc.source.diagnostics import Findings, Note, Place, Source, SpecError
 from archc.source.reader import INVALID, Entry, Value, read
 from archc.source.record import Record
-from archc.source.validate import describe, is_nothing, tainted, unknown, unknown_keys, validate
+from archc.source.validate import (
+    code_of,
+    describe,
+    is_nothing,
+    tainted,
+    unknown,
+    unknown_keys,
+    validate,
+)
 from archc.spec.resolve import is_of_recipe
 from archc.text import quote
 
@@ -87,7 +95,12 @@ def _entries(
         meant = unknown(key, own.pop(key).key, "a recipe has no key", KEYS, findings)
         own |= {name: Entry(place, Value(INVALID, place)) for name in meant - own.keys()}
     if "recipe" not in own:
-        findings.error(place, "the recipe needs a name, `recipe`", "for example `recipe: mine`")
+        findings.error(
+            place,
+            "the recipe needs a name, `recipe`",
+            "for example `recipe: mine`",
+            code="missing-key",
+        )
         own["recipe"] = Entry(place, Value(INVALID, place))
     if "extends" not in own:
         return own
@@ -115,7 +128,9 @@ def _set(entries: dict[str, Entry], setting: str, findings: Findings) -> None:
     )
     if not equals or not path.strip() or not value.strip():
         message = f"`{source.name}` needs KEY=VALUE, not {quote(text)}"
-        findings.error(source.start(), message, "for example iterations=2000")
+        findings.error(
+            source.start(), message, "for example iterations=2000", code="malformed-option"
+        )
         return
     try:
         entry = Entry(source.start(), read(source, findings))
@@ -179,14 +194,14 @@ def _section(
     if entry is None:
         if not any(field.is_required() for field in model.model_fields.values()):
             return model()
-        findings.error(place, f"the recipe needs `{name}`", example)
+        findings.error(place, f"the recipe needs `{name}`", example, code="missing-key")
         return None
     rows: Any = entry.value.data
     if not isinstance(rows, dict):
         if not tainted(entry.value):
             what = f"must be a mapping, not {describe(entry.value)}"
             message = f"`{name}` {'has no value' if is_nothing(entry.value) else what}"
-            findings.error(entry.value.place, message, example)
+            findings.error(entry.value.place, message, example, code=code_of(entry.value))
         return None
     meant = unknown_keys(rows, model, f"`{name}` has no attribute", findings)
     return validate(model, rows, entry.key, f"`{name}`", findings, excused=meant)
@@ -205,7 +220,12 @@ def _check_kind(entries: Mapping[str, Entry], findings: Findings) -> None:
             kind = only_for(model.model_fields[key]) if key in model.model_fields else None
             if kind not in (None, ours):
                 message = f"`{key}` is for `data: {kind}`; this recipe's data is `{ours}`"
-                findings.error(entry.key, message, notes=[Note(data.key, f"`data` is `{ours}`")])
+                findings.error(
+                    entry.key,
+                    message,
+                    notes=[Note(data.key, f"`data` is `{ours}`")],
+                    code="inconsistent-values",
+                )
 
 
 def _check_rate(entry: Entry, rate: LearningRate, findings: Findings) -> None:
@@ -220,15 +240,19 @@ def _check_rate(entry: Entry, rate: LearningRate, findings: Findings) -> None:
                 if _is_set(rows)
                 else None,
                 [Note(rows["schedule"].key, "`schedule` is given here")],
+                code="conflicting-keys",
             )
     if rate.schedule is None and rate.final is not None:
         findings.error(
-            rows["final"].key, "`final` is for `schedule: cosine`; this rate is divided instead"
+            rows["final"].key,
+            "`final` is for `schedule: cosine`; this rate is divided instead",
+            code="conflicting-keys",
         )
     if rate.final is not None and rate.final > rate.initial:
         findings.error(
             rows["final"].value.place,
             f"the rate must not rise: `final` is {rate.final:g}, `initial` {rate.initial:g}",
+            code="inconsistent-values",
         )
     if rate.schedule is None and rate.at is not None and rate.patience is not None:
         findings.error(
@@ -237,9 +261,12 @@ def _check_rate(entry: Entry, rate: LearningRate, findings: Findings) -> None:
             "iterations or when the test error stops falling",
             f"{_setting('learning_rate.at=null')} removes `at`" if _is_set(rows) else None,
             [Note(rows["at"].key, "`at` is given here")],
+            code="conflicting-keys",
         )
     if rate.at is not None and list(rate.at) != sorted(set(rate.at)):
-        findings.error(rows["at"].value.place, "the iterations of `at` must ascend")
+        findings.error(
+            rows["at"].value.place, "the iterations of `at` must ascend", code="inconsistent-values"
+        )
 
 
 def _check_warm_up(
@@ -257,12 +284,14 @@ def _check_warm_up(
             f"({header.iterations:,})",
             "set `learning_rate.warm_up_iterations` together with `iterations`",
             [Note(entries["iterations"].key, "`iterations` is given here")],
+            code="inconsistent-values",
         )
     elif rate.at and rising > rate.at[0]:
         findings.error(
             rows["warm_up_iterations"].value.place,
             f"the warm-up ({rising:,} iterations) must end before the rate is divided after "
             f"{rate.at[0]:,}",
+            code="inconsistent-values",
         )
     if "warm_up" in entries:
         findings.error(
@@ -272,6 +301,7 @@ def _check_warm_up(
             if _is_set({**rows, "warm_up": entries["warm_up"]})
             else "`warm_up: null` removes one that is inherited",
             [Note(entries["warm_up"].key, "`warm_up` is given here")],
+            code="conflicting-keys",
         )
 
 
@@ -289,4 +319,8 @@ def _check_resize(entry: Entry, sides: tuple[int, int], findings: Findings) -> N
     rows: Any = entry.value.data
     if sides[0] > sides[1]:
         place = rows["resize"].value.place
-        findings.error(place, f"the sizes of `resize` must ascend: [{sides[1]}, {sides[0]}]")
+        findings.error(
+            place,
+            f"the sizes of `resize` must ascend: [{sides[1]}, {sides[0]}]",
+            code="inconsistent-values",
+        )

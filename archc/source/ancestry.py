@@ -7,7 +7,7 @@ from collections.abc import Callable
 from archc.source.diagnostics import Findings, Place, Source, SpecError
 from archc.source.files import identity
 from archc.source.reader import MAX_BYTES, Entry, Value, read
-from archc.source.validate import describe, is_nothing, tainted
+from archc.source.validate import code_of, describe, is_nothing, tainted
 from archc.text import quote
 
 MAX_ANCESTORS = 64
@@ -28,7 +28,9 @@ def read_mapping(
         told = f"a {source.kind} is a mapping, not {describe(root)}"
         if root.data is None:
             told = f"the {source.kind} is empty"
-        findings.error(root.place, told, hint)
+        findings.error(
+            root.place, told, hint, code="empty-file" if root.data is None else "wrong-type"
+        )
     return None
 
 
@@ -49,7 +51,7 @@ def open_ancestor(
     if not isinstance(value.data, str) or not value.data:
         what = f"must be a path or the name of a shipped {kind}, not {describe(value)}"
         message = f"`extends` {'has no value' if is_nothing(value) else what}"
-        findings.error(place, message, f"for example `extends: {example}`")
+        findings.error(place, message, f"for example `extends: {example}`", code=code_of(value))
         return None
     try:
         parent = open_parent(value.data, place)
@@ -58,11 +60,17 @@ def open_ancestor(
         return None
     if identity(parent) in map(identity, chain):
         way = "" if identity(parent) == identity(chain[-1]) else ", through this line"
-        findings.error(place, f"{quote(value.data)} extends itself{way}")
+        findings.error(place, f"{quote(value.data)} extends itself{way}", code="circular-extends")
     elif len(chain) > MAX_ANCESTORS:
-        findings.error(place, f"a {kind} may have at most {MAX_ANCESTORS} ancestors")
+        findings.error(
+            place, f"a {kind} may have at most {MAX_ANCESTORS} ancestors", code="limit-exceeded"
+        )
     elif sum(len(one.text) for one in (*chain, parent)) > MAX_BYTES:
-        findings.error(place, f"a {kind} and its ancestors may have {MAX_BYTES:,} bytes in total")
+        findings.error(
+            place,
+            f"a {kind} and its ancestors may have {MAX_BYTES:,} bytes in total",
+            code="limit-exceeded",
+        )
     else:
         return parent
     return None

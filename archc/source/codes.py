@@ -42,6 +42,7 @@ ERRORS = {
     "wrong-type": "A value is of another type than the key takes.",
     "out-of-range": "A number is too small or too large.",
     "invalid-choice": "A word is not among the choices of its key.",
+    "invalid-text": "A text has characters that it may not have, or is too long.",
     "inconsistent-values": "Values that are valid by themselves contradict each other.",
     # Stages
     "unknown-block": "There is no block type of this name.",
@@ -85,7 +86,7 @@ ERRORS = {
     "empty-range": "A range holds no values.",
     "unknown-device": "There is no device of this name.",
     "malformed-record": "A line of a recorded run cannot be read.",
-    "too-many-mistakes": "archc stopped looking for more mistakes here.",
+    "too-many-mistakes": "There are more mistakes from here on, which are not told.",
 }
 """What is wrong."""
 

@@ -87,21 +87,30 @@ def read_bytes(
     note_input(path)
     try:
         if os.path.isdir(path):
-            fail(place, f"{quote(written)} is a folder, not a {source.kind}", folder_hint())
+            fail(
+                place,
+                f"{quote(written)} is a folder, not a {source.kind}",
+                folder_hint(),
+                code="unreadable-file",
+            )
         with open(path, "rb", opener=_open_without_waiting) as file:
             is_pipe = _await_writer(file.fileno())
             raw = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         if os.path.lexists(path):
-            fail(place, f"{quote(written)} is a link to a file that does not exist")
+            fail(
+                place,
+                f"{quote(written)} is a link to a file that does not exist",
+                code="file-not-found",
+            )
         refuse_missing()
-        fail(place, f"there is no file {quote(written)}")
+        fail(place, f"there is no file {quote(written)}", code="file-not-found")
     except OSError as error:
-        fail(place, f"{quote(written)} cannot be read: {os_reason(error)}")
+        fail(place, f"{quote(written)} cannot be read: {os_reason(error)}", code="unreadable-file")
     except ValueError:
-        fail(place, f"{quote(written)} is not a valid file name")
+        fail(place, f"{quote(written)} is not a valid file name", code="file-not-found")
     if is_pipe and not raw:
-        fail(place, f"{quote(written)} is a pipe without a writer")
+        fail(place, f"{quote(written)} is a pipe without a writer", code="unreadable-file")
     return raw
 
 
@@ -165,7 +174,7 @@ def check_is_meant(
         data = None
     if not isinstance(data, dict) or not any(key in data for key in all_keys):
         hint = f"a {kind} has {listing(f'`{key}`' for key in keys)} at the top"
-        fail(place, f"{quote(written)} is not a {kind}", hint)
+        fail(place, f"{quote(written)} is not a {kind}", hint, code="not-a-spec")
 
 
 def _is_inside(source: Source) -> bool:
@@ -186,23 +195,29 @@ def fill(source: Source, raw: bytes, checkpoint_hint: str | None = None) -> None
     binary = (f"this is a binary file, not a {source.kind}", f"a {source.kind} is UTF-8 text")
     if checkpoint := _checkpoint(raw, source.path or ""):
         what = f"this is a checkpoint ({checkpoint}), not a {source.kind}"
-        fail(source.start(), what, checkpoint_hint)
+        fail(source.start(), what, checkpoint_hint, code="not-a-spec")
     if len(raw) > MAX_BYTES:
         most = f"at most {MAX_BYTES:,} bytes"
-        fail(source.start(), f"a {source.kind} may have {most}; this one has more")
+        fail(
+            source.start(),
+            f"a {source.kind} may have {most}; this one has more",
+            code="limit-exceeded",
+        )
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        fail(source.start(), "this is UTF-16, not UTF-8", "save it as UTF-8")
+        fail(source.start(), "this is UTF-16, not UTF-8", "save it as UTF-8", code="bad-encoding")
     try:
         source.text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         if b"\0" in raw:
-            fail(source.start(), *binary)
+            fail(source.start(), *binary, code="not-a-spec")
         source.text = raw.decode("utf-8-sig", errors="replace")
         before = raw[: error.start].decode("utf-8-sig", errors="replace")
-        fail(source.place_after(before), "this is not UTF-8", "save it as UTF-8")
+        fail(
+            source.place_after(before), "this is not UTF-8", "save it as UTF-8", code="bad-encoding"
+        )
     refused = REFUSED.search(source.text)
     if refused and refused[0] == "\0":
-        fail(source.place_after(source.text[: refused.start()]), *binary)
+        fail(source.place_after(source.text[: refused.start()]), *binary, code="not-a-spec")
     check_characters(source, "delete it; it may be invisible in your editor")
 
 

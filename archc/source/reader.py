@@ -96,7 +96,9 @@ def scalar(text: str, place: Place, findings: Findings) -> Value:
         return Value(text == "true", place, text)
     if _INTEGER.fullmatch(text):
         if len(text.lstrip("+-")) > MAX_DIGITS:
-            findings.error(place, f"a number may have at most {MAX_DIGITS} digits")
+            findings.error(
+                place, f"a number may have at most {MAX_DIGITS} digits", code="limit-exceeded"
+            )
             return Value(INVALID, place, text)
         return Value(int(text), place, text)
     if _SPECIAL.fullmatch(text):
@@ -132,7 +134,7 @@ def check_characters(source: Source, hint: str | None = None) -> None:
     refused = REFUSED.search(source.text)
     if refused is not None:
         what = f"the character U+{ord(refused[0]):04X} is not allowed in a {source.kind}"
-        fail(source.place_after(source.text[: refused.start()]), what, hint)
+        fail(source.place_after(source.text[: refused.start()]), what, hint, code="bad-encoding")
 
 
 def _loader() -> Any:
@@ -156,17 +158,17 @@ class _Reader:
         event = next(events)
         if not isinstance(event, yaml.DocumentStartEvent):
             hint = "a spec begins with `name:`" if self.kind == "spec" else None
-            fail(self.source.start(), f"the {self.kind} is empty", hint)
+            fail(self.source.start(), f"the {self.kind} is empty", hint, code="empty-file")
         if event.tags or event.version not in (None, (1, 2)):
             from archc.source.syntax import DIRECTIVES
 
-            fail(self._place(event), DIRECTIVES)
+            fail(self._place(event), DIRECTIVES, code="yaml-feature")
         value = self._value(next(events), events, 1)
         next(events)  # the document's end
         event = next(events)
         if not isinstance(event, yaml.StreamEndEvent):
             what = f"a {self.kind} is one YAML document; a second one begins here"
-            fail(self._place(event), what)
+            fail(self._place(event), what, code="yaml-feature")
         return value
 
     def _events(self) -> Iterator[yaml.Event]:
@@ -174,10 +176,18 @@ class _Reader:
             for event in yaml.parse(self.source.text, Loader=_loader()):
                 self.values += isinstance(event, yaml.NodeEvent)
                 if _SURROGATE.search(getattr(event, "value", "")):  # libyaml refuses them itself
-                    fail(self._place(event), "an escape in this text is not a character")
+                    fail(
+                        self._place(event),
+                        "an escape in this text is not a character",
+                        code="bad-encoding",
+                    )
                 if self.values > MAX_VALUES:
                     most = f"at most {MAX_VALUES:,} keys and values"
-                    fail(self._place(event), f"a {self.kind} has {most}; this is one more")
+                    fail(
+                        self._place(event),
+                        f"a {self.kind} has {most}; this is one more",
+                        code="limit-exceeded",
+                    )
                 yield event
         except yaml.YAMLError as error:
             from archc.source.syntax import explain
@@ -192,7 +202,7 @@ class _Reader:
     def _value(self, event: yaml.Event, events: Iterator[yaml.Event], level: int) -> Value:
         place = self._place(event)
         if level > MAX_LEVELS and not isinstance(event, (yaml.ScalarEvent, yaml.AliasEvent)):
-            fail(place, f"this is nested deeper than {MAX_LEVELS} levels")
+            fail(place, f"this is nested deeper than {MAX_LEVELS} levels", code="limit-exceeded")
         if self._refused(event, place):
             self._skip(event, events, level)
             return Value(INVALID, place)
@@ -216,14 +226,16 @@ class _Reader:
             elif anchor not in self.anchors:  # it refers to nothing: a name may be meant
                 hint = f"an expression reads {quote(anchor)} without the `*`; shared attributes go "
                 hint += "under `defaults`"
-            self.findings.error(place, what, hint)
+            self.findings.error(place, what, hint, code="yaml-feature")
         if tag is not None:
             short = tag.replace("tag:yaml.org,2002:", "!!")
             what = f"the tag {quote(short)} is not part of a {self.kind}'s YAML"
             from archc.source.syntax import COMPARED, NOT_A_TAG
 
             hint = "write just the value" if short.startswith("!!") else NOT_A_TAG
-            self.findings.error(place, what, COMPARED.format("!=") if short == "!=" else hint)
+            self.findings.error(
+                place, what, COMPARED.format("!=") if short == "!=" else hint, code="yaml-feature"
+            )
         return kind == "alias" or tag is not None
 
     def _skip(self, event: yaml.Event, events: Iterator[yaml.Event], level: int) -> None:
@@ -233,7 +245,11 @@ class _Reader:
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
             if level + depth - 1 > MAX_LEVELS:
-                fail(self._place(event), f"this is nested deeper than {MAX_LEVELS} levels")
+                fail(
+                    self._place(event),
+                    f"this is nested deeper than {MAX_LEVELS} levels",
+                    code="limit-exceeded",
+                )
             if not depth:
                 return
             event = next(events)
@@ -259,7 +275,9 @@ class _Reader:
             value = self._value(next(events), events, level + 1)
             if key in entries:
                 first = Note(entries[key].key, f"{quote(key)} is given first here")
-                self.findings.error(place, f"{quote(key)} is given twice", notes=[first])
+                self.findings.error(
+                    place, f"{quote(key)} is given twice", notes=[first], code="duplicate-key"
+                )
                 continue
             entries[key] = Entry(place, value)
         return entries if valid else INVALID
@@ -269,12 +287,14 @@ class _Reader:
         refused = self._refused(event, place)
         if not isinstance(event, yaml.ScalarEvent):
             if not refused:
-                self.findings.error(place, "a key is a word, not a list or a mapping")
+                self.findings.error(
+                    place, "a key is a word, not a list or a mapping", code="invalid-key"
+                )
         elif event.value == "<<" and event.style in (None, ""):
             what = f"the merge key `<<` is not part of a {self.kind}'s YAML"
-            self.findings.error(place, what, self.sharing)
+            self.findings.error(place, what, self.sharing, code="yaml-feature")
         elif not event.value:
-            self.findings.error(place, "a key is missing before this `:`")
+            self.findings.error(place, "a key is missing before this `:`", code="invalid-key")
         else:
             return str(event.value)
         return None

@@ -70,29 +70,39 @@ def explain(error: yaml.YAMLError, source: Source) -> Diagnostic:
         if words in problem or words in context:
             return rule(stumble)
     hint = "a spec is a mapping that begins with `name:`" if source.kind == "spec" else None
-    return Diagnostic(here, "this is not YAML", hint)
+    return Diagnostic(here, "this is not YAML", hint, code="yaml-syntax")
 
 
-def _here(message: str, hint: str | None = None) -> Callable[[_Stumble], Diagnostic]:
-    return lambda stumble: Diagnostic(stumble.here, message, hint)
+def _here(
+    message: str, hint: str | None = None, *, code: str = "yaml-syntax"
+) -> Callable[[_Stumble], Diagnostic]:
+    return lambda stumble: Diagnostic(stumble.here, message, hint, code=code)
 
 
-def _start(message: str, hint: str | None = None) -> Callable[[_Stumble], Diagnostic]:
-    return lambda stumble: Diagnostic(stumble.start or stumble.here, message, hint)
+def _start(
+    message: str, hint: str | None = None, *, code: str = "yaml-syntax"
+) -> Callable[[_Stumble], Diagnostic]:
+    return lambda stumble: Diagnostic(stumble.start or stumble.here, message, hint, code=code)
 
 
 def _second_colon(stumble: _Stumble) -> Diagnostic:
     """A `:` where no key can be: in a text, after a line without one, or indented too far."""
     if _COLON.search(stumble.before):
         hint = "put text that contains `: ` in quotes"
-        return Diagnostic(stumble.here, "a second `:` is not expected here", hint)
+        return Diagnostic(
+            stumble.here, "a second `:` is not expected here", hint, code="yaml-syntax"
+        )
     above = stumble.above()
     if above is not None and not _LIST_ENTRY.match(_line(above)):
         if not _COLON.search(_line(above)):
-            return Diagnostic(above, "this line has no `: ` after its key", _SPACED)
+            return Diagnostic(
+                above, "this line has no `: ` after its key", _SPACED, code="yaml-syntax"
+            )
         message = "this key is misplaced: the line above already has a value"
-        return Diagnostic(_indented(stumble.here), message, _ALIKE)
-    return Diagnostic(stumble.here, "a `:` is not expected here", f"{_QUOTES}, if it is one")
+        return Diagnostic(_indented(stumble.here), message, _ALIKE, code="yaml-indentation")
+    return Diagnostic(
+        stumble.here, "a `:` is not expected here", f"{_QUOTES}, if it is one", code="yaml-syntax"
+    )
 
 
 def _unexpected(around: str) -> Callable[[_Stumble], Diagnostic]:
@@ -102,14 +112,21 @@ def _unexpected(around: str) -> Callable[[_Stumble], Diagnostic]:
         rest = _line(stumble.here)[stumble.here.column - 1 :]
         if stumble.character in tuple("]}"):
             message = f"this {quote(stumble.character)} closes nothing that was opened"
-            return Diagnostic(stumble.here, message)
+            return Diagnostic(stumble.here, message, code="yaml-unclosed")
         if stumble.before.strip():
             message = "this cannot follow the value before it"
-            return Diagnostic(stumble.here, message, f"{_QUOTES}, and close all quotes")
+            return Diagnostic(
+                stumble.here, message, f"{_QUOTES}, and close all quotes", code="yaml-syntax"
+            )
         if _COLON.match(rest):
-            return Diagnostic(stumble.here, "a key is missing before this `:`")
+            return Diagnostic(stumble.here, "a key is missing before this `:`", code="invalid-key")
         hint = "indent all entries of a list equally" if _LIST_ENTRY.match(rest) else _ALIKE
-        return Diagnostic(stumble.here, f"this does not match the {around} around it", hint)
+        return Diagnostic(
+            stumble.here,
+            f"this does not match the {around} around it",
+            hint,
+            code="yaml-indentation",
+        )
 
     return rule
 
@@ -120,7 +137,9 @@ def _unclosed(what: str, end: str) -> Callable[[_Stumble], Diagnostic]:
     def rule(stumble: _Stumble) -> Diagnostic:
         here, start = stumble.here, stumble.start or stumble.here
         if stumble.at_end:
-            return Diagnostic(start, f"this {what} is not closed with `{end}`")
+            return Diagnostic(
+                start, f"this {what} is not closed with `{end}`", code="yaml-unclosed"
+            )
         if re.fullmatch(r"\s*[\w.-]+", stumble.before):
             here = _indented(here)  # the next key of the mapping around it
         note = Note(start, f"the {what} begins here")
@@ -135,7 +154,9 @@ def _unclosed(what: str, end: str) -> Callable[[_Stumble], Diagnostic]:
         is_first = not _line(stumble.here)[: stumble.here.column - 1].strip()
         if is_first and above is not None and re.search(r"\s#", _line(above)):
             hint = "` #` begins a comment: put text that contains it in quotes"
-        return Diagnostic(here, f"a `,` or `{end}` is missing before this", hint, (note,))
+        return Diagnostic(
+            here, f"a `,` or `{end}` is missing before this", hint, (note,), code="yaml-unclosed"
+        )
 
     return rule
 
@@ -143,19 +164,24 @@ def _unclosed(what: str, end: str) -> Callable[[_Stumble], Diagnostic]:
 def _outside(stumble: _Stumble) -> Diagnostic:
     above = stumble.above()
     if above is not None and _line(above).startswith("..."):
-        return Diagnostic(stumble.here, "the `...` above ended the spec")
-    return Diagnostic(stumble.here, "this does not belong to the mapping above it", _ALIKE)
+        return Diagnostic(stumble.here, "the `...` above ended the spec", code="yaml-syntax")
+    return Diagnostic(
+        stumble.here,
+        "this does not belong to the mapping above it",
+        _ALIKE,
+        code="yaml-indentation",
+    )
 
 
 def _missing_value(stumble: _Stumble) -> Diagnostic:
     if stumble.character:
         message = f"a value is missing before this {quote(stumble.character)}"
-        return Diagnostic(stumble.here, message)
+        return Diagnostic(stumble.here, message, code="yaml-syntax")
     opening = _open_bracket(stumble) if stumble.at_end else None
     if opening is not None:
         place, what, end = opening
-        return Diagnostic(place, f"this {what} is not closed with `{end}`")
-    return Diagnostic(stumble.here, "a value is missing here")
+        return Diagnostic(place, f"this {what} is not closed with `{end}`", code="yaml-unclosed")
+    return Diagnostic(stumble.here, "a value is missing here", code="yaml-syntax")
 
 
 _TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"\\]|\\.)*"|(?:^|(?<=\s))#[^\n]*|[][{}]""")
@@ -178,14 +204,14 @@ def _open_bracket(stumble: _Stumble) -> tuple[Place, str, str] | None:
 
 def _bad_character(stumble: _Stumble) -> Diagnostic:
     if stumble.character == "\t" and stumble.before.strip():
-        return Diagnostic(stumble.here, "use a space here, not a tab")
+        return Diagnostic(stumble.here, "use a space here, not a tab", code="yaml-indentation")
     if stumble.character == "\t":
-        return Diagnostic(stumble.here, "indent with spaces, not tabs")
+        return Diagnostic(stumble.here, "indent with spaces, not tabs", code="yaml-indentation")
     name = "a backquote" if stumble.character == "`" else quote(stumble.character)
     hint = _QUOTES
     if stumble.character == "%":
         hint += "; `%` is written between two numbers, for example `width % 8`"
-    return Diagnostic(stumble.here, f"a value cannot begin with {name}", hint)
+    return Diagnostic(stumble.here, f"a value cannot begin with {name}", hint, code="yaml-syntax")
 
 
 def _block_text(stumble: _Stumble) -> Diagnostic:
@@ -196,7 +222,7 @@ def _block_text(stumble: _Stumble) -> Diagnostic:
     hint = "put the text in quotes, or begin it on the next line"
     if sign == ">":
         hint = COMPARED.format(sign)
-    return Diagnostic(start, message, hint)
+    return Diagnostic(start, message, hint, code="yaml-syntax")
 
 
 _EXPECTED_KEY = "did not find expected key"
@@ -215,7 +241,7 @@ _IN_PYTHON = [
 """What PyYAML's parser in Python says, where it has other words than libyaml for the same."""
 
 _RULES: list[tuple[str, Callable[[_Stumble], Diagnostic]]] = [
-    ("found a tab character", _here("indent with spaces, not tabs")),
+    ("found a tab character", _here("indent with spaces, not tabs", code="yaml-indentation")),
     ("cannot start any token", _bad_character),
     ("could not find expected ':'", _start("this line has no `: ` after its key", _SPACED)),
     ("mapping values are not allowed", _second_colon),
@@ -231,8 +257,11 @@ _RULES: list[tuple[str, Callable[[_Stumble], Diagnostic]]] = [
     ("did not find expected node content", _missing_value),
     ("did not find expected <document start>", _outside),
     ("found unexpected ':'", _here("a space is missing after this `:`", _SPACED)),
-    ("found unexpected end of stream", _start("this quote is not closed")),
-    ("found unexpected document indicator", _start("this quote is not closed")),
+    ("found unexpected end of stream", _start("this quote is not closed", code="yaml-unclosed")),
+    (
+        "found unexpected document indicator",
+        _start("this quote is not closed", code="yaml-unclosed"),
+    ),
     (
         "found unknown escape character",
         _here(
@@ -241,16 +270,20 @@ _RULES: list[tuple[str, Callable[[_Stumble], Diagnostic]]] = [
         ),
     ),
     ("expected hexdecimal number", _here("this escape needs hexadecimal digits")),
-    ("invalid Unicode character escape", _here("this escape is not a character")),
+    (
+        "invalid Unicode character escape",
+        _here("this escape is not a character", code="bad-encoding"),
+    ),
     ("while scanning a block scalar", _block_text),
-    ("directive", _here(DIRECTIVES)),
-    ("YAML document", _here(DIRECTIVES)),
-    ("tag", _start("a tag is not part of a spec's YAML", NOT_A_TAG)),
+    ("directive", _here(DIRECTIVES, code="yaml-feature")),
+    ("YAML document", _here(DIRECTIVES, code="yaml-feature")),
+    ("tag", _start("a tag is not part of a spec's YAML", NOT_A_TAG, code="yaml-feature")),
     (
         "while scanning an a",  # an anchor, an alias
         _start(
             "anchors and aliases are not part of a spec's YAML",
             "a value cannot begin with `&` or `*`, unless it is in quotes",
+            code="yaml-feature",
         ),
     ),
 ]

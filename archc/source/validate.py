@@ -67,7 +67,9 @@ def validate(
         details = error.errors(include_url=False, include_context=False, include_input=False)
         for detail in details:
             if not detail["loc"]:  # no single field is wrong: the model has its own message
-                findings.error(place, f"{owner} {detail['msg'].partition(', ')[2]}")
+                findings.error(
+                    place, f"{owner} {detail['msg'].partition(', ')[2]}", code="inconsistent-values"
+                )
         details = [detail for detail in details if detail["loc"]]
         places = [(str(detail["loc"][0]), _item(detail["loc"])) for detail in details]
         pointed = {name for name, item in places if item is not None}
@@ -83,7 +85,7 @@ def validate(
             missing(model, absent)
         elif absent:
             needed = f"{owner} needs {backticked(absent)}"
-            findings.error(place, needed, accepted(model, absent))
+            findings.error(place, needed, accepted(model, absent), code="missing-key")
         return None
     return None if faults else valid
 
@@ -108,7 +110,7 @@ def unknown(
         hint = f"did you mean `{meant}`?"
     else:
         hint = f"choose from {listing(words, 'and')}" if words else None
-    findings.error(place, f"{what} {quote(name)}", hint)
+    findings.error(place, f"{what} {quote(name)}", hint, code="unknown-key")
     return {meant} if meant else set()
 
 
@@ -133,6 +135,11 @@ def tainted(value: Value) -> bool:
 def is_nothing(value: Value) -> bool:
     """Whether nothing is written where a value should be."""
     return value.data is None and not value.text
+
+
+def code_of(value: Value) -> str:
+    """The kind of mistake that a value is which is of no type that may stand in its place."""
+    return "missing-value" if is_nothing(value) else "wrong-type"
 
 
 def describe(value: Value) -> str:
@@ -264,14 +271,34 @@ def _complain(
         value, schema = value.data[item], each
         what = f"each item of {what}"
     if is_nothing(value):
-        findings.error(value.place, f"{what} has no value", f"it must be {expectation(schema)}")
+        findings.error(
+            value.place,
+            f"{what} has no value",
+            f"it must be {expectation(schema)}",
+            code="missing-value",
+        )
         return
     hint = advice(value, schema)
     if isinstance(value.data, tuple) and "array" not in _kinds(schema):
         hint = getattr(model, "list_hint", None) or hint
     findings.error(
-        value.place, f"{what} must be {expectation(schema)}, not {describe(value)}", hint
+        value.place,
+        f"{what} must be {expectation(schema)}, not {describe(value)}",
+        hint,
+        code=_code_of(value, schema),
     )
+
+
+def _code_of(value: Value, schema: Mapping[str, Any]) -> str:
+    """The kind of mistake that a value is which a field does not accept."""
+    data, kinds, choices = value.data, _kinds(schema), _choices(schema)
+    if isinstance(data, (int, float)) and not isinstance(data, bool):
+        takes = {option.get("type") for option in _options(schema)}
+        fits = "number" in takes or ("integer" in takes and float(data).is_integer())
+        return "out-of-range" if fits else "wrong-type"
+    if isinstance(data, str) and "string" in kinds:
+        return "invalid-choice" if choices else "invalid-text"
+    return "wrong-type"
 
 
 def backticked(names: Iterable[str]) -> str:

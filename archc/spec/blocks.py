@@ -18,7 +18,7 @@ from archc.source.ancestry import MAX_ANCESTORS, read_mapping
 from archc.source.diagnostics import Findings, Note, Place, Source, SpecError
 from archc.source.files import identity, open_text
 from archc.source.reader import Entry, Value, quoted
-from archc.source.validate import describe, is_nothing, tainted, unknown
+from archc.source.validate import code_of, describe, is_nothing, tainted, unknown
 from archc.text import quote, quote_name
 
 KIND = "block file"
@@ -77,14 +77,16 @@ class Blocks:
             if name not in KEYS_OF_FILE:
                 unknown(name, entry.key, "a block file has no key", KEYS_OF_FILE, self.findings)
         if "blocks" not in data and "use" not in data:
-            self.findings.error(place, "a block file needs `blocks`")
+            self.findings.error(place, "a block file needs `blocks`", code="missing-key")
         around: dict[str, Definition] = {}
         if "use" in data:
             for used in self._used(data["use"].value, (*chain, source)):
                 around |= used
         entries = blocks_of(data.get("blocks"), self.findings)
         if "blocks" in data and data["blocks"].value.data == {} and "use" not in data:
-            self.findings.error(data["blocks"].key, "`blocks` has no blocks", _EXAMPLE)
+            self.findings.error(
+                data["blocks"].key, "`blocks` has no blocks", _EXAMPLE, code="no-layers"
+            )
         self.files[key] = {**around, **self._read(entries, around, is_own=False)}
         return self.files[key]
 
@@ -99,7 +101,7 @@ class Blocks:
             hint = "move its `blocks` to a file of their own, or `extends` it"
         place = source.start() if source.via is None else source.via
         message = f"{quote_name(source.name)} is a {kind}, not a block file"
-        self.findings.error(place, message, hint)
+        self.findings.error(place, message, hint, code="not-a-spec")
         return True
 
     def _used(self, value: Value, chain: tuple[Source, ...]) -> list[dict[str, Definition]]:
@@ -113,7 +115,10 @@ class Blocks:
                     else f"is a list of files, not {describe(value)}"
                 )
                 self.findings.error(
-                    value.place, f"`use` {what}", "for example `use: [blocks.yaml]`"
+                    value.place,
+                    f"`use` {what}",
+                    "for example `use: [blocks.yaml]`",
+                    code=code_of(value),
                 )
             return []
         found = []
@@ -122,7 +127,7 @@ class Blocks:
                 self.broken.add(ANY)
                 if not tainted(one):
                     message = f"`use` takes the paths of files, not {describe(one)}"
-                    self.findings.error(one.place, message)
+                    self.findings.error(one.place, message, code="wrong-type")
                 continue
             source = self._open(one.data, one.place, chain)
             if source is None:
@@ -150,10 +155,14 @@ class Blocks:
             return None
         if identity(source) in map(identity, chain):
             way = "" if identity(source) == identity(chain[-1]) else ", through this line"
-            self.findings.error(place, f"{quote(path)} uses itself{way}")
+            self.findings.error(place, f"{quote(path)} uses itself{way}", code="circular-extends")
             return None
         if len(chain) > MAX_ANCESTORS:
-            self.findings.error(place, f"files may use each other at most {MAX_ANCESTORS} deep")
+            self.findings.error(
+                place,
+                f"files may use each other at most {MAX_ANCESTORS} deep",
+                code="limit-exceeded",
+            )
             return None
         return source
 
@@ -181,7 +190,7 @@ class Blocks:
                 note = [Note(hidden.place, f"the other `{name}` is written here")]
                 message = f"there is a block `{name}` already, and this is a different one"
                 hint = "give it another name, or say `replaces: true`"
-                self.findings.error(entry.key, message, hint, note)
+                self.findings.error(entry.key, message, hint, note, code="duplicate-name")
             found[name] = made
         return found
 
@@ -204,11 +213,7 @@ def blocks_of(entry: Entry | None, findings: Findings) -> Mapping[str, Entry]:
             if is_nothing(entry.value)
             else f"must be a mapping, not {describe(entry.value)}"
         )
-        findings.error(
-            entry.value.place,
-            f"`blocks` {what}",
-            _EXAMPLE,
-        )
+        findings.error(entry.value.place, f"`blocks` {what}", _EXAMPLE, code=code_of(entry.value))
     return {}
 
 
@@ -225,7 +230,7 @@ def complain_of_block_file(data: Mapping[str, Entry], source: Source, findings: 
     file = quote_name(os.path.basename(source.path)) if source.path else "FILE"
     file = file if re.fullmatch(r"[\w.-]+", file) else quoted(file)
     hint = f"a spec gets these blocks with `use: [{file}]`"
-    findings.error(key, "this is a file of blocks, not a spec", hint)
+    findings.error(key, "this is a file of blocks, not a spec", hint, code="not-a-spec")
 
 
 def read_block_file(source: Source, library: Library) -> dict[str, Definition]:

@@ -92,13 +92,17 @@ def _shipped_path(spec: str) -> Path | None:
 
 def _read_stdin(source: Source) -> bytes:
     if sys.stdin is None or sys.stdin.closed:
-        fail(source.start(), "standard input is closed")
+        fail(source.start(), "standard input is closed", code="unreadable-file")
     with suppress(OSError, ValueError):  # where a program has put something else in its place
         note_input(sys.stdin.fileno(), "standard input")
     try:
         return sys.stdin.buffer.read(MAX_BYTES + 1)
     except OSError as error:
-        fail(source.start(), f"standard input cannot be read: {os_reason(error)}")
+        fail(
+            source.start(),
+            f"standard input cannot be read: {os_reason(error)}",
+            code="unreadable-file",
+        )
 
 
 def _read(source: Source, place: Place, spec: str) -> bytes:
@@ -117,7 +121,7 @@ def _read(source: Source, place: Place, spec: str) -> bytes:
             hint = "it is a block of the library, which " + said(
                 f"`archc show --blocks {spec}` prints", "a stage names as its `block`"
             )
-        fail(place, f"there is no file or shipped spec {quote(spec)}", hint)
+        fail(place, f"there is no file or shipped spec {quote(spec)}", hint, code="file-not-found")
 
     return read_bytes(source, place, spec, folder_hint, refuse_missing)
 
@@ -194,4 +198,9 @@ def _refuse_group(spec: str, place: Place) -> None:
         some = [*held[:_SHOWN], f"{len(held) - _SHOWN} more"] if len(held) > _SHOWN else held
         what = f"{quote(spec)} is a group of shipped specs, not a spec"
         listed = f"it holds {listing(some, 'and')}; {_listed(group)} shows them"
-        fail(place, what, f"name one of them, for example `{group}/{held[0]}`; {listed}")
+        fail(
+            place,
+            what,
+            f"name one of them, for example `{group}/{held[0]}`; {listed}",
+            code="file-not-found",
+        )

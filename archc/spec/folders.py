@@ -69,7 +69,7 @@ def _search(folder: str, found: Found) -> None:
     def note(error: OSError) -> None:
         place = Source(quote_name(error.filename), path=error.filename).start()
         what = f"{quote(error.filename)} cannot be read: {reason(error)}"
-        found.faults.append(Diagnostic(place, what))
+        found.faults.append(Diagnostic(place, what, code="unreadable-file"))
 
     for path in _yaml_files(folder, note):
         if os.path.realpath(path) in known:
@@ -88,7 +88,11 @@ def _search(folder: str, found: Found) -> None:
         hint = f"specs are *.yaml and *.yml files with {_TOP} at the top"
         if skipped:
             hint += f"; {_files(skipped)} below it {'has' if skipped == 1 else 'have'} none of them"
-        found.faults.append(Diagnostic(start, f"there is no spec below {quote(folder)}", hint))
+        found.faults.append(
+            Diagnostic(
+                start, f"there is no spec below {quote(folder)}", hint, code="file-not-found"
+            )
+        )
 
 
 def _yaml_files(folder: str, note: Callable[[OSError], None]) -> Iterator[str]:

@@ -37,6 +37,7 @@ def parse_with(text: str, findings: Findings) -> tuple[str, Entry] | None:
             source.start(),
             f"`{source.name}` takes NAME=VALUE, not {quote(text)}",
             "for example depth=3,4,11,3",
+            code="malformed-option",
         )
         return None
     column = len(name) - len(name.lstrip()) + 1
@@ -94,7 +95,7 @@ def refuse_overrides(place: Place, what: str, with_: object, input_: Size | None
     given = ((said("--with", "with_"), bool(with_)), (said("--input", "input"), input_ is not None))
     for name, is_given in given:
         if is_given:
-            fail(place, f"`{name}` is for specs, and this is {what}")
+            fail(place, f"`{name}` is for specs, and this is {what}", code="inapplicable-option")
 
 
 def parse_input(size: Size, findings: Findings) -> Entry:
@@ -107,7 +108,7 @@ def parse_input(size: Size, findings: Findings) -> Entry:
     if value.data is not INVALID and len(text.split(",")) != 3:
         given = quote(text) if text.strip() else "nothing"
         message = f"`{source.name}` takes channels, height and width, not {given}"
-        findings.error(source.start(), message, "for example 3,224,224")
+        findings.error(source.start(), message, "for example 3,224,224", code="malformed-option")
         value = Value(INVALID, source.start())
     return Entry(source.start(), value)
 
@@ -161,9 +162,16 @@ def _values(
             message = "write values separated by commas, with brackets only around lists"
             if text.count("[") != text.count("]"):
                 message = "the brackets do not match"
-            findings.error(place, message, "for example depth=3,4,11,3 or kernel=[1,7],3")
+            findings.error(
+                place,
+                message,
+                "for example depth=3,4,11,3 or kernel=[1,7],3",
+                code="malformed-option",
+            )
         else:
-            findings.error(place, "write values separated by commas, without brackets")
+            findings.error(
+                place, "write values separated by commas, without brackets", code="malformed-option"
+            )
         return Value(INVALID, start)
     items = _items(source, text, column, findings)
     return items[0] if len(items) == 1 else Value(tuple(items), start)

@@ -22,7 +22,7 @@ from archc.source.ancestry import MAX_ANCESTORS, open_ancestor, read_mapping
 from archc.source.caller import said
 from archc.source.diagnostics import Findings, Note, Place, Source, SpecError
 from archc.source.reader import INVALID, Entry, Value, read
-from archc.source.validate import describe, is_nothing, tainted, unknown, validate
+from archc.source.validate import code_of, describe, is_nothing, tainted, unknown, validate
 from archc.spec.blocks import Blocks, complain_of_block_file, is_block_file
 from archc.spec.blocks import Written as WrittenBlocks
 from archc.spec.files import open_parent, open_spec
@@ -210,7 +210,7 @@ def _draft(
     if is_of_recipe(data):
         what = "this is a recipe, not a spec"
         takes = said("`archc train SPEC --recipe` takes it", "`archc.train` takes it")
-        findings.error(data["recipe"].key, what, takes)
+        findings.error(data["recipe"].key, what, takes, code="not-a-spec")
         return None
     if is_block_file(data):
         complain_of_block_file(data, source, findings)
@@ -242,7 +242,7 @@ def _checked_keys(
         form = _FORMS.get(key)
         if key not in KEYS and key in library.attributes:
             hint = f"`{key}` is an attribute of stages: write it in `stages`, `defaults` or `with`"
-            findings.error(entry.key, f"a spec has no key `{key}`", hint)
+            findings.error(entry.key, f"a spec has no key `{key}`", hint, code="misplaced-key")
         elif key not in KEYS:
             meant |= unknown(key, entry.key, "a spec has no key", KEYS, findings)
         elif form is None or isinstance(entry.value.data, form):
@@ -253,7 +253,7 @@ def _checked_keys(
     for key in meant - entries.keys():
         entries[key] = Entry(place, Value(INVALID, place))
     if "name" not in entries and (entries or not data):  # otherwise none of its keys is a spec's
-        findings.error(place, "the spec needs `name`", f"`name` is {NAME}")
+        findings.error(place, "the spec needs `name`", f"`name` is {NAME}", code="missing-key")
     header = {key: entry for key, entry in entries.items() if key in _HEADER}
     header = plain_norm(header)
     validate(Header, header, place, "the spec", findings, excused=["name"])
@@ -267,7 +267,9 @@ def _complain_of_form(key: str, value: Value, findings: Findings) -> None:
     message = f"`{key}` must be {form}, not {describe(value)}"
     if is_nothing(value):
         message = f"`{key}` has no value"
-    findings.error(value.place, message, f"for example `{key}: {_EXAMPLES[key]}`")
+    findings.error(
+        value.place, message, f"for example `{key}: {_EXAMPLES[key]}`", code=code_of(value)
+    )
 
 
 def _lay_over(draft: _Draft, entries: dict[str, Entry], place: Place) -> None:
@@ -414,6 +416,7 @@ def _check_not_empty(draft: _Draft, findings: Findings) -> None:
         draft.lists["stages"].place if "stages" in draft.lists else draft.place,
         "the network is empty: give it `stages`, or layers in `stem` or `head`",
         hint,
+        code="no-layers",
     )
 
 
@@ -427,7 +430,9 @@ def _pattern(entry: Entry, known: Names, findings: Findings) -> Template | None:
     found = template(entry.value, known, findings, "`names`")
     if found is not None and not reads_block(found):
         hint = f'for example "{found.text}.{{block}}"'
-        findings.error(found.place, "`names` needs `{block}` or `{number}`", hint)
+        findings.error(
+            found.place, "`names` needs `{block}` or `{number}`", hint, code="missing-placeholder"
+        )
     return found
 
 
@@ -444,7 +449,10 @@ def _check_whole(spec: Spec, findings: Findings) -> None:
     for layer in layers:
         if layer.word == "softmax" and layer is not last:
             findings.error(
-                layer.place, "`softmax` must be the last layer", "put it at the end of `head`"
+                layer.place,
+                "`softmax` must be the last layer",
+                "put it at the end of `head`",
+                code="misplaced-layer",
             )
     blocks = 0
     for number, stage in enumerate(spec.stages, 1):
@@ -454,6 +462,7 @@ def _check_whole(spec: Spec, findings: Findings) -> None:
                 stage.attributes["depth"].value.place,
                 f"a network may have at most {MAX_BLOCKS:,} blocks; "
                 f"with stage {number} this one has {blocks:,}",
+                code="limit-exceeded",
             )
         if spec.header.pre_activation and not stage.model.definition.reads_norm_first:
             name = stage.model.block
@@ -462,6 +471,7 @@ def _check_whole(spec: Spec, findings: Findings) -> None:
                 f"`{name}` never reads `pre_activation`",
                 "a block for such networks chooses the order of its layers by it",
                 notes=[Note(stage.place, f"stage {number} has `{name}` blocks")],
+                code="inapplicable-attribute",
             )
 
 

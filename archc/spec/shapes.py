@@ -186,7 +186,7 @@ def _without_numbers(error: ShapeError, x: Shape) -> ShapeError:
     message = error.message.replace(describe(x), describe(x).partition(" of ")[0])
     if isinstance(error, LayerFault):
         return error.saying(message)
-    return ShapeError(message, attribute=error.attribute, hint=error.hint)
+    return ShapeError(message, attribute=error.attribute, hint=error.hint, code=error.code)
 
 
 def _agreed(one: Shape | None, other: Shape | None) -> Known | None:
@@ -228,7 +228,7 @@ class _Faults:
                 where = item.fields[error.attribute or ""].place
             words = f"`{word_of(item)}`: {error.message}" if len(row) == 1 else error.message
             notes = [*getattr(error, "notes", ()), *_input_note(spec, where, error)]
-            findings.error(where, words, error.hint, notes)
+            findings.error(where, words, error.hint, notes, code=error.code)
         for alike in self.stages.values():
             _tell_stages(alike, spec, findings)
 
@@ -263,7 +263,7 @@ def _tell_stages(
         verb = "has" if len(alike) == 1 else "have"
         blocks = f"{who} {verb} `{stage.model.block}` blocks{told}"
         notes = [*error.notes, Note(stage.place, blocks), *_input_note(spec, where, error)]
-        findings.error(where, error.message, error.hint, notes)
+        findings.error(where, error.message, error.hint, notes, code=error.code)
         return
     if blamed is not None and (blamed.via != "defaults" or len(alike) > 1):
         where = blamed.value.place
@@ -279,7 +279,7 @@ def _tell_stages(
         told = f" with {error.values}" if error.values else ""
         notes += [*error.notes, Note(error.place, what + told)]
     notes += _input_note(spec, where, error)
-    findings.error(where, f"{who}: {error.message}", error.hint, notes)
+    findings.error(where, f"{who}: {error.message}", error.hint, notes, code=error.code)
 
 
 def _input_note(spec: Spec | None, place: Place, error: ShapeError) -> list[Note]:

@@ -31,6 +31,7 @@ from archc.source.suggest import closest
 from archc.source.validate import (
     accepted,
     backticked,
+    code_of,
     describe,
     is_nothing,
     tainted,
@@ -75,7 +76,7 @@ def place_stages(
     """
     if len(written.rows) > MAX_BLOCKS:
         message = f"a network may have at most {MAX_BLOCKS:,} blocks; this stage is one more"
-        findings.error(written.rows[MAX_BLOCKS].place, message)
+        findings.error(written.rows[MAX_BLOCKS].place, message, code="limit-exceeded")
         return []
     return _Stages(written, library, around, findings, broken, variables).place()
 
@@ -227,7 +228,7 @@ class _Stages:
             message = f"a `{block}` has no stride: nothing in it reads `stride`"
             hint = "give one of its layers `stride: stride`"
             notes = [Note(self.types[block].definition.place, f"`{block}` is written here")]
-            self.findings.error(stride.key, message, hint, notes)
+            self.findings.error(stride.key, message, hint, notes, code="inapplicable-attribute")
 
     def _name(self, data: Mapping[str, Entry], number: int, depth: int) -> Template | None:
         """What the modules of a stage are called."""
@@ -237,7 +238,7 @@ class _Stages:
         if found is not None and depth > 1 and not reads_block(found):
             hint = f'for example "{found.text}.{{block}}"'
             what = f"stage {number} has {depth:,} blocks: its `name` needs `{{block}}`"
-            self.findings.error(value.place, what, hint)
+            self.findings.error(value.place, what, hint, code="missing-placeholder")
         return found
 
     def _evaluated(self, attributes: Mapping[str, Attribute]) -> dict[str, Attribute]:
@@ -270,7 +271,7 @@ class _Stages:
         try:
             result = self.scope.evaluate(expr)
         except LayerFault as fault:
-            self.findings.error(fault.place, fault.message, fault.hint)
+            self.findings.error(fault.place, fault.message, fault.hint, code=fault.code)
             return Value(INVALID, value.place)
         return Value(plain(result), value.place, shown(result))  # type: ignore[arg-type]
 
@@ -303,16 +304,14 @@ class _Stages:
         if isinstance(value.data, str) and value.data in self.types:
             return value.data
         if not tainted(value):
-            hint, message = (
-                self._listed(),
-                f"`block` must be the name of a block, not {describe(value)}",
-            )
+            hint, code = self._listed(), code_of(value)
+            message = f"`block` must be the name of a block, not {describe(value)}"
             if is_nothing(value):
                 message = "`block` has no value"
             elif isinstance(value.data, str):
-                message = f"there is no block {quote(value.data)}"
+                message, code = f"there is no block {quote(value.data)}", "unknown-block"
                 hint = self._block_hint(value.data)
-            self.findings.error(value.place, message, hint)
+            self.findings.error(value.place, message, hint, code=code)
         return None
 
     def _block_hint(self, word: str) -> str:
@@ -355,7 +354,12 @@ class _Stages:
                 continue
             what = f"{who} no attribute"
             if name in KEYS:
-                self.findings.error(entry.key, f"{what} {quote(name)}", _elsewhere(name, entry))
+                self.findings.error(
+                    entry.key,
+                    f"{what} {quote(name)}",
+                    _elsewhere(name, entry),
+                    code="misplaced-key",
+                )
             elif not may_be_any:
                 meant |= unknown(name, entry.key, what, known, self.findings)
         return meant
@@ -370,7 +374,9 @@ class _Stages:
                 if name not in self.known:
                     continue
                 if not count:
-                    self.findings.error(entry.key, f"there are no stages to give `{name}` to")
+                    self.findings.error(
+                        entry.key, f"there are no stages to give `{name}` to", code="no-stages"
+                    )
                 elif isinstance(values, tuple) and len(values) != count:
                     has = f"{_count(len(values), 'value')} for {_count(count, 'stage')}"
                     self.findings.error(
@@ -378,6 +384,7 @@ class _Stages:
                         f"`{name}` has {has}",
                         "give one value for all stages, or one per stage "
                         f"({said('null', 'None')} leaves a stage unchanged)",
+                        code="stage-count",
                     )
 
     def _check_use_of_defaults(self, blocks: Sequence[str | None]) -> None:
@@ -390,14 +397,21 @@ class _Stages:
         for name in self.written.own:
             if name in self.known and name not in used:
                 place = self.written.defaults[name].key
-                self.findings.error(place, f"no stage can use `{name}`", self._belongs(name))
+                self.findings.error(
+                    place,
+                    f"no stage can use `{name}`",
+                    self._belongs(name),
+                    code="inapplicable-attribute",
+                )
 
     def _complain_of_form(self, row: Value) -> None:
         if not tainted(row):
             message = f"a stage is a mapping, not {describe(row)}"
             if is_nothing(row):
                 message = "a stage is missing here"
-            self.findings.error(row.place, message, "for example `{depth: 3, width: 64}`")
+            self.findings.error(
+                row.place, message, "for example `{depth: 3, width: 64}`", code=code_of(row)
+            )
 
     def _miss(self, number: int, model: type[Record], names: Iterable[str]) -> None:
         for name in names:
@@ -417,7 +431,9 @@ class _Stages:
                 hint = ", ".join([accepted(self.missing[name][0][1], [name]) for name in names])
                 hint += "; under `defaults` it applies to all stages" * (len(stages) > 1)
             verb = "needs" if len(stages) == 1 else "need"
-            self.findings.error(place, f"{numbered(stages)} {verb} {backticked(names)}", hint)
+            self.findings.error(
+                place, f"{numbered(stages)} {verb} {backticked(names)}", hint, code="missing-key"
+            )
 
     def _complain_of_strangers(self) -> None:
         for (place, name, via), stages in self.strangers.items():
@@ -430,7 +446,9 @@ class _Stages:
                 rows += [f"{len(stages) - _SHOWN:,} more"] if len(stages) > _SHOWN else []
                 who = f"{listing(rows, 'and')} {'has' if len(stages) == 1 else 'have'}"
                 hint += f"; {said('null', 'None')} leaves a stage unchanged"
-            self.findings.error(place, f"{who} no attribute `{name}`", hint)
+            self.findings.error(
+                place, f"{who} no attribute `{name}`", hint, code="inapplicable-attribute"
+            )
 
     def _belongs(self, name: str) -> str:
         owners = [f"`{one}`" for one in self.near if name in self.types[one].model_fields]

@@ -25,7 +25,15 @@ from archc.blocks.scope import LayerFault, Scope, plain, value_of
 from archc.graph.initial import USUAL, Initial, Rule
 from archc.source.diagnostics import Findings, Place
 from archc.source.reader import INVALID, Entry, Value
-from archc.source.validate import describe, is_nothing, tainted, unknown, unknown_keys, validate
+from archc.source.validate import (
+    code_of,
+    describe,
+    is_nothing,
+    tainted,
+    unknown,
+    unknown_keys,
+    validate,
+)
 from archc.text import quote
 
 _WORDS = frozenset([*ACTIVATIONS, *get_args(NormName), "none"])
@@ -39,14 +47,16 @@ def values_of(
     for name, entry in entries.items():
         if not IDENTIFIER.fullmatch(name):
             words = "a variable's name is letters, digits and `_`, beginning with a letter"
-            findings.error(entry.key, f"{words}, not {quote(name)}")
+            findings.error(entry.key, f"{words}, not {quote(name)}", code="invalid-name")
             continue
         if name in (*RESERVED, *HEADER_NAMES, *PLACE_NAMES, *LAYERS):
             message = f"a variable cannot be called `{name}`: the language has one of that name"
-            findings.error(entry.key, message)
+            findings.error(entry.key, message, code="duplicate-name")
             continue
         if why := hides(name):
-            findings.error(entry.key, f"a variable cannot be called `{name}`: {why}")
+            findings.error(
+                entry.key, f"a variable cannot be called `{name}`: {why}", code="invalid-name"
+            )
             continue
         known = _value(name, _latest(name, entry, overlays), findings)
         if known is not None:
@@ -76,7 +86,9 @@ def _value(name: str, value: Value, findings: Findings) -> Known | None:
     if not tainted(value):
         what = "has no value" if is_nothing(value) else f"is {describe(value)}"
         takes = "a number, true or false, or the name of a norm or an activation"
-        findings.error(value.place, f"the variable `{name}` {what}: it takes {takes}")
+        findings.error(
+            value.place, f"the variable `{name}` {what}: it takes {takes}", code=code_of(value)
+        )
     return None
 
 
@@ -130,7 +142,10 @@ def norm_of_network(
         if not tainted(inner.value):
             message = f"`{word}` takes a mapping of its numbers, not {describe(inner.value)}"
             findings.error(
-                inner.value.place, message, f"for example `norm: {{{word}: {{eps: 0.001}}}}`"
+                inner.value.place,
+                message,
+                f"for example `norm: {{{word}: {{eps: 0.001}}}}`",
+                code=code_of(inner.value),
             )
         return None
     entries = {
@@ -156,7 +171,7 @@ def _result(value: Value, variables: Mapping[str, Known], findings: Findings) ->
         result: Any = plain(Scope(Around(names=variables), {}).evaluate(expr))
         return Value(result, value.place, value.data)
     except LayerFault as fault:
-        findings.error(fault.place, fault.message, fault.hint)
+        findings.error(fault.place, fault.message, fault.hint, code=fault.code)
         return Value(INVALID, value.place)
 
 
@@ -175,7 +190,7 @@ def initial_of(entry: Entry, findings: Findings) -> Initial:
             bias = float(value.data)
         elif value.data != "default" and not tainted(value):
             message = f"`bias` must be a number or default, not {describe(value)}"
-            findings.error(value.place, message)
+            findings.error(value.place, message, code="wrong-type")
     rules: dict[str, Rule] = {}
     for kind, one in data.items():
         if kind in ("conv", "linear"):
@@ -203,5 +218,5 @@ def _rule(kind: str, value: Value, bias: float | None, findings: Findings) -> Ru
             else f"must be a rule or default, not {describe(value)}"
         )
         example = f"for example `{kind}: {{normal: 0.01}}`"
-        findings.error(value.place, f"`{kind}` {what}", example)
+        findings.error(value.place, f"`{kind}` {what}", example, code=code_of(value))
     return Rule()

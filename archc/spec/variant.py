@@ -134,7 +134,12 @@ def reference(parent: str, path: Path) -> str:
         relative.encode()
     except UnicodeEncodeError:
         source = Source(quote_name(parent), path=parent)
-        fail(source.start(), "a spec cannot extend this file: its name is not UTF-8", "rename it")
+        fail(
+            source.start(),
+            "a spec cannot extend this file: its name is not UTF-8",
+            "rename it",
+            code="invalid-name",
+        )
     return _word(relative) if relative.replace("/", "").isalnum() else quoted(relative)
 
 

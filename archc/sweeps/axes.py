@@ -102,7 +102,7 @@ def parse_axes(texts: Iterable[str], spec: Spec) -> tuple[Axis, ...]:
                 None in (axis.stage, other.stage) or axis.stage == other.stage
             ):
                 message = f"`{axis.name}` is already varied by `{_option(other.place.source)}`"
-                findings.error(axis.place, message)
+                findings.error(axis.place, message, code="duplicate-key")
         axes.append(axis)
     findings.check()
     return tuple(axes)
@@ -117,7 +117,7 @@ def _parse(text: str, spec: Spec, findings: Findings) -> Axis | None:
     form = re.fullmatch(r"\s*(\w+)\s*(?:\[\s*(\w*)\s*\])?\s*=(.*)", text)
     if form is None:
         message = f"`{source.name}` takes NAME=VALUES, not {quote(text)}"
-        findings.error(source.start(), message, EXAMPLE)
+        findings.error(source.start(), message, EXAMPLE, code="malformed-option")
         return None
     name, stage = form[1], form[2]
     place = Place(source, 1, form.start(1) + 1)
@@ -129,22 +129,29 @@ def _parse(text: str, spec: Spec, findings: Findings) -> Axis | None:
         return None
     if is_variable and stage is not None:
         where = Place(source, 1, form.start(2))
-        findings.error(where, f"`{name}` is a variable of the spec, not of a stage")
+        findings.error(
+            where, f"`{name}` is a variable of the spec, not of a stage", code="misplaced-key"
+        )
         return None
     count = len(spec.stages)
     if not count and not is_variable:
-        findings.error(place, f"{spec.header.name} has no stages to vary")
+        findings.error(place, f"{spec.header.name} has no stages to vary", code="no-stages")
         return None
     if stage == "":
         where = Place(source, 1, form.start(2))
-        findings.error(where, "the number of a stage is missing here", f"for example {name}[1]=...")
+        findings.error(
+            where,
+            "the number of a stage is missing here",
+            f"for example {name}[1]=...",
+            code="malformed-option",
+        )
         return None
     # Python refuses to convert thousands of digits.
     number = int(stage) if stage is not None and re.fullmatch("[0-9]{1,18}", stage) else 0
     if stage is not None and not 1 <= number <= count:
         where = Place(source, 1, form.start(2) + 1)
         has = f"{spec.header.name} has stages 1 to {count}"
-        findings.error(where, f"there is no stage {quote(stage)}", has)
+        findings.error(where, f"there is no stage {quote(stage)}", has, code="unknown-stage")
         return None
     before = len(findings.found)
     segments = list(_segments(source, form[3], form.start(3) + 1, findings))
@@ -159,21 +166,30 @@ def _segments(source: Source, text: str, column: int, findings: Findings) -> Ite
         place = Place(source, 1, column + len(piece) - len(piece.lstrip()))
         column += len(piece) + 1
         if not item:
-            findings.error(place, "a value is missing here", EXAMPLE)
+            findings.error(place, "a value is missing here", EXAMPLE, code="malformed-option")
         elif any(len(number) > MAX_DIGITS for number in re.findall(_NUMBER, item)):
-            findings.error(place, f"a number may have at most {MAX_DIGITS} digits")
+            findings.error(
+                place, f"a number may have at most {MAX_DIGITS} digits", code="limit-exceeded"
+            )
         elif span := _RANGE.fullmatch(item):
             yield from _range(span, item, place, findings)
         elif ".." in item:
             message = f"{quote(item)} is not a range"
-            findings.error(place, message, "a range is FIRST..LAST or FIRST..LAST:STEP")
+            findings.error(
+                place,
+                message,
+                "a range is FIRST..LAST or FIRST..LAST:STEP",
+                code="malformed-option",
+            )
         elif re.fullmatch(rf"x{_NUMBER}", item):
             yield _Words((Factor(Fraction(item[1:])),))
         else:
             data = scalar(item, place, findings).data
             if data is None:
                 message = f"{quote(item)} leaves a stage unchanged and is not a value"
-                findings.error(place, message, "x1 is the spec's own value")
+                findings.error(
+                    place, message, "x1 is the spec's own value", code="malformed-option"
+                )
             elif isinstance(data, (str, int, float)):
                 yield _Words((data,))
 
@@ -183,17 +199,30 @@ def _range(span: re.Match[str], item: str, place: Place, findings: Findings) -> 
     step = Fraction(span["step"] or 1)
     if step == 0:
         findings.error(
-            place, f"the range {quote(item)} has a step of 0", "the step must be above 0"
+            place,
+            f"the range {quote(item)} has a step of 0",
+            "the step must be above 0",
+            code="empty-range",
         )
     elif last < first:
         times = span["times"]
         hint = f"write {times}{span['last']}..{times}{span['first']}"
-        findings.error(place, f"the range {quote(item)} is empty: it ends before it begins", hint)
+        findings.error(
+            place,
+            f"the range {quote(item)} is empty: it ends before it begins",
+            hint,
+            code="empty-range",
+        )
     elif span["times"]:
         yield _Steps(first, step, int((last - first) / step) + 1, Factor)
     elif first.denominator * last.denominator * step.denominator != 1:
         hint = f"write multiples of the spec's value as x{span['first']}..x{span['last']}"
-        findings.error(place, f"the range {quote(item)} is not a range of integers", hint)
+        findings.error(
+            place,
+            f"the range {quote(item)} is not a range of integers",
+            hint,
+            code="malformed-option",
+        )
     else:
         yield _Steps(first, step, int((last - first) / step) + 1, int)
 

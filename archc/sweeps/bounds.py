@@ -60,7 +60,12 @@ def parse_order(text: str) -> Callable[[Numbers], int]:
     if name not in METRICS:
         place = Place(Source("--sort", text), 1, 1 + descends)
         given = quote(name) if name else "nothing"
-        fail(place, f"`--sort` takes {listing(METRICS)}, not {given}", _meant(name))
+        fail(
+            place,
+            f"`--sort` takes {listing(METRICS)}, not {given}",
+            _meant(name),
+            code="unknown-metric",
+        )
     index = METRICS.index(name)
     return (lambda numbers: -numbers[index]) if descends else itemgetter(index)
 
@@ -72,20 +77,28 @@ def _parse(option: str, texts: Iterable[str], findings: Findings) -> dict[str, F
         form = re.fullmatch(r"\s*([^=\s]*)\s*=\s*(.*?)\s*", source.text)
         if form is None:
             message = f"`{option}` takes NAME=NUMBER, not {quote(text)}"
-            findings.error(source.start(), message, "for example multiply_adds=4G")
+            findings.error(
+                source.start(), message, "for example multiply_adds=4G", code="malformed-option"
+            )
             continue
         name, amount = form[1], form[2]
         form_ = r"([0-9]{1,18}(?:\.[0-9]{1,18})?(?:[eE][0-9]{1,2})?) ?([kKMGBTP]?)"
         number = re.fullmatch(form_, amount)
         if name not in METRICS:
             message = f"`{option}` takes {listing(METRICS)}, not {quote(name)}"
-            findings.error(Place(source, 1, form.start(1) + 1), message, _meant(name))
+            findings.error(
+                Place(source, 1, form.start(1) + 1), message, _meant(name), code="unknown-metric"
+            )
         elif number is None:
             place = Place(source, 1, form.start(2) + 1)
             message = f"{quote(amount)} is not a number" if amount else "a number is missing"
-            findings.error(place, message, "for example 4G, 2.5M or 4000000000")
+            findings.error(
+                place, message, "for example 4G, 2.5M or 4000000000", code="malformed-option"
+            )
         elif name in bounds:
-            findings.error(source.start(), f"`{option}` limits `{name}` twice")
+            findings.error(
+                source.start(), f"`{option}` limits `{name}` twice", code="duplicate-key"
+            )
         else:
             bounds[name] = Fraction(number[1]) * 10 ** _SUFFIXES[number[2]]
     return bounds

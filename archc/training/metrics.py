@@ -77,7 +77,7 @@ def read_metrics(path: Path) -> Sequence[Row]:
     findings, rows = Findings(), []
     for row, faults in _rows(path):
         for fault in faults:
-            findings.error(fault.place, fault.message)
+            findings.error(fault.place, fault.message, code=fault.code)
         rows += [row] if row else []
     findings.check()
     if not rows:
@@ -138,5 +138,9 @@ def _number(name: str, cell: str, place: Place, findings: Findings) -> float | N
         if re.fullmatch(rf"-?({_DECIMAL}|inf|nan)", cell):
             return float(cell)
         allowed = "a number"
-    findings.error(place, f"`{name}` must be {allowed}, not {quote(cell) if cell else 'nothing'}")
+    findings.error(
+        place,
+        f"`{name}` must be {allowed}, not {quote(cell) if cell else 'nothing'}",
+        code="malformed-record",
+    )
     return None
