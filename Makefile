@@ -13,10 +13,11 @@ RESNETS := $(foreach depth,18 34 50 101 152,imagenet/resnet$(depth))
 BLOCKS := timm/seresnet50 torchvision/efficientnet_b0 torchvision/inception_v3 --block 1:0,2:1,InceptionE
 OVERVIEW := imagenet/resnet50 torchvision/efficientnet_b0 torchvision/densenet121
 DIFFERENCE := torchvision/resnet50 timm/seresnet50
+TUTORIAL := imagenet/resnet50 docs/tutorial/resnet65.yaml
 HEAT := imagenet/resnet50 torchvision/vgg16
 PICTURES := $(basename $(notdir $(wildcard docs/blocks/*.yaml)))
 
-.PHONY: demo test tests lint verify generated schema index bench clean
+.PHONY: demo test tests lint docs verify generated schema index commands bench clean
 
 demo: .venv/installed
 	@echo
@@ -45,6 +46,12 @@ lint: .venv/developing
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
+# The site of docs/, in site/: for a server or to be opened from disk. A link that leads nowhere is an
+# error. What builds it is installed for this alone.
+docs: .venv/documenting commands
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@echo "The docs are in site/index.html"
+
 # Every shipped spec: its emitted module against its graph, with torch.export and torch.compile. What
 # has over 100 million parameters is verified quickly, on small images.
 OF_PARAMETERS = $$($(BIN)/archc list --format json | $(BIN)/python -c \
@@ -54,7 +61,7 @@ verify: .venv/developing
 	$(BIN)/archc verify --quick --input 3,64,64 $(call OF_PARAMETERS,> 1e8)
 
 # What `archc build` writes for the shipped specs, and the JSON Schemas of specs and recipes.
-generated: schema index
+generated: schema index commands
 	$(BIN)/archc build $$($(BIN)/archc list imagenet --format names) -o generated
 	$(BIN)/archc build $$($(BIN)/archc list $(GROUPS_WITHOUT_FIGURES) --format names) --no-figures -o generated
 	$(BIN)/archc draw $(FIGURE3) -o generated/figure3.svg
@@ -74,6 +81,7 @@ generated: schema index
 	$(BIN)/archc draw $(RESNETS) --fold --width page -o generated/resnets-page.svg
 	$(BIN)/archc draw $(OVERVIEW) --overview -o generated/overview.svg
 	$(BIN)/archc draw $(DIFFERENCE) --diff --fold -o generated/difference.svg
+	$(BIN)/archc draw $(TUTORIAL) --diff --fold -o generated/tutorial.svg
 	$(BIN)/archc draw $(HEAT) --heat multiply_adds --fold -o generated/heat.svg
 	mkdir -p generated/blocks
 	for name in $(PICTURES); do \
@@ -84,6 +92,10 @@ generated: schema index
 index: .venv/installed
 	$(BIN)/python -m archc.listing > specs/index.json.new
 	mv specs/index.json.new specs/index.json
+
+# docs/commands.md, from the help of every command.
+commands: .venv/installed
+	$(BIN)/python tools/command_reference.py
 
 schema: .venv/installed
 	$(BIN)/archc schema -o specs/schema.json
@@ -110,5 +122,9 @@ bench: .venv/developing
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
+.venv/documenting: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	touch $@
+
 clean:
-	rm -rf .venv demo dist
+	rm -rf .venv demo dist site

@@ -86,6 +86,9 @@ FIGURES: dict[str, Callable[[], bytes]] = {
         overview=True,
     ),
     "difference.svg": lambda: draw("torchvision/resnet50", "timm/seresnet50", diff=True, fold=True),
+    "tutorial.svg": lambda: draw(
+        "imagenet/resnet50", ROOT / "docs/tutorial/resnet65.yaml", diff=True, fold=True
+    ),
     "heat.svg": lambda: draw(
         "imagenet/resnet50", "torchvision/vgg16", heat="multiply_adds", fold=True
     ),
