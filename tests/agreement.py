@@ -23,7 +23,7 @@ from torch import Tensor, fx, nn
 from archc.graph import Network, Node, Shape
 from archc.live import build_module
 from archc.ops import Softmax
-from archc.verification.structure import observe
+from archc.verification.structure import check_classes, observe
 
 MODULES: dict[str, type[nn.Module]] = {
     "conv2d": nn.Conv2d,
@@ -126,6 +126,9 @@ def assert_agrees(network: Network, module: nn.Module) -> None:
     assert seen.multiply_adds[""] == network.multiply_adds
     table = Expressions()
     assert table.of_module(module) == table.of_network(network), "another expression"
+    if len(network.nodes) < 100:  # a larger one takes as long again to construct
+        with without_drawing():
+            assert check_classes(network, module) == []
 
 
 def assert_formatted(folder: Path, *, lint: bool = True) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         smallest_side,
     )
     from archc.graph.deploy import Foldings, deploy_form, foldings
+    from archc.graph.heads import classifiers
     from archc.graph.repeats import Folded, fold_repeats
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "Standing",
     "Step",
     "Written",
+    "classifiers",
     "deploy_form",
     "enclosing",
     "fold_repeats",
@@ -71,6 +73,7 @@ __getattr__ = exports(
             ".convolutional",
         ),
         **dict.fromkeys(("Foldings", "deploy_form", "foldings"), ".deploy"),
+        "classifiers": ".heads",
         **dict.fromkeys(("Folded", "fold_repeats"), ".repeats"),
     },
 )

@@ -7,6 +7,7 @@ from dataclasses import field
 from functools import cached_property
 
 from archc.dataclassing import dataclass
+from archc.graph.heads import classifiers
 from archc.graph.network import Network, Node, Written
 from archc.graph.regions import enclosing, walk
 from archc.ops import Arity, Shape
@@ -19,12 +20,13 @@ class StructureError(ValueError):
 @dataclass(eq=False)
 class Leaf:
     """One op: a module where it holds anything, its place is counted or it is part of a chain,
-    otherwise a call."""
+    otherwise a call. ``classifies`` says that it puts out the classes."""
 
     name: str
     node: Node
     in_chain: bool = False
     written: Written | None = None
+    classifies: bool = False
 
     @property
     def is_module(self) -> bool:
@@ -111,6 +113,9 @@ def fold(network: Network) -> Group:
     root, containers = _Folding(network, labels).tree()
     if containers:
         root, _ = _Folding(network, labels, containers).tree()
+    heads = classifiers(network)
+    for leaf in root.leaves() if heads else ():
+        leaf.classifies = leaf.node.id in heads
     for group in [root, *_groups_in(root)]:
         if group.is_sequential:
             for child in group.children.values():

@@ -20,6 +20,7 @@ from archc.running import BACKENDS, as_it_was, fault_of, lacks_memory
 from archc.verification.report import Fault, Report, Row
 from archc.verification.settings import reproducible
 from archc.verification.structure import (
+    check_classes,
     check_initial_values,
     check_modes,
     check_multiply_adds,
@@ -172,7 +173,8 @@ def _rows(
     yield Row.of(CHECKS[0], text.summary(module), check_modes(module))
     yield check_parameters(network, module)
     state = check_state(network, module)
-    yield state
+    other = check_classes(network, module) if state.passed else []
+    yield Row.of(state.check, "differs", other) if other else state
     if state.passed:
         yield check_initial_values(network, module)
     seen = observe(observed, network.input_shape, device)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import field
@@ -14,8 +16,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from archc.backends.numbers import counted, exactly, shape
+from archc.backends.pytorch import CLASSES
 from archc.dataclassing import dataclass
-from archc.graph import Network, Node, Shape, key_of, split_key
+from archc.graph import Network, Node, Shape, classifiers, key_of, split_key
 from archc.ops import Role
 from archc.running import fault_of
 from archc.text import listing
@@ -135,12 +138,48 @@ def check_state(network: Network, module: nn.Module) -> Row:
     """The keys of the state dict, the shapes of its tensors and their types."""
     state = module.state_dict()
     found = {key: tuple(one.shape) for key, one in state.items() if isinstance(one, Tensor)}
-    faults = list(_compare_state(network, found)) or list(_compare_types(network, state))
+    faults = list(_compare_state(network, network.state, found))
+    faults = faults or list(_compare_types(network, state))
     faults += [
         Fault(layer, f"`{name}` is not a tensor")
         for layer, name in (named(network, key) for key in state if key not in found)
     ]
     return Row.of("state dict", counted(len(found), "tensor"), faults)
+
+
+def check_classes(network: Network, module: nn.Module) -> list[Fault]:
+    """What is wrong with the tensors of a module of another number of classes: those of the layers
+    that put them out have to be larger, and no others.
+
+    Nothing is where the class that a file exports takes no such number, or a function makes it.
+    """
+    heads = classifiers(network)
+    kind = type(module)
+    exported = getattr(sys.modules.get(kind.__module__), "__all__", ())
+    is_asked = heads and list(exported) == [kind.__name__]
+    if not is_asked or CLASSES not in inspect.signature(kind).parameters:
+        return []
+    count = network.nodes[heads[0]].output_shape[0]
+    asked = f"with `{CLASSES}={count + 1}`"
+    try:
+        try:
+            with torch.device("meta"):
+                made = kind(**{CLASSES: count + 1})
+        except Exception:  # perhaps of the device
+            with torch.device("cpu"):
+                made = kind(**{CLASSES: count + 1})
+        found = made.state_dict()
+    except Exception as error:
+        return [Fault("", f"cannot be constructed {asked}: {fault_of(error)}")]
+    expected = {
+        key: (count + 1, *size[1:]) if split_key(key, network.nodes)[0] in heads else size
+        for key, size in network.state.items()
+    }
+    shapes = {key: tuple(one.shape) for key, one in found.items()}
+    return [
+        Fault(one.layer, f"{asked} {one.message}")
+        for one in _compare_state(network, expected, shapes)
+    ]
 
 
 def named(network: Network, key: str) -> tuple[str, str]:
@@ -149,8 +188,9 @@ def named(network: Network, key: str) -> tuple[str, str]:
     return layer, name or key.rpartition(".")[2]
 
 
-def _compare_state(network: Network, found: Mapping[str, Shape]) -> Iterator[Fault]:
-    expected = network.state
+def _compare_state(
+    network: Network, expected: Mapping[str, Shape], found: Mapping[str, Shape]
+) -> Iterator[Fault]:
     for key in dict.fromkeys([*expected, *found]):
         layer, name = named(network, key)
         if key not in found:

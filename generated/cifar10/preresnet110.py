@@ -57,7 +57,7 @@ class PreActBlock(nn.Module):
 
 
 class PreResNet110(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, num_classes: int = 10) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, 16, kernel_size=3, padding=1, bias=False)
         self.layer1 = nn.Sequential(*(PreActBlock(16, 16) for _ in range(18)))
@@ -71,7 +71,7 @@ class PreResNet110(nn.Module):
         )
         self.bn = nn.BatchNorm2d(64)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.fc = nn.Linear(64, 10)
+        self.fc = nn.Linear(64, num_classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")

@@ -71,7 +71,7 @@ class InvertedResidual(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, num_classes: int = 1000) -> None:
         super().__init__()
         self.conv_stem = nn.Conv2d(
             3, 32, kernel_size=3, stride=2, padding=1, bias=False
@@ -106,7 +106,7 @@ class EfficientNetLite0(nn.Module):
         self.conv_head = nn.Conv2d(320, 1280, kernel_size=1, bias=False)
         self.bn2 = nn.BatchNorm2d(1280)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.classifier = nn.Linear(1280, 1000)
+        self.classifier = nn.Linear(1280, num_classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")

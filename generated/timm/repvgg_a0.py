@@ -59,7 +59,7 @@ class RepVggBlock(nn.Module):
 
 
 class RepVGGA0(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, num_classes: int = 1000) -> None:
         super().__init__()
         self.stem = RepVggBlock(3, 48, stride=2)
         self.stages = nn.Sequential(
@@ -75,7 +75,7 @@ class RepVGGA0(nn.Module):
             nn.Sequential(RepVggBlock(192, 1280, stride=2)),
         )
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.head = nn.Sequential(OrderedDict(fc=nn.Linear(1280, 1000)))
+        self.head = nn.Sequential(OrderedDict(fc=nn.Linear(1280, num_classes)))
         for module in self.modules():
             if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")

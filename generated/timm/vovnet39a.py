@@ -67,7 +67,7 @@ class OsaBlock(nn.Module):
 
 
 class VoVNet39a(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, num_classes: int = 1000) -> None:
         super().__init__()
         self.stem = nn.Sequential(
             BasicConv2d(3, 64, kernel_size=3, stride=2),
@@ -101,7 +101,7 @@ class VoVNet39a(nn.Module):
             ),
         )
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.head = nn.Sequential(OrderedDict(fc=nn.Linear(1024, 1000)))
+        self.head = nn.Sequential(OrderedDict(fc=nn.Linear(1024, num_classes)))
         for module in self.modules():
             if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")

@@ -92,7 +92,7 @@ class Downsample(nn.Sequential):
 
 
 class ConvNeXtTiny(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, num_classes: int = 1000) -> None:
         super().__init__()
         self.features = nn.Sequential(
             Conv2dNormActivation(3, 96),
@@ -130,7 +130,7 @@ class ConvNeXtTiny(nn.Module):
         self.classifier = nn.Sequential(
             LayerNorm2d(768, eps=1e-06),
             nn.Flatten(),
-            nn.Linear(768, 1000),
+            nn.Linear(768, num_classes),
         )
         for module in self.modules():
             if isinstance(module, (nn.Conv2d, nn.Linear)) and not module.weight.is_meta:

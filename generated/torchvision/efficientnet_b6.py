@@ -104,7 +104,7 @@ class MBConv(nn.Module):
 
 
 class EfficientNetB6(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, num_classes: int = 1000) -> None:
         super().__init__()
         self.features = nn.Sequential(
             Conv2dNormActivation(3, 56, kernel_size=3, stride=2),
@@ -170,7 +170,7 @@ class EfficientNetB6(nn.Module):
             Conv2dNormActivation(576, 2304, kernel_size=1),
         )
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.classifier = nn.Sequential(nn.Dropout(0.5), nn.Linear(2304, 1000))
+        self.classifier = nn.Sequential(nn.Dropout(0.5), nn.Linear(2304, num_classes))
         for module in self.modules():
             if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")

@@ -131,7 +131,7 @@ class MBConv(nn.Module):
 
 
 class EfficientNetV2L(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, num_classes: int = 1000) -> None:
         super().__init__()
         self.features = nn.Sequential(
             Conv2dNormActivation(3, 32, kernel_size=3, stride=2),
@@ -231,7 +231,7 @@ class EfficientNetV2L(nn.Module):
             Conv2dNormActivation(640, 1280, kernel_size=1),
         )
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.classifier = nn.Sequential(nn.Dropout(0.4), nn.Linear(1280, 1000))
+        self.classifier = nn.Sequential(nn.Dropout(0.4), nn.Linear(1280, num_classes))
         for module in self.modules():
             if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")

@@ -105,7 +105,7 @@ class GoogLeNetOutput(NamedTuple):
 
 
 class GoogLeNet(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, num_classes: int = 1000) -> None:
         super().__init__()
         self.transform = Affine((0.458, 0.448, 0.45), (-0.03, -0.088, -0.188))
         self.conv1 = BasicConv2d(3, 64, kernel_size=7, stride=2)
@@ -124,11 +124,11 @@ class GoogLeNet(nn.Module):
         self.maxpool4 = nn.MaxPool2d(kernel_size=2, ceil_mode=True)
         self.inception5a = Inception(832, 256, 160, 320, 32, 128, 128)
         self.inception5b = Inception(832, 384, 192, 384, 48, 128, 128)
-        self.aux1 = InceptionAux(512, 128, 2048, 1024, 1000)
-        self.aux2 = InceptionAux(528, 128, 2048, 1024, 1000)
+        self.aux1 = InceptionAux(512, 128, 2048, 1024, num_classes)
+        self.aux2 = InceptionAux(528, 128, 2048, 1024, num_classes)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.dropout = nn.Dropout(0.2)
-        self.fc = nn.Linear(1024, 1000)
+        self.fc = nn.Linear(1024, num_classes)
         for module in self.modules():
             if isinstance(module, (nn.Conv2d, nn.Linear)) and not module.weight.is_meta:
                 nn.init.trunc_normal_(module.weight, std=0.01)

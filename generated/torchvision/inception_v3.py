@@ -214,7 +214,7 @@ class InceptionV3Output(NamedTuple):
 
 
 class InceptionV3(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, num_classes: int = 1000) -> None:
         super().__init__()
         self.transform = Affine((0.458, 0.448, 0.45), (-0.03, -0.088, -0.188))
         self.Conv2d_1a_3x3 = BasicConv2d(3, 32, kernel_size=3, padding=0, stride=2)
@@ -240,7 +240,7 @@ class InceptionV3(nn.Module):
                     "conv1": BasicConv2d(128, 768, kernel_size=5, padding=0),
                     "1": nn.AdaptiveAvgPool2d(1),
                     "2": nn.Flatten(),
-                    "fc": nn.Linear(768, 1000),
+                    "fc": nn.Linear(768, num_classes),
                 },
             ),
         )
@@ -249,7 +249,7 @@ class InceptionV3(nn.Module):
         self.Mixed_7c = InceptionE(2048, 320, 384, 448, 192)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.dropout = nn.Dropout(0.5)
-        self.fc = nn.Linear(2048, 1000)
+        self.fc = nn.Linear(2048, num_classes)
         for module in self.modules():
             if isinstance(module, (nn.Conv2d, nn.Linear)) and not module.weight.is_meta:
                 nn.init.trunc_normal_(module.weight, std=0.1)

@@ -101,7 +101,7 @@ class InvertedResidual(nn.Module):
 
 
 class MobileNetV3Large(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, num_classes: int = 1000) -> None:
         super().__init__()
         self.features = nn.Sequential(
             Conv2dNormActivation(3, 16, kernel_size=3, stride=2),
@@ -160,7 +160,7 @@ class MobileNetV3Large(nn.Module):
             nn.Linear(960, 1280),
             nn.Hardswish(),
             nn.Dropout(0.2),
-            nn.Linear(1280, 1000),
+            nn.Linear(1280, num_classes),
         )
         for module in self.modules():
             if isinstance(module, nn.Conv2d) and not module.weight.is_meta:

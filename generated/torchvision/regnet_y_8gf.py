@@ -98,7 +98,7 @@ class ResBottleneckBlock(nn.Module):
 
 
 class RegNetY_8gf(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, num_classes: int = 1000) -> None:
         super().__init__()
         self.stem = Conv2dNormActivation(3, 32, kernel_size=3, stride=2)
         self.trunk_output = nn.Sequential(
@@ -152,7 +152,7 @@ class RegNetY_8gf(nn.Module):
             ),
         )
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.fc = nn.Linear(2016, 1000)
+        self.fc = nn.Linear(2016, num_classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")

@@ -94,7 +94,7 @@ class InvertedResidual(nn.Module):
 
 
 class ShuffleNetV2X2_0(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, num_classes: int = 1000) -> None:
         super().__init__()
         self.conv1 = Conv2dNormActivation(3, 24, kernel_size=3, stride=2)
         self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
@@ -112,7 +112,7 @@ class ShuffleNetV2X2_0(nn.Module):
         )
         self.conv5 = Conv2dNormActivation(976, 2048, kernel_size=1)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.fc = nn.Linear(2048, 1000)
+        self.fc = nn.Linear(2048, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv1(x)

@@ -28,7 +28,7 @@ class Fire(nn.Module):
 
 
 class SqueezeNet1_0(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, num_classes: int = 1000) -> None:
         super().__init__()
         self.features = nn.Sequential(
             nn.Conv2d(3, 96, kernel_size=7, stride=2),
@@ -47,7 +47,7 @@ class SqueezeNet1_0(nn.Module):
         )
         self.classifier = nn.Sequential(
             nn.Dropout(0.5),
-            nn.Conv2d(512, 1000, kernel_size=1),
+            nn.Conv2d(512, num_classes, kernel_size=1),
             nn.ReLU(inplace=True),
             nn.AdaptiveAvgPool2d(1),
         )

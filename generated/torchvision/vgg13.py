@@ -13,7 +13,7 @@ __all__ = ["VGG13"]
 
 
 class VGG13(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, num_classes: int = 1000) -> None:
         super().__init__()
         self.features = nn.Sequential(
             nn.Conv2d(3, 64, kernel_size=3, padding=1),
@@ -50,7 +50,7 @@ class VGG13(nn.Module):
             nn.Linear(4096, 4096),
             nn.ReLU(inplace=True),
             nn.Dropout(0.5),
-            nn.Linear(4096, 1000),
+            nn.Linear(4096, num_classes),
         )
         for module in self.modules():
             if isinstance(module, nn.Conv2d) and not module.weight.is_meta:

@@ -128,12 +128,12 @@ def test_source_says_where_it_comes_from() -> None:
 
 
 @pytest.mark.parametrize("spec", shipped_names())
-def test_source_exports_one_class_without_arguments(spec: str) -> None:
+def test_source_exports_one_class_that_takes_the_number_of_classes(spec: str) -> None:
     network, source = network_of(spec), source_of(spec)
     body = ast.parse(source).body
     (names,) = [node for node in body if isinstance(node, ast.Assign)]
     assert ast.unparse(names) == f"__all__ = ['{class_name(network.name)}']"
-    assert arguments(source, class_name(network.name)) == []
+    assert arguments(source, class_name(network.name)) == ["num_classes"]
 
 
 def test_source_needs_torch_alone() -> None:

@@ -75,9 +75,20 @@ OPTION_A = {
         ),
     ),
     "bias added": plant("state dict", "layer1.0.conv2", ("padding=1, bias=False", "padding=1", 0)),
-    "fewer classes": plant("state dict", "fc", ("nn.Linear(16, 5)", "nn.Linear(16, 4)")),
+    "fewer classes": plant("state dict", "fc", ("nn.Linear(16, num_classes)", "nn.Linear(16, 4)")),
+    "number of classes without effect": plant(
+        "state dict", "fc", ("nn.Linear(16, num_classes)", "nn.Linear(16, 5)")
+    ),
+    "number of classes for a width": plant(
+        "state dict", "conv1", ("nn.Conv2d(3, 8,", "nn.Conv2d(3, num_classes + 3,")
+    ),
+    "number of classes that is refused": plant(
+        "state dict",
+        "",
+        ("nn.Linear(16, num_classes)", "nn.Linear(16, [0, 1, 2, 3, 4, 5][num_classes])"),
+    ),
     "linear bias lost": plant(
-        "parameters", "fc", ("nn.Linear(16, 5)", "nn.Linear(16, 5, bias=False)")
+        "parameters", "fc", ("nn.Linear(16, num_classes)", "nn.Linear(16, 5, bias=False)")
     ),
     "stem's width": plant("parameters", "conv1", ("nn.Conv2d(3, 8,", "nn.Conv2d(3, 9,")),
     # Norms
@@ -734,7 +745,7 @@ VGG = {
     ),
     "features": plant("parameters", "classifier.0", ("nn.Linear(64, 9)", "nn.Linear(64, 8)")),
     "last bias": plant(
-        "parameters", "classifier.3", ("nn.Linear(9, 5)", "nn.Linear(9, 5, bias=False)")
+        "parameters", "classifier.3", ("nn.Linear(9, num_classes)", "nn.Linear(9, 5, bias=False)")
     ),
 }
 

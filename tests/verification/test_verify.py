@@ -648,7 +648,11 @@ def test_a_fault_is_told_below_the_table(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_fault_is_told_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
-    plant(monkeypatch, "self.fc = nn.Linear(64, 10)", "self.fc = nn.Linear(64, 10, bias=False)")
+    plant(
+        monkeypatch,
+        "self.fc = nn.Linear(64, num_classes)",
+        "self.fc = nn.Linear(64, 10, bias=False)",
+    )
     result = run("cifar10/resnet20", *SMALL, "--with", "depth=1", "--format", "json")
     assert result.return_value == 1
     (record,) = record_of("verify", result.output)
@@ -672,7 +676,7 @@ def test_many_faults_are_told_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_weights_are_checked_of_the_module_that_runs() -> None:
     """Constructed on the meta device it may be another."""
-    whole = "nn.Linear(16, 5)"
+    whole = "nn.Linear(16, num_classes)"
     source = emit(network_of("option A"))
     assert whole in source
     source = source.replace(whole, "nn.Linear(16, 5, bias=self.conv1.weight.is_meta)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -166,10 +166,25 @@ def _spread(group: Group) -> set[tuple[Path, int]]:
     return found
 
 
+def class_slots(groups: Iterable[Group]) -> set[Slot]:
+    """The slots inside modules of the numbers that count the network's classes."""
+    return {
+        (path, leaf.node.op.channels.written)
+        for group in groups
+        for leaf, path in paths_of(group)
+        if leaf.classifies
+    }
+
+
 def channel_groups(
-    numbers: Numbers, where: str, is_input: Callable[[Slot], bool], *, are_alike: bool
+    numbers: Numbers,
+    where: str,
+    is_input: Callable[[Slot], bool],
+    classes: Set[Slot],
+    *,
+    are_alike: bool,
 ) -> list[list[Slot]]:
-    """The channel slots that one argument gives.
+    """The channel slots that one argument gives; nothing else has that of ``classes``.
 
     Modules that are all ``are_alike`` have the same numbers of channels where tensors are the same;
     an op that says otherwise lies, a `StructureError`. ``is_input`` says of a slot whether its
@@ -187,7 +202,9 @@ def channel_groups(
         if are_alike and any(set(part) - {SOURCE, RESULT} for part in parts[1:]):
             _refuse(row, tables, where)
         groups += [part for part in parts if set(part) - {SOURCE, RESULT}]
-    return _merge_by_value(groups, tables, is_input)
+    apart = [group for group in groups if not classes.isdisjoint(group)]
+    rest = [group for group in groups if group not in apart]
+    return [*_merge_by_value(rest, tables, is_input), *apart]
 
 
 def _by_value(row: Sequence[Slot], tables: Sequence[Table]) -> list[list[Slot]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
@@ -14,6 +15,7 @@ from archc.backends.pytorch.arguments import (
     KindOf,
     Numbers,
     channel_groups,
+    class_slots,
     ends_of,
     flows_of,
     name_channels,
@@ -74,6 +76,27 @@ class Class:
         """The first of those with the most children."""
         return max(self.instances, key=lambda one: len(one.children))
 
+    @cached_property
+    def class_slots(self) -> set[Slot]:
+        """The slots of the numbers that count the network's classes, in any of its modules."""
+        return class_slots(self.instances)
+
+    @property
+    def tests(self) -> list[Test]:
+        """What the constructor asks of its arguments."""
+        tests = [deep.test for member in self.members for deep in member.all()]
+        tests += [variant.test for variant in self.variants]
+        return [test for test in tests if test is not None]
+
+    def passes_on(self, slot: Slot) -> bool:
+        """Whether an argument gives a slot its number, and decides nothing else."""
+        argument = self.argument(slot)
+        if argument is None or argument.formula:
+            return False
+        asked = {name for test in self.tests for part in test.parts for name in part.names}
+        asked.update(*[re.findall(r"\w+", one.formula) for one in self.arguments])
+        return argument.name not in asked
+
     @property
     def is_chain(self) -> bool:
         """Whether its modules run one after another."""
@@ -119,6 +142,20 @@ def classes_of(root: Group, kind: KindOf) -> tuple[list[Class], dict[Group, Clas
             found.update(dict.fromkeys(new.instances, new))
             made.append(new)
     return made, found
+
+
+def takes_classes(group: Group, found: Mapping[Group, Class]) -> bool:
+    """Whether a number of classes that a module is given reaches the layers inside that put them
+    out, and changes nothing else."""
+    for child in group.children.values():
+        if not isinstance(child, Group) or not (slots := class_slots([child])):
+            continue
+        one = found.get(child)
+        if one is not None and not all(map(one.passes_on, slots)):
+            return False
+        if not takes_classes(child, found):
+            return False
+    return True
 
 
 def _inner_first(group: Group) -> Iterator[Group]:
@@ -281,7 +318,9 @@ def _find_arguments(one: Class, found: Mapping[Group, Class], taken: Namespace) 
     models = list(dict.fromkeys(models)) if is_optional or len(one.variants) > 1 else models[:1]
     numbers.flows = flows_of(models, one.instances)
     wishes = _Wishes(one, numbers, found)
-    groups = channel_groups(numbers, one.model.path, wishes.is_input, are_alike=len(models) == 1)
+    groups = channel_groups(
+        numbers, one.model.path, wishes.is_input, one.class_slots, are_alike=len(models) == 1
+    )
     slots = list(dict.fromkeys(slot for table in one.tables for slot in table))
     kinds = _kinds_that_vary(one)
     rest = [s for s in slots if s not in numbers.flows and (s[0] not in kinds or s[1] == KIND)]
@@ -429,9 +468,7 @@ def _find_tests(one: Class, taken: Namespace, wishes: _Wishes) -> None:
 def _find_defaults(one: Class) -> None:
     """Give an integer that only some modules take the default that most of those have, unless the
     constructor asks whether there is one."""
-    tests = [deep.test for member in one.members for deep in member.all()]
-    tests += [variant.test for variant in one.variants]
-    asked = {part.left for test in tests if test is not None for part in test.parts}
+    asked = {part.left for test in one.tests for part in test.parts}
     for place, argument in enumerate(one.arguments):
         if argument.default != 0 or type(argument.default) is not int or argument.name in asked:
             continue
@@ -492,7 +529,7 @@ def _test(
     where none of the others decides."""
     if said is not None and (test := said.test(pattern, may_add=False)) is not None:
         return test
-    names = [argument.name for argument in one.arguments]
+    names = [a.name for a in one.arguments if one.class_slots.isdisjoint(a.slots)]
     full = [{a.name: value_in(a, table) for a in one.arguments} for table in one.tables]
     if said is not None and (test := said.test(pattern, may_ask=False)) is not None:
         return test

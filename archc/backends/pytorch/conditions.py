@@ -24,10 +24,15 @@ class Part:
     right: Known | None = None
     is_word: bool = False
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The arguments that it asks about."""
+        names_one = isinstance(self.right, str) and not self.is_word
+        return (self.left, str(self.right)) if names_one else (self.left,)
+
     def holds(self, values: Mapping[str, object]) -> bool:
         """Whether it does with these arguments."""
-        names_one = isinstance(self.right, str) and not self.is_word
-        right = values.get(str(self.right)) if names_one else self.right
+        right = values.get(self.names[1]) if len(self.names) > 1 else self.right
         return compare(values.get(self.left), self.operator, right)
 
     def __str__(self) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from archc.backends.pytorch.arguments import numbers_of, paths_of
-from archc.backends.pytorch.classes import Class, classes_of
+from archc.backends.pytorch.arguments import class_slots, numbers_of, paths_of
+from archc.backends.pytorch.classes import Class, classes_of, takes_classes
 from archc.backends.pytorch.forward import forward_lines, written_call
 from archc.backends.pytorch.initial import initialisation
 from archc.backends.pytorch.members import KIND, Path, Slot, members_of
@@ -17,13 +17,18 @@ from archc.graph.modules import Group, fold
 from archc.graph.schedule import Schedule
 from archc.ops import Op
 
+CLASSES = "num_classes"
+"""The argument of a network's class, by torchvision's name."""
+
 
 def emit(network: Network) -> str:
     """The source of a module with one class, the network's, in its ``__all__``.
 
-    The class takes no arguments; its ``forward`` takes images ``(batch, channels, height,
-    width)`` and returns the logits, ``predict`` applies the final softmax where there is one. With
-    side heads it returns, in training, a named tuple of the logits and of what those put out.
+    The class needs no arguments. Where exactly one layer, besides those of side heads, puts out the
+    classes (`classifiers` says which), it takes ``num_classes``. Its ``forward`` takes images
+    ``(batch, channels, height, width)`` and returns the logits, ``predict`` applies the final
+    softmax where there is one. With side heads it returns, in training, a named tuple of the
+    logits and of what those put out.
     Raises `StructureError` for a network whose ids describe no modules.
     """
     root = fold(network)
@@ -81,14 +86,20 @@ def _network_class(
     """The source of the network's own class, which returns ``outputs`` in training, if it has side
     heads."""
     numbers = numbers_of(root, writer.classes, lambda node: kind_of(node, writer.schedule))
+    heads = class_slots([root]) if takes_classes(root, writer.classes) else set()
 
     def look_up(slot: Slot) -> str | None:
+        if slot in heads:
+            return CLASSES
         return literal(numbers[slot]) if slot in numbers else None
+
+    usual = network.nodes[network.logits].output_shape[0]
+    arguments = f"self, {CLASSES}: int = {usual}" if heads else "self"
 
     softmax = network.nodes[network.output]
     return [
         f"class {name}(nn.Module):",
-        "    def __init__(self) -> None:",
+        f"    def __init__({arguments}) -> None:",
         "        super().__init__()",
         *writer.attributes(members_of([root], writer.classes), look_up),
         *initialisation(network),
