@@ -30,12 +30,12 @@ def command(
 ) -> int:
     """Check specs, recipes and files of blocks, and explain what is wrong with them.
 
-    Of a folder, every spec, recipe and file of blocks below it is checked: *.yaml and *.yml with
+    For a folder, every spec, recipe and file of blocks below it is checked: *.yaml and *.yml with
     `name`, `extends`, `stages`, `blocks` or `recipe` at the top. Hidden files, hidden folders and
     links are left out.
 
-    --with and --input hold for specs. A recipe or a file of blocks does not take them; those in a
-    folder are checked without.
+    --with and --input apply to specs. A recipe or a file of blocks does not take them; those in a
+    folder are checked without them.
 
     Exit code 0 if all are valid, 1 if one is not.
 

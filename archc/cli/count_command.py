@@ -34,14 +34,18 @@ _TAKES = {
     type=click.Choice(CONVENTIONS),
     help="Whose FLOPs to count: the paper's, or those that a tool prints. [default: multiply-adds]",
 )
-@click.option("--explain", is_flag=True, help="All conventions, and what each adds by kind of op.")
-@click.option("--memory", is_flag=True, help="Bytes of parameters, activations and gradients.")
-@click.option("--receptive-field", is_flag=True, help="The receptive field of each layer.")
+@click.option(
+    "--explain", is_flag=True, help="Show all conventions, and what each adds by kind of op."
+)
+@click.option(
+    "--memory", is_flag=True, help="Show the bytes of parameters, activations and gradients."
+)
+@click.option("--receptive-field", is_flag=True, help="Show the receptive field of each layer.")
 @click.option(
     "--roofline",
     metavar="DEVICE",
     shell_complete=DEVICES,
-    help="A lower bound on each layer's time on a device: h200-bf16, a100-tf32, ...",
+    help="Show a lower bound on each layer's time on a device: h200-bf16, a100-tf32, ...",
 )
 @click.option(
     "--devices",
@@ -74,7 +78,9 @@ def command(
     dtype: str | None,
     output: Path | None,
 ) -> None:
-    """Count parameters and multiply-adds, for one image, and what follows from them.
+    """Count parameters and multiply-adds, for one image.
+
+    --memory, --receptive-field and --roofline show what else follows from the graph.
 
     The paper's FLOPs are multiply-adds of convolutions and linear layers.
 

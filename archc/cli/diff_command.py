@@ -51,8 +51,8 @@ def command(
 ) -> int:
     """Compare two specs: stage by stage, op by op, and what the difference costs.
 
-    Like diff(1), exits with 0 if both compile to the same graph, 1 if they differ, 2 in trouble.
-    --with and --input hold for both. Memory is for one image in float32.
+    Like diff(1), exits with 0 if both compile to the same graph, 1 if they differ, 2 on errors.
+    --with and --input apply to both. Memory is for one image in float32.
 
     \b
     Examples:

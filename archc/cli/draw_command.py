@@ -37,7 +37,9 @@ from archc.widths import HELP
 @click.option(
     "--detail", type=click.Choice(DETAILS), help="Name norms and activations beside arrows."
 )
-@click.option("--overview", is_flag=True, help="Draw a box for each stage, for a talk or a page.")
+@click.option(
+    "--overview", is_flag=True, help="Draw a box for each stage, for a talk or a title page."
+)
 @click.option("--diff", is_flag=True, help="Mark what differs between two SPECs, and its cost.")
 @click.option("--heat", type=click.Choice(HEATS), help="Shade boxes by their share of a total.")
 @click.option("--width", type=WIDTH, metavar="WIDTH", help=HELP)

@@ -34,8 +34,8 @@ def command(
 ) -> None:
     """Fold batch norms into trained weights, for the module of `archc emit --deploy`.
 
-    WEIGHTS is a checkpoint of SPEC, .pth or .safetensors. Folded in float64, the weights keep
-    their own dtype.
+    WEIGHTS is a checkpoint of SPEC, .pth or .safetensors. Folding computes in float64 and
+    keeps the dtype of the weights.
 
     \b
     Examples:

@@ -28,12 +28,12 @@ def command(
 ) -> None:
     """Write a variant of a spec, or with --block a block of your own, to start from.
 
-    A variant is three lines, a file with a block about twenty, all with comments.
+    A variant has three lines, a file with a block about twenty; comments explain them.
 
-    NAME may be the path of the file, too: nets/resnet65 and nets/resnet65.yaml are the spec
-    resnet65 in nets/. Editors complete the file by the schema that its first line names: the
-    nearest archc.schema.json in its folder or above (`archc schema -o archc.schema.json`), or
-    else the one that is installed.
+    NAME may be a path, too: nets/resnet65 and nets/resnet65.yaml both write the spec resnet65 to
+    nets/. The first line of the file names the schema by which editors complete it: the nearest
+    archc.schema.json in its folder or above (`archc schema -o archc.schema.json` writes one), or
+    else the one that is installed with archc.
 
     \b
     Examples:

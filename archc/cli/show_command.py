@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option(
     "--blocks",
     is_flag=True,
-    help="Print blocks alone: those that SPEC uses, or BLOCK, of SPEC or of the library.",
+    help="Print only blocks: all that SPEC uses, or BLOCK, which is SPEC's or the library's.",
 )
 @output
 def command(
@@ -34,8 +34,8 @@ def command(
 ) -> None:
     """Print the resolved spec with the origin of each value.
 
-    What a spec extends, its defaults and `with` are laid in; the result is a spec itself. Of a file
-    of blocks its blocks are printed.
+    What the spec extends, its defaults and its `with` are applied: the result is a complete spec.
+    For a file of blocks, its blocks are printed.
 
     \b
     Examples:

@@ -60,7 +60,7 @@ _REASONS = 5
     metavar="NAME=N",
     multiple=True,
     shell_complete=BOUNDS,
-    help="multiply_adds=4G, ...",
+    help="An upper bound, such as multiply_adds=4G; also on layers or params.",
 )
 @click.option(
     "--min",
@@ -68,13 +68,13 @@ _REASONS = 5
     metavar="NAME=N",
     multiple=True,
     shell_complete=BOUNDS,
-    help="params=20M, layers=50, ...",
+    help="A lower bound, such as params=20M or layers=50.",
 )
 @click.option(
     "--sort",
     metavar="NAME|-NAME",
     shell_complete=COLUMNS,
-    help="layers, params or multiply_adds; -params is most first. [default: multiply_adds]",
+    help="layers, params or multiply_adds; -params: largest first. [default: multiply_adds]",
 )
 @click.option(
     "--top",
@@ -132,10 +132,10 @@ def command(
     write: Path | None,
     force: bool,
 ) -> int:
-    """Count every variant of a spec along some attributes, and show the best few.
+    """Count every variant of a spec, and show the best few.
 
     VALUES are a list (4,6,23), a range (2..8:2), multiples of what the spec says (x0.5, x1..x2:0.5)
-    or words (A,B,C), for all stages or for one: depth[3]. Ctrl-C leaves what was counted so far.
+    or words (A,B,C), for all stages or for one: depth[3]. Ctrl-C keeps what was counted so far.
 
     \b
     Examples:

@@ -100,8 +100,8 @@ def command(
     """Train a network by a recipe; Ctrl-C saves and stops, --resume continues.
 
     A run is a folder: spec, module, recipe, metrics.csv, checkpoints, curves.svg and at the end
-    weights.safetensors. Several devices share each batch; on several machines, torchrun
-    starts it.
+    weights.safetensors. Several devices share each batch; on several machines, start it
+    with torchrun.
 
     \b
     Examples:

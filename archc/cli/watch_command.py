@@ -24,7 +24,7 @@ from archc.cli.terminal import say
     default=None,
     help="Draw a run of equal blocks once. [default: if a network has more than 60 layers]",
 )
-@click.option("--diff", is_flag=True, help="Mark what differs from another SPEC, the first.")
+@click.option("--diff", is_flag=True, help="Mark what differs between two SPECs.")
 def command(
     specs: tuple[str, ...],
     with_: tuple[str, ...],
@@ -33,10 +33,10 @@ def command(
     fold: bool | None,
     diff: bool,
 ) -> None:
-    """Show a spec's figure on a local page that follows every save; Ctrl-C stops it.
+    """Show a spec's figure on a local page, redrawn on every save; Ctrl-C stops it.
 
     While the spec is broken, the figure ends at the first mistake, and the mistakes are listed
-    above it. The page can be seen on this machine alone.
+    above it. Only this machine can reach the page.
 
     \b
     Examples:
