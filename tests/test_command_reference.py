@@ -26,7 +26,9 @@ def test_a_command_has_its_section(name: str) -> None:
     )
     options = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
     options = {name for name in options if name.startswith("--") and name != "--help"}
-    assert {name for name in options if not re.search(rf"\| `[^`]*{name}\b", section[0])} == set()
+    assert {
+        name for name in options if not re.search(rf"\| (?:`|<code>)[^`<]*{name}\b", section[0])
+    } == set()
     examples = re.findall(r"^ +(archc .*)$", command.help or "", re.M)
     assert examples
     assert [line for line in examples if line not in section[0]] == []

@@ -64,16 +64,15 @@ def _section(name: str) -> str:
         command, info_name=name, parent=click.Context(cli, info_name="archc")
     ) as ctx:
         usage = " ".join([ctx.command_path, *command.collect_usage_pieces(ctx)])
-        records = [
-            record
+        rows = [
+            _row(option, *record)
             for option in command.get_params(ctx)
             if isinstance(option, click.Option)
             and "--help" not in option.opts
             and (record := option.get_help_record(ctx))
         ]
     parts = [f"### archc {name}\n", f"```text\n{usage}\n```\n", *_paragraphs(command.help or "")]
-    if records:
-        rows = [f"| {_names(names)} | {_cell(text)} |" for names, text in records]
+    if rows:
         parts += ["\n".join(["| option | |", "| --- | --- |", *rows]) + "\n"]
     return "\n".join(parts)
 
@@ -89,13 +88,18 @@ def _paragraphs(help: str) -> Iterator[str]:
         yield f"```{kind}\n{inspect.cleandoc(lines) if kind == 'bash' else heading + lines}\n```\n"
 
 
-def _names(record: str) -> str:
-    """`-o, --output FILE` as code that a table can hold."""
-    return f"`{record}`".replace("|", "\\|")
-
-
-def _cell(text: str) -> str:
-    return _text(" ".join(text.split())).replace("|", "\\|")
+def _row(option: click.Option, names: str, help: str) -> str:
+    """An option as a row of a table. The choices stand among the words, where they can wrap."""
+    if isinstance(option.type, click.Choice) and len(option.type.choices) == 1:
+        names = names.replace("[", "").replace("]", "")
+    elif isinstance(option.type, click.Choice) and option.metavar is None:
+        choices = ", ".join(f"`{one}`" for one in option.type.choices)
+        names = names.partition(" [")[0]
+        before, bracket, defaults = help.partition("[default:")
+        help = f"{before.strip()} One of {choices}. {bracket}{defaults}"
+    # In code that is marked by backticks, GitHub and the site disagree on how to write a bar.
+    code = f"`{names}`" if "|" not in names else f"<code>{names.replace('|', '&#124;')}</code>"
+    return f"| {code} | {_text(' '.join(help.split())).replace('|', '&#124;')} |"
 
 
 def _text(text: str) -> str:
