@@ -106,8 +106,8 @@ def _text(text: str) -> str:
     """A help text in Markdown: options become code, and nothing is markup by accident."""
     pieces = re.split(r"(`[^`]+`)", text)
     for at in range(0, len(pieces), 2):
-        marked = re.sub(r"(?<![\w`-])--[a-z][\w-]*", r"`\g<0>`", pieces[at])
-        pieces[at] = re.sub(r"[*<>_](?![^`]*`)", r"\\\g<0>", marked)
+        plain = re.sub(r"[*_]", r"\\\g<0>", pieces[at]).replace("<", "&lt;").replace(">", "&gt;")
+        pieces[at] = re.sub(r"(?<![\w`-])--[a-z][\w-]*", r"`\g<0>`", plain)
     return "".join(pieces)
 
 

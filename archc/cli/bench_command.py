@@ -73,6 +73,7 @@ class _Seconds(click.FloatRange):
 @click.option("--channels-last", is_flag=True, help="Use channels_last for images and weights.")
 @click.option(
     "--seconds",
+    metavar="SECONDS",
     type=_Seconds(min=0.1, max=600),
     default=3.0,
     show_default=True,

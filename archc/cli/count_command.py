@@ -55,6 +55,7 @@ _TAKES = {
 )
 @click.option(
     "--batch",
+    metavar="N",
     type=click.IntRange(1, 2**20),
     help="Batch size for --memory and --roofline. [default: 1]",
 )

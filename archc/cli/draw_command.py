@@ -53,6 +53,7 @@ from archc.widths import HELP
 @click.option("--transparent", is_flag=True, help="Leave out the background.")
 @click.option(
     "--dpi",
+    metavar="N",
     type=click.IntRange(18, 1200),
     help=f"Pixels per inch of a PNG. [default: {DPI}]",
 )

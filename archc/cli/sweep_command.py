@@ -78,6 +78,7 @@ _REASONS = 5
 )
 @click.option(
     "--top",
+    metavar="N",
     type=click.IntRange(1, 1000),
     default=10,
     show_default=True,
@@ -85,6 +86,7 @@ _REASONS = 5
 )
 @click.option(
     "--limit",
+    metavar="N",
     type=click.IntRange(1),
     default=LIMIT,
     show_default=True,

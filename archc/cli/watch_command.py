@@ -14,6 +14,7 @@ from archc.cli.terminal import say
 @spec_options
 @click.option(
     "--port",
+    metavar="N",
     type=click.IntRange(0, 65535),
     default=8321,
     show_default=True,
