@@ -57,8 +57,7 @@ class _Seconds(click.FloatRange):
     type=click.IntRange(1, MAX_BATCH),
     multiple=True,
     default=(8,),
-    show_default="8",
-    help="Batch size; repeat it for several rows.",
+    help="Batch size; repeat it for several rows. [default: 8]",
 )
 @click.option(
     "--dtype",
