@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from archc.api import fold as fold
     from archc.api import fully_convolutional as fully_convolutional
     from archc.api import load as load
+    from archc.api import loads as loads
     from archc.api import memory as memory
     from archc.api import module as module
     from archc.api import origin as origin
@@ -87,6 +88,7 @@ __all__ = [
     "fold",
     "fully_convolutional",
     "load",
+    "loads",
     "memory",
     "module",
     "origin",

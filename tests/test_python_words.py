@@ -89,7 +89,10 @@ def test_what_is_probably_not_meant_is_a_warning() -> None:
         (lambda: api.load(SPEC, input=5), "`input` must be"),
         (lambda: api.load(SPEC, with_=5), "`with_` must be a mapping or a list"),
         (lambda: api.load(SPEC, with_={1: 2}), "`with_` must be a mapping or a list"),
-        (lambda: api.show(archc.load(SPEC)), "`spec` must be a path or a name, not a Network"),
+        (
+            lambda: api.show(archc.load(SPEC)),
+            "`spec` must be a path, a shipped name or a mapping, not a Network",
+        ),
         (lambda: api.sweep(SPEC, "depth=1"), "`vary` must be a list"),
         (
             lambda: api.train(SPEC, "cifar10", "d", settings="batch=1"),

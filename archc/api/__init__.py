@@ -1,7 +1,8 @@
 """What Python programs use: the commands' work as functions.
 
-A spec is the path of a YAML file, the name of a shipped spec (``imagenet/resnet34``), or a
-`Network` that has been loaded. Every function raises `SpecError` where a spec is at fault.
+A spec is the path of a YAML file, the name of a shipped spec (``imagenet/resnet34``), a mapping as
+YAML gives it, or what was made of one: a `Design`, a `Network`. Every function raises `SpecError`
+where a spec is at fault.
 
 A function is imported when it is first asked for: no file here bears the name of one.
 """
@@ -37,7 +38,16 @@ if TYPE_CHECKING:
         verify,
     )
     from archc.api.pictures import draw, figure, report, to_graphml, to_json
-    from archc.api.reading import SpecLike, check, load, read, read_blocks, show, specs
+    from archc.api.reading import (
+        SpecLike,
+        check,
+        load,
+        loads,
+        read,
+        read_blocks,
+        show,
+        specs,
+    )
 
 _HOMES = {
     ".analyses": (
@@ -66,7 +76,7 @@ _HOMES = {
         "verify",
     ),
     ".pictures": ("draw", "figure", "report", "to_graphml", "to_json"),
-    ".reading": ("SpecLike", "check", "load", "read", "read_blocks", "show", "specs"),
+    ".reading": ("SpecLike", "check", "load", "loads", "read", "read_blocks", "show", "specs"),
 }
 
 __all__ = [
@@ -86,6 +96,7 @@ __all__ = [
     "fold",
     "fully_convolutional",
     "load",
+    "loads",
     "memory",
     "module",
     "origin",

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from archc import analysis
-from archc.api.reading import SpecLike, name_of, network_of, overrides_of, size_of
-from archc.spec.files import open_spec
+from archc.api.reading import SpecLike, Written, network_of, overrides_of, size_of, source_of
 
 if TYPE_CHECKING:
     from archc.analysis import (
@@ -102,7 +100,7 @@ def diff(a: SpecLike, b: SpecLike) -> Comparison:
 
 
 def sweep(
-    spec: str | os.PathLike[str],
+    spec: Written,
     vary: Sequence[str],
     *,
     with_: Mapping[str, object] | Sequence[str] = (),
@@ -123,6 +121,6 @@ def sweep(
     if isinstance(vary, str):
         raise TypeError("`vary` must be a list of NAME=VALUES")
     overrides, size = overrides_of(with_), size_of(input)
-    source = open_spec(name_of(spec))
+    source = source_of(spec)
     axes = parse_axes(vary, Plan(source, (), overrides, size).spec)
     return Plan(source, axes, overrides, size).variants()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from archc.api.reading import SpecLike, network_of
+from archc.api.reading import SpecLike, called, network_of
 from archc.choices import diff_conflict
-from archc.graph import Network
 from archc.widths import parse_width
 
 if TYPE_CHECKING:
@@ -98,7 +96,7 @@ def report(
 
     networks = [network_of(spec) for spec in specs]
     if names is None:
-        names = [one.name if isinstance(one, Network) else os.fsdecode(one) for one in specs]
+        names = [called(one) for one in specs]
     elif len(names) != len(specs):
         raise ValueError(f"there are {len(names)} `names` for {len(specs)} networks")
     if diff and (trouble := diff_conflict(len(networks), "`diff`")):

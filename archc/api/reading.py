@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from archc.design import Design
 from archc.errors import SpecWarning
 from archc.graph import Network
 from archc.shipped import shipped_names
+from archc.source.data import source_of_data
+from archc.source.files import fill
 from archc.spec import Diagnostic, Source, SpecError, resolve
 from archc.spec.files import open_spec
 from archc.spec.overrides import Override, Size
@@ -18,58 +21,106 @@ from archc.spec.overrides import Override, Size
 if TYPE_CHECKING:
     from archc.blocks import Definition
 
-SpecLike: TypeAlias = "str | os.PathLike[str] | Network"
+Written: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any] | Source"
+"""A spec that is yet to be read: a path, a shipped name, a mapping, or a text with its name."""
+SpecLike: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any] | Source | Design | Network"
+"""A spec, or what was made of one."""
 
 
 def read(
-    spec: str | os.PathLike[str] | Source,
+    spec: Written,
     *,
+    folder: str | os.PathLike[str] | None = None,
     with_: Mapping[str, object] | Sequence[str] = (),
     input: Sequence[int] | str | None = None,
 ) -> Design:
     """Read a spec: the `Network` it describes, made when it is asked for, and its resolved text.
 
+    ``spec`` is a path, a shipped name, or a mapping as `yaml.safe_load` gives it of a spec, whose
+    paths (``extends``, ``use``) are relative to ``folder``, by default the current one.
     ``with_`` sets stage attributes, one value for all stages or a list with one per stage (None
     leaves a stage alone), or ``NAME=VALUE`` texts; ``input`` is ``(channels, height, width)``, or
     ``"C,H,W"``.
     """
-    source = spec if isinstance(spec, Source) else open_spec(name_of(spec))
+    source = source_of(spec, folder)
     return Design(resolve(source, overrides_of(with_), size_of(input)))
 
 
 def load(
-    spec: str | os.PathLike[str],
+    spec: Written,
     *,
+    folder: str | os.PathLike[str] | None = None,
     with_: Mapping[str, object] | Sequence[str] = (),
     input: Sequence[int] | None = None,
 ) -> Network:
-    """Read a spec and compile it into a `Network`; ``with_`` and ``input`` are as for `read`.
+    """Read a spec and compile it into a `Network`; the arguments are those of `read`.
 
-    Warns with `SpecWarning` of what is valid, but probably not meant.
+    Warns with `SpecWarning` of what is valid, but probably not meant. Raises `SpecError` with every
+    mistake; of a mapping it says where as a path: ``spec:stages[1].depth``.
 
     >>> import archc
     >>> archc.load("imagenet/resnet50", with_={"depth": [3, 4, 11, 3]}).layers
     65
     """
-    design = read(spec, with_=with_, input=input)
-    for note in design.notes:
-        warnings.warn(f"{note.place}: {note.message}", SpecWarning, stacklevel=2)
+    design = read(spec, folder=folder, with_=with_, input=input)
+    _warn_of(design)
     return design.network
 
 
-def specs(group: str | None = None) -> list[str]:
-    """The names of the shipped specs, in order, or of one of their groups.
+def loads(
+    text: str | bytes,
+    *,
+    folder: str | os.PathLike[str] | None = None,
+    with_: Mapping[str, object] | Sequence[str] = (),
+    input: Sequence[int] | None = None,
+) -> Network:
+    """As `load`, of a spec as YAML text; paths in it are relative to ``folder``, by default the
+    current one.
+
+    >>> import archc
+    >>> archc.loads("{name: net, head: [global_avg_pool, linear: 10]}").params
+    40
+    """
+    design = read(source_of_text(text, folder), with_=with_, input=input)
+    _warn_of(design)
+    return design.network
+
+
+def _warn_of(design: Design) -> None:
+    """Warn of what is valid, but probably not meant, where the function was called that read it."""
+    for note in design.notes:
+        warnings.warn(f"{note.place}: {note.message}", SpecWarning, stacklevel=3)
+
+
+def specs(pattern: str | None = None) -> list[str]:
+    """The names of the shipped specs, in order: all, those of a group, or those like a pattern.
+
+    A pattern has ``*``, ``?`` and ``[...]`` as file names have them; without a slash it may be like
+    a spec's own name or like its whole one. Capitals do not count.
 
     >>> import archc
     >>> archc.specs("imagenet")[:2]
     ['imagenet/plain18', 'imagenet/plain34']
+    >>> archc.specs("wide_resnet*")
+    ['torchvision/wide_resnet50_2', 'torchvision/wide_resnet101_2']
     """
     names = shipped_names()
-    return names if group is None else [name for name in names if name.split("/")[0] == group]
+    if pattern is None:
+        return names
+    if not isinstance(pattern, str):
+        raise TypeError(f"`pattern` must be a text, not a {type(pattern).__name__}")
+    wanted = pattern.lower().rstrip("/")
+    return [
+        name
+        for name in names
+        if name.split("/")[0] == wanted
+        or fnmatchcase(name.lower(), wanted)
+        or fnmatchcase(name.lower().split("/")[1], wanted)
+    ]
 
 
 def read_blocks(
-    file: str | os.PathLike[str] | Source,
+    file: Written,
     *,
     with_: Mapping[str, object] | Sequence[str] = (),
     input: Sequence[int] | str | None = None,
@@ -86,7 +137,7 @@ def read_blocks(
     from archc.spec.blocks import is_block_file, read_block_file
     from archc.spec.overrides import refuse_overrides
 
-    source = file if isinstance(file, Source) else open_spec(name_of(file))
+    source = source_of(file)
     try:
         root = read_yaml(source, Findings())
     except SpecError:
@@ -99,7 +150,7 @@ def read_blocks(
 
 
 def check(
-    spec: str | os.PathLike[str],
+    spec: Written,
     *,
     with_: Mapping[str, object] | Sequence[str] = (),
     input: Sequence[int] | None = None,
@@ -113,7 +164,7 @@ def check(
     ()
     """
     try:
-        source = open_spec(name_of(spec))
+        source = source_of(spec)
         if read_blocks(source, with_=with_, input=input) is None:
             read(source, with_=with_, input=input).network  # noqa: B018  # compiled, to see faults
     except SpecError as error:
@@ -122,7 +173,7 @@ def check(
 
 
 def show(
-    spec: str | os.PathLike[str],
+    spec: Written,
     *,
     with_: Mapping[str, object] | Sequence[str] = (),
     input: Sequence[int] | None = None,
@@ -136,7 +187,7 @@ def show(
     """
     from archc.spec.show import show_blocks
 
-    source = open_spec(name_of(spec))
+    source = source_of(spec)
     blocks = read_blocks(source, with_=with_, input=input)
     if blocks is not None:
         return show_blocks(blocks)
@@ -145,14 +196,43 @@ def show(
 
 def network_of(spec: SpecLike) -> Network:
     """The network of what a caller gave as a spec."""
+    if isinstance(spec, Design):
+        return spec.network
     return spec if isinstance(spec, Network) else load(spec)
 
 
-def name_of(spec: str | os.PathLike[str]) -> str:
-    """A path or a shipped name as text; TypeError for anything else."""
+def called(spec: SpecLike) -> str:
+    """What to call a spec in a table: as the caller did, or by its own name."""
+    if isinstance(spec, (str, os.PathLike)):
+        return os.fsdecode(spec)
+    return network_of(spec).name
+
+
+def source_of(spec: Written, folder: str | os.PathLike[str] | None = None) -> Source:
+    """The text of a spec that is yet to be read; TypeError for what is none."""
+    if isinstance(spec, Mapping):
+        return source_of_data(spec, "spec", folder=os.fsdecode(folder or ""))
+    if folder is not None:
+        raise TypeError("`folder` is for a mapping or a text: a file lies in its own")
+    if isinstance(spec, Source):
+        return spec
     if not isinstance(spec, (str, os.PathLike)):
-        raise TypeError(f"`spec` must be a path or a name, not a {type(spec).__name__}")
-    return os.fsdecode(spec)
+        raise TypeError(
+            f"`spec` must be a path, a shipped name or a mapping, not a {type(spec).__name__}"
+        )
+    return open_spec(os.fsdecode(spec))
+
+
+def source_of_text(text: str | bytes, folder: str | os.PathLike[str] | None = None) -> Source:
+    """YAML text as a source; TypeError for anything else, `SpecError` for what is too long."""
+    if not isinstance(text, (str, bytes)):
+        raise TypeError(f"`text` must be YAML text, not a {type(text).__name__}")
+    source = Source("<text>", folder=os.fsdecode(folder or ""))
+    try:
+        fill(source, text.encode() if isinstance(text, str) else text)
+    except UnicodeEncodeError:
+        source.text = str(text)  # the reader says which character is none
+    return source
 
 
 def overrides_of(with_: Mapping[str, object] | Sequence[str]) -> list[Override]:

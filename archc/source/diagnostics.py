@@ -28,7 +28,8 @@ class Source:
 
     ``name`` is how diagnostics call it, ``path`` where it lies (None for what is no file),
     ``via`` the place of the ``extends`` that led to it, and ``kind`` what such a text is. Where the
-    text is a part of what a user wrote, at its place, ``shown`` is the whole.
+    text is a part of what a user wrote, at its place, ``shown`` is the whole. With ``is_data`` it
+    is a mapping that a program gave, written out: places are paths into it.
     """
 
     name: str
@@ -37,6 +38,19 @@ class Source:
     via: Place | None = None
     kind: str = "spec"
     shown: str | None = field(default=None, repr=False)
+    folder: str = ""
+    """Where paths in a text that is no file begin: the current folder, unless it is said."""
+    is_data: bool = False
+
+    @property
+    def base(self) -> str:
+        """The folder that paths in the text are relative to."""
+        return os.path.dirname(self.path) if self.path else self.folder
+
+    @property
+    def is_of_user(self) -> bool:
+        """Whether somebody wrote it for this network: it is not of the library."""
+        return self.path is not None or self.kind == "spec"
 
     @cached_property
     def lines(self) -> list[str]:
@@ -63,6 +77,11 @@ class Place:
     column: int
 
     def __str__(self) -> str:
+        if self.source.is_data:
+            from archc.source.data import path_of
+
+            path = path_of(self)
+            return f"{self.source.name}:{path}" if path else self.source.name
         return f"{self.source.name}:{self.line}:{self.column}"
 
     def within(self) -> Place:

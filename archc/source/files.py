@@ -182,7 +182,7 @@ def _is_inside(source: Source) -> bool:
     first = source
     while first.via is not None:
         first = first.via.source
-    folder = os.path.realpath(os.path.dirname(first.path or ""))
+    folder = os.path.realpath(first.base)
     path = os.path.realpath(source.path or "")
     return os.path.commonpath([folder, path]) == folder
 

@@ -73,7 +73,7 @@ order mark that is not the first character."""
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9]+")
-_SURROGATE = re.compile("[\ud800-\udfff]")
+SURROGATE = re.compile("[\ud800-\udfff]")
 _SPECIAL = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _NULLS = {"", "~", "null", "Null", "NULL"}
 
@@ -137,7 +137,7 @@ def check_characters(source: Source, hint: str | None = None) -> None:
         fail(source.place_after(source.text[: refused.start()]), what, hint, code="bad-encoding")
 
 
-def _loader() -> Any:
+def loader() -> Any:
     """PyYAML's parser in C; the slower one in Python where PyYAML was built without libyaml."""
     return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -173,9 +173,9 @@ class _Reader:
 
     def _events(self) -> Iterator[yaml.Event]:
         try:
-            for event in yaml.parse(self.source.text, Loader=_loader()):
+            for event in yaml.parse(self.source.text, Loader=loader()):
                 self.values += isinstance(event, yaml.NodeEvent)
-                if _SURROGATE.search(getattr(event, "value", "")):  # libyaml refuses them itself
+                if SURROGATE.search(getattr(event, "value", "")):  # libyaml refuses them itself
                     fail(
                         self._place(event),
                         "an escape in this text is not a character",

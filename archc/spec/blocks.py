@@ -138,8 +138,8 @@ class Blocks:
 
     def _open(self, path: str, place: Place, chain: tuple[Source, ...]) -> Source | None:
         beside = place.source
-        folder = os.path.dirname(beside.path) if beside.path else ""
-        name = os.path.normpath(os.path.join(os.path.dirname(beside.name), path))
+        folder = beside.base
+        name = os.path.normpath(os.path.join(beside.folder, os.path.dirname(beside.name), path))
         try:
             source = open_text(
                 os.path.normpath(os.path.join(folder, path)),

@@ -58,14 +58,13 @@ def open_spec(spec: str) -> Source:
 def open_parent(spec: str, place: Place) -> Source:
     """Read the spec that ``extends`` names at a place: a path relative to its file, or shipped."""
     child = place.source
-    folder = os.path.dirname(child.path) if child.path else ""
-    path = os.path.normpath(os.path.join(folder, spec))
+    path = os.path.normpath(os.path.join(child.base, spec))
     shipped = _shipped_path(spec)
     if not os.path.lexists(path) and shipped is not None:
         path = str(shipped)
         parent = Source(spec, path=path, via=place)
     else:
-        name = _beside(child.name, spec)
+        name = _beside(os.path.join(child.folder, child.name), spec)
         if _shipped_path(child.name) == Path(child.path or "") and _shipped_path(name):
             name = name.removesuffix(SUFFIX)  # one shipped spec beside another, both by name
         parent = Source(name, path=path, via=place)
@@ -117,6 +116,8 @@ def _read(source: Source, place: Place, spec: str) -> bytes:
 
         _refuse_group(spec, place)
         hint = _suggest(spec, source.path or "", place.source.path)
+        if "\n" in spec:
+            hint = said(hint, "`archc.loads` reads YAML text")
         if spec in STANDARD:
             hint = "it is a block of the library, which " + said(
                 f"`archc show --blocks {spec}` prints", "a stage names as its `block`"

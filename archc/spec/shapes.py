@@ -273,7 +273,7 @@ def _tell_stages(
         if attribute.via == "with" and attribute is not blamed and name != "depth":
             notes.append(Note(attribute.value.place, f"stage {number} gets its `{name}` here"))
     who = numbered([one[0] for one in alike])
-    if isinstance(error, LayerFault) and error.place.source.path is not None:
+    if isinstance(error, LayerFault) and error.place.source.is_of_user:
         read = f"`{stage.model.block}` reads it here"
         what = read if blamed else f"it is this layer of `{stage.model.block}`"
         told = f" with {error.values}" if error.values else ""

@@ -131,7 +131,7 @@ def _stages(stages: tuple[PlacedStage, ...]) -> Iterator[_Line]:
 def _origin(place: Place) -> str:
     if place.source.path is None and place.source.name in OPTIONS:
         return place.source.name
-    return f"{quote_name(place.source.name)}:{place.line}"
+    return str(place) if place.source.is_data else f"{quote_name(place.source.name)}:{place.line}"
 
 
 def _text(value: object) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import archc
 from archc.errors import ArchcError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    spec: str | os.PathLike[str] | archc.Design,
+    spec: str | os.PathLike[str] | Mapping[str, Any] | archc.Design,
     recipe: str | Recipe,
     data: str | os.PathLike[str],
     out: str | os.PathLike[str] | None = None,
@@ -61,7 +61,7 @@ def run_folder(design: archc.Design, recipe: Recipe) -> Path:
 
 
 def evaluate(
-    subject: str | os.PathLike[str] | archc.Network,
+    subject: str | os.PathLike[str] | Mapping[str, Any] | archc.Network,
     data: str | os.PathLike[str],
     crops: int | None = None,
     *,
@@ -87,7 +87,7 @@ def evaluate(
 
     file = None if weights is None else Path(os.fsdecode(weights))
     folder = Path(os.fsdecode(data))
-    if not isinstance(subject, archc.Network) and Path(os.fsdecode(subject)).is_dir():
+    if isinstance(subject, (str, os.PathLike)) and Path(os.fsdecode(subject)).is_dir():
         tested = subject_of_run(Path(os.fsdecode(subject)), file)
     elif file is None:
         if not isinstance(subject, archc.Network):
