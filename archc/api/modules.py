@@ -158,15 +158,17 @@ def fully_convolutional(spec: SpecLike) -> Convolutional:
     return fully_convolutional(network_of(spec))
 
 
-def read_weights(file: str | os.PathLike[str]) -> Checkpoint:
-    """The tensors of a checkpoint, ``.safetensors`` or ``.pth``, with nothing executed.
+def read_weights(file: str | os.PathLike[str], key: str | None = None) -> Checkpoint:
+    """The tensors of a checkpoint, ``.safetensors``, ``.npz`` or ``.pth``, with nothing executed.
 
-    Raises `WeightsError` where it cannot be read, ModuleNotFoundError where torch is missing.
+    ``key`` chooses one of several state dicts in it, as ``FILE#KEY`` does. The tensors are views of
+    the file, which must not be overwritten in place while they are used. Raises `WeightsError`
+    where it cannot be read, ModuleNotFoundError where torch is missing.
     """
     require_torch("reading weights")
     from archc.weights import read_checkpoint
 
-    return read_checkpoint(file)
+    return read_checkpoint(file, key)
 
 
 def to_safetensors(

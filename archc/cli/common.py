@@ -274,7 +274,8 @@ def weights(command: Command) -> Command:
         "--weights",
         metavar="FILE",
         type=click.Path(readable=False),
-        help="A checkpoint: .safetensors, or a state dict saved to a .pth by torch.save.",
+        help="A checkpoint: .safetensors, .npz, or what torch.save wrote to a .pth; FILE#KEY for "
+        "one of several state dicts in it.",
     )(command)
 
 
@@ -355,6 +356,13 @@ def tell_weights(network: Network, checkpoint: Checkpoint, *, deploy: bool) -> N
 
     found = describe(checkpoint, match(network, checkpoint, deploy=deploy))
     say(f"archc: {checkpoint.file}: {found}", err=True)
+    tell_left_out(checkpoint)
+
+
+def tell_left_out(checkpoint: Checkpoint) -> None:
+    """Say on stderr which objects of a file were not loaded."""
+    if checkpoint.left_out is not None:
+        say(f"archc: {checkpoint.file}: left out: {checkpoint.left_out}", err=True)
 
 
 def read_spec(name: str, with_: Sequence[str], input_: str | None) -> Design:

@@ -18,6 +18,7 @@ from archc.cli.common import (
     load_networks,
     put_out,
     specs,
+    tell_left_out,
     weights,
     with_progress,
 )
@@ -112,6 +113,8 @@ def command(
     pairs = list(zip(specs, networks, strict=True))
     for spec, network in with_progress(pairs, "verifying") if format_ == "json" else pairs:
         checkpoint = None if weights is None else api.read_weights(weights)
+        if checkpoint is not None:
+            tell_left_out(checkpoint)
         checks = _Checks(spec, path, device) if format_ == "table" else None
         if checks and reports:
             say("")

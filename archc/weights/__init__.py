@@ -1,7 +1,8 @@
 """Trained weights: read from files, matched with a network, folded into its deploy form."""
 
 from archc.errors import WeightsWarning
-from archc.weights.checkpoint import Checkpoint, WeightsError, checkpoint_of, read_checkpoint
+from archc.weights.checkpoint import Checkpoint, checkpoint_of, read_checkpoint
+from archc.weights.errors import WeightsError
 from archc.weights.fit import Fit, fit
 from archc.weights.fold import FoldError, fold_weights
 from archc.weights.load import (

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from archc.graph import Network, deploy_form, foldings
 from archc.source.caller import said
 from archc.text import listing, quote, quote_name
-from archc.weights.checkpoint import Checkpoint, WeightsError
+from archc.weights.checkpoint import Checkpoint
+from archc.weights.errors import WeightsError
 from archc.weights.fit import OPTIONAL, Fit, fit
 from archc.weights.fold import FoldError, fold_weights
 from archc.weights.origin import check_origin

@@ -20,7 +20,8 @@ from archc.errors import WeightsWarning
 from archc.graph import Network, deploy_form
 from archc.ops import Add, Dropout, Softmax, ZeroPadShortcut
 from archc.text import listing, quote, quote_name
-from archc.weights.checkpoint import Checkpoint, WeightsError
+from archc.weights.checkpoint import Checkpoint
+from archc.weights.errors import WeightsError
 
 if TYPE_CHECKING:
     from archc.spec import Spec

@@ -291,8 +291,8 @@ def test_a_checkpoint_that_runs_code_is_refused_and_not_run(folder: Path) -> Non
     assert_refused(
         folder,
         COMMANDS["fold"],
-        "archc: error: net.pth: holds more than tensors: "
-        f"loading it would call `{os.system.__module__}.system`; nothing was executed\n"
+        "archc: error: net.pth: holds no state dict, but "
+        f"a {os.system.__module__}.system under `model`; nothing was executed\n"
         "hint: save only the state dict: torch.save(model.state_dict(), FILE), "
         "or use safetensors\n",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import os
 import pickle
@@ -22,7 +23,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from archc.weights import WeightsError, read_checkpoint
-from archc.weights.checkpoint import NUMPY_HINT, SAVE_HINT
+from archc.weights.checkpoint import NUMPY_HINT
+from archc.weights.errors import SAVE_HINT
 from archc.weights.files import to_safetensors
 
 STATE = {
@@ -191,11 +193,13 @@ def test_a_file_with_a_number_sign_in_its_name_is_that_file(tmp_path: Path) -> N
 def test_parameters_and_views_are_read_as_plain_tensors(tmp_path: Path) -> None:
     whole = torch.arange(12.0).reshape(3, 4)
     state = OrderedDict(
-        {"weight": nn.Parameter(whole), "view": whole.t()[1:3], "wide": torch.ones(1).expand(4)}
+        {"weight": nn.Parameter(whole), "view": whole.t()[1:3], "none": torch.ones(0, 3)}
     )
-    found = read_checkpoint(put(tmp_path, "views.pth", pickled(state))).tensors
-    assert same(found, {"weight": whole, "view": whole.t()[1:3], "wide": torch.ones(4)})
-    assert not found["weight"].requires_grad
+    for write in (pickled, legacy):
+        found = read_checkpoint(put(tmp_path, "views.pth", write(state))).tensors
+        assert same(found, {"weight": whole, "view": whole.t()[1:3], "none": torch.ones(0, 3)})
+        assert not found["weight"].requires_grad
+        assert type(found["weight"]) is Tensor
 
 
 def test_a_checkpoint_without_checksums_is_read(tmp_path: Path) -> None:
@@ -240,6 +244,14 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
 
 
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22ea\n"
+
+ATTRIBUTES_HINT = "save plain tensors: {key: tensor.detach().clone() for ...}"
+
+
+def with_attribute(tensor: Tensor) -> Tensor:
+    tensor.scale = 1  # type: ignore[attr-defined]
+    return tensor
+
 
 REFUSED: dict[str, tuple[bytes, str, str | None]] = {
     "empty.pth": (b"", "is empty", None),
@@ -307,20 +319,35 @@ REFUSED: dict[str, tuple[bytes, str, str | None]] = {
         None,
     ),
     "module.pth": (
-        pickled(nn.Conv2d(3, 4, 1)),
-        "holds more than tensors: loading it would call `torch.nn.modules.conv.Conv2d`; "
-        "nothing was executed",
-        SAVE_HINT,
-    ),
-    "protocol4.pth": (
-        pickled(STATE, pickle_protocol=4),
-        "is damaged, or is not a protocol 2 pickle as torch.save writes; nothing was executed",
+        pickled(nn.ReLU()),
+        "holds a torch.nn.modules.activation.ReLU, not a state dict; nothing was executed",
         SAVE_HINT,
     ),
     "plain_pickle.pth": (
         pickle.dumps(STATE["fc.bias"].float().numpy()),
-        "is damaged, or is not a protocol 2 pickle as torch.save writes; nothing was executed",
+        "holds a NumPy array, not a state dict",
         SAVE_HINT,
+    ),
+    "dumped.pth": (
+        pickle.dumps({"fc.weight": torch.ones(1)}),
+        "`fc.weight` was saved by pickle.dump, not by torch.save",
+        SAVE_HINT,
+    ),
+    "expanded.pth": (
+        pickled({"fc.weight": torch.ones(1).expand(4)}),
+        "`fc.weight` is larger than its storage, as an expanded tensor is",
+        SAVE_HINT,
+    ),
+    "stand_in.pth": (
+        pickled({"model": {**STATE, "fc.weight": argparse.Namespace()}, "model_ema": STATE}),
+        "holds no state dict: `fc.weight` is an argparse.Namespace, not a tensor; nothing was "
+        "executed",
+        SAVE_HINT,
+    ),
+    "attributes.pth": (
+        pickled({"fc.weight": with_attribute(torch.ones(1))}),
+        "`fc.weight` is a tensor with attributes, or of a class of its own",
+        ATTRIBUTES_HINT,
     ),
 }
 
@@ -449,8 +476,7 @@ def test_a_text_of_4_gb_that_is_not_there_is_damage(tmp_path: Path) -> None:
 def test_a_call_that_takes_as_much_memory_as_it_is_told_is_refused(tmp_path: Path) -> None:
     content = archive(b"\x80\x02c__builtin__\nbytearray\n\x8a\x05\0\xe4\x0b\x54\x02\x85R.")
     assert refusal(put(tmp_path, "bytes.pth", content)) == (
-        "bytes.pth: error: holds more than tensors: loading it would call `bytearray`; "
-        "nothing was executed",
+        "bytes.pth: error: holds a bytearray, not a state dict; nothing was executed",
         SAVE_HINT,
     )
 
@@ -492,18 +518,14 @@ def test_the_checkpoint_of_a_very_deep_network_is_read(tmp_path: Path) -> None:
         assert same(read_checkpoint(put(tmp_path, "deep.pth", write(content))).tensors, state)
 
 
-def test_numpy_files_are_called_that(tmp_path: Path) -> None:
-    arrays: dict[str, Any] = {key: tensor.float().numpy() for key, tensor in STATE.items()}
-    packed, plain, single = io.BytesIO(), io.BytesIO(), io.BytesIO()
-    np.savez_compressed(packed, **arrays)
-    np.savez(plain, **arrays)
-    np.save(single, arrays["fc.bias"])
-    for content, what in ((packed, "archive"), (plain, "archive"), (single, "array")):
-        for name in ("net.npz", "net.pth", "net.safetensors"):
-            assert refusal(put(tmp_path, name, content.getvalue())) == (
-                f"{name}: error: is a NumPy {what}, not a PyTorch checkpoint",
-                NUMPY_HINT,
-            )
+def test_a_single_numpy_array_is_called_that(tmp_path: Path) -> None:
+    single = io.BytesIO()
+    np.save(single, np.ones(3))
+    for name in ("net.npy", "net.pth", "net.safetensors"):
+        assert refusal(put(tmp_path, name, single.getvalue())) == (
+            f"{name}: error: is a single NumPy array, not a checkpoint",
+            NUMPY_HINT,
+        )
 
 
 class RunsCode:
@@ -528,8 +550,8 @@ def test_a_pickle_that_runs_code_is_refused_and_not_run(
     ):
         content = write({**STATE, "extra": RunsCode(function, *arguments)})
         assert refusal(put(tmp_path, "evil.pth", content)) == (
-            "evil.pth: error: holds more than tensors: "
-            f"loading it would call `{name}`; nothing was executed",
+            f"evil.pth: error: holds no state dict: `extra` is a{'n' * (name == 'eval')} {name}, "
+            "not a tensor; nothing was executed",
             SAVE_HINT,
         )
         assert not trace.exists()
