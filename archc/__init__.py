@@ -37,6 +37,16 @@ if TYPE_CHECKING:
     from archc.api import verify as verify
     from archc.backends.figure import FigureError as FigureError
     from archc.backends.onnx import OnnxError as OnnxError
+    from archc.choices import Backend as Backend
+    from archc.choices import ConventionName as ConventionName
+    from archc.choices import Detail as Detail
+    from archc.choices import Dtype as Dtype
+    from archc.choices import ExportFormat as ExportFormat
+    from archc.choices import FigureFormat as FigureFormat
+    from archc.choices import Heat as Heat
+    from archc.choices import Level as Level
+    from archc.choices import ThemeName as ThemeName
+    from archc.choices import TimedDtype as TimedDtype
     from archc.design import Design as Design
     from archc.devices import DeviceError as DeviceError
     from archc.devices import RunError as RunError
@@ -59,10 +69,18 @@ __version__ = "0.1.0"
 __all__ = [
     "ArchcError",
     "ArchcWarning",
+    "Backend",
+    "ConventionName",
     "Convolutional",
     "Design",
+    "Detail",
     "DeviceError",
+    "Dtype",
+    "ExportFormat",
     "FigureError",
+    "FigureFormat",
+    "Heat",
+    "Level",
     "Network",
     "NotConvolutionalError",
     "OnnxError",
@@ -71,6 +89,8 @@ __all__ = [
     "SpecError",
     "SpecWarning",
     "SweepError",
+    "ThemeName",
+    "TimedDtype",
     "TrainingError",
     "WeightsError",
     "WeightsWarning",
@@ -108,6 +128,21 @@ __all__ = [
 ]
 
 _HOMES = {
+    **dict.fromkeys(
+        (
+            "Backend",
+            "ConventionName",
+            "Detail",
+            "Dtype",
+            "ExportFormat",
+            "FigureFormat",
+            "Heat",
+            "Level",
+            "ThemeName",
+            "TimedDtype",
+        ),
+        "archc.choices",
+    ),
     "DeviceError": "archc.devices",
     "FigureError": "archc.backends.figure",
     "Convolutional": "archc.graph",

@@ -3,41 +3,76 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 Level: TypeAlias = Literal["network", "stage", "block", "layer"]
-LEVELS: tuple[Level, ...] = ("network", "stage", "block", "layer")
+LEVELS: tuple[Level, ...] = get_args(Level)
 """Parts of a network that counts have rows of."""
 
-CONVENTIONS = (
-    "multiply-adds",
-    "torch",
-    "fvcore",
-    "ptflops",
-    "thop",
-    "torchinfo",
-    "calflops",
-    "pycls",
-)
+ConventionName: TypeAlias = Literal[
+    "multiply-adds", "torch", "fvcore", "ptflops", "thop", "torchinfo", "calflops", "pycls"
+]
+CONVENTIONS: tuple[ConventionName, ...] = get_args(ConventionName)
 """Whose FLOPs may be counted."""
 
+Dtype: TypeAlias = Literal["float32", "bfloat16", "float16", "float64"]
 BYTES: dict[str, int] = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
 """Bytes of an element, by the dtype's name."""
 
-FORMATS = ("svg", "png", "pdf", "tex", "dot")
+TimedDtype: TypeAlias = Literal["float32", "bfloat16", "float16"]
+TIMED_DTYPES: tuple[TimedDtype, ...] = get_args(TimedDtype)
+"""The types that a module is timed in, by torch's names."""
+
+Backend: TypeAlias = Literal["inductor", "aot_eager", "eager"]
+BACKENDS: tuple[Backend, ...] = get_args(Backend)
+"""What torch.compile may compile with. Inductor is torch's default and needs a C++ compiler; the
+others only take the module apart and put it together again."""
+
+ExportFormat: TypeAlias = Literal["onnx", "pt2"]
+EXPORT_FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
+"""What modules are exported as."""
+
+FigureFormat: TypeAlias = Literal["svg", "png", "pdf", "tex", "dot"]
+FORMATS: tuple[FigureFormat, ...] = get_args(FigureFormat)
 """What figures are drawn as."""
 
-THEMES = ("light", "dark", "grey")
+ThemeName: TypeAlias = Literal["light", "dark", "grey"]
+THEMES: tuple[ThemeName, ...] = get_args(ThemeName)
 """The colours of figures."""
 
 DPI = 144
 """Pixels per inch of a PNG by default: two for a point, which stays legible on paper."""
 
-DETAILS = ("norms",)
+Detail: TypeAlias = Literal["norms"]
+DETAILS: tuple[Detail, ...] = get_args(Detail)
 """What columns may show besides boxes."""
 
-HEATS = ("params", "multiply_adds", "memory")
+Heat: TypeAlias = Literal["params", "multiply_adds", "memory"]
+HEATS: tuple[Heat, ...] = get_args(Heat)
 """What the boxes of a figure may be shaded by."""
+
+
+def wrong_choice(name: str, value: object, choices: Collection[str]) -> str | None:
+    """What to say of an argument that is none of its choices; None for one that is.
+
+    >>> wrong_choice("heat", "parms", HEATS)
+    "`heat` must be one of params, multiply_adds, memory, not 'parms'; did you mean 'params'?"
+    """
+    if isinstance(value, str) and value in choices:
+        return None
+    from archc.source.suggest import nearest
+
+    words = f"one of {', '.join(choices)}" if len(choices) > 1 else repr(next(iter(choices)))
+    meant = nearest(value, choices) if isinstance(value, str) else None
+    more = f"; did you mean {meant!r}?" if meant else ""
+    return f"`{name}` must be {words}, not {value!r}{more}"
+
+
+def check_choice(name: str, value: object, choices: Collection[str]) -> None:
+    """Raise ValueError, with the choices, for an argument that is none of them."""
+    if trouble := wrong_choice(name, value, choices):
+        raise ValueError(trouble)
+
 
 _APART = (
     ("fold", "blocks", ", which draws each block once"),

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
+from archc.choices import EXPORT_FORMATS as EXPORT_FORMATS
+from archc.choices import ExportFormat as ExportFormat
+from archc.choices import check_choice
 from archc.devices import on_device
 from archc.extras import require
 from archc.graph import Network, deploy_form
@@ -15,9 +18,6 @@ if TYPE_CHECKING:
     import torch
 
     from archc.weights import Checkpoint
-
-ExportFormat: TypeAlias = Literal["onnx", "pt2"]
-EXPORT_FORMATS: tuple[ExportFormat, ...] = ("onnx", "pt2")
 
 
 def export(
@@ -36,8 +36,7 @@ def export(
     ModuleNotFoundError where torch or onnx is missing, ValueError for another format, or a batch
     below 1.
     """
-    if format not in EXPORT_FORMATS:
-        raise ValueError(f"`format` must be one of {', '.join(EXPORT_FORMATS)}, not {format!r}")
+    check_choice("format", format, EXPORT_FORMATS)
     if batch is not None and (type(batch) is not int or batch < 1):
         raise ValueError(f"`batch` must be an integer of at least 1, not {batch!r}")
     require_torch("exporting")

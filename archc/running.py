@@ -13,13 +13,6 @@ from archc.text import in_words
 if TYPE_CHECKING:
     import torch
 
-BACKENDS = ("inductor", "aot_eager", "eager")
-"""What torch.compile may compile with. Inductor is torch's default and needs a C++ compiler; the
-others only take the module apart and put it together again."""
-
-DTYPES = ("float32", "bfloat16", "float16")
-"""The types that a module is timed in, by torch's names."""
-
 NO_COMPILER = "inductor needs a C++ compiler, and none was found"
 
 _NO_MEMORY = (

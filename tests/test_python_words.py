@@ -152,6 +152,6 @@ def test_every_error_is_of_one_kind_with_message_and_hint() -> None:
     assert len(errors) >= 10
     assert all(issubclass(one, archc.ArchcError) for one in errors)
     with pytest.raises(archc.ArchcError) as caught:
-        archc.draw(SPEC, format="gif")
+        api.draw(SPEC, format="gif")
     assert caught.value.message == str(caught.value)
     assert caught.value.hint is None

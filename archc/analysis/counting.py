@@ -10,6 +10,7 @@ from archc.analysis.parts import runs
 from archc.analysis.plain import as_plain
 from archc.choices import LEVELS as LEVELS
 from archc.choices import Level as Level
+from archc.choices import check_choice
 from archc.dataclassing import dataclass
 from archc.graph import Network, Node, Shape
 from archc.shown import Shown
@@ -64,12 +65,8 @@ def count(network: Network, by: Level = "stage", convention: str = DEFAULT) -> C
     ``by`` says which parts the rows are; by layer, a row is an op that holds or counts something.
     ``convention`` is one of `CONVENTIONS`. Raises ValueError for an unknown level or convention.
     """
-    if by not in LEVELS:
-        raise ValueError(f"`by` must be one of {', '.join(LEVELS)}, not {by!r}")
-    if convention not in CONVENTIONS:
-        raise ValueError(
-            f"`convention` must be one of {', '.join(CONVENTIONS)}, not {convention!r}"
-        )
+    check_choice("by", by, LEVELS)
+    check_choice("convention", convention, CONVENTIONS)
     chosen = CONVENTIONS[convention]
     total = tally(network, chosen)
     layers = frozenset(id for id in network.main_path if network.nodes[id].is_layer)

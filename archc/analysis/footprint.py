@@ -8,6 +8,7 @@ from typing import Any
 
 from archc.analysis.plain import as_plain
 from archc.choices import BYTES as DTYPES
+from archc.choices import check_choice
 from archc.dataclassing import dataclass
 from archc.graph import Network, Node
 from archc.graph.modules import Group, Leaf, StructureError, fold
@@ -81,8 +82,7 @@ def memory(network: Network, batch: int = 1, dtype: str = "float32") -> Memory:
     """
     if batch < 1:
         raise ValueError(f"`batch` must be at least 1, not {batch}")
-    if dtype not in DTYPES:
-        raise ValueError(f"`dtype` must be one of {', '.join(DTYPES)}, not {dtype!r}")
+    check_choice("dtype", dtype, DTYPES)
     values = _Values(network, batch, dtype)
     alive = values.alive()
     kept = values.kept()

@@ -19,10 +19,13 @@ if TYPE_CHECKING:
         Memory,
         Roofline,
     )
+    from archc.choices import ConventionName, Dtype
     from archc.sweeps import Unbuildable, Variant
 
 
-def count(spec: SpecLike, by: Level = "stage", convention: str = "multiply-adds") -> Count:
+def count(
+    spec: SpecLike, by: Level = "stage", convention: ConventionName = "multiply-adds"
+) -> Count:
     """Parameters and FLOPs for one image, with rows by network, stage, block or layer.
 
     ``convention`` says whose FLOPs: multiply-adds, or what torch, fvcore, ptflops, thop, torchinfo,
@@ -46,7 +49,7 @@ def explain(spec: SpecLike) -> Explanation:
     return analysis.explain(network_of(spec))
 
 
-def memory(spec: SpecLike, batch: int = 1, dtype: str = "float32") -> Memory:
+def memory(spec: SpecLike, batch: int = 1, dtype: Dtype = "float32") -> Memory:
     """Bytes of parameters, buffers, activations, gradients and optimizer state.
 
     Raises ValueError for a batch below 1 or an unknown dtype.

@@ -13,7 +13,7 @@ from archc.graph import deploy_form
 if TYPE_CHECKING:
     import torch
 
-    from archc.exporting import ExportFormat
+    from archc.choices import ExportFormat
     from archc.graph import Convolutional
     from archc.timing import BenchOptions, BenchResult
     from archc.verification import Options, Report, Row

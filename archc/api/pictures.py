@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from archc.api.reading import SpecLike, called, network_of
-from archc.choices import diff_conflict
+from archc.choices import Detail, FigureFormat, Heat, ThemeName, diff_conflict
 from archc.widths import parse_width
 
 if TYPE_CHECKING:
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 def draw(
     *specs: SpecLike,
-    format: str = "svg",
+    format: FigureFormat = "svg",
     fold: bool = False,
     blocks: bool = False,
-    theme: str = "light",
+    theme: ThemeName = "light",
     dpi: int = 144,
     transparent: bool = False,
     overview: bool = False,
     diff: bool = False,
-    heat: str | None = None,
+    heat: Heat | None = None,
     block: str | Sequence[str] = (),
-    detail: str | None = None,
+    detail: Detail | None = None,
     width: str | float | None = None,
     font_size: float | None = None,
 ) -> bytes:

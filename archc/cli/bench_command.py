@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from archc.choices import TIMED_DTYPES as DTYPES
+from archc.choices import TimedDtype
 from archc.cli.common import (
     MAX_BATCH,
     deploy,
@@ -24,7 +26,6 @@ from archc.cli.common import (
     with_progress,
 )
 from archc.cli.terminal import say
-from archc.running import DTYPES
 
 if TYPE_CHECKING:
     from archc.timing import BenchResult
@@ -86,7 +87,7 @@ def command(
     input_: str | None,
     device: str,
     batches: tuple[int, ...],
-    dtype: str,
+    dtype: TimedDtype,
     deploy: bool,
     compile_: bool,
     train: bool,

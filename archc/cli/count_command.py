@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from archc.choices import BYTES, CONVENTIONS, LEVELS, Level
+from archc.choices import BYTES, CONVENTIONS, LEVELS, ConventionName, Dtype, Level
 from archc.cli.common import format_for, load_networks, output, specs, table_format
 from archc.cli.complete import DEVICES
 
@@ -69,14 +69,14 @@ def command(
     input_: str | None,
     format_: str | None,
     by: Level | None,
-    convention: str | None,
+    convention: ConventionName | None,
     explain: bool,
     memory: bool,
     receptive_field: bool,
     roofline: str | None,
     devices: str | None,
     batch: int | None,
-    dtype: str | None,
+    dtype: Dtype | None,
     output: Path | None,
 ) -> None:
     """Count parameters and multiply-adds, for one image.

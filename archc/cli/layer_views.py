@@ -7,6 +7,7 @@ from typing import Any
 
 from archc import api
 from archc.backends.table import Table
+from archc.choices import Dtype
 from archc.cli.views import View
 from archc.dataclassing import dataclass
 from archc.graph import Network
@@ -20,7 +21,7 @@ class Memories(View):
 
     networks: Sequence[Network]
     batch: int
-    dtype: str
+    dtype: Dtype
     by_layer: bool
 
     def __post_init__(self) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from archc.choices import BACKENDS, Backend
 from archc.cli.common import (
     MAX_BATCH,
     can_show,
@@ -23,7 +24,6 @@ from archc.cli.common import (
     with_progress,
 )
 from archc.cli.terminal import say, say_heading
-from archc.running import BACKENDS
 
 if TYPE_CHECKING:
     from archc.verification import Fault, Report, Row
@@ -80,7 +80,7 @@ def command(
     deploy: bool,
     source: str | None,
     batch: int,
-    backend: str,
+    backend: Backend,
     quick: bool,
     format_: str,
 ) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 from archc import api
 from archc.backends.table import Table
-from archc.choices import Level
+from archc.choices import ConventionName, Level
 from archc.cli.common import put_out, put_out_tables
 from archc.cli.terminal import say
 from archc.dataclassing import dataclass
@@ -65,7 +65,7 @@ class Counts(View):
 
     networks: Sequence[Network]
     by: Level
-    convention: str
+    convention: ConventionName
 
     def __post_init__(self) -> None:
         self.found = [api.count(one, self.by, self.convention) for one in self.networks]

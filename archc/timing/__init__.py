@@ -1,6 +1,6 @@
 """How quick a network's module is, beside what the hardware allows."""
 
-from archc.running import DTYPES
+from archc.choices import TIMED_DTYPES as DTYPES
 from archc.timing.run import BenchOptions, BenchResult, at_best, bench
 from archc.timing.timing import Rates
 

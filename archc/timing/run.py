@@ -13,13 +13,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archc.analysis import work
+from archc.choices import TIMED_DTYPES, TimedDtype, check_choice
 from archc.dataclassing import dataclass
 from archc.devices import DeviceError, RunError, describe_device, find_device, on_device
 from archc.graph import Network, deploy_form
 from archc.inference import compiled
 from archc.live import build_module
 from archc.ops import BatchNorm2d
-from archc.running import DTYPES, as_it_was, quiet, why_not
+from archc.running import as_it_was, quiet, why_not
 from archc.shown import Shown
 from archc.timing.timing import (
     Rates,
@@ -44,7 +45,7 @@ class BenchOptions:
 
     device: str = "cpu"
     batches: Sequence[int] = (8,)
-    dtype: str = "float32"
+    dtype: TimedDtype = "float32"
     deploy: bool = False
     compile: bool = False
     train: bool = False
@@ -53,8 +54,7 @@ class BenchOptions:
 
     def __post_init__(self) -> None:
         """Raises ValueError for what cannot be measured."""
-        if self.dtype not in DTYPES:
-            raise ValueError(f"`dtype` must be one of {', '.join(DTYPES)}, not {self.dtype!r}")
+        check_choice("dtype", self.dtype, TIMED_DTYPES)
         batches = list(self.batches) if isinstance(self.batches, Sequence) else []
         if not batches or any(type(one) is not int or one < 1 for one in batches):
             words = f"`batches` must be integers of at least 1, not {self.batches!r}"

@@ -1,6 +1,6 @@
 """Proof that what was emitted is the graph: translation validation."""
 
-from archc.running import BACKENDS
+from archc.choices import BACKENDS
 from archc.verification.check import CHECKS, Options, verify
 from archc.verification.report import Fault, Report, Row
 

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from archc.backends.numbers import counted
 from archc.backends.pytorch import emit
+from archc.choices import BACKENDS, Backend, check_choice
 from archc.dataclassing import dataclass
 from archc.devices import on_device
 from archc.graph import Network, Shape, deploy_form
 from archc.live import instance, source_name
-from archc.running import BACKENDS, as_it_was, fault_of, lacks_memory
+from archc.running import as_it_was, fault_of, lacks_memory
 from archc.verification.report import Fault, Report, Row
 from archc.verification.settings import reproducible
 from archc.verification.structure import (
@@ -64,16 +65,14 @@ class Options:
 
     device: str = "cpu"
     batch: int = 2
-    backend: str = "inductor"
+    backend: Backend = "inductor"
     quick: bool = False
 
     def __post_init__(self) -> None:
         """Raises ValueError for less than two images, and for another backend."""
         if type(self.batch) is not int or self.batch < 2:
             raise ValueError(f"`batch` must be an integer of at least 2, not {self.batch!r}")
-        if self.backend not in BACKENDS:
-            words = f"`backend` must be one of {', '.join(BACKENDS)}, not {self.backend!r}"
-            raise ValueError(words)
+        check_choice("backend", self.backend, BACKENDS)
 
     @property
     def checks(self) -> tuple[str, ...]:

@@ -1011,7 +1011,7 @@ def test_resnet1202_is_drawn_unfolded() -> None:
 
 def test_what_cannot_be_drawn() -> None:
     with pytest.raises(
-        FigureError, match="cannot draw as 'gif': use one of svg, png, pdf, tex, dot"
+        FigureError, match="`format` must be one of svg, png, pdf, tex, dot, not 'gif'"
     ):
         draw([load("cifar10/plain20")], "gif")
     with pytest.raises(FigureError, match="there is no network to draw"):

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from xml.etree import ElementTree
 
 import numpy as np
@@ -222,7 +222,7 @@ def test_the_command_and_the_library_draw_the_same(
     flags = ["--transparent"] * transparent
     done = shell.archc("draw", "cifar10/resnet20", "-o", str(path), *flags)
     assert (done.returncode, done.stderr) == (0, f"archc: wrote {path}\n")
-    drawn = archc.draw("cifar10/resnet20", format=ending, transparent=transparent)
+    drawn = archc.draw("cifar10/resnet20", format=cast(Any, ending), transparent=transparent)
     assert path.read_bytes() == drawn
 
 

@@ -317,7 +317,7 @@ def test_options_that_cannot_be_are_refused() -> None:
     with pytest.raises(ValueError, match=r"^`batch` must be an integer of at least 2, not 2.5$"):
         Options(batch=2.5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"^`backend` must be one of inductor, aot_eager, eager, "):
-        verify(network_of("vgg"), options=Options(backend="tensorrt"))
+        Options(backend="tensorrt")  # type: ignore[arg-type]
     assert BACKENDS == ("inductor", "aot_eager", "eager")
 
 

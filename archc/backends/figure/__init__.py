@@ -18,7 +18,15 @@ from archc.backends.figure.metrics import DIFFERENCE_GAP, LARGE, WIDE
 from archc.backends.figure.scene import Scene
 from archc.backends.figure.theme import THEMES, Theme
 from archc.backends.figure.writing import FigureError, write
-from archc.choices import DETAILS, DPI, FORMATS, HEATS, diff_conflict, figure_conflict
+from archc.choices import (
+    DETAILS,
+    DPI,
+    FORMATS,
+    HEATS,
+    diff_conflict,
+    figure_conflict,
+    wrong_choice,
+)
 from archc.dataclassing import dataclass
 from archc.errors import ArchcWarning
 from archc.graph import Network
@@ -92,10 +100,10 @@ def drawing(
     format or theme, and where the figure is larger than the format carries. Warns with
     `ArchcWarning` of characters that are shown as boxes, in PNG, PDF and TeX.
     """
-    if format not in FORMATS:
-        raise FigureError(f"cannot draw as {format!r}: use one of {', '.join(FORMATS)}")
-    if options.theme not in THEMES:
-        raise FigureError(f"there is no theme {options.theme!r}: use one of {', '.join(THEMES)}")
+    if words := wrong_choice("format", format, FORMATS):
+        raise FigureError(words)
+    if words := wrong_choice("theme", options.theme, THEMES):
+        raise FigureError(words)
     if options.dpi < 1:
         raise FigureError(f"`dpi` must be at least 1, not {options.dpi}")
     if options.width is not None:
@@ -128,12 +136,10 @@ def _check_length(name: str, points: float, least: float, most: float) -> None:
 
 def _check_kind(networks: Sequence[Network], options: DrawOptions) -> None:
     """Raise `FigureError` where the options contradict each other, or do not fit the networks."""
-    if options.heat is not None and options.heat not in HEATS:
-        raise FigureError(f"`heat` must be one of {', '.join(HEATS)}, not {options.heat!r}")
-    if options.detail is not None and options.detail not in DETAILS:
-        raise FigureError(
-            f"`detail` must be {' or '.join(map(repr, DETAILS))}, not {options.detail!r}"
-        )
+    if options.heat is not None and (words := wrong_choice("heat", options.heat, HEATS)):
+        raise FigureError(words)
+    if options.detail is not None and (words := wrong_choice("detail", options.detail, DETAILS)):
+        raise FigureError(words)
     kinds = [name for name in ("fold", "blocks", "overview", "diff") if getattr(options, name)]
     if options.block and not options.blocks:
         kinds.append("block")
