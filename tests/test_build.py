@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from archc.api import draw, load
-from archc.build import MANIFEST, ConflictError, build, digest, outputs
+from archc.building import MANIFEST, ConflictError, build, digest, outputs
 from archc.errors import OutputError
 from archc.files import write
 from archc.shipped import shipped_names

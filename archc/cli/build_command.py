@@ -20,7 +20,7 @@ from archc.cli.terminal import say
 
 if TYPE_CHECKING:
     from archc.backends.table import Table
-    from archc.build import Built
+    from archc.building import Built
 
 
 @click.command("build")
@@ -61,7 +61,7 @@ def command(
       archc build imagenet/vgg19 imagenet/plain34 imagenet/resnet34
       archc build my.yaml -o out --no-figures
     """
-    from archc.build import build
+    from archc.building import build
 
     built = build(
         [design.spec for design in read_specs(specs, with_, input_)],

@@ -41,7 +41,7 @@ def command(
       archc count resnet65.yaml
       archc new --block my_block
     """
-    from archc.build import ConflictError
+    from archc.building import ConflictError
     from archc.spec.variant import block_file, name_and_path, variant
 
     if block == (parent is not None):

@@ -404,7 +404,7 @@ def _plot(plan: Plan, outcome: Outcome, path: Path, width: float) -> None:
 
 
 def _write(plan: Plan, outcome: Outcome, spec: str, folder: Path, force: bool) -> None:
-    from archc.build import ConflictError
+    from archc.building import ConflictError
     from archc.files import write_all
     from archc.inputs import note_output
     from archc.sweeps.specs import variant_specs

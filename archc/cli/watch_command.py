@@ -53,7 +53,7 @@ def command(
     if "-" in specs:
         raise click.BadParameter("standard input cannot be watched", param_hint="'SPEC'")
     from archc.spec.files import open_spec
-    from archc.watch import Preview, serve
+    from archc.watching import Preview, serve
 
     for name in specs:
         open_spec(name)

@@ -8,7 +8,7 @@ import pytest
 
 from archc.compile import compile_spec
 from archc.spec import SpecError, load_spec
-from archc.watch.beginning import FAULT, Beginning, beginning
+from archc.watching.beginning import FAULT, Beginning, beginning
 
 SPEC = """\
 name: tiny

@@ -10,7 +10,7 @@ import pytest
 from watching import SPEC
 
 from archc.cli import main
-from archc.watch import Preview
+from archc.watching import Preview
 
 
 def refresh(preview: Preview) -> None:

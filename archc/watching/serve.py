@@ -21,8 +21,8 @@ from archc.dataclassing import dataclass
 from archc.errors import ArchcError
 from archc.extras import require
 from archc.pages.figures import SAVED
-from archc.watch.preview import Preview
-from archc.watch.shortage import Shortage, can_open
+from archc.watching.preview import Preview
+from archc.watching.shortage import Shortage, can_open
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette

@@ -18,7 +18,7 @@ from archc.graph import Network, fold_repeats
 from archc.pages.figures import SAVED
 from archc.spec import Spec, SpecError, load_spec
 from archc.spec.resolve import spec_files
-from archc.watch.beginning import FAULT, beginning
+from archc.watching.beginning import FAULT, beginning
 from archc.words import summary
 
 FAULT_ID = element_id("c1", FAULT)
