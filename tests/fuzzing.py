@@ -30,6 +30,7 @@ from archc.recipes import load_recipe, resolve_recipe
 from archc.shipped import shipped_folder
 from archc.source.diagnostics import MAX_DIAGNOSTICS
 from archc.spec import Diagnostic, Place, Source, Spec, SpecError, resolve
+from archc.spec.overrides import InputSize
 from archc.spec.show import show
 from archc.sweeps import Plan, Variant, parse_axes, parse_bounds, parse_order
 from archc.sweeps.specs import variant_specs
@@ -235,7 +236,7 @@ def _read_with(text: str, _folder: Path) -> None:
 
 
 def _read_input(text: str, _folder: Path) -> None:
-    compile_spec(resolve(Source("spec.yaml", SPEC), (), text))
+    compile_spec(resolve(Source("spec.yaml", SPEC), [InputSize(text)]))
 
 
 def _read_metrics(text: str, folder: Path) -> None:

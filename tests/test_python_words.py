@@ -86,7 +86,7 @@ def test_what_is_probably_not_meant_is_a_warning() -> None:
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: api.load(SPEC, input=5), "`input` must be"),
+        (lambda: api.load(SPEC, input=0.5), "`input` must be"),
         (lambda: api.load(SPEC, with_=5), "`with_` must be a mapping or a list"),
         (lambda: api.load(SPEC, with_={1: 2}), "`with_` must be a mapping or a list"),
         (

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         loads,
         read,
         read_blocks,
+        read_changed,
         show,
         specs,
     )
@@ -76,7 +77,17 @@ _HOMES = {
         "verify",
     ),
     ".pictures": ("draw", "figure", "report", "to_graphml", "to_json"),
-    ".reading": ("SpecLike", "check", "load", "loads", "read", "read_blocks", "show", "specs"),
+    ".reading": (
+        "SpecLike",
+        "check",
+        "load",
+        "loads",
+        "read",
+        "read_blocks",
+        "read_changed",
+        "show",
+        "specs",
+    ),
 }
 
 __all__ = [
@@ -102,6 +113,7 @@ __all__ = [
     "origin",
     "read",
     "read_blocks",
+    "read_changed",
     "read_weights",
     "receptive_fields",
     "report",

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Unpack
 
 from archc import analysis
-from archc.api.reading import SpecLike, Written, network_of, overrides_of, size_of, source_of
+from archc.api.reading import (
+    Keys,
+    Settings,
+    SpecLike,
+    Written,
+    changes_of,
+    network_of,
+    source_of,
+)
 
 if TYPE_CHECKING:
     from archc.analysis import (
@@ -106,12 +114,15 @@ def sweep(
     spec: Written,
     vary: Sequence[str],
     *,
-    with_: Mapping[str, object] | Sequence[str] = (),
-    input: Sequence[int] | None = None,
+    with_: Settings = (),
+    input: Sequence[int] | str | int | None = None,
+    set: Settings = (),
+    **keys: Unpack[Keys],
 ) -> Iterator[Variant | Unbuildable]:
     """Every variant of a spec along some axes with its numbers, or why it cannot be built.
 
-    ``vary`` has the axes as the command line writes them.
+    ``vary`` has the axes as the command line writes them; what differs from the spec in all
+    variants is as for `read`.
 
     >>> import archc
     >>> for one in archc.sweep("imagenet/resnet50", ["depth[3]=6,23"]):
@@ -123,7 +134,7 @@ def sweep(
 
     if isinstance(vary, str):
         raise TypeError("`vary` must be a list of NAME=VALUES")
-    overrides, size = overrides_of(with_), size_of(input)
+    changes = changes_of(with_, input, set, keys)
     source = source_of(spec)
-    axes = parse_axes(vary, Plan(source, (), overrides, size).spec)
-    return Plan(source, axes, overrides, size).variants()
+    axes = parse_axes(vary, Plan(source, (), changes).spec)
+    return Plan(source, axes, changes).variants()

@@ -6,7 +6,8 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, TypeAlias
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack
 
 from archc.design import Design
 from archc.errors import SpecWarning
@@ -14,9 +15,10 @@ from archc.graph import Network
 from archc.shipped import shipped_names
 from archc.source.data import source_of_data
 from archc.source.files import fill
+from archc.source.suggest import closest
 from archc.spec import Diagnostic, Source, SpecError, resolve
 from archc.spec.files import open_spec
-from archc.spec.overrides import Override, Size
+from archc.spec.overrides import Change, InputSize, Override, Set
 
 if TYPE_CHECKING:
     from archc.blocks import Definition
@@ -25,33 +27,63 @@ Written: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any] | Source"
 """A spec that is yet to be read: a path, a shipped name, a mapping, or a text with its name."""
 SpecLike: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any] | Source | Design | Network"
 """A spec, or what was made of one."""
+Settings: TypeAlias = Mapping[str, object] | Sequence[str]
+"""Keys with their values, or texts such as ``"depth=3"``."""
+
+
+class Keys(TypedDict, total=False):
+    """The keys of the network that a call can set by name."""
+
+    name: str
+    title: str
+    classes: int
+    norm: str | Mapping[str, object]
+    activation: str
+    pre_activation: bool
 
 
 def read(
     spec: Written,
     *,
     folder: str | os.PathLike[str] | None = None,
-    with_: Mapping[str, object] | Sequence[str] = (),
-    input: Sequence[int] | str | None = None,
+    with_: Settings = (),
+    input: Sequence[int] | str | int | None = None,
+    set: Settings = (),
+    **keys: Unpack[Keys],
 ) -> Design:
     """Read a spec: the `Network` it describes, made when it is asked for, and its resolved text.
 
     ``spec`` is a path, a shipped name, or a mapping as `yaml.safe_load` gives it of a spec, whose
     paths (``extends``, ``use``) are relative to ``folder``, by default the current one.
-    ``with_`` sets stage attributes, one value for all stages or a list with one per stage (None
-    leaves a stage alone), or ``NAME=VALUE`` texts; ``input`` is ``(channels, height, width)``, or
-    ``"C,H,W"``.
+
+    ``set`` says what differs, as a mapping or as ``KEY=VALUE`` texts: keys of the network,
+    variables and stage attributes, by name (``{"depth": [3, 4, 11, 3], "width": "x0.5"}``; a list
+    has one value per stage, None leaves a stage alone) or of one stage (``{"depth[3]": 20}``).
+    Keys of the network can be given by themselves, too: ``classes=10``. ``input`` is
+    ``(channels, height, width)``, ``"C,H,W"``, or one number for height and width. ``with_`` sets
+    attributes, which all stages must have, and variables. They apply in the order ``with_``,
+    ``input``, keys of the network, ``set``.
     """
-    source = source_of(spec, folder)
-    return Design(resolve(source, overrides_of(with_), size_of(input)))
+    return read_changed(spec, changes_of(with_, input, set, keys), folder)
+
+
+def read_changed(
+    spec: Written,
+    changes: Sequence[Change] = (),
+    folder: str | os.PathLike[str] | None = None,
+) -> Design:
+    """As `read`, with what differs in the order in which it applies."""
+    return Design(resolve(source_of(spec, folder), changes))
 
 
 def load(
     spec: Written,
     *,
     folder: str | os.PathLike[str] | None = None,
-    with_: Mapping[str, object] | Sequence[str] = (),
-    input: Sequence[int] | None = None,
+    with_: Settings = (),
+    input: Sequence[int] | str | int | None = None,
+    set: Settings = (),
+    **keys: Unpack[Keys],
 ) -> Network:
     """Read a spec and compile it into a `Network`; the arguments are those of `read`.
 
@@ -59,10 +91,10 @@ def load(
     mistake; of a mapping it says where as a path: ``spec:stages[1].depth``.
 
     >>> import archc
-    >>> archc.load("imagenet/resnet50", with_={"depth": [3, 4, 11, 3]}).layers
-    65
+    >>> archc.load("imagenet/resnet50", classes=10, set={"depth[3]": 20, "width": "x0.5"}).layers
+    92
     """
-    design = read(spec, folder=folder, with_=with_, input=input)
+    design = read_changed(spec, changes_of(with_, input, set, keys), folder)
     _warn_of(design)
     return design.network
 
@@ -71,8 +103,10 @@ def loads(
     text: str | bytes,
     *,
     folder: str | os.PathLike[str] | None = None,
-    with_: Mapping[str, object] | Sequence[str] = (),
-    input: Sequence[int] | None = None,
+    with_: Settings = (),
+    input: Sequence[int] | str | int | None = None,
+    set: Settings = (),
+    **keys: Unpack[Keys],
 ) -> Network:
     """As `load`, of a spec as YAML text; paths in it are relative to ``folder``, by default the
     current one.
@@ -81,7 +115,7 @@ def loads(
     >>> archc.loads("{name: net, head: [global_avg_pool, linear: 10]}").params
     40
     """
-    design = read(source_of_text(text, folder), with_=with_, input=input)
+    design = read_changed(source_of_text(text, folder), changes_of(with_, input, set, keys))
     _warn_of(design)
     return design.network
 
@@ -119,23 +153,18 @@ def specs(pattern: str | None = None) -> list[str]:
     ]
 
 
-def read_blocks(
-    file: Written,
-    *,
-    with_: Mapping[str, object] | Sequence[str] = (),
-    input: Sequence[int] | str | None = None,
-) -> dict[str, Definition] | None:
+def read_blocks(file: Written, changes: Sequence[Change] = ()) -> dict[str, Definition] | None:
     """The blocks of a file of blocks by name, with those of the files that it uses; None for any
     other file.
 
-    Raises `SpecError` with every mistake of the file, and where ``with_`` or ``input``, which are
-    for specs, are given for it.
+    Raises `SpecError` with every mistake of the file, and where ``changes``, which are for specs,
+    are given for it.
     """
     from archc.blocks import STANDARD
     from archc.source.diagnostics import Findings
     from archc.source.reader import read as read_yaml
     from archc.spec.blocks import is_block_file, read_block_file
-    from archc.spec.overrides import refuse_overrides
+    from archc.spec.overrides import refuse_changes
 
     source = source_of(file)
     try:
@@ -145,15 +174,17 @@ def read_blocks(
     if not isinstance(root.data, dict) or not is_block_file(root.data):
         return None
     found = read_block_file(source, STANDARD)
-    refuse_overrides(root.place, "a file of blocks", with_, input)
+    refuse_changes(root.place, "a file of blocks", changes)
     return found
 
 
 def check(
     spec: Written,
     *,
-    with_: Mapping[str, object] | Sequence[str] = (),
-    input: Sequence[int] | None = None,
+    with_: Settings = (),
+    input: Sequence[int] | str | int | None = None,
+    set: Settings = (),
+    **keys: Unpack[Keys],
 ) -> tuple[Diagnostic, ...]:
     """Every mistake of a spec, or of a file of blocks, in order; empty for a valid one.
 
@@ -163,10 +194,11 @@ def check(
     >>> archc.check("imagenet/resnet50")
     ()
     """
+    changes = changes_of(with_, input, set, keys)
     try:
         source = source_of(spec)
-        if read_blocks(source, with_=with_, input=input) is None:
-            read(source, with_=with_, input=input).network  # noqa: B018  # compiled, to see faults
+        if read_blocks(source, changes) is None:
+            read_changed(source, changes).network  # noqa: B018  # compiled, to see faults
     except SpecError as error:
         return error.diagnostics
     return ()
@@ -175,8 +207,10 @@ def check(
 def show(
     spec: Written,
     *,
-    with_: Mapping[str, object] | Sequence[str] = (),
-    input: Sequence[int] | None = None,
+    with_: Settings = (),
+    input: Sequence[int] | str | int | None = None,
+    set: Settings = (),
+    **keys: Unpack[Keys],
 ) -> str:
     """The resolved spec as YAML, with the origin of each value as a comment; of a file of blocks
     its blocks, with those of the files that it uses.
@@ -188,10 +222,11 @@ def show(
     from archc.spec.show import show_blocks
 
     source = source_of(spec)
-    blocks = read_blocks(source, with_=with_, input=input)
+    changes = changes_of(with_, input, set, keys)
+    blocks = read_blocks(source, changes)
     if blocks is not None:
         return show_blocks(blocks)
-    return read(source, with_=with_, input=input).text
+    return read_changed(source, changes).text
 
 
 def network_of(spec: SpecLike) -> Network:
@@ -235,16 +270,27 @@ def source_of_text(text: str | bytes, folder: str | os.PathLike[str] | None = No
     return source
 
 
-def overrides_of(with_: Mapping[str, object] | Sequence[str]) -> list[Override]:
-    """``with_`` as the reader of specs takes it; TypeError for anything else."""
-    names = with_ if isinstance(with_, (Mapping, list, tuple)) else [None]
-    if not all(isinstance(name, str) for name in names):
-        raise TypeError("`with_` must be a mapping or a list of NAME=VALUE")
-    return list(with_.items()) if isinstance(with_, Mapping) else list(with_)
+def changes_of(
+    with_: Settings, input: Sequence[int] | str | int | None, set: Settings, keys: Keys
+) -> list[Change]:
+    """What a caller says of a spec as its reader takes it; TypeError for what it does not take."""
+    changes: list[Change] = [*_settings(with_, "with_", "NAME=VALUE")]
+    if isinstance(input, Integral) and not isinstance(input, bool):
+        changes.append(Set(("input", int(input))))
+    elif isinstance(input, (str, Sequence)):
+        changes.append(InputSize(input))
+    elif input is not None:
+        raise TypeError("`input` must be (channels, height, width)")
+    for key, value in keys.items():
+        if key not in Keys.__annotations__:
+            hint = closest(key, Keys.__annotations__) or f"`set={{{key!r}: ...}}` sets other keys"
+            raise TypeError(f"there is no argument `{key}`: {hint}")
+        changes.append(Set((key, value)))
+    return [*changes, *map(Set, _settings(set, "set", "KEY=VALUE"))]
 
 
-def size_of(input: Sequence[int] | str | None) -> Size | None:
-    """``input`` as the reader of specs takes it; TypeError for anything else."""
-    if input is None or isinstance(input, (str, Sequence)):
-        return input
-    raise TypeError("`input` must be (channels, height, width)")
+def _settings(given: Settings, name: str, form: str) -> list[Override]:
+    keys = given if isinstance(given, (Mapping, list, tuple)) else [None]
+    if not all(isinstance(key, str) for key in keys):
+        raise TypeError(f"`{name}` must be a mapping or a list of {form}")
+    return list(given.items()) if isinstance(given, Mapping) else list(given)

@@ -12,6 +12,7 @@ import click
 
 from archc.choices import TIMED_DTYPES as DTYPES
 from archc.choices import TimedDtype
+from archc.cli.changes import Changes, SpecCommand
 from archc.cli.common import (
     MAX_BATCH,
     deploy,
@@ -48,7 +49,7 @@ class _Seconds(click.FloatRange):
         return number
 
 
-@click.command("bench")
+@click.command("bench", cls=SpecCommand)
 @specs
 @device
 @click.option(
@@ -83,8 +84,7 @@ class _Seconds(click.FloatRange):
 @output
 def command(
     specs: tuple[str, ...],
-    with_: tuple[str, ...],
-    input_: str | None,
+    changes: Changes,
     device: str,
     batches: tuple[int, ...],
     dtype: TimedDtype,
@@ -110,7 +110,7 @@ def command(
     if deploy and train:
         raise click.UsageError("--deploy cannot be used with --train: the deploy form has no norms")
     chosen = format_for(format_, output)
-    networks = load_networks(specs, with_, input_)
+    networks = load_networks(specs, changes)
     from archc import api
     from archc.devices import DeviceError, RunError
 

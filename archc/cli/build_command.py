@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from archc.cli.changes import Changes, SpecCommand
 from archc.cli.common import (
     OutputFolder,
     is_quiet,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from archc.building import Built
 
 
-@click.command("build")
+@click.command("build", cls=SpecCommand)
 @specs
 @click.option(
     "-o",
@@ -43,8 +44,7 @@ if TYPE_CHECKING:
 @quiet
 def command(
     specs: tuple[str, ...],
-    with_: tuple[str, ...],
-    input_: str | None,
+    changes: Changes,
     output: Path,
     figures: bool,
     force: bool,
@@ -64,7 +64,7 @@ def command(
     from archc.building import build
 
     built = build(
-        [design.spec for design in read_specs(specs, with_, input_)],
+        [design.spec for design in read_specs(specs, changes)],
         output,
         figures=figures,
         force=force,

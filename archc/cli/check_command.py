@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from archc.cli.changes import Changes, SpecCommand
 from archc.cli.common import many_objects, put_out, read_stdin_once, specs, tell_notes
 from archc.cli.terminal import say
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from archc.spec import Diagnostic
 
 
-@click.command("check")
+@click.command("check", cls=SpecCommand)
 @specs
 @click.option(
     "--format",
@@ -25,17 +26,15 @@ if TYPE_CHECKING:
     show_default=True,
     help="How to print diagnostics; github prints annotations.",
 )
-def command(
-    specs: tuple[str, ...], with_: tuple[str, ...], input_: str | None, format_: str
-) -> int:
+def command(specs: tuple[str, ...], changes: Changes, format_: str) -> int:
     """Check specs, recipes and files of blocks, and explain what is wrong with them.
 
     For a folder, every spec, recipe and file of blocks below it is checked: *.yaml and *.yml with
     `name`, `extends`, `stages`, `blocks` or `recipe` at the top. Hidden files, hidden folders and
     links are left out.
 
-    --with and --input apply to specs. A recipe or a file of blocks does not take them; those in a
-    folder are checked without them.
+    --with, --set and --input apply to specs. A recipe or a file of blocks does not take them;
+    those in a folder are checked without them.
 
     Exit code 0 if all are valid, 1 if one is not.
 
@@ -55,7 +54,7 @@ def command(
     for name in found.specs:
         try:
             with many_objects():
-                what = _checked(name, with_, input_, is_named=name in specs)
+                what = _checked(name, changes, is_named=name in specs)
         except SpecError as error:
             faults += error.diagnostics
         else:
@@ -65,7 +64,7 @@ def command(
     return 1 if faults else 0
 
 
-def _checked(name: str, with_: tuple[str, ...], input_: str | None, *, is_named: bool) -> str:
+def _checked(name: str, changes: Changes, *, is_named: bool) -> str:
     """What a file is, in a few words; raises `SpecError` if it is not valid.
 
     Only a file that ``is_named`` on the command line must be one that takes the options.
@@ -73,20 +72,20 @@ def _checked(name: str, with_: tuple[str, ...], input_: str | None, *, is_named:
     from archc import api
     from archc.recipes import is_recipe, resolve_recipe
     from archc.spec.files import open_spec
-    from archc.spec.overrides import refuse_overrides
+    from archc.spec.overrides import refuse_changes
     from archc.words import summary
 
     source = open_spec(name)
-    options = (with_, input_) if is_named else ((), None)
+    told = changes if is_named else ()
     if is_recipe(source):
         source.kind = "recipe"
         recipe = resolve_recipe(source)
-        refuse_overrides(source.start(), "a recipe", *options)
+        refuse_changes(source.start(), "a recipe", told)
         return f"a recipe of {recipe.header.iterations:,} iterations"
-    blocks = api.read_blocks(source, with_=options[0], input=options[1])
+    blocks = api.read_blocks(source, told)
     if blocks is not None:
         return f"{len(blocks)} block{'s' * (len(blocks) != 1)}: {', '.join(blocks)}"
-    return summary(tell_notes(api.read(source, with_=with_, input=input_)).network)
+    return summary(tell_notes(api.read_changed(source, changes)).network)
 
 
 def _tell(faults: Sequence[Diagnostic], format_: str, summary: str) -> None:

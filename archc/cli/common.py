@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
 
-from archc.cli.complete import ATTRIBUTES
+from archc.cli.changes import Changes
+from archc.cli.complete import ATTRIBUTES, KEYS, SETTINGS, Complete
 from archc.cli.startup import GC_THRESHOLDS
 from archc.cli.terminal import say, say_heading
 from archc.errors import OutputError, reason
@@ -177,23 +178,42 @@ PLOT_WIDTH = _Width(of_plot=True)
 
 
 def specs(command: Command) -> Command:
-    """One or more SPEC, with ``--with`` and ``--input``."""
+    """One or more SPEC, with ``--with``, ``--set`` and ``--input``."""
     return click.argument("specs", metavar="SPEC...", type=SPEC, nargs=-1, required=True)(
         spec_options(command)
     )
 
 
 def spec(command: Command) -> Command:
-    """One SPEC, with ``--with`` and ``--input``."""
+    """One SPEC, with ``--with``, ``--set`` and ``--input``."""
     return click.argument("spec", metavar="SPEC", type=SPEC)(spec_options(command))
 
 
 def spec_options(command: Command) -> Command:
-    """``--with`` and ``--input``."""
+    """``--with``, ``--set`` and ``--input``, for a `SpecCommand`."""
+    help = "Set by key what differs: classes=10, input=160, depth[3]=20, width=x0.5, norm=none."
+    return _with_and_input(_set(help, KEYS)(command))
+
+
+def spec_and_recipe_options(command: Command) -> Command:
+    """`spec_options`, with a ``--set`` that takes keys of recipes, too."""
+    help = "Set a key of the recipe (iterations=2000, learning_rate.at=[1000,1500]) or of the spec "
+    help += "(classes=10, depth[3]=20)."
+    return _with_and_input(_set(help, SETTINGS)(command))
+
+
+def _set(help: str, complete: Complete) -> Callable[[Command], Command]:
+    return click.option(
+        "--set", "set_", metavar="KEY=VALUE", multiple=True, shell_complete=complete, help=help
+    )
+
+
+def _with_and_input(command: Command) -> Command:
     command = click.option(
         "--input",
         "input_",
         metavar="C,H,W",
+        multiple=True,
         help="Override the image's channels, height and width.",
     )(command)
     return click.option(
@@ -365,33 +385,31 @@ def tell_left_out(checkpoint: Checkpoint) -> None:
         say(f"archc: {checkpoint.file}: left out: {checkpoint.left_out}", err=True)
 
 
-def read_spec(name: str, with_: Sequence[str], input_: str | None) -> Design:
+def read_spec(name: str, changes: Changes = ()) -> Design:
     """Read a spec, and tell its notes."""
     from archc import api
 
-    return tell_notes(api.read(name, with_=with_, input=input_))
+    return tell_notes(api.read_changed(name, changes))
 
 
-def read_spec_or_blocks(
-    name: str, with_: Sequence[str], input_: str | None
-) -> Design | dict[str, Definition]:
+def read_spec_or_blocks(name: str, changes: Changes = ()) -> Design | dict[str, Definition]:
     """Read a spec, and tell its notes, or the blocks of a file of blocks."""
     from archc import api
     from archc.spec.files import open_spec
 
     source = open_spec(name)
-    blocks = api.read_blocks(source, with_=with_, input=input_)
-    return tell_notes(api.read(source, with_=with_, input=input_)) if blocks is None else blocks
+    blocks = api.read_blocks(source, changes)
+    return tell_notes(api.read_changed(source, changes)) if blocks is None else blocks
 
 
-def read_specs(names: Sequence[str], with_: Sequence[str], input_: str | None) -> list[Design]:
+def read_specs(names: Sequence[str], changes: Changes) -> list[Design]:
     """Read several specs. Raises `SpecError` with the mistakes of all of them."""
-    return _each(names, lambda name: read_spec(name, with_, input_))
+    return _each(names, lambda name: read_spec(name, changes))
 
 
-def load_networks(names: Sequence[str], with_: Sequence[str], input_: str | None) -> list[Network]:
+def load_networks(names: Sequence[str], changes: Changes) -> list[Network]:
     """Read and compile several specs. Raises `SpecError` with the mistakes of all of them."""
-    return _each(names, lambda name: read_spec(name, with_, input_).network)
+    return _each(names, lambda name: read_spec(name, changes).network)
 
 
 class _Noted(Protocol):

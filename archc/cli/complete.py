@@ -28,24 +28,44 @@ def _attributes(ctx: click.Context) -> list[str]:
     """``depth=`` and so on: the attributes that the given spec's stages have, or all there are."""
     from archc.blocks import STANDARD
 
-    return [f"{name}=" for name in _of_spec(ctx) or STANDARD.attributes]
+    return [f"{name}=" for name in _of_spec(ctx)[1] or STANDARD.attributes]
 
 
-def _of_spec(ctx: click.Context) -> list[str]:
-    """The attributes of the block types in the spec that stands on the command line."""
+def _varied(ctx: click.Context) -> list[str]:
+    """What a sweep varies: keys of the network, variables, and attributes."""
+    from archc.sweeps.axes import VARIED
+
+    own = (f"{name}=" for name in (*VARIED, *_of_spec(ctx)[0]))
+    return list(dict.fromkeys([*own, *_attributes(ctx)]))
+
+
+def _keys(ctx: click.Context) -> list[str]:
+    """What `--set` takes: keys of the network, variables, and attributes."""
+    from archc.spec.models import SETTABLE
+
+    own = (f"{name}=" for name in (*SETTABLE, *_of_spec(ctx)[0]))
+    return list(dict.fromkeys([*own, *_attributes(ctx)]))
+
+
+def _of_spec(ctx: click.Context) -> tuple[list[str], list[str]]:
+    """The variables of the spec that stands on the command line, and the attributes of the block
+    types in it."""
     from archc.spec import SpecError, load_spec
 
     # Where the option has no value yet, click has not told arguments from each other.
     names = [ctx.params.get(key) for key in ("spec", "a", "subject")]
     given = [*names, *(ctx.params.get("specs") or ()), *ctx.args]
+    variables: dict[str, None] = {}
     found: dict[str, None] = {}
     for name in given:
         if not name or name == "-" or (os.path.exists(name) and not os.path.isfile(name)):
             continue  # what is not a regular file would have to be waited for
         with suppress(SpecError, OSError):
-            stages = load_spec(name, (), None).stages
-            found |= dict.fromkeys(key for one in stages for key in type(one.model).model_fields)
-    return list(found)
+            spec = load_spec(name)
+            variables |= dict.fromkeys(spec.variables)
+            models = [type(one.model) for one in spec.stages]
+            found |= dict.fromkeys(key for one in models for key in one.model_fields)
+    return list(variables), list(found)
 
 
 def _devices(ctx: click.Context) -> list[str]:
@@ -69,14 +89,18 @@ def _bounds(_ctx: click.Context) -> list[str]:
     return [f"{name}=" for name in METRICS]
 
 
-def _settings(_ctx: click.Context) -> list[str]:
+def _settings(ctx: click.Context) -> list[str]:
     from archc.recipes import setting_names
 
-    return [f"{name}=" for name in setting_names()]
+    return [*(f"{name}=" for name in setting_names()), *_keys(ctx)]
 
 
 ATTRIBUTES = offering(_attributes)
-"""Stage attributes, for ``--with`` and ``--vary``."""
+"""Stage attributes, for ``--with``."""
+VARIED = offering(_varied)
+"""Keys of the network, variables and stage attributes, for ``--vary``."""
+KEYS = offering(_keys)
+"""Keys of the network, variables and stage attributes, for ``--set``."""
 DEVICES = offering(_devices)
 """Devices, for ``--roofline``."""
 COLUMNS = offering(_columns)
@@ -84,4 +108,4 @@ COLUMNS = offering(_columns)
 BOUNDS = offering(_bounds)
 """Columns of a sweep, for ``--min`` and ``--max``."""
 SETTINGS = offering(_settings)
-"""Keys of recipes, for ``--set``."""
+"""Keys of recipes, then `KEYS`, for ``--set`` where there is a recipe."""

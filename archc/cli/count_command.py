@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from archc.choices import BYTES, CONVENTIONS, LEVELS, ConventionName, Dtype, Level
+from archc.cli.changes import Changes, SpecCommand
 from archc.cli.common import format_for, load_networks, output, specs, table_format
 from archc.cli.complete import DEVICES
 
@@ -21,7 +22,7 @@ _TAKES = {
 """Which views an option is for; None is the counts themselves."""
 
 
-@click.command("count")
+@click.command("count", cls=SpecCommand)
 @specs
 @table_format("csv and json also have the stage and block numbers.")
 @click.option(
@@ -65,8 +66,7 @@ _TAKES = {
 @output
 def command(
     specs: tuple[str, ...],
-    with_: tuple[str, ...],
-    input_: str | None,
+    changes: Changes,
     format_: str | None,
     by: Level | None,
     convention: ConventionName | None,
@@ -105,7 +105,7 @@ def command(
             "--convention": convention,
         },
     )
-    networks = load_networks(specs, with_, input_)
+    networks = load_networks(specs, changes)
     from archc.cli import views
 
     if view is None:

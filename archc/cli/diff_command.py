@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from archc.cli.changes import Changes, SpecCommand
 from archc.cli.common import (
     SPEC,
     close_stdout,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 SAME, DIFFERENT, TROUBLE = 0, 1, 2
 
 
-@click.command("diff")
+@click.command("diff", cls=SpecCommand)
 @click.argument("a", metavar="A", type=SPEC)
 @click.argument("b", metavar="B", type=SPEC)
 @spec_options
@@ -43,8 +44,7 @@ SAME, DIFFERENT, TROUBLE = 0, 1, 2
 def command(
     a: str,
     b: str,
-    with_: tuple[str, ...],
-    input_: str | None,
+    changes: Changes,
     format_: str | None,
     quiet: bool,
     output: Path | None,
@@ -52,7 +52,7 @@ def command(
     """Compare two specs: stage by stage, op by op, and what the difference costs.
 
     Like diff(1), exits with 0 if both compile to the same graph, 1 if they differ, 2 on errors.
-    --with and --input apply to both. Memory is for one image in float32.
+    --with, --set and --input apply to both. Memory is for one image in float32.
 
     \b
     Examples:
@@ -62,7 +62,7 @@ def command(
     try:
         from archc import api
 
-        found = api.diff(*load_networks([a, b], with_, input_))
+        found = api.diff(*load_networks([a, b], changes))
         if not quiet or output is not None:
             _print(found, (a, b), format_for(format_, output), output)
     except click.ClickException:

@@ -9,12 +9,13 @@ from typing import Any
 import click
 
 from archc.choices import DETAILS, DPI, FORMATS, HEATS, THEMES, diff_conflict, figure_conflict
+from archc.cli.changes import Changes, SpecCommand
 from archc.cli.common import WIDTH, OutputFile, is_quiet, load_networks, put_out, quiet, specs
 from archc.cli.terminal import say
 from archc.widths import HELP
 
 
-@click.command("draw")
+@click.command("draw", cls=SpecCommand)
 @specs
 @click.option(
     "-o",
@@ -59,8 +60,7 @@ from archc.widths import HELP
 )
 def command(
     specs: tuple[str, ...],
-    with_: tuple[str, ...],
-    input_: str | None,
+    changes: Changes,
     output: Path,
     format_: str | None,
     fold: bool,
@@ -98,7 +98,7 @@ def command(
     kinds: dict[str, Any] = {"fold": fold, "blocks": blocks, "overview": overview, "diff": diff}
     kinds |= {"block": _chosen(block), "detail": detail, "heat": heat}
     _check_kinds(kinds, len(specs))
-    networks = load_networks(specs, with_, input_)
+    networks = load_networks(specs, changes)
     from archc import api
 
     figure = api.figure(

@@ -6,16 +6,15 @@ from pathlib import Path
 
 import click
 
+from archc.cli.changes import Changes, SpecCommand
 from archc.cli.common import deploy, load_networks, output, put_out, spec, tell_foldings
 
 
-@click.command("emit")
+@click.command("emit", cls=SpecCommand)
 @spec
 @deploy
 @output
-def command(
-    spec: str, with_: tuple[str, ...], input_: str | None, deploy: bool, output: Path | None
-) -> None:
+def command(spec: str, changes: Changes, deploy: bool, output: Path | None) -> None:
     """Print the PyTorch module: one file that needs torch alone.
 
     \b
@@ -24,7 +23,7 @@ def command(
       archc emit imagenet/resnet50 --deploy -o resnet50_deploy.py
       python -c "from resnet34 import ResNet34; print(ResNet34())"
     """
-    (network,) = load_networks([spec], with_, input_)
+    (network,) = load_networks([spec], changes)
     if deploy:
         tell_foldings(network)
     from archc import api

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from archc.cli.changes import Changes, SpecCommand
 from archc.cli.common import (
     LENGTHS,
     SPEC,
     data,
     device_or_auto,
     put_out,
+    read_spec,
     recipe,
-    spec_options,
+    spec_and_recipe_options,
     weights,
     workers,
 )
@@ -27,9 +30,9 @@ if TYPE_CHECKING:
     from archc.training import Score
 
 
-@click.command("evaluate")
+@click.command("evaluate", cls=SpecCommand)
 @click.argument("subject", metavar="RUN|SPEC", type=SPEC)
-@spec_options
+@spec_and_recipe_options
 @weights
 @data
 @recipe(
@@ -65,8 +68,7 @@ if TYPE_CHECKING:
 )
 def command(
     subject: str,
-    with_: tuple[str, ...],
-    input_: str | None,
+    changes: Changes,
     weights: str | None,
     data: Path,
     recipe: str | None,
@@ -81,6 +83,7 @@ def command(
     """Measure the test error of a run, or of a spec with weights.
 
     A RUN is a folder from `archc train`; it is tested with its own recipe on the full test set.
+    For a SPEC, a --set of a key that recipes have is the recipe's, any other the spec's.
 
     \b
     Examples:
@@ -89,6 +92,7 @@ def command(
       archc evaluate runs/resnet50-imagenet --data DIR --fully-convolutional \\
           --scales 224,256,384,480,640
       archc evaluate torchvision/resnet50 --weights FILE.pth --recipe torchvision --data DIR
+      archc evaluate cifar10/resnet20 --weights FILE.pth --data DIR --set pixels.mean=per_channel
     """
     if scales and not fully_convolutional:
         raise click.UsageError("--scales needs --fully-convolutional")
@@ -100,12 +104,14 @@ def command(
     from archc.training import workers_for
     from archc.training.facade import evaluate
 
+    tested, settings = _subject(subject, changes, weights, recipe)
     found = evaluate(
-        _subject(subject, with_, input_, weights, recipe),
+        tested,
         data,
         int(crops) if crops else None,
         weights=weights,
         recipe=recipe,
+        settings=settings,
         fully_convolutional=fully_convolutional,
         scales=scales or (),
         device=device,
@@ -116,24 +122,28 @@ def command(
 
 
 def _subject(
-    name: str, with_: tuple[str, ...], input_: str | None, weights: str | None, recipe: str | None
-) -> Path | Network:
-    """What is tested: the run in a folder, or a spec's network, which needs weights."""
-    from archc.cli.common import load_networks
+    name: str, changes: Changes, weights: str | None, recipe: str | None
+) -> tuple[Path | Network, Sequence[str]]:
+    """What is tested, the run in a folder or a spec's network, which needs weights, and the
+    settings of its recipe."""
+    from archc.recipes import check_settings, route
 
     if Path(name).is_dir():
-        if with_ or input_ or recipe:
+        if changes or recipe:
             raise click.UsageError(
-                "--with, --input and --recipe cannot be used with a RUN: it has its own spec and "
-                "recipe"
+                "--with, --set, --input and --recipe cannot be used with a RUN: it has its own "
+                "spec and recipe"
             )
-        return Path(name)
+        return Path(name), ()
     if weights is None:
         from archc.spec.files import open_spec
 
         open_spec(name)
         raise click.UsageError("a SPEC needs --weights FILE; a RUN has its own")
-    return load_networks([name], with_, input_)[0]
+    of_spec, settings = route(changes)
+    design = read_spec(name, of_spec)
+    check_settings(settings, design.spec)
+    return design.network, settings
 
 
 def _tell(name: str, found: Score, format_: str) -> None:

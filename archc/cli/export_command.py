@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from archc.cli.changes import Changes, SpecCommand
 from archc.cli.common import (
     MAX_BATCH,
     OutputFile,
@@ -21,7 +22,7 @@ from archc.cli.common import (
 from archc.cli.terminal import say
 
 
-@click.command("export")
+@click.command("export", cls=SpecCommand)
 @spec
 @click.option(
     "-o",
@@ -42,8 +43,7 @@ from archc.cli.terminal import say
 )
 def command(
     spec: str,
-    with_: tuple[str, ...],
-    input_: str | None,
+    changes: Changes,
     output: Path,
     weights: str | None,
     deploy: bool,
@@ -64,7 +64,7 @@ def command(
         raise click.BadParameter(
             f"{str(output)!r} does not end in .onnx or .pt2", param_hint="'-o'"
         )
-    (network,) = load_networks([spec], with_, input_)
+    (network,) = load_networks([spec], changes)
     from archc import api
 
     api.require_torch("exporting")

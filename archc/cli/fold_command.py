@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from archc.cli.changes import Changes, SpecCommand
 from archc.cli.common import (
     OutputFile,
     put_out,
@@ -17,7 +18,7 @@ from archc.cli.common import (
 )
 
 
-@click.command("fold")
+@click.command("fold", cls=SpecCommand)
 @spec
 @click.argument("weights", metavar="WEIGHTS", type=click.Path(readable=False))
 @click.option(
@@ -29,9 +30,7 @@ from archc.cli.common import (
     help="The file for the folded weights.",
 )
 @quiet
-def command(
-    spec: str, with_: tuple[str, ...], input_: str | None, weights: str, output: Path
-) -> None:
+def command(spec: str, changes: Changes, weights: str, output: Path) -> None:
     """Fold batch norms into trained weights, for the module of `archc emit --deploy`.
 
     WEIGHTS is a checkpoint of SPEC, .pth or .safetensors. Folding computes in float64 and
@@ -46,7 +45,7 @@ def command(
         raise click.BadParameter(f"{str(output)!r} does not end in .safetensors", param_hint="'-o'")
     from archc import api
 
-    design = read_spec(spec, with_, input_)
+    design = read_spec(spec, changes)
     network = design.network
     api.require_torch("folding weights")
     checkpoint = api.read_weights(weights)

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
+from archc.cli.changes import Changes, SpecCommand
 from archc.cli.common import load_networks, output, put_out, spec
 
 
-@click.command("graph")
+@click.command("graph", cls=SpecCommand)
 @spec
 @click.option(
     "--format",
@@ -20,8 +21,7 @@ from archc.cli.common import load_networks, output, put_out, spec
 @output
 def command(
     spec: str,
-    with_: tuple[str, ...],
-    input_: str | None,
+    changes: Changes,
     format_: str | None,
     output: Path | None,
 ) -> None:
@@ -43,7 +43,7 @@ def command(
                 param_hint="'-o'",
             )
         format_ = extension or "json"
-    (network,) = load_networks([spec], with_, input_)
+    (network,) = load_networks([spec], changes)
     from archc import api
 
     put_out(api.to_json(network) if format_ == "json" else api.to_graphml(network), output)

@@ -112,7 +112,7 @@ def _list_blocks(specs: tuple[str, ...], format_: str) -> None:
 
 def _own_blocks(spec: str) -> Mapping[str, Definition]:
     """The blocks of a file of blocks, or those that a spec has besides the library's."""
-    found = read_spec_or_blocks(spec, (), None)
+    found = read_spec_or_blocks(spec)
     return found if isinstance(found, dict) else found.spec.library.own
 
 

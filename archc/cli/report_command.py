@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from archc.choices import diff_conflict
+from archc.cli.changes import Changes, SpecCommand
 from archc.cli.common import OutputFile, is_stream, load_networks, put_out, quiet, specs
 
 
-@click.command("report")
+@click.command("report", cls=SpecCommand)
 @specs
 @click.option(
     "-o",
@@ -30,8 +31,7 @@ from archc.cli.common import OutputFile, is_stream, load_networks, put_out, quie
 @click.option("--diff", is_flag=True, help="Mark what differs between two SPECs in the figure.")
 def command(
     specs: tuple[str, ...],
-    with_: tuple[str, ...],
-    input_: str | None,
+    changes: Changes,
     output: Path,
     fold: bool | None,
     diff: bool,
@@ -51,7 +51,7 @@ def command(
         raise click.BadParameter(f"{str(output)!r} does not end in .html", param_hint="'-o'")
     if diff and (trouble := diff_conflict(len(specs), "--diff")):
         raise click.UsageError(trouble)
-    networks = load_networks(specs, with_, input_)
+    networks = load_networks(specs, changes)
     from archc import api
 
     put_out(api.report(*networks, fold=fold, names=specs, diff=diff), output)

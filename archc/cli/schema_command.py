@@ -38,6 +38,6 @@ def command(name: str, output: Path | None) -> None:
     if name in SCHEMAS:
         made = schema(name)
     else:
-        found = read_spec_or_blocks(name, (), None)
+        found = read_spec_or_blocks(name)
         made = schema_of_blocks(found) if isinstance(found, dict) else schema_of(found.spec)
     put_out(json.dumps(made, indent=1) + "\n", output)

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from archc.cli.changes import Changes, SpecCommand
 from archc.cli.common import SPEC, output, put_out, read_spec_or_blocks, spec_options
 
 if TYPE_CHECKING:
     from archc.blocks import Definition
 
 
-@click.command("show")
+@click.command("show", cls=SpecCommand)
 @click.argument("specs", metavar="[BLOCK] SPEC", type=SPEC, nargs=-1, required=True)
 @spec_options
 @click.option(
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
 @output
 def command(
     specs: tuple[str, ...],
-    with_: tuple[str, ...],
-    input_: str | None,
+    changes: Changes,
     output: Path | None,
     *,
     blocks: bool,
@@ -53,12 +53,15 @@ def command(
         more = "" if blocks else "; --blocks prints a block of a spec"
         raise click.UsageError(f"Got unexpected extra argument ({strange}){more}")
     if blocks and not named and (found := _of_library(spec)) is not None:
-        if with_ or input_ is not None:
-            option = "--with" if with_ else "--input"
-            raise click.UsageError(f"{option} is for specs, and {spec!r} is a block of the library")
+        if changes:
+            from archc.spec.overrides import option_of
+
+            raise click.UsageError(
+                f"{option_of(changes[0])} is for specs, and {spec!r} is a block of the library"
+            )
         put_out(show_blocks(found), output)
         return
-    read = read_spec_or_blocks(spec, with_, input_)
+    read = read_spec_or_blocks(spec, changes)
     if named:
         known = read if isinstance(read, dict) else read.spec.library.definitions
         text = show_blocks(_of_spec(named[0], known, spec))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from archc.cli.changes import Changes, SpecCommand
 from archc.cli.common import (
     PLOT_WIDTH,
     OutputFile,
@@ -27,7 +28,7 @@ from archc.cli.common import (
     tell_notes,
     tell_written,
 )
-from archc.cli.complete import ATTRIBUTES, BOUNDS, COLUMNS
+from archc.cli.complete import BOUNDS, COLUMNS, VARIED
 from archc.cli.terminal import say
 from archc.widths import COLUMN, HELP, PAGE
 
@@ -44,15 +45,15 @@ _REASONS = 5
 """Of how many reasons why variants cannot be built a sweep tells."""
 
 
-@click.command("sweep")
+@click.command("sweep", cls=SpecCommand)
 @spec
 @click.option(
     "--vary",
     metavar="NAME=VALUES",
     multiple=True,
     required=True,
-    shell_complete=ATTRIBUTES,
-    help="An attribute or variable and its values: depth=2..8:2, depth[3]=4,6,23, width=x0.5..x2.",
+    shell_complete=VARIED,
+    help="What varies and its values: depth=2..8:2, depth[3]=4,6,23, width=x0.5..x2.",
 )
 @click.option(
     "--max",
@@ -119,8 +120,7 @@ _REASONS = 5
 @click.option("--force", is_flag=True, help="Overwrite existing specs with --write.")
 def command(
     spec: str,
-    with_: tuple[str, ...],
-    input_: str | None,
+    changes: Changes,
     vary: tuple[str, ...],
     most: tuple[str, ...],
     least: tuple[str, ...],
@@ -153,7 +153,7 @@ def command(
         raise click.UsageError("--width is for --plot")
     from archc.sweeps import parse_bounds, parse_order
 
-    plan = _plan(spec, with_, input_, vary, limit)
+    plan = _plan(spec, changes, vary, limit)
     bounds, order = parse_bounds(least, most), parse_order(sort or BY)
     _check_targets(plan, spec, plot, write)
     outcome = _run(
@@ -178,16 +178,14 @@ def command(
     return 1
 
 
-def _plan(
-    spec: str, with_: Sequence[str], input_: str | None, vary: Sequence[str], limit: int
-) -> Plan:
+def _plan(spec: str, changes: Changes, vary: Sequence[str], limit: int) -> Plan:
     """What is to be gone through, if it is not too much."""
     from archc.spec.files import open_spec
     from archc.sweeps import Plan, SweepError, parse_axes
 
     source = open_spec(spec)
-    axes = parse_axes(vary, tell_notes(Plan(source, (), with_, input_).spec))
-    plan = Plan(source, axes, with_, input_)
+    axes = parse_axes(vary, tell_notes(Plan(source, (), changes).spec))
+    plan = Plan(source, axes, changes)
     if plan.count > limit:
         ways = " x ".join(f"{axis.values.count:,} of {axis.name}" for axis in axes)
         raise SweepError(
@@ -386,7 +384,7 @@ def _plot(plan: Plan, outcome: Outcome, path: Path, width: float) -> None:
     from archc.sweeps.axes import shown
     from archc.sweeps.plot import Points, front, plot
 
-    own = next(Plan(plan.source, (), plan.with_, plan.input_).variants())
+    own = next(Plan(plan.source, (), plan.changes).variants())
     base = (own.numbers[1], own.numbers[2]) if isinstance(own, Variant) else None
     header = plan.spec.header
     points = Points(header.title or header.name, *outcome.points, base)

@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archc.backends.numbers import in_bytes
+from archc.cli.changes import Changes, SpecCommand
 from archc.cli.common import (
+    SPEC,
     OutputFolder,
     data,
     device_or_auto,
     quiet,
     read_spec,
     recipe,
-    spec,
+    spec_and_recipe_options,
     tell_written,
     workers,
 )
-from archc.cli.complete import SETTINGS
 from archc.cli.terminal import say
 from archc.devices import PRECISIONS
 from archc.text import visible
@@ -34,17 +35,10 @@ WEIGHTS = "weights.safetensors"
 """What a run ends with."""
 
 
-@click.command("train")
-@spec
+@click.command("train", cls=SpecCommand)
+@click.argument("spec", metavar="SPEC", type=SPEC)
+@spec_and_recipe_options
 @recipe("The recipe: cifar10, imagenet, torchvision, or a path.", required=True)
-@click.option(
-    "--set",
-    "settings",
-    metavar="KEY=VALUE",
-    multiple=True,
-    shell_complete=SETTINGS,
-    help="Override a key of the recipe: iterations=2000, learning_rate.at=[1000,1500].",
-)
 @data
 @click.option(
     "-o",
@@ -89,10 +83,8 @@ WEIGHTS = "weights.safetensors"
 @workers
 def command(
     spec: str,
-    with_: tuple[str, ...],
-    input_: str | None,
+    changes: Changes,
     recipe: str,
-    settings: tuple[str, ...],
     data: Path,
     out: Path | None,
     **options: Any,
@@ -103,20 +95,26 @@ def command(
     weights.safetensors. Several devices share each batch; on several machines, start it
     with torchrun.
 
+    A --set of a key that recipes have is the recipe's, any other the spec's; recipe.KEY and
+    spec.KEY say so themselves.
+
     \b
     Examples:
       archc train cifar10/resnet20 --recipe cifar10 --data cifar-10-batches-bin
       archc train cifar10/resnet56 --recipe cifar10 --data DIR --precision bfloat16 --compile
       archc train imagenet/resnet50 --recipe imagenet --data DIR --devices 8 --resume
+      archc train cifar10/resnet20 --recipe cifar10 --data DIR --set width=x2 --set iterations=6400
     """
     from archc.errors import Interrupted
     from archc.extras import require
-    from archc.recipes import load_recipe
+    from archc.recipes import check_settings, load_recipe, route
 
     if spec == "-" and options["devices"] > 1:
         raise click.BadParameter("several processes cannot read standard input", param_hint="SPEC")
     options["compile"] = options.pop("compile_")
-    design = read_spec(spec, with_, input_)
+    of_spec, settings = route(changes)
+    design = read_spec(spec, of_spec)
+    check_settings(settings, design.spec)
     chosen = load_recipe(recipe, settings)
     require("torch", "training", "torch")
     from archc.training import TrainOptions

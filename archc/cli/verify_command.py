@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from archc.choices import BACKENDS, Backend
+from archc.cli.changes import Changes, SpecCommand
 from archc.cli.common import (
     MAX_BATCH,
     can_show,
@@ -37,7 +38,7 @@ _MARKS: dict[bool | None, str] = {True: "✓", False: "✗", None: "–"}
 _MARKS_IN_ASCII: dict[bool | None, str] = {True: "ok", False: "no", None: "-"}
 
 
-@click.command("verify")
+@click.command("verify", cls=SpecCommand)
 @specs
 @device
 @weights
@@ -73,8 +74,7 @@ _MARKS_IN_ASCII: dict[bool | None, str] = {True: "ok", False: "no", None: "-"}
 )
 def command(
     specs: tuple[str, ...],
-    with_: tuple[str, ...],
-    input_: str | None,
+    changes: Changes,
     device: str,
     weights: str | None,
     deploy: bool,
@@ -99,7 +99,7 @@ def command(
       archc verify imagenet/resnet50 --source my_resnet50.py
     """
     _check_single(specs, {"--weights": weights, "--source": source})
-    networks = load_networks(specs, with_, input_)
+    networks = load_networks(specs, changes)
     text, path = _read(source)
     from archc import api
     from archc.devices import find_device

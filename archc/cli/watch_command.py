@@ -5,11 +5,12 @@ from __future__ import annotations
 import click
 
 from archc.choices import diff_conflict
+from archc.cli.changes import Changes, SpecCommand
 from archc.cli.common import SPEC, spec_options
 from archc.cli.terminal import say
 
 
-@click.command("watch")
+@click.command("watch", cls=SpecCommand)
 @click.argument("specs", metavar="SPEC [SPEC]", type=SPEC, nargs=-1, required=True)
 @spec_options
 @click.option(
@@ -28,8 +29,7 @@ from archc.cli.terminal import say
 @click.option("--diff", is_flag=True, help="Mark what differs between two SPECs.")
 def command(
     specs: tuple[str, ...],
-    with_: tuple[str, ...],
-    input_: str | None,
+    changes: Changes,
     port: int,
     fold: bool | None,
     diff: bool,
@@ -57,7 +57,7 @@ def command(
 
     for name in specs:
         open_spec(name)
-    preview = Preview(spec, with_, input_, fold, base)
+    preview = Preview(spec, changes, fold, base)
 
     def ready(address: str) -> None:
         for fault in preview.state.faults:

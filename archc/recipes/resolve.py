@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, get_args
 
@@ -27,6 +26,7 @@ from archc.source.caller import said
 from archc.source.diagnostics import Findings, Note, Place, Source, SpecError
 from archc.source.reader import INVALID, Entry, Value, read
 from archc.source.record import Record
+from archc.source.settings import KIND, parse_setting
 from archc.source.validate import (
     code_of,
     describe,
@@ -37,9 +37,10 @@ from archc.source.validate import (
     validate,
 )
 from archc.spec.resolve import is_of_recipe
-from archc.text import quote
 
 _OWN = ("recipe", "description", "extends")
+PREFIX = "recipe."
+"""What may stand before a key, where options take keys of specs, too."""
 Section = TypeVar("Section", bound=Record)
 
 
@@ -120,34 +121,30 @@ def _takes_away(entry: Entry) -> bool:
 
 def _set(entries: dict[str, Entry], setting: str, findings: Findings) -> None:
     """Lay ``KEY=VALUE`` or ``SECTION.KEY=VALUE`` over the entries; the value is YAML."""
-    text = re.sub(r"[\r\n]", " ", setting)
-    path, equals, value = text.partition("=")
-    # YAML with blanks before it, so that places count along the setting as it is shown.
-    source = Source(
-        said("--set", "settings"), " " * (len(path) + 1) + value, kind="setting", shown=text
-    )
-    if not equals or not path.strip() or not value.strip():
-        message = f"`{source.name}` needs KEY=VALUE, not {quote(text)}"
-        findings.error(
-            source.start(), message, "for example iterations=2000", code="malformed-option"
-        )
+    option = said("--set", "settings")
+    found = parse_setting(setting, option, "iterations=2000", findings)
+    if found is None:
         return
-    try:
-        entry = Entry(source.start(), read(source, findings))
-    except SpecError as error:
-        findings.add(error)
+    found = found.without(PREFIX)
+    before = len(findings.found)
+    value = found.value(findings)
+    if len(findings.found) > before:
         return
-    section, dot, key = path.strip().partition(".")
-    if section not in KEYS or section in _OWN or (dot and section not in SECTIONS):
+    entry = Entry(found.place, value)
+    section, dot, key = found.key.partition(".")
+    if found.item is not None:
+        message = f"`{found.key}` has no items: a recipe has no stages"
+        findings.error(found.item_place, message, code="malformed-option")
+    elif section not in KEYS or section in _OWN or (dot and section not in SECTIONS):
         known = [key for key in KEYS if key not in _OWN]
-        unknown(path.strip(), source.start(), "a recipe has no key", known, findings)
+        unknown(found.key, found.place, "a recipe has no key", known, findings)
     elif not dot:
         _lay(entries, section, entry)
     else:
-        before = entries[section].value.data if section in entries else {}
-        rows = dict(before) if isinstance(before, dict) else {}
+        rows_before = entries[section].value.data if section in entries else {}
+        rows = dict(rows_before) if isinstance(rows_before, dict) else {}
         _lay(rows, key, entry)
-        entries[section] = Entry(source.start(), Value(rows, source.start()))
+        entries[section] = Entry(found.place, Value(rows, found.place))
 
 
 def _lay(entries: dict[str, Entry], key: str, entry: Entry) -> None:
@@ -307,7 +304,7 @@ def _check_warm_up(
 
 def _is_set(rows: Mapping[str, Entry]) -> bool:
     """Whether one of the keys is given by the caller, not by the recipe."""
-    return any(entry.key.source.kind == "setting" for entry in rows.values())
+    return any(entry.key.source.kind == KIND for entry in rows.values())
 
 
 def _setting(text: str) -> str:

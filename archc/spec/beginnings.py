@@ -10,7 +10,7 @@ from archc.source.diagnostics import Place
 from archc.source.reader import Value
 from archc.spec.files import open_spec
 from archc.spec.models import Spec
-from archc.spec.overrides import Override, Size
+from archc.spec.overrides import Change
 from archc.spec.resolve import Faulty, resolve_faulty
 
 
@@ -26,15 +26,13 @@ class Beginning:
     message: str
 
 
-def load_beginning(
-    spec: str, with_: Sequence[Override] = (), input_: Size | None = None
-) -> Beginning | None:
+def load_beginning(spec: str, changes: Sequence[Change] = ()) -> Beginning | None:
     """How far a spec is valid that has mistakes; None where that is not known, as where it is no
     YAML, or where no item of stem, stages or head is at fault.
 
     Raises `SpecError` where the file cannot be read or has too many mistakes.
     """
-    faulty = resolve_faulty(open_spec(spec), with_, input_)
+    faulty = resolve_faulty(open_spec(spec), changes)
     return None if faulty is None else _beginning(faulty)
 
 

@@ -93,14 +93,31 @@ KEYS = (
 )
 """What may stand at the top of a spec."""
 
+SETTABLE = (*(key for key in Header.model_fields if key != "description"), "init", "names")
+"""The keys of the network that `--set` takes."""
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """What a `with` says of stages and variables, or an option: ``via`` is ``set`` for `--set`,
+    whose ``others`` are keys that it takes of other files."""
+
+    entries: Mapping[str, Entry]
+    via: Literal["with", "set"] = "with"
+    others: tuple[str, ...] = ()
+
 
 @dataclass(frozen=True)
 class Attribute:
-    """A stage's attribute: where its key stands, its value, and how it came to the stage."""
+    """A stage's attribute: where its key stands, its value, and how it came to the stage.
+
+    ``set`` is a `--set` for all stages that have the attribute; one that names the stage counts
+    as a ``with``.
+    """
 
     key: Place
     value: Value
-    via: Literal["stage", "defaults", "with"]
+    via: Literal["stage", "defaults", "with", "set"]
 
 
 @dataclass(frozen=True)

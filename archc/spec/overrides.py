@@ -1,25 +1,50 @@
-"""What a caller says of a spec: ``--with depth=3,4,11,3``, ``--input 3,32,32``, or data."""
+"""What a caller says of a spec: ``--with depth=3,4,11,3``, ``--set classes=10``,
+``--input 3,32,32``, or data."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from numbers import Integral
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
+from archc.dataclassing import dataclass
 from archc.source.caller import said
 from archc.source.diagnostics import Findings, Place, Source, fail
 from archc.source.reader import INVALID, Entry, Value, scalar
+from archc.source.settings import located
+from archc.source.settings import written as written_value
 from archc.text import quote
 
 Override: TypeAlias = str | tuple[str, object]
 """``NAME=VALUE``, or a name and its value as data."""
 
-OPTIONS = ("--with", "with_", "--input", "input")
+OPTIONS = ("--with", "with_", "--set", "set", "--input", "input")
 """How sources of what callers say are called, on the command line and in Python."""
 
 Size: TypeAlias = str | Sequence[int]
 """``C,H,W``, or the numbers as data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Set:
+    """``--set KEY=VALUE``: a key of the header, a variable or an attribute of stages.
+
+    ``others`` are keys that the option takes besides, of other files than specs.
+    """
+
+    given: Override
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InputSize:
+    """``--input C,H,W``."""
+
+    size: Size
+
+
+Change: TypeAlias = "Override | Set | InputSize"
+"""One of the options that say how a spec differs; an `Override` by itself is a ``--with``."""
 
 
 def parse_with(text: str, findings: Findings) -> tuple[str, Entry] | None:
@@ -49,7 +74,7 @@ def locate_with(name: str, data: object) -> tuple[str, Entry]:
     """An attribute and its value as a program gives them; types count as they do in a spec."""
     text = _line(written((name, data)))
     source = Source("with_", text)
-    return name, Entry(source.start(), _located(data, Place(source, 1, len(name) + 2)))
+    return name, Entry(source.start(), located(data, Place(source, 1, len(name) + 2)))
 
 
 def written(override: Override) -> str:
@@ -57,45 +82,37 @@ def written(override: Override) -> str:
     if isinstance(override, str):
         return override
     name, data = override
-    return f"{name}={_written(data)}"
+    return f"{name}={written_value(data)}"
 
 
-def _written(data: object) -> str:
-    if isinstance(data, (list, tuple)):
-        return ",".join(map(_item_written, data))
-    if data is None:
-        return "null"
-    return str(data).lower() if isinstance(data, bool) else str(data)
+def described(change: Change) -> str:
+    """An option as the command line would have it."""
+    if isinstance(change, InputSize):
+        size = change.size
+        return f"--input {size if isinstance(size, str) else ','.join(map(str, size))}"
+    if isinstance(change, Set):
+        return f"--set {written(change.given)}"
+    return f"--with {written(change)}"
 
 
-def _item_written(data: object) -> str:
-    """An item of a list, with brackets where it is a list itself."""
-    text = _written(data)
-    return f"[{text}]" if isinstance(data, (list, tuple)) else text
+def option_of(change: Change) -> str:
+    """What the caller calls the option."""
+    if isinstance(change, InputSize):
+        return said("--input", "input")
+    return said("--set", "set") if isinstance(change, Set) else said("--with", "with_")
 
 
-def _located(data: object, place: Place) -> Value:
-    if isinstance(data, (list, tuple)):
-        items, column = [], place.column
-        for item in data:
-            inside = isinstance(item, (list, tuple))  # behind its bracket
-            items.append(_located(item, Place(place.source, 1, column + inside)))
-            column += len(_item_written(item)) + 1
-        return Value(tuple(items), place)
-    if isinstance(data, Integral) and not isinstance(data, bool):
-        data = int(data)  # NumPy's, too
-    if data is None or isinstance(data, (bool, int, float)):
-        return Value(data, place, said(_written(data), str(data)))
-    return Value(str(data), place)
+def is_option(place: Place) -> bool:
+    """Whether a place lies in an option rather than in a file."""
+    return place.source.path is None and place.source.name in OPTIONS
 
 
-def refuse_overrides(place: Place, what: str, with_: object, input_: Size | None) -> None:
+def refuse_changes(place: Place, what: str, changes: Iterable[Change]) -> None:
     """Raise `SpecError` at a place where options of specs are given for something else: for
     ``what``, in words."""
-    given = ((said("--with", "with_"), bool(with_)), (said("--input", "input"), input_ is not None))
-    for name, is_given in given:
-        if is_given:
-            fail(place, f"`{name}` is for specs, and this is {what}", code="inapplicable-option")
+    for change in changes:
+        message = f"`{option_of(change)}` is for specs, and this is {what}"
+        fail(place, message, code="inapplicable-option")
 
 
 def parse_input(size: Size, findings: Findings) -> Entry:
@@ -118,7 +135,7 @@ def _locate_input(size: Sequence[int]) -> Entry:
     source = Source("input", f"({', '.join(map(str, size))})")
     items, column = [], 2
     for number in size:
-        items.append(_located(number, Place(source, 1, column)))
+        items.append(located(number, Place(source, 1, column)))
         column += len(f"{number}, ")
     return Entry(source.start(), Value(tuple(items), source.start()))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 
 from archc.blocks import MAX_BLOCKS, STANDARD, Around, Library
@@ -27,15 +27,25 @@ from archc.spec.blocks import Blocks, complain_of_block_file, is_block_file
 from archc.spec.blocks import Written as WrittenBlocks
 from archc.spec.files import open_parent, open_spec
 from archc.spec.layers import place_row
-from archc.spec.models import KEYS, NAME, Header, PlacedItem, PlacedStage, Spec, around
+from archc.spec.models import (
+    KEYS,
+    NAME,
+    Header,
+    Overlay,
+    PlacedItem,
+    PlacedStage,
+    Spec,
+    around,
+)
 from archc.spec.overrides import (
-    Override,
-    Size,
+    Change,
+    InputSize,
+    Set,
     channels_last,
+    described,
     locate_with,
     parse_input,
     parse_with,
-    written,
 )
 from archc.spec.stages import Written, place_stages, reads_block
 from archc.spec.variables import (
@@ -71,32 +81,30 @@ _OWN = {"name", "title", "description"}
 
 def load_spec(
     spec: str,
-    with_: Sequence[Override] = (),
-    input_: Size | None = None,
+    changes: Sequence[Change] = (),
     library: Library = STANDARD,
 ) -> Spec:
     """Read, resolve and check a spec: a path, a shipped name, or ``-`` for standard input.
 
-    ``with_`` and ``input_`` are the command line's ``--with`` and ``--input``; a name with its
-    value as data stands for a ``--with``, too. ``library`` has the block types that stages may be
-    made of. Raises `SpecError` with every independent mistake.
+    ``changes`` are the command line's ``--with``, ``--set`` and ``--input``, which hold in their
+    order. ``library`` has the block types that stages may be made of. Raises `SpecError` with
+    every independent mistake.
     """
-    return resolve(open_spec(spec), with_, input_, library)
+    return resolve(open_spec(spec), changes, library)
 
 
 def resolve(
     source: Source,
-    with_: Sequence[Override] = (),
-    input_: Size | None = None,
+    changes: Sequence[Change] = (),
     library: Library = STANDARD,
 ) -> Spec:
     """Like `load_spec`, for a text that has been read."""
     findings = Findings()
-    draft = _overlaid(source, with_, input_, library, findings)
+    draft = _overlaid(source, changes, library, findings)
     if draft is None:
         findings.check()
         raise AssertionError("a spec without a draft has findings")
-    spec = _finish(draft, _label(source, with_, input_), _group(source), library, findings)
+    spec = _finish(draft, _label(source, changes), _group(source), library, findings)
     findings.check()
     assert spec is not None
     return spec
@@ -117,8 +125,7 @@ class Faulty:
 
 def resolve_faulty(
     source: Source,
-    with_: Sequence[Override] = (),
-    input_: Size | None = None,
+    changes: Sequence[Change] = (),
     library: Library = STANDARD,
 ) -> Faulty | None:
     """What is valid of a spec whose text has been read, if it has mistakes.
@@ -127,10 +134,10 @@ def resolve_faulty(
     something that it extends.
     """
     findings = Findings()
-    draft = _overlaid(source, with_, input_, library, findings)
+    draft = _overlaid(source, changes, library, findings)
     if draft is None or not draft.whole:
         return None
-    label, group = _label(source, with_, input_), _group(source)
+    label, group = _label(source, changes), _group(source)
     spec = _finish(draft, label, group, library, findings, faulty=True)
     if spec is None or not findings.found:
         return None
@@ -142,23 +149,35 @@ def resolve_faulty(
 
 
 def _overlaid(
-    source: Source,
-    with_: Sequence[Override],
-    input_: Size | None,
-    library: Library,
-    findings: Findings,
+    source: Source, changes: Sequence[Change], library: Library, findings: Findings
 ) -> _Draft | None:
     """A draft with the command line's options; None where the text cannot be read."""
     draft = _draft(source, library, findings, ())
-    overlays = [
-        parse_with(one, findings) if isinstance(one, str) else locate_with(*one) for one in with_
-    ]
-    if draft is None:
+    if draft is None:  # what is wrong with the options is told all the same
+        draft = _Draft(source.start(), whole=False)
+        _lay_changes(draft, changes, findings)
         return None
-    draft.overlays += [dict([overlay]) for overlay in overlays if overlay]
-    if input_ is not None:
-        draft.top["input"] = parse_input(input_, findings)
+    _lay_changes(draft, changes, findings)
     return draft
+
+
+def _lay_changes(draft: _Draft, changes: Sequence[Change], findings: Findings) -> None:
+    """Lay options over a draft, each over those before it."""
+    for change in changes:
+        if isinstance(change, InputSize):
+            draft.top["input"] = parse_input(change.size, findings)
+        elif isinstance(change, Set):
+            from archc.spec.changes import Target, lay
+
+            rows = draft.rows("stages")
+            parts = (draft.top, draft.variables, draft.overlays, len(rows))
+            lay(change, Target(draft.name, *parts), findings)
+        else:
+            found = (
+                parse_with(change, findings) if isinstance(change, str) else locate_with(*change)
+            )
+            if found:
+                draft.overlays.append(Overlay(dict([found])))
 
 
 @dataclass
@@ -173,7 +192,7 @@ class _Draft:
     top: dict[str, Entry] = field(default_factory=dict)
     lists: dict[str, Value] = field(default_factory=dict)
     defaults: dict[str, Entry] = field(default_factory=dict)
-    overlays: list[Mapping[str, Entry]] = field(default_factory=list)
+    overlays: list[Overlay] = field(default_factory=list)
     variables: dict[str, Entry] = field(default_factory=dict)
     blocks: list[WrittenBlocks] = field(default_factory=list)
     own_defaults: frozenset[str] = frozenset()
@@ -186,6 +205,12 @@ class _Draft:
         return data if isinstance(data, tuple) else ()
 
     @property
+    def name(self) -> str:
+        """What messages call the spec."""
+        data = self.top["name"].value.data if "name" in self.top else None
+        return quote_name(data) if isinstance(data, str) else "the spec"
+
+    @property
     def is_empty(self) -> bool:
         """Whether a network without a layer is described."""
         return self.whole and all(value.data == () for value in self.lists.values())
@@ -193,10 +218,11 @@ class _Draft:
     def written(self) -> Written:
         """What is said of stages."""
         overlays = [
-            {name: one for name, one in overlay.items() if name not in self.variables}
-            for overlay in self.overlays
+            replace(one, entries={k: v for k, v in one.entries.items() if k not in self.variables})
+            for one in self.overlays
         ]
-        return Written(self.rows("stages"), self.defaults, self.own_defaults, overlays)
+        rows = self.rows("stages")
+        return Written(rows, self.defaults, self.own_defaults, overlays, self.name)
 
 
 def _draft(
@@ -297,7 +323,7 @@ def _lay_over(draft: _Draft, entries: dict[str, Entry], place: Place) -> None:
         draft.defaults |= defaults
         draft.own_defaults = frozenset(defaults)
     if isinstance(overlay, dict):
-        draft.overlays.append(overlay)
+        draft.overlays.append(Overlay(overlay))
     of_stages = [entries[key].value for key in ("stages", *_MAPPINGS) if key in entries]
     if any(value.data is INVALID for value in of_stages):
         draft.whole = False
@@ -340,7 +366,8 @@ def _finish(
     if "name" not in top:  # its absence has been noted where it is missing
         top["name"] = Entry(draft.place, Value("unnamed", draft.place))
     header = validate(Header, plain_norm(top), draft.place, "the spec", findings)
-    variables = values_of(draft.variables, draft.overlays, findings)
+    overlays = [one.entries for one in draft.overlays]
+    variables = values_of(draft.variables, overlays, findings)
     norm = norm_of_network(top.get("norm"), variables, findings)
     initial = initial_of(top["init"], findings) if "init" in top else USUAL
     possible = possible_of(draft.variables, variables)
@@ -355,10 +382,10 @@ def _finish(
         for key in ("stem", "head")
     )
     context = around(header or Header(name="unnamed"), norm, variables)
-    stages = []
+    stages, notes = [], list(_notes(draft.top))
     if draft.whole:
         stages = place_stages(
-            draft.written(), library, context, findings, made.broken, draft.variables
+            draft.written(), library, context, findings, made.broken, draft.variables, notes
         )
     known = Names({*context.names, "stage", "block", "number"}, dict(names.words))
     pattern = _pattern(top["names"], known, findings) if "names" in top else None
@@ -381,8 +408,8 @@ def _finish(
         names=pattern,
         initial=initial,
         variables=variables,
-        origins={name: place_of(name, draft.variables, draft.overlays) for name in variables},
-        notes=tuple(_notes(draft.top)),
+        origins={name: place_of(name, draft.variables, overlays) for name in variables},
+        notes=tuple(notes),
         default_block=_word(draft.defaults.get("block")),
     )
     if not findings.found:
@@ -475,7 +502,7 @@ def _check_whole(spec: Spec, findings: Findings) -> None:
             )
 
 
-def _label(source: Source, with_: Sequence[Override], input_: Size | None) -> str:
+def _label(source: Source, changes: Sequence[Change]) -> str:
     """Which spec this is, the same on every machine: a shipped name or the file's own name."""
     name = source.name
     if source.path is not None:
@@ -484,11 +511,7 @@ def _label(source: Source, with_: Sequence[Override], input_: Size | None) -> st
         inside = path.startswith(folder + os.sep)
         name = os.path.relpath(path, folder).replace(os.sep, "/") if inside else path
         name = name.removesuffix(".yaml") if inside else os.path.basename(path)
-    options = [f"--with {written(one)}" for one in with_]
-    if input_ is not None:
-        options.append(
-            f"--input {input_ if isinstance(input_, str) else ','.join(map(str, input_))}"
-        )
+    options = [described(change) for change in changes]
     return quote_name(" ".join([name, *options]))
 
 

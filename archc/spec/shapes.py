@@ -22,7 +22,7 @@ from archc.graph import Fragment, Shape, ShapeError
 from archc.ops import MAX_CHANNELS, MAX_PIXELS, describe
 from archc.source.diagnostics import Findings, Note, Place, SpecError
 from archc.spec.models import Attribute, PlacedItem, PlacedStage, Spec, word_of
-from archc.spec.stages import numbered
+from archc.spec.options import numbered
 
 Known: TypeAlias = tuple[int | None, ...]
 """A shape of which some numbers may be unknown."""
@@ -267,10 +267,10 @@ def _tell_stages(
         return
     if blamed is not None and (blamed.via != "defaults" or len(alike) > 1):
         where = blamed.value.place
-        if blamed.via == "with":
+        if blamed.via in ("with", "set"):
             notes.append(Note(stage.place, f"stage {number} is written here"))
     for name, attribute in stage.attributes.items():
-        if attribute.via == "with" and attribute is not blamed and name != "depth":
+        if attribute.via in ("with", "set") and attribute is not blamed and name != "depth":
             notes.append(Note(attribute.value.place, f"stage {number} gets its `{name}` here"))
     who = numbered([one[0] for one in alike])
     if isinstance(error, LayerFault) and error.place.source.is_of_user:
@@ -289,5 +289,6 @@ def _input_note(spec: Spec | None, place: Place, error: ShapeError) -> list[Note
     entry = spec.entries.get("input")
     is_of_size = re.search(r"\dx\d", error.message) is not None
     if entry is None or entry.key.source is place.source or not is_of_size:
-        return list(spec.notes)
-    return [Note(entry.key, "the image's size is given here"), *spec.notes]
+        return [note for note in spec.notes if entry and note.place == entry.value.place]
+    of_input = [note for note in spec.notes if note.place == entry.value.place]
+    return [Note(entry.key, "the image's size is given here"), *of_input]

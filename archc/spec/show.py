@@ -11,7 +11,7 @@ from archc.blocks.expressions import shown
 from archc.source.diagnostics import Place
 from archc.source.reader import is_plain, quoted
 from archc.spec.models import PlacedItem, PlacedStage, Spec
-from archc.spec.overrides import OPTIONS
+from archc.spec.overrides import OPTIONS, is_option
 from archc.text import display_width, quote_name
 
 DEFAULT = "default"
@@ -129,7 +129,7 @@ def _stages(stages: tuple[PlacedStage, ...]) -> Iterator[_Line]:
 
 
 def _origin(place: Place) -> str:
-    if place.source.path is None and place.source.name in OPTIONS:
+    if is_option(place):
         return place.source.name
     return str(place) if place.source.is_data else f"{quote_name(place.source.name)}:{place.line}"
 

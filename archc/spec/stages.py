@@ -38,27 +38,28 @@ from archc.source.validate import (
     unknown,
     validate,
 )
-from archc.spec.models import KEYS, Attribute, PlacedStage
+from archc.spec.factor import factor_in
+from archc.spec.models import KEYS, SETTABLE, Attribute, Overlay, PlacedStage
+from archc.spec.options import SHOWN, Options, multiplied, numbered
 from archc.text import listing, quote
 
 USUAL = ("basic", "bottleneck", "conv")
 """The block types of ResNets and VGGs, whose attributes every message about attributes names."""
-
-_SHOWN = 4
-"""How many stages a message names one by one."""
 
 
 @dataclass(frozen=True)
 class Written:
     """What a spec and its ancestors say of stages.
 
-    ``own`` are the defaults of the spec itself; ``overlays`` each ``with``, eldest first.
+    ``own`` are the defaults of the spec itself; ``overlays`` each ``with``, eldest first, then the
+    options. ``name`` is what messages call the spec.
     """
 
     rows: tuple[Value, ...]
     defaults: Mapping[str, Entry] = field(default_factory=dict)
     own: frozenset[str] = frozenset()
-    overlays: Sequence[Mapping[str, Entry]] = ()
+    overlays: Sequence[Overlay] = ()
+    name: str = "the spec"
 
 
 def place_stages(
@@ -68,17 +69,23 @@ def place_stages(
     findings: Findings,
     broken: Container[str] = (),
     variables: Iterable[str] = (),
+    notes: list[Note] | None = None,
 ) -> list[PlacedStage]:
     """The valid stages; what is wrong with others is noted in ``findings``.
 
     ``around`` has the values of the names that expressions may read. Stages of ``broken`` blocks
-    get no messages, nor do expressions that read one of ``variables`` without a value.
+    get no messages, nor do expressions that read one of ``variables`` without a value. What the
+    author should know of options is added to ``notes``.
     """
     if len(written.rows) > MAX_BLOCKS:
         message = f"a network may have at most {MAX_BLOCKS:,} blocks; this stage is one more"
         findings.error(written.rows[MAX_BLOCKS].place, message, code="limit-exceeded")
         return []
-    return _Stages(written, library, around, findings, broken, variables).place()
+    stages = _Stages(written, library, around, findings, broken, variables)
+    placed = stages.place()
+    if notes is not None:
+        notes += stages.notes
+    return placed
 
 
 def _word(attribute: Attribute | None) -> str:
@@ -91,15 +98,6 @@ def reads_block(name: Template) -> bool:
     """Whether a name has the block's number in it."""
     parts = [part for part in name.parts if isinstance(part, Expr)]
     return any(one in part.names for part in parts for one in ("block", "number"))
-
-
-def numbered(stages: Sequence[int]) -> str:
-    """Stages by number: ``stage 2``, ``stages 1, 2 and 4``; many are counted, not listed."""
-    if len(stages) == 1:
-        return f"stage {stages[0]}"
-    words = [str(number) for number in stages[:_SHOWN]]
-    words += [f"{len(stages) - _SHOWN:,} more"] if len(stages) > _SHOWN else []
-    return f"stages {listing(words, 'and')}"
 
 
 class _OfNoType(StageAttributes):
@@ -157,11 +155,13 @@ class _Stages:
         self.known = _Known(library, self.near, self.named)
         self.meant: set[str] = set()
         self.strangers: dict[tuple[Place, str, str], list[tuple[int, str]]] = {}
+        self.options = Options(findings)
+        self.notes: list[Note] = []
         self.missing: dict[str, list[tuple[int, type[Record]]]] = {}
 
     def _named(self) -> list[str]:
         """The block types that the spec names."""
-        entries = [self.written.defaults, *self.written.overlays]
+        entries = [self.written.defaults, *(one.entries for one in self.written.overlays)]
         entries += [row.data for row in self.written.rows if isinstance(row.data, dict)]
         values = [one["block"].value for one in entries if "block" in one]
         values += [one for value in values if isinstance(value.data, tuple) for one in value.data]
@@ -177,15 +177,21 @@ class _Stages:
                 self._complain_of_form(row)
                 blocks.append(None)
                 continue
-            attributes = self._evaluated(self._merge(number - 1, row.data))
+            merged, factors = self._merge(number - 1, row.data)
+            attributes = self._evaluated(merged)
             if self._is_broken(_word(attributes.get("block"))):
                 blocks.append(None)
                 continue
             block = self._block(attributes)
             blocks.append(block)
+            if factors and block:
+                attributes = multiplied(
+                    number, attributes, factors, self.types[block], self.options
+                )
             stages.append(self._stage(number, row, attributes, block))
         self._check_use_of_defaults(blocks)
         self._complain_of_strangers()
+        self.notes = self.options.finish(self._belongs)
         self._complain_of_missing()
         return [stage for stage in stages if stage]
 
@@ -275,9 +281,13 @@ class _Stages:
             return Value(INVALID, value.place)
         return Value(plain(result), value.place, shown(result))  # type: ignore[arg-type]
 
-    def _merge(self, index: int, own: Mapping[str, Entry]) -> dict[str, Attribute]:
-        """The known attributes of a stage: defaults < its own < with."""
-        attributes = {}
+    def _merge(
+        self, index: int, own: Mapping[str, Entry]
+    ) -> tuple[dict[str, Attribute], dict[str, list[Attribute]]]:
+        """The known attributes of a stage: defaults < its own < with, and options; and the factors
+        of each that come after its value."""
+        attributes: dict[str, Attribute] = {}
+        factors: dict[str, list[Attribute]] = {}
         for name, entry in self.written.defaults.items():
             if name in self.known:
                 attributes[name] = Attribute(entry.key, entry.value, "defaults")
@@ -285,16 +295,22 @@ class _Stages:
             if name in self.known:
                 attributes[name] = Attribute(entry.key, entry.value, "stage")
         for overlay in self.written.overlays:
-            for name, entry in overlay.items():
-                key, value = entry.key, entry.value
+            for name, entry in overlay.entries.items():
+                key, value, via = entry.key, entry.value, overlay.via
                 if isinstance(value.data, tuple):
                     if index >= len(value.data) or value.data[index].data is None:
                         continue
                     value = value.data[index]
-                    key = value.place
-                if name in self.known:
-                    attributes[name] = Attribute(key, value, "with")
-        return attributes
+                    key, via = value.place, "with"
+                if name not in self.known:
+                    continue
+                found = Attribute(key, value, via)
+                if overlay.via == "set" and factor_in(value.data) is not None:
+                    factors.setdefault(name, []).append(found)
+                    continue
+                factors.pop(name, None)
+                attributes[name] = found
+        return attributes, factors
 
     def _block(self, attributes: Mapping[str, Attribute]) -> str | None:
         """The block type of a stage, if there is such a type."""
@@ -333,7 +349,9 @@ class _Stages:
         """The attributes that a stage of this type has; the others are faults, save defaults."""
         fields = self.types[block].model_fields
         for name, attribute in attributes.items():
-            if name not in fields and attribute.via != "defaults":
+            if attribute.via == "set":
+                self.options.meet(name, attribute, number, self.types[block])
+            elif name not in fields and attribute.via != "defaults":
                 at = (attribute.key, name, attribute.via)
                 self.strangers.setdefault(at, []).append((number, block))
         return {name: attribute for name, attribute in attributes.items() if name in fields}
@@ -368,8 +386,11 @@ class _Stages:
         """Faults of `with` that no single stage is to blame for."""
         count = len(self.written.rows)
         for overlay in self.written.overlays:
-            self.meant |= self._check_names(overlay, "stages have", self.known)
-            for name, entry in overlay.items():
+            if overlay.via == "set":
+                self._check_keys(overlay)
+            else:
+                self.meant |= self._check_names(overlay.entries, "stages have", self.known)
+            for name, entry in overlay.entries.items():
                 values = entry.value.data
                 if name not in self.known:
                     continue
@@ -387,9 +408,26 @@ class _Stages:
                         code="stage-count",
                     )
 
+    def _check_keys(self, overlay: Overlay) -> None:
+        """Complain of keys of a `--set` that nothing in the spec has."""
+        for name, entry in overlay.entries.items():
+            if name in self.known:
+                continue
+            if name in KEYS:
+                what = f"`{name}` is a key of the network, not of a stage"
+                self.findings.error(entry.key, what, code="misplaced-key")
+            elif not any(map(self._is_broken, self.named)):
+                types = [self.types[one] for one in self.named if one in self.types]
+                of_stages = [key for one in types for key in one.model_fields]
+                known = [*SETTABLE, *sorted(self.variables), *of_stages, *overlay.others]
+                what = f"{self.written.name} has no key, variable or stage attribute"
+                if overlay.others:
+                    what = f"neither the recipe nor {self.written.name} has a key"
+                unknown(name, entry.key, what, dict.fromkeys(known), self.findings)
+
     def _check_use_of_defaults(self, blocks: Sequence[str | None]) -> None:
         """A spec's own default is of use to some stage, unless `with` has changed their types."""
-        if any("block" in overlay for overlay in self.written.overlays):
+        if any("block" in overlay.entries for overlay in self.written.overlays):
             return
         used = {name for block in blocks if block for name in self.types[block].model_fields}
         if not blocks or None in blocks:
@@ -442,8 +480,8 @@ class _Stages:
             if via == "stage" or (len(blocks) == 1 and len(stages) == len(self.written.rows)):
                 who = f"`{blocks.pop()}` stages have"
             else:
-                rows = [f"stage {number} (`{block}`)" for number, block in stages[:_SHOWN]]
-                rows += [f"{len(stages) - _SHOWN:,} more"] if len(stages) > _SHOWN else []
+                rows = [f"stage {number} (`{block}`)" for number, block in stages[:SHOWN]]
+                rows += [f"{len(stages) - SHOWN:,} more"] if len(stages) > SHOWN else []
                 who = f"{listing(rows, 'and')} {'has' if len(stages) == 1 else 'have'}"
                 hint += f"; {said('null', 'None')} leaves a stage unchanged"
             self.findings.error(

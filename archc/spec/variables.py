@@ -58,13 +58,14 @@ def values_of(
                 entry.key, f"a variable cannot be called `{name}`: {why}", code="invalid-name"
             )
             continue
-        known = _value(name, _latest(name, entry, overlays), findings)
+        known = _value(name, latest(name, entry, overlays), findings)
         if known is not None:
             found[name] = known
     return found
 
 
-def _latest(name: str, entry: Entry, overlays: Sequence[Mapping[str, Entry]]) -> Value:
+def latest(name: str, entry: Entry, overlays: Sequence[Mapping[str, Entry]]) -> Value:
+    """The value that a variable has in the end."""
     value = entry.value
     for overlay in overlays:
         value = overlay[name].value if name in overlay else value
@@ -75,7 +76,7 @@ def place_of(
     name: str, entries: Mapping[str, Entry], overlays: Sequence[Mapping[str, Entry]]
 ) -> Place:
     """Where a variable has its value."""
-    return _latest(name, entries[name], overlays).place
+    return latest(name, entries[name], overlays).place
 
 
 def _value(name: str, value: Value, findings: Findings) -> Known | None:

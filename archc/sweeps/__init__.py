@@ -1,7 +1,8 @@
 """Sweeps over the variants of a spec: their numbers, exactly, by the thousand."""
 
 from archc.errors import SweepError
-from archc.sweeps.axes import Axis, Factor, parse_axes
+from archc.spec.factor import Factor
+from archc.sweeps.axes import Axis, parse_axes
 from archc.sweeps.bounds import Bounds, parse_bounds, parse_order
 from archc.sweeps.plan import METRICS, Plan, Unbuildable, Variant
 from archc.sweeps.rows import RowsFile

@@ -15,7 +15,12 @@ from archc.source.diagnostics import Findings
 from archc.source.reader import MAX_DIGITS, scalar
 from archc.source.validate import unknown
 from archc.spec import Place, Source, Spec
+from archc.spec.factor import Factor
+from archc.spec.models import KEYS
 from archc.text import quote
+
+VARIED = ("input", "classes", "norm", "activation", "pre_activation")
+"""The keys of the network that can be varied."""
 
 EXAMPLE = "for example depth=2..8:2, depth[3]=4,6,23 or width=x0.5..x2:0.25"
 
@@ -23,24 +28,6 @@ _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 _RANGE = re.compile(
     rf"(?P<times>x?)(?P<first>{_NUMBER})\.\.(?P=times)(?P<last>{_NUMBER})(?::(?P<step>{_NUMBER}))?"
 )
-
-
-@dataclass(frozen=True)
-class Factor:
-    """A multiple of what the spec says: ``x0.5``."""
-
-    times: Fraction
-
-    def of(self, value: int) -> int:
-        """The nearest whole number, at least 1; halves are rounded up."""
-        return max(1, int(value * self.times + Fraction(1, 2)))
-
-    def __str__(self) -> str:
-        return self._text
-
-    @cached_property
-    def _text(self) -> str:
-        return f"x{float(self.times):.15g}"
 
 
 Choice: TypeAlias = int | str | bool | float | Factor
@@ -64,12 +51,21 @@ def shown(choice: Choice) -> str:
 
 @dataclass(frozen=True)
 class Axis:
-    """An attribute of one stage, or of all where ``stage`` is None, and the values it takes."""
+    """An attribute of one stage, or of all where ``stage`` is None, and the values it takes.
+
+    One that ``is_of_network`` is a key of the network's header or a variable.
+    """
 
     attribute: str
     stage: int | None
     values: Values
     place: Place
+    is_of_network: bool = False
+
+    @property
+    def is_of_spec(self) -> bool:
+        """Whether a spec has to be read anew for each of its values."""
+        return self.is_of_network or self.attribute == "block"
 
     @cached_property
     def spelt_out(self) -> list[Choice]:
@@ -121,20 +117,18 @@ def _parse(text: str, spec: Spec, findings: Findings) -> Axis | None:
         return None
     name, stage = form[1], form[2]
     place = Place(source, 1, form.start(1) + 1)
-    known = [*dict.fromkeys(key for one in spec.stages for key in type(one.model).model_fields)]
-    is_variable = name in spec.variables
-    if not is_variable and name not in spec.library.attributes:  # an axis may change the blocks
-        known += spec.variables
-        unknown(name, place, "stages have no attribute", known, findings)
+    of_network = (name in VARIED and stage is None) or name in spec.variables
+    if not of_network and name not in spec.library.attributes:  # an axis may change the blocks
+        _refuse(name, place, spec, findings)
         return None
-    if is_variable and stage is not None:
+    if name in spec.variables and stage is not None:
         where = Place(source, 1, form.start(2))
         findings.error(
             where, f"`{name}` is a variable of the spec, not of a stage", code="misplaced-key"
         )
         return None
     count = len(spec.stages)
-    if not count and not is_variable:
+    if not count and not of_network:
         findings.error(place, f"{spec.header.name} has no stages to vary", code="no-stages")
         return None
     if stage == "":
@@ -157,7 +151,22 @@ def _parse(text: str, spec: Spec, findings: Findings) -> Axis | None:
     segments = list(_segments(source, form[3], form.start(3) + 1, findings))
     if len(findings.found) > before:
         return None
-    return Axis(name, number if stage else None, _Joined(tuple(segments)), place)
+    values = _Joined(tuple(segments))
+    return Axis(name, number if stage else None, values, place, of_network)
+
+
+def _refuse(name: str, place: Place, spec: Spec, findings: Findings) -> None:
+    """Complain of a name that nothing to vary has."""
+    if name in KEYS:
+        what = f"`{name}` cannot be varied"
+        if name in VARIED:
+            what = f"`{name}` is a key of the network, not of a stage"
+        findings.error(place, what, code="misplaced-key")
+        return
+    of_stages = [key for one in spec.stages for key in type(one.model).model_fields]
+    known = dict.fromkeys([*VARIED, *spec.variables, *of_stages])
+    what = f"{spec.header.name} has no key, variable or stage attribute"
+    unknown(name, place, what, known, findings)
 
 
 def _segments(source: Source, text: str, column: int, findings: Findings) -> Iterator[Values]:

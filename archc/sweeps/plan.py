@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
-from fractions import Fraction
 from functools import cached_property
 from itertools import count, islice, repeat
 from math import prod
@@ -19,15 +18,15 @@ from typing import NamedTuple, TypeVar
 
 from archc.assembly import assemble
 from archc.blocks import MAX_BLOCKS, Stage
-from archc.blocks.scope import plain
 from archc.dataclassing import dataclass
 from archc.graph import Shape, ShapeError
 from archc.source.diagnostics import Findings
 from archc.source.record import ValidationError
-from archc.source.validate import validate
+from archc.source.validate import kinds_of, validate
 from archc.spec import Source, Spec, SpecError, resolve
-from archc.spec.overrides import Override, Size, locate_with
-from archc.sweeps.axes import Axis, Choice, Factor
+from archc.spec.factor import Factor
+from archc.spec.overrides import Change, Set, locate_with
+from archc.sweeps.axes import Axis, Choice
 from archc.sweeps.costs import Cost, Costs, Kind, Numbers, plus, total
 
 METRICS = ("layers", "params", "multiply_adds")
@@ -93,16 +92,15 @@ def _remember(memory: dict[object, _Found], key: object, value: _Found, size: in
 class Plan:
     """A spec's variants along some axes, in order, the last axis varying first.
 
-    ``source`` is the spec's text, ``with_`` and ``input_`` what the command line says of it
-    besides. Raises `SpecError` where the spec itself is at fault.
+    ``source`` is the spec's text, ``changes`` what the command line says of it besides. Raises
+    `SpecError` where the spec itself is at fault.
     """
 
     source: Source
     axes: Sequence[Axis]
-    with_: Sequence[Override] = ()
-    input_: Size | None = None
+    changes: Sequence[Change] = ()
 
-    _kinds: dict[Stage, int] = field(default_factory=dict, init=False)
+    _kinds: dict[object, int] = field(default_factory=dict, init=False)
     _bases: dict[tuple[Choice, ...], Spec | str] = field(default_factory=dict, init=False)
     _stages: dict[object, Kind | str] = field(default_factory=dict, init=False)
     _costs: Costs = field(default_factory=Costs, init=False)
@@ -111,7 +109,7 @@ class Plan:
     @cached_property
     def spec(self) -> Spec:
         """The spec itself, nothing varied."""
-        return resolve(self.source, self.with_, self.input_)
+        return resolve(self.source, self.changes)
 
     @property
     def count(self) -> int:
@@ -183,21 +181,21 @@ class Plan:
             found.append(stage.model.model_copy(update={"depth": depth}))
         return found
 
+    def spec_of(self, settings: tuple[Choice, ...]) -> Spec:
+        """The spec of a variant that can be built, its stages' attributes as the spec has them."""
+        return self._base(self._blocks_of.of(settings))
+
     @cached_property
     def _split(self) -> tuple[list[int], list[int]]:
         """Which axes vary depths, and which vary anything else."""
         depths: list[int] = []
         others: list[int] = []
         for place, axis in enumerate(self.axes):
-            if axis.attribute == "depth" or self._is_of_spec(axis):
+            if axis.attribute == "depth" or axis.is_of_spec:
                 depths.append(place)  # a variable may be in what depths are computed from
             if axis.attribute != "depth":
                 others.append(place)
         return depths, others
-
-    def _is_of_spec(self, axis: Axis) -> bool:
-        """Whether a spec has to be read anew for each of an axis's values."""
-        return axis.attribute == "block" or axis.attribute in self.spec.variables
 
     @cached_property
     def _in_a_row(self) -> tuple[bool, bool]:
@@ -210,7 +208,7 @@ class Plan:
     @cached_property
     def _blocks_of(self) -> _Picker:
         """What takes the block types from a variant's settings."""
-        return _Picker(tuple(i for i, axis in enumerate(self.axes) if self._is_of_spec(axis)))
+        return _Picker(tuple(i for i, axis in enumerate(self.axes) if axis.is_of_spec))
 
     @cached_property
     def _pickers(self) -> list[_Pickers]:
@@ -220,7 +218,7 @@ class Plan:
             mine = [
                 i
                 for i, axis in enumerate(self.axes)
-                if axis.concerns(number) and axis.attribute not in self.spec.variables
+                if axis.concerns(number) and not axis.is_of_network
             ]
             depths = tuple(i for i in mine if self.axes[i].attribute == "depth")
             others = tuple(i for i in mine if self.axes[i].attribute != "depth")
@@ -311,7 +309,7 @@ class Plan:
         """The spec with these block types, everything else as it says."""
         found = self._bases.get(blocks)
         if found is None:
-            axes = [axis for axis in self.axes if self._is_of_spec(axis)]
+            axes = [axis for axis in self.axes if axis.is_of_spec]
             found = self._bases[blocks] = self._resolved(list(zip(axes, blocks, strict=True)))
         if isinstance(found, str):
             raise _CannotBuild(found)
@@ -321,16 +319,15 @@ class Plan:
         """The spec with some settings, or what is wrong with them."""
         overrides = [self._override(axis, choice) for axis, choice in settings]
         try:
-            return resolve(self.source, [*self.with_, *overrides], self.input_)
+            return resolve(self.source, [*self.changes, *overrides])
         except SpecError as error:
             return error.diagnostics[0].message
 
-    def _override(self, axis: Axis, choice: Choice) -> tuple[str, object]:
+    def _override(self, axis: Axis, choice: Choice) -> Change:
+        if axis.is_of_network:
+            return Set((axis.attribute, str(choice) if isinstance(choice, Factor) else choice))
         stages = len(self.spec.stages)
         values = [choice if axis.concerns(number) else None for number in range(1, stages + 1)]
-        if isinstance(choice, Factor):  # of a variable: an attribute's is applied to each stage
-            own = plain(self.spec.variables[axis.attribute])
-            choice = float(choice.times * Fraction(str(own)))
         return axis.attribute, choice if axis.stage is None else values
 
     def _depth(self, index: int, spec: Spec, choices: tuple[Choice, ...]) -> int:
@@ -361,20 +358,28 @@ class Plan:
         changed: dict[str, object] = {}
         for place, choice in settings.items():
             name = self.axes[place].attribute
-            if name == "block":
+            if name == "block" or self._is_left_alone(self.axes[place], own, spec):
                 continue
             changed[name] = choice
             if isinstance(choice, Factor):
                 before = getattr(own, name, None)
-                if not isinstance(before, int) or isinstance(before, bool):
+                if not isinstance(before, (int, float)) or isinstance(before, bool):
                     return f"`{name}` of stage {index + 1} is not a number and cannot be multiplied"
-                changed[name] = choice.of(before)
+                takes_any = "number" in kinds_of(type(own), name)
+                changed[name] = choice.applied(before, whole=not takes_any)
         values = {name: getattr(own, name) for name in type(own).model_fields}
         try:
             model = type(own).model_validate({**values, **changed, "depth": 1})
         except ValidationError:
             return _complaint(spec, index, changed)
-        return Kind(model, self._kinds.setdefault(model, len(self._kinds)))
+        return Kind(model, self._kinds.setdefault((model, _key(spec)), len(self._kinds)))
+
+    def _is_left_alone(self, axis: Axis, own: Stage, spec: Spec) -> bool:
+        """Whether a stage has no such attribute while others have, as with `--set`."""
+        name = axis.attribute
+        if axis.stage is not None or name in type(own).model_fields:
+            return False
+        return any(name in type(one.model).model_fields for one in spec.stages)
 
     # What stands around the stages
 
@@ -430,6 +435,13 @@ def _product(axes: Sequence[Axis]) -> Iterator[tuple[_Places, tuple[Choice, ...]
 def _listed(axis: Axis) -> Iterable[Choice]:
     """The values of an axis, spelt out if they are few."""
     return axis.spelt_out if axis.values.count <= _FEW else axis.values
+
+
+def _key(spec: Spec) -> object:
+    """What blocks may read of the network around them; axes may vary it."""
+    around = spec.around
+    own = (around.norm, around.activation, around.pre_activation, around.classes)
+    return own, tuple(around.names.items())
 
 
 def _taking(places: Sequence[int]) -> Callable[[_Places], object]:

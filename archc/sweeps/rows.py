@@ -19,8 +19,9 @@ from archc.backends.table import csv_text
 from archc.errors import OutputError, reason
 from archc.files import make_folder, mode_of, reclaim_for, write_fully
 from archc.locks import SUPPORTED
+from archc.spec.factor import Factor
 from archc.streams import open_stream
-from archc.sweeps.axes import Axis, Choice, Factor, shown
+from archc.sweeps.axes import Axis, Choice, shown
 from archc.sweeps.plan import METRICS, Variant
 from archc.temporaries import create, taken, temporary_for
 

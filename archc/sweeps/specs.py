@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from archc.blocks import Stage
-from archc.spec import SpecError, resolve
+from archc.blocks.scope import plain
+from archc.spec import Spec, SpecError, resolve
+from archc.spec.overrides import Set, is_option
 from archc.spec.variant import reference
 from archc.sweeps.axes import Choice, shown
 from archc.sweeps.plan import Plan, Variant
@@ -23,8 +25,8 @@ def variant_specs(
 
     ``parent`` is the spec as the user calls it: a path or a shipped name.
     """
-    base = _stages_of(plan)
     texts = {}
+    bases: dict[str, Sequence[Stage | None]] = {}
     for variant in variants:
         name = _name(plan, variant.index, variant.settings)
         path = folder / f"{name}.yaml"
@@ -34,11 +36,14 @@ def variant_specs(
             f"extends: {reference(parent, path)}",
             f"name: {name}",
         ]
-        if plan.input_ is not None:
-            lines.append(f"input: {list(plan.spec.header.input)}")
+        header, variables = _set_by_options(plan.spec_of(variant.settings))
+        lines += [f"{key}: {json.dumps(value)}" for key, value in header.items()]
+        sets = {**header, **variables}
+        base = bases.setdefault(json.dumps(sets), _stages_of(plan, sets))
         changed = _changed(base, plan.stages(variant.settings))
-        if changed:
-            pairs = [f"{key}: {_flow(values)}" for key, values in changed.items()]
+        pairs = [f"{name}: {json.dumps(value)}" for name, value in variables.items()]
+        pairs += [f"{key}: {_flow(values)}" for key, values in changed.items()]
+        if pairs:
             lines.append(f"with: {{{', '.join(pairs)}}}")
         texts[path] = "\n".join(lines) + "\n"
     return texts
@@ -75,10 +80,27 @@ def _name(plan: Plan, index: int, settings: Sequence[Choice]) -> str:
     return own[: MAX_NAME - len(number)] + number
 
 
-def _stages_of(plan: Plan) -> Sequence[Stage | None]:
-    """The parent's own stages; none where the parent is not whole without what is set."""
+def _set_by_options(spec: Spec) -> tuple[dict[str, object], dict[str, object]]:
+    """The keys of a spec's header and the variables that options or axes have given a value; a
+    variant has a name and a title of its own."""
+    header = {
+        key: entry.value.plain
+        for key, entry in spec.entries.items()
+        if key not in ("name", "title") and is_option(entry.value.place)
+    }
+    variables = {
+        name: plain(value)
+        for name, value in spec.variables.items()
+        if is_option(spec.origins[name])
+    }
+    return header, variables
+
+
+def _stages_of(plan: Plan, sets: Mapping[str, object]) -> Sequence[Stage | None]:
+    """The parent's own stages with some keys set; none where the parent is not whole without the
+    attributes that options give."""
     try:
-        return [stage.model for stage in resolve(plan.source).stages]
+        return [stage.model for stage in resolve(plan.source, [*map(Set, sets.items())]).stages]
     except SpecError:
         return [None] * len(plan.spec.stages)
 

@@ -50,12 +50,16 @@ def subject_of_run(folder: Path, weights: Path | None = None) -> Subject:
 
 
 def subject_of_spec(
-    network: archc.Network, weights: Path, data: Path, recipe: str | None
+    network: archc.Network,
+    weights: Path,
+    data: Path,
+    recipe: str | None,
+    settings: Sequence[str] = (),
 ) -> Subject:
     """A spec's network; without a recipe, the paper's for what the data seems to be."""
     is_folder = any((data / part).is_dir() for part in ("train", "val"))
     chosen = recipe or ("imagenet" if is_folder else "cifar10")
-    return Subject(network, weights, load_recipe(chosen))
+    return Subject(network, weights, load_recipe(chosen, settings))
 
 
 def evaluate(

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import archc
+from archc.api.reading import Settings, changes_of, read_changed
 from archc.errors import ArchcError
 from archc.extras import require
-from archc.recipes import Recipe, load_recipe
+from archc.recipes import KEYS, Recipe, check_settings, load_recipe, route
+from archc.source.caller import said
 
 if TYPE_CHECKING:
     from archc.training.loop import Observer
@@ -24,8 +26,9 @@ def train(
     data: str | os.PathLike[str],
     out: str | os.PathLike[str] | None = None,
     *,
-    with_: Mapping[str, object] | Sequence[str] = (),
-    input: Sequence[int] | None = None,
+    with_: Settings = (),
+    input: Sequence[int] | str | int | None = None,
+    set: Settings = (),
     settings: Sequence[str] = (),
     options: TrainOptions | None = None,
     observer: Observer | None = None,
@@ -33,18 +36,22 @@ def train(
     """Train a spec's network by a recipe on the images of a folder, into a run's folder.
 
     ``recipe`` is a path or a shipped name (``cifar10``, ``imagenet``), ``settings`` are
-    ``KEY=VALUE`` laid over it, ``with_`` and ``input`` as for `archc.load`. Without ``out`` the
-    run's folder is ``runs/SPEC-RECIPE``. ``observer`` receives the progress. Raises
+    ``KEY=VALUE`` laid over it, ``with_``, ``input`` and ``set`` as for `archc.load`; a key in
+    ``set`` that recipes have is the recipe's (``recipe.KEY``, ``spec.KEY`` say whose). Without
+    ``out`` the run's folder is ``runs/SPEC-RECIPE``. ``observer`` receives the progress. Raises
     `TrainingError`, `OutputError`, `DeviceError`, and ModuleNotFoundError where Lightning Fabric is
     not installed.
     """
     if isinstance(settings, str):
         raise TypeError("`settings` must be a list of KEY=VALUE")
-    if isinstance(spec, archc.Design) and (with_ or input is not None):
-        raise TypeError("`with_` and `input` are for a spec that is yet to be read")
+    changes, more = route(changes_of(with_, input, set, {}))
+    settings = [*settings, *more]
+    if isinstance(spec, archc.Design) and changes:
+        raise TypeError("`with_`, `input` and `set` are for a spec that is yet to be read")
     if isinstance(recipe, Recipe) and settings:
         raise TypeError("`settings` are for a recipe that is yet to be read")
-    design = spec if isinstance(spec, archc.Design) else archc.read(spec, with_=with_, input=input)
+    design = spec if isinstance(spec, archc.Design) else read_changed(spec, changes)
+    check_settings(more, design.spec)
     chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, settings)
     require("torch", "training", "torch")
     from archc.training.loop import Silent
@@ -67,6 +74,7 @@ def evaluate(
     *,
     weights: str | os.PathLike[str] | None = None,
     recipe: str | None = None,
+    settings: Sequence[str] = (),
     fully_convolutional: bool = False,
     scales: Sequence[int] = (),
     device: str = "cpu",
@@ -78,13 +86,15 @@ def evaluate(
     ``crops`` are one or ten of each image, by default the recipe's. ``fully_convolutional``, or
     ``scales``, tests uncropped images in the network's fully convolutional form, their shorter
     side having each of these lengths: scores averaged over positions, probabilities over scales.
-    A run has a recipe of its own; of a spec, ``recipe`` says what becomes of pixels. With
+    A run has a recipe of its own; of a spec, ``recipe`` says what becomes of pixels, and
+    ``settings`` are ``KEY=VALUE`` laid over it. With
     ``as_trained`` it is of the images that training tested on, where the recipe holds some out of
     the training set or limits them. Raises `TrainingError`, `WeightsError`, `DeviceError`.
     """
     require("torch", "testing", "torch")
     from archc.training.evaluation import evaluate, subject_of_run, subject_of_spec
 
+    _check_of_testing(settings, as_trained)
     file = None if weights is None else Path(os.fsdecode(weights))
     folder = Path(os.fsdecode(data))
     if isinstance(subject, (str, os.PathLike)) and Path(os.fsdecode(subject)).is_dir():
@@ -95,9 +105,20 @@ def evaluate(
         raise ArchcError("a spec has no weights of its own", "give it `weights=...`")
     else:
         network = subject if isinstance(subject, archc.Network) else archc.load(subject)
-        tested = subject_of_spec(network, file, folder, recipe)
+        tested = subject_of_spec(network, file, folder, recipe, settings)
     if fully_convolutional and not scales:
         scales = (tested.usual_side,)
     return evaluate(
         tested, folder, crops, scales=scales, device=device, workers=workers, as_trained=as_trained
     )
+
+
+def _check_of_testing(settings: Sequence[str], as_trained: bool) -> None:
+    """Refuse settings that change nothing of how images are tested."""
+    for setting in settings:
+        key = setting.partition("=")[0].strip().removeprefix("recipe.").partition(".")[0]
+        if key in ("held_out", "limit") and not as_trained:
+            hint = said("add --as-trained", "add as_trained=True")
+            raise ArchcError(f"all images are tested, whatever `{key}` is", hint)
+        if key in KEYS and key not in ("data", "held_out", "limit", "pixels", "testing"):
+            raise ArchcError(f"`{key}` is for training and changes nothing of a test")

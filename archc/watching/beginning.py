@@ -12,7 +12,7 @@ from archc.ops.facts import NOTHING, Look, OnnxStep, Saved, Shape, Torch
 from archc.ops.traits import ElementWise
 from archc.spec import Spec, SpecError
 from archc.spec.beginnings import load_beginning
-from archc.spec.overrides import Override, Size
+from archc.spec.overrides import Change
 
 FAULT = "fault!"
 """The id of the box of the fault, which no layer of a spec can have."""
@@ -52,9 +52,7 @@ class Beginning:
     message: str
 
 
-def beginning(
-    spec: str, with_: Sequence[Override], input_: Size | None, valid: Spec | None
-) -> Beginning | None:
+def beginning(spec: str, changes: Sequence[Change], valid: Spec | None) -> Beginning | None:
     """The network of a spec that has mistakes, up to the first one.
 
     ``valid`` is the spec where its mistakes are such that only compiling finds them. None where
@@ -63,7 +61,7 @@ def beginning(
     where = message = ""
     try:
         if valid is None:
-            found = load_beginning(spec, with_, input_)
+            found = load_beginning(spec, changes)
             if found is None:
                 return None
             valid, where, message = found.spec, found.where, found.message

@@ -17,6 +17,7 @@ from archc.dataclassing import dataclass
 from archc.graph import Network, fold_repeats
 from archc.pages.figures import SAVED
 from archc.spec import Spec, SpecError, load_spec
+from archc.spec.overrides import Change
 from archc.spec.resolve import spec_files
 from archc.watching.beginning import FAULT, beginning
 from archc.words import summary
@@ -64,12 +65,11 @@ class Preview:
     def __init__(
         self,
         spec: str,
-        with_: Sequence[str] = (),
-        input_: str | None = None,
+        changes: Sequence[Change] = (),
         fold: bool | None = None,
         base: str | None = None,
     ):
-        self.spec, self.with_, self.input_, self.fold = spec, with_, input_, fold
+        self.spec, self.changes, self.fold = spec, changes, fold
         self.base = base
         self._base_network: Network | None = None
         self.state = self.good = State(title=spec)
@@ -131,8 +131,8 @@ class Preview:
         try:
             self._base_network = None
             if self.base is not None:
-                base = compile_spec(load_spec(self.base, self.with_, self.input_))
-            spec = load_spec(self.spec, self.with_, self.input_)
+                base = compile_spec(load_spec(self.base, self.changes))
+            spec = load_spec(self.spec, self.changes)
             network = compile_spec(spec)
             self._base_network = base if self.base is not None else None
             new = self._state(network)
@@ -164,7 +164,7 @@ class Preview:
 
     def _broken(self, spec: Spec | None, faults: tuple[str, ...]) -> State:
         """What is shown of a spec with mistakes, the ``spec`` itself where it can be loaded."""
-        found = beginning(self.spec, self.with_, self.input_, spec)
+        found = beginning(self.spec, self.changes, spec)
         if found is None:
             return self._stale(faults)
         try:

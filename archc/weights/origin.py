@@ -88,6 +88,7 @@ def _own_network(network: Network, about: Mapping[str, str]) -> Network | None:
     from archc.source.diagnostics import Findings, Source
     from archc.source.reader import read
     from archc.spec import SpecError
+    from archc.spec.overrides import InputSize
     from archc.spec.resolve import resolve
 
     text = about.get(_TEXT, "")
@@ -99,7 +100,7 @@ def _own_network(network: Network, about: Mapping[str, str]) -> Network | None:
         top = read(source, Findings()).data
         if isinstance(top, dict) and "extends" in top:
             return None  # archc writes none, and no file is opened because weights name it
-        own = compile_spec(resolve(source, (), _size(network)))
+        own = compile_spec(resolve(source, [InputSize(_size(network))]))
     except SpecError:
         return None
     return _with_tensors_of(network, own)
@@ -110,13 +111,14 @@ def _lookalikes(network: Network) -> Iterator[tuple[str, Network]]:
     from archc.compile import compile_spec
     from archc.listing import weight_counts, weights_in
     from archc.spec import SpecError, load_spec
+    from archc.spec.overrides import InputSize
 
     own = weights_in(network)
     for name, count in weight_counts().items():
         if count != own:
             continue
         try:
-            spec = load_spec(name, (), _size(network))
+            spec = load_spec(name, [InputSize(_size(network))])
             other = _with_tensors_of(network, compile_spec(spec))
         except SpecError:  # of images of this size or of so many channels it cannot be
             continue

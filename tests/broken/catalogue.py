@@ -25,6 +25,7 @@ from tempfile import TemporaryDirectory
 from archc.compile import compile_spec
 from archc.source.caller import on_command_line
 from archc.spec import SpecError, load_spec
+from archc.spec.overrides import Change, InputSize, Set
 
 FOLDER = Path(__file__).parent
 SPEC = "spec.yaml"
@@ -50,20 +51,15 @@ class Entry:
             path.write_bytes(content)
         with chdir(folder):
             try:
-                compile_spec(load_spec(SPEC, *self._overrides()))
+                compile_spec(load_spec(SPEC, self._changes()))
             except SpecError as error:
                 return "\n".join(diagnostic.render() for diagnostic in error.diagnostics)
         return ""
 
-    def _overrides(self) -> tuple[list[str], str | None]:
-        with_, input_ = [], None
-        for option, value in zip(self.options[::2], self.options[1::2], strict=True):
-            if option == "--with":
-                with_.append(value)
-            else:
-                assert option == "--input"
-                input_ = value
-        return with_, input_
+    def _changes(self) -> list[Change]:
+        kinds = {"--with": str, "--set": Set, "--input": InputSize}
+        pairs = zip(self.options[::2], self.options[1::2], strict=True)
+        return [kinds[option](value) for option, value in pairs]
 
 
 def entries() -> list[Entry]:

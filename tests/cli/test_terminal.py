@@ -405,7 +405,10 @@ def completed(*words: str, folder: Path | None = None) -> list[str]:
 def test_attributes_are_offered() -> None:
     basic = ["block=", "depth=", "width=", "stride=", "shortcut="]
     assert completed("count", "imagenet/resnet34", "--with", "") == basic
-    assert completed("sweep", "imagenet/resnet34", "--vary", "") == basic
+    of_network = ["input=", "classes=", "norm=", "activation=", "pre_activation="]
+    assert completed("sweep", "imagenet/resnet34", "--vary", "") == [*of_network, *basic]
+    header = ["name=", "title=", *of_network, "init=", "names="]
+    assert completed("count", "imagenet/resnet34", "--set", "") == [*header, *basic]
     assert completed("sweep", "imagenet/resnet34", "--vary", "s") == ["stride=", "shortcut="]
     assert completed("count", "torchvision/vgg11", "--with", "k") == ["kernel="]
     assert completed("diff", "torchvision/vgg11", "imagenet/resnet50", "--with", "") == [
@@ -442,7 +445,7 @@ def test_columns_are_offered() -> None:
     assert completed("sweep", "x", "--sort", "-") == dashed
     assert completed("sweep", "x", "--sort", "-p") == ["-params"]
     assert completed("sweep", "x", "--max", "p") == ["params="]
-    assert completed("sweep", "x", "--s") == ["--sort"]
+    assert completed("sweep", "x", "--s") == ["--set", "--sort"]
 
 
 def test_settings_of_recipes_are_offered() -> None:

@@ -17,6 +17,7 @@ from archc.blocks.layers import LAYERS
 from archc.compile import compile_spec
 from archc.spec import Diagnostic, SpecError, load_spec
 from archc.spec.models import KEYS
+from archc.spec.overrides import InputSize
 
 VALID = """\
 # yaml-language-server: $schema=schema.json
@@ -70,7 +71,9 @@ def check(path: Path, content: bytes, *with_: str, input_: str | None = None) ->
     path.write_bytes(content)
     diagnostics: tuple[Diagnostic, ...] = ()
     try:
-        compile_spec(load_spec(str(path), with_, input_))
+        compile_spec(
+            load_spec(str(path), [*with_, *([] if input_ is None else [InputSize(input_)])])
+        )
     except SpecError as error:
         diagnostics = error.diagnostics
     assert len(diagnostics) <= 51

@@ -13,6 +13,7 @@ from archc.compile import compile_spec
 from archc.graph import Network
 from archc.ops import AvgPool2d, Conv2d, Linear, MaxPool2d
 from archc.spec import Source, Spec, SpecError, load_spec, resolve
+from archc.spec.overrides import InputSize
 
 STAGE = "{block: basic, depth: 1, width: 8, shortcut: B}"
 
@@ -30,7 +31,9 @@ def write(name: str, text: str) -> str:
 
 
 def load(text: str, *with_: str, input_: str | None = None) -> Spec:
-    return load_spec(write("child.yaml", text), with_, input_)
+    return load_spec(
+        write("child.yaml", text), [*with_, *([] if input_ is None else [InputSize(input_)])]
+    )
 
 
 def network(text: str) -> Network:

@@ -20,6 +20,7 @@ import archc
 from archc.errors import OutputError
 from archc.spec import Source, resolve
 from archc.spec.files import open_spec
+from archc.spec.overrides import InputSize
 from archc.sweeps import Plan, RowsFile, Variant, parse_axes, parse_bounds, parse_order, run
 from archc.sweeps.plan import Unbuildable
 from archc.sweeps.specs import variant_specs
@@ -360,7 +361,7 @@ def test_written_specs_compile_to_just_their_numbers(
         "extends: torchvision/vgg11\nname: biased\nwith: {bias: [true, null, null, null, null]}\n"
     )
     source = Source("x", f"extends: {parent}\nname: x", path="x.yaml")
-    sweep = Plan(source, parse_axes(vary, resolve(source)), (), "3,64,96")
+    sweep = Plan(source, parse_axes(vary, resolve(source)), [InputSize("3,64,96")])
     found = [one for one in sweep.variants() if isinstance(one, Variant)]
     texts = variant_specs(sweep, found, parent, Path("variants"))
     assert len(texts) == len(found) == sweep.count

@@ -17,6 +17,7 @@ import archc
 from archc.compile import compile_spec
 from archc.graph import Network
 from archc.spec import Source, SpecError, resolve
+from archc.spec.overrides import Set
 from archc.sweeps import Factor, Plan, Unbuildable, Variant, parse_axes
 
 pytestmark = pytest.mark.usefixtures("speaking_command_line")
@@ -30,7 +31,10 @@ VARIED = {
     "expansion": ["1,2"],
     "groups": ["1,2,5"],
     "kernel": ["1,3,2"],
+    "classes": ["3,7"],
+    "norm": ["none,batch_norm"],
 }
+OF_NETWORK = ("classes", "norm")
 
 
 @st.composite
@@ -38,24 +42,23 @@ def axes(draw: st.DrawFn, stages: int) -> list[str]:
     names = draw(st.lists(st.sampled_from(sorted(VARIED)), min_size=1, max_size=3, unique=True))
     texts = []
     for name in names:
-        stage = draw(st.sampled_from(["", *(f"[{number}]" for number in range(1, stages + 1))]))
+        numbers = [] if name in OF_NETWORK else range(1, stages + 1)
+        stage = draw(st.sampled_from(["", *(f"[{number}]" for number in numbers)]))
         texts.append(f"{name}{stage}={draw(st.sampled_from(VARIED[name]))}")
     return texts
 
 
 def compiled(source: Source, plan: Plan, settings: tuple[Any, ...]) -> Network:
-    """A variant by the long way: its settings as a `--with` each, all through the compiler."""
-    stages = plan.spec.stages
-    overrides: list[tuple[str, object]] = []
-    for axis, choice in zip(plan.axes, settings, strict=True):
-        values = []
-        for number, stage in enumerate(stages, 1):
-            value = choice
-            if isinstance(choice, Factor):
-                value = choice.of(getattr(stage.model, axis.attribute))
-            values.append(value if axis.concerns(number) else None)
-        overrides.append((axis.attribute, values))
-    return compile_spec(resolve(source, overrides))
+    """A variant by the long way: its settings as a `--set` each, all through the compiler."""
+    return compile_spec(
+        resolve(
+            source,
+            [
+                Set((axis.name, str(choice) if isinstance(choice, Factor) else choice))
+                for axis, choice in zip(plan.axes, settings, strict=True)
+            ],
+        )
+    )
 
 
 @given(specs(), st.data())
@@ -184,8 +187,8 @@ def test_a_sweep_remembers_no_more_than_it_needs() -> None:
 
 MISTAKES = {
     "depht=2": (
-        "--vary:1:1: error: stages have no attribute `depht`\n  depht=2\n  ^\n"
-        "hint: did you mean `depth`?"
+        "--vary:1:1: error: resnet20 has no key, variable or stage attribute `depht`\n"
+        "  depht=2\n  ^\nhint: did you mean `depth`?"
     ),
     "depth": (
         "--vary:1:1: error: `--vary` takes NAME=VALUES, not `depth`\n  depth\n  ^\n"

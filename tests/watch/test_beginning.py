@@ -30,7 +30,7 @@ def begins(path: Path, text: str) -> Beginning | None:
     with pytest.raises(SpecError):  # noqa: PT012 - the first line may raise as well
         valid = load_spec(str(path))
         compile_spec(valid)
-    return beginning(str(path), (), None, valid)
+    return beginning(str(path), (), valid)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from archc.analysis.computation import computes_same
 from archc.graph import Network
 from archc.shipped import shipped_names
 from archc.spec import load_spec
+from archc.spec.overrides import InputSize
 from archc.weights import Checkpoint, WeightsError, WeightsWarning
 from archc.weights.files import to_safetensors
 from archc.weights.origin import check_origin, describe_origin
@@ -138,7 +139,7 @@ def test_a_file_of_another_spec_that_computes_the_same_is_read(tmp_path: Path) -
     own = archc.load(tmp_path / "own.yaml")
     assert note(own, about("imagenet/resnet50")) is None
     assert note(shipped("imagenet/resnet50"), about(str(tmp_path / "own.yaml"))) is None
-    larger = about("imagenet/resnet50", input_="3,320,256")
+    larger = about("imagenet/resnet50", changes=[InputSize("3,320,256")])
     assert note(shipped("imagenet/resnet50"), larger) is None
     assert note(shipped("imagenet/resnet34-b"), about("torchvision/resnet34")) is None
 
