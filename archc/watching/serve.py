@@ -265,10 +265,13 @@ def application(preview: Preview, port: int) -> Starlette:
     from starlette.routing import Route
 
     texts = {
-        "/": (_text("watch", "page.html"), "text/html"),
-        "/watch.js": (_text("pages", "figure.js") + _text("watch", "watch.js"), "text/javascript"),
+        "/": (_text("watching", "page.html"), "text/html"),
+        "/watch.js": (
+            _text("pages", "figure.js") + _text("watching", "watch.js"),
+            "text/javascript",
+        ),
         "/watch.css": (
-            figure_css() + _text("pages", "figure.css") + _text("watch", "watch.css"),
+            figure_css() + _text("pages", "figure.css") + _text("watching", "watch.css"),
             "text/css",
         ),
     }
