@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from archc.api import WeightsLike as WeightsLike
     from archc.api import bench as bench
     from archc.api import check as check
     from archc.api import compare as compare
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from archc.api import fully_convolutional as fully_convolutional
     from archc.api import load as load
     from archc.api import loads as loads
+    from archc.api import match_weights as match_weights
     from archc.api import memory as memory
     from archc.api import module as module
     from archc.api import origin as origin
@@ -109,6 +111,7 @@ __all__ = [
     "fully_convolutional",
     "load",
     "loads",
+    "match_weights",
     "memory",
     "module",
     "origin",

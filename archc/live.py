@@ -32,19 +32,26 @@ def build_module(
 ) -> torch.nn.Module:
     """An instance of a network's emitted class on torch's default device.
 
-    It is freshly initialised, or has the weights of a checkpoint. With ``deploy`` it is of the
-    network's deploy form, and the weights are folded unless they are so already. Its lines show
-    in tracebacks, and it can be pickled, to other processes too. Raises ModuleNotFoundError where
-    torch is not installed, `WeightsError` where the checkpoint does not fit.
+    It is freshly initialised, or has the weights of a checkpoint, or those of them that fit where
+    its options say so. With ``deploy`` it is of the network's deploy form, and the weights are
+    folded unless they are so already. Its lines show in tracebacks, and it can be pickled, to other
+    processes too. Raises ModuleNotFoundError where torch is not installed, `WeightsError` where the
+    checkpoint does not fit.
     """
     require_torch()
     if checkpoint is None:
         return instance(network.name, emit(deploy_form(network) if deploy else network))
-    from archc.weights import weights_to_load
+    from archc.weights import check_range, folded_weights, is_folded, weights_to_load
 
-    weights = weights_to_load(network, checkpoint, deploy=deploy)
+    if deploy and checkpoint.options.partial and not is_folded(network, checkpoint):
+        whole = build_module(network, checkpoint).state_dict()
+        weights = folded_weights(network, whole, checkpoint)
+        check_range(weights, checkpoint)
+    else:
+        weights = weights_to_load(network, checkpoint, deploy=deploy)
     built = build_module(network, deploy=deploy)
-    built.load_state_dict(weights, strict=False)  # of its keys, only old counters may be missing
+    # Of its keys, only old counters may be missing, or what a checkpoint fits in part lacks.
+    built.load_state_dict(weights, strict=False)
     return built
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from archc.api.reading import SpecLike, network_of
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
     from archc.graph import Convolutional
     from archc.timing import BenchOptions, BenchResult
     from archc.verification import Options, Report, Row
-    from archc.weights import Checkpoint
+    from archc.weights import By, Checkpoint, Fit, MatchOptions
 
 WeightsLike: TypeAlias = "str | os.PathLike[str] | Mapping[str, torch.Tensor] | Checkpoint"
+Renames: TypeAlias = "Mapping[str, str] | Sequence[str]"
 
 
 def emit(spec: SpecLike, *, deploy: bool = False) -> str:
@@ -34,31 +36,74 @@ def emit(spec: SpecLike, *, deploy: bool = False) -> str:
 
 
 def module(
-    spec: SpecLike, *, weights: WeightsLike | None = None, deploy: bool = False
+    spec: SpecLike,
+    *,
+    weights: WeightsLike | None = None,
+    deploy: bool = False,
+    partial: bool = False,
+    rename: Renames = (),
+    ema: bool = False,
+    match: By = "names",
 ) -> torch.nn.Module:
     """A torch module that takes images ``(batch, channels, height, width)``.
 
     It is freshly initialised, or has the ``weights`` of a file (``.safetensors``, ``.pth``) or a
     state dict. With ``deploy`` its convolutions have taken in the norms behind them; weights are
-    folded for it. Raises ModuleNotFoundError where torch is not installed, `WeightsError` where
-    the weights cannot be read or do not fit.
+    folded for it. ``partial``, ``rename``, ``ema`` and ``match`` say how the weights are matched
+    with the network, as for `read_weights`. Raises ModuleNotFoundError where torch is not
+    installed, `WeightsError` where the weights cannot be read or do not fit.
     """
     from archc.live import build_module
 
-    return build_module(network_of(spec), weights_of(weights), deploy=deploy)
+    checkpoint = weights_of(weights, partial=partial, rename=rename, ema=ema, match=match)
+    return build_module(network_of(spec), checkpoint, deploy=deploy)
 
 
-def fold(spec: SpecLike, weights: WeightsLike) -> dict[str, torch.Tensor]:
+def match_weights(
+    spec: SpecLike,
+    weights: WeightsLike,
+    *,
+    deploy: bool = False,
+    partial: bool = False,
+    rename: Renames = (),
+    ema: bool = False,
+    match: By = "names",
+) -> Fit:
+    """How weights match a network: which of their tensors is which of the network's, what is
+    missing, and what was done to their names.
+
+    Options are as for `module`. Raises as that.
+
+    >>> import archc
+    >>> state = archc.module("cifar10/resnet20").state_dict()
+    >>> wrapped = {f"backbone.{key}": tensor for key, tensor in state.items() if key[:2] != "fc"}
+    >>> archc.match_weights("cifar10/resnet20", wrapped, partial=True).missing
+    ('fc.weight', 'fc.bias')
+    """
+    from archc.weights import match as match_checkpoint
+
+    require_torch("reading weights")
+    checkpoint = weights_of(weights, partial=partial, rename=rename, ema=ema, match=match)
+    return match_checkpoint(network_of(spec), _given(checkpoint), deploy=deploy)
+
+
+def fold(
+    spec: SpecLike,
+    weights: WeightsLike,
+    *,
+    rename: Renames = (),
+    ema: bool = False,
+    match: By = "names",
+) -> dict[str, torch.Tensor]:
     """Trained weights as those of the network's deploy form, in their own dtype.
 
-    Raises `WeightsError` where they cannot be read, do not fit, or cannot be folded.
+    ``rename``, ``ema`` and ``match`` are as for `read_weights`. Raises `WeightsError` where they
+    cannot be read, do not fit, or cannot be folded.
     """
     from archc.weights import deploy_weights
 
     require_torch("folding weights")
-    checkpoint = weights_of(weights)
-    if checkpoint is None:
-        raise TypeError("`weights` must be a file or a state dict, not None")
+    checkpoint = _given(weights_of(weights, rename=rename, ema=ema, match=match))
     folded = deploy_weights(network_of(spec), checkpoint)
     return {key: tensor.clone() for key, tensor in folded.items()}  # of its own, whatever was read
 
@@ -86,17 +131,23 @@ def export(
     weights: WeightsLike | None = None,
     deploy: bool = False,
     batch: int | None = None,
+    partial: bool = False,
+    rename: Renames = (),
+    ema: bool = False,
+    match: By = "names",
 ) -> bytes:
     """The network as an ONNX model (``"onnx"``) or a torch exported program (``"pt2"``).
 
     It takes float32 images ``(batch, channels, height, width)`` and returns the logits. The batch
-    size is free unless ``batch`` fixes it. Raises `WeightsError`, `OnnxError`, `DeviceError` for a
-    lack of memory, ValueError for another format or a batch below 1, and ModuleNotFoundError where
-    torch or onnx is not installed.
+    size is free unless ``batch`` fixes it. ``partial``, ``rename``, ``ema`` and ``match`` are as
+    for `read_weights`. Raises `WeightsError`, `OnnxError`, `DeviceError` for a lack of memory,
+    ValueError for another format or a batch below 1, and ModuleNotFoundError where torch or onnx is
+    not installed.
     """
     from archc.exporting import export
 
-    return export(network_of(spec), format, weights_of(weights), deploy=deploy, batch=batch)
+    checkpoint = weights_of(weights, partial=partial, rename=rename, ema=ema, match=match)
+    return export(network_of(spec), format, checkpoint, deploy=deploy, batch=batch)
 
 
 def verify(
@@ -108,18 +159,22 @@ def verify(
     file: str | None = None,
     options: Options | None = None,
     done: Callable[[Row], None] | None = None,
+    rename: Renames = (),
+    ema: bool = False,
+    match: By = "names",
 ) -> Report:
     """Prove the emitted module equal to the network's graph, check by check.
 
     A row of the report says for each check whether it passed, its number, and which layers fail.
     ``source`` is a source text to check instead of what archc emits, ``file`` its path; it is
-    executed. ``done`` receives each row as soon as its check is done. Raises `WeightsError`,
-    `DeviceError`, and ModuleNotFoundError where torch is not installed.
+    executed. ``done`` receives each row as soon as its check is done. ``rename``, ``ema`` and
+    ``match`` are as for `read_weights`. Raises `WeightsError`, `DeviceError`, and
+    ModuleNotFoundError where torch is not installed.
     """
     require_torch("verification")
     from archc.verification import verify
 
-    checkpoint = weights_of(weights)
+    checkpoint = weights_of(weights, rename=rename, ema=ema, match=match)
     return verify(
         network_of(spec), checkpoint, options, source=source, file=file, deploy=deploy, done=done
     )
@@ -158,17 +213,32 @@ def fully_convolutional(spec: SpecLike) -> Convolutional:
     return fully_convolutional(network_of(spec))
 
 
-def read_weights(file: str | os.PathLike[str], key: str | None = None) -> Checkpoint:
+def read_weights(
+    file: str | os.PathLike[str],
+    key: str | None = None,
+    *,
+    partial: bool = False,
+    rename: Renames = (),
+    ema: bool = False,
+    match: By = "names",
+) -> Checkpoint:
     """The tensors of a checkpoint, ``.safetensors``, ``.npz`` or ``.pth``, with nothing executed.
 
     ``key`` chooses one of several state dicts in it, as ``FILE#KEY`` does. The tensors are views of
-    the file, which must not be overwritten in place while they are used. Raises `WeightsError`
-    where it cannot be read, ModuleNotFoundError where torch is missing.
+    the file, which must not be overwritten in place while they are used.
+
+    The rest says how they are to be matched with a network. ``partial`` takes those that fit and
+    leaves the network's others as initialised. ``rename`` are ``"OLD=NEW"`` texts, or a mapping:
+    OLD, a key or what keys begin with up to a dot, becomes NEW, or with an empty NEW is taken off.
+    ``ema`` takes averaged weights, and ``match="order"`` matches tensors of strange names by their
+    order. Raises `WeightsError` where the file cannot be read, ValueError for a rename or a match
+    that is none, ModuleNotFoundError where torch is missing.
     """
     require_torch("reading weights")
     from archc.weights import read_checkpoint
 
-    return read_checkpoint(file, key)
+    options = _options(partial, rename, ema, match)
+    return replace(read_checkpoint(file, key), options=options)
 
 
 def to_safetensors(
@@ -195,13 +265,42 @@ def require_torch(what: str) -> None:
     require("torch", what, "torch")
 
 
-def weights_of(weights: WeightsLike | None) -> Checkpoint | None:
-    """The tensors of what a caller gave as weights. Raises as `read_weights`."""
+def weights_of(
+    weights: WeightsLike | None,
+    *,
+    partial: bool = False,
+    rename: Renames = (),
+    ema: bool = False,
+    match: By = "names",
+) -> Checkpoint | None:
+    """The tensors of what a caller gave as weights, to be matched as the options say. Raises as
+    `read_weights`, and TypeError for options of weights that were not given."""
+    is_changed = partial or bool(rename) or ema or match != "names"
     if weights is None:
+        if is_changed:
+            raise TypeError("`partial`, `rename`, `ema` and `match` need `weights`")
         return None
     require_torch("reading weights")
     from archc.weights import Checkpoint, checkpoint_of
 
     if isinstance(weights, Checkpoint):
-        return weights
-    return checkpoint_of(weights) if isinstance(weights, Mapping) else read_weights(weights)
+        checkpoint = weights
+    else:
+        checkpoint = (
+            checkpoint_of(weights) if isinstance(weights, Mapping) else read_weights(weights)
+        )
+    if not is_changed:
+        return checkpoint
+    return replace(checkpoint, options=_options(partial, rename, ema, match))
+
+
+def _options(partial: bool, rename: Renames, ema: bool, match: By) -> MatchOptions:
+    from archc.weights import MatchOptions, parse_renames
+
+    return MatchOptions(parse_renames(rename), ema, match, partial)
+
+
+def _given(checkpoint: Checkpoint | None) -> Checkpoint:
+    if checkpoint is None:
+        raise TypeError("`weights` must be a file or a state dict, not None")
+    return checkpoint

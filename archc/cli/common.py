@@ -288,17 +288,6 @@ def format_for(given: str | None, output: Path | None) -> str:
     return _EXTENSIONS.get(output.suffix.lower(), "table")
 
 
-def weights(command: Command) -> Command:
-    """``--weights FILE``."""
-    return click.option(
-        "--weights",
-        metavar="FILE",
-        type=click.Path(readable=False),
-        help="A checkpoint: .safetensors, .npz, or what torch.save wrote to a .pth; FILE#KEY for "
-        "one of several state dicts in it.",
-    )(command)
-
-
 def deploy(command: Command) -> Command:
     """``--deploy``."""
     return click.option(
@@ -368,21 +357,6 @@ def tell_foldings(network: Network, checkpoint: Checkpoint | None = None) -> Non
 
         words = "the weights are already folded" if is_folded(network, checkpoint) else words
     say(f"archc: {words}", err=True)
-
-
-def tell_weights(network: Network, checkpoint: Checkpoint, *, deploy: bool) -> None:
-    """Say on stderr how a checkpoint fits, and which part of it was taken."""
-    from archc.weights import describe, match
-
-    found = describe(checkpoint, match(network, checkpoint, deploy=deploy))
-    say(f"archc: {checkpoint.file}: {found}", err=True)
-    tell_left_out(checkpoint)
-
-
-def tell_left_out(checkpoint: Checkpoint) -> None:
-    """Say on stderr which objects of a file were not loaded."""
-    if checkpoint.left_out is not None:
-        say(f"archc: {checkpoint.file}: left out: {checkpoint.left_out}", err=True)
 
 
 def read_spec(name: str, changes: Changes = ()) -> Design:

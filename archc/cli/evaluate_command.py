@@ -19,10 +19,10 @@ from archc.cli.common import (
     read_spec,
     recipe,
     spec_and_recipe_options,
-    weights,
     workers,
 )
 from archc.cli.terminal import say
+from archc.cli.weights_options import GivenWeights, partial_weights, tell_weights
 from archc.text import listing
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @click.command("evaluate", cls=SpecCommand)
 @click.argument("subject", metavar="RUN|SPEC", type=SPEC)
 @spec_and_recipe_options
-@weights
+@partial_weights
 @data
 @recipe(
     "The recipe that prepares pixels, for a SPEC. [default: cifar10 or imagenet, depending on DIR]"
@@ -69,7 +69,7 @@ if TYPE_CHECKING:
 def command(
     subject: str,
     changes: Changes,
-    weights: str | None,
+    weights: GivenWeights | None,
     data: Path,
     recipe: str | None,
     crops: str | None,
@@ -105,11 +105,14 @@ def command(
     from archc.training.facade import evaluate
 
     tested, settings = _subject(subject, changes, weights, recipe)
+    checkpoint = None if weights is None else weights.read()
+    if checkpoint is not None and not isinstance(tested, Path):
+        tell_weights(tested, checkpoint, deploy=False, always=False)
     found = evaluate(
         tested,
         data,
         int(crops) if crops else None,
-        weights=weights,
+        weights=checkpoint,
         recipe=recipe,
         settings=settings,
         fully_convolutional=fully_convolutional,
@@ -122,7 +125,7 @@ def command(
 
 
 def _subject(
-    name: str, changes: Changes, weights: str | None, recipe: str | None
+    name: str, changes: Changes, weights: GivenWeights | None, recipe: str | None
 ) -> tuple[Path | Network, Sequence[str]]:
     """What is tested, the run in a folder or a spec's network, which needs weights, and the
     settings of its recipe."""

@@ -16,10 +16,9 @@ from archc.cli.common import (
     quiet,
     spec,
     tell_foldings,
-    tell_weights,
-    weights,
 )
 from archc.cli.terminal import say
+from archc.cli.weights_options import GivenWeights, partial_weights, tell_weights
 
 
 @click.command("export", cls=SpecCommand)
@@ -33,7 +32,7 @@ from archc.cli.terminal import say
     help="FILE.onnx, or FILE.pt2 for torch.export.load.",
 )
 @quiet
-@weights
+@partial_weights
 @deploy
 @click.option(
     "--batch",
@@ -45,7 +44,7 @@ def command(
     spec: str,
     changes: Changes,
     output: Path,
-    weights: str | None,
+    weights: GivenWeights | None,
     deploy: bool,
     batch: int | None,
 ) -> None:
@@ -57,6 +56,7 @@ def command(
     \b
     Examples:
       archc export torchvision/resnet50 --weights resnet50.pth --deploy -o resnet50.onnx
+      archc export torchvision/resnet50 --weights moco.pth.tar --partial -o resnet50.onnx
       archc export cifar10/resnet20 -o resnet20.pt2
     """
     format_ = output.suffix.lower().lstrip(".")
@@ -68,7 +68,7 @@ def command(
     from archc import api
 
     api.require_torch("exporting")
-    checkpoint = None if weights is None else api.read_weights(weights)
+    checkpoint = None if weights is None else weights.read()
     content = api.export(
         network,
         "onnx" if format_ == "onnx" else "pt2",

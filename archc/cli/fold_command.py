@@ -14,13 +14,13 @@ from archc.cli.common import (
     read_spec,
     spec,
     tell_foldings,
-    tell_weights,
 )
+from archc.cli.weights_options import GivenWeights, tell_weights, weights_argument
 
 
 @click.command("fold", cls=SpecCommand)
 @spec
-@click.argument("weights", metavar="WEIGHTS", type=click.Path(readable=False))
+@weights_argument
 @click.option(
     "-o",
     "--output",
@@ -30,7 +30,7 @@ from archc.cli.common import (
     help="The file for the folded weights.",
 )
 @quiet
-def command(spec: str, changes: Changes, weights: str, output: Path) -> None:
+def command(spec: str, changes: Changes, weights: GivenWeights, output: Path) -> None:
     """Fold batch norms into trained weights, for the module of `archc emit --deploy`.
 
     WEIGHTS is a checkpoint of SPEC, .pth or .safetensors. Folding computes in float64 and
@@ -39,6 +39,7 @@ def command(spec: str, changes: Changes, weights: str, output: Path) -> None:
     \b
     Examples:
       archc fold torchvision/resnet50 resnet50.pth -o resnet50_deploy.safetensors
+      archc fold torchvision/resnet50 timm.pth --ema -o resnet50_deploy.safetensors
       archc emit torchvision/resnet50 --deploy -o resnet50_deploy.py
     """
     if output.suffix.lower() != ".safetensors":
@@ -48,7 +49,7 @@ def command(spec: str, changes: Changes, weights: str, output: Path) -> None:
     design = read_spec(spec, changes)
     network = design.network
     api.require_torch("folding weights")
-    checkpoint = api.read_weights(weights)
+    checkpoint = weights.read()
     content = api.to_safetensors(api.fold(network, checkpoint), api.origin(design))
     tell_weights(network, checkpoint, deploy=True)
     tell_foldings(network, checkpoint)

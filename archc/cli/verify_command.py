@@ -20,11 +20,10 @@ from archc.cli.common import (
     load_networks,
     put_out,
     specs,
-    tell_left_out,
-    weights,
     with_progress,
 )
 from archc.cli.terminal import say, say_heading
+from archc.cli.weights_options import GivenWeights, tell_left_out, weights
 
 if TYPE_CHECKING:
     from archc.verification import Fault, Report, Row
@@ -76,7 +75,7 @@ def command(
     specs: tuple[str, ...],
     changes: Changes,
     device: str,
-    weights: str | None,
+    weights: GivenWeights | None,
     deploy: bool,
     source: str | None,
     batch: int,
@@ -112,7 +111,7 @@ def command(
     reports: list[Report] = []
     pairs = list(zip(specs, networks, strict=True))
     for spec, network in with_progress(pairs, "verifying") if format_ == "json" else pairs:
-        checkpoint = None if weights is None else api.read_weights(weights)
+        checkpoint = None if weights is None else weights.read()
         if checkpoint is not None:
             tell_left_out(checkpoint)
         checks = _Checks(spec, path, device) if format_ == "table" else None
@@ -139,7 +138,7 @@ def _read(source: str | None) -> tuple[str | None, str | None]:
     return file.text, file.path
 
 
-def _check_single(specs: Sequence[str], given: Mapping[str, str | None]) -> None:
+def _check_single(specs: Sequence[str], given: Mapping[str, object]) -> None:
     """Refuse options that are about one network where there are several."""
     for name, value in given.items():
         if value is not None and len(specs) > 1:

@@ -26,7 +26,7 @@ class Subject:
     """A network with trained weights, and the recipe that says what it makes of pixels."""
 
     network: archc.Network
-    weights: Path
+    weights: archc.WeightsLike
     recipe: Recipe
     mean: Tensor | None = None
 
@@ -37,10 +37,11 @@ class Subject:
         return self.recipe.testing.shorter_side((height, width))
 
 
-def subject_of_run(folder: Path, weights: Path | None = None) -> Subject:
+def subject_of_run(folder: Path, weights: archc.WeightsLike | None = None) -> Subject:
     """A run's network with the weights at its end, or so far, or of another file."""
     run: Run = open_run(folder)
-    chosen, mean = weights or run.trained_weights(), run.read_mean()
+    chosen = run.trained_weights() if weights is None else weights
+    mean = run.read_mean()
     if mean is None:
         raise TrainingError(
             f"{str(run.pixel_mean)!r} is damaged or missing",
@@ -51,7 +52,7 @@ def subject_of_run(folder: Path, weights: Path | None = None) -> Subject:
 
 def subject_of_spec(
     network: archc.Network,
-    weights: Path,
+    weights: archc.WeightsLike,
     data: Path,
     recipe: str | None,
     settings: Sequence[str] = (),

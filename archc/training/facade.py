@@ -72,7 +72,7 @@ def evaluate(
     data: str | os.PathLike[str],
     crops: int | None = None,
     *,
-    weights: str | os.PathLike[str] | None = None,
+    weights: archc.WeightsLike | None = None,
     recipe: str | None = None,
     settings: Sequence[str] = (),
     fully_convolutional: bool = False,
@@ -83,6 +83,7 @@ def evaluate(
 ) -> Score:
     """The test error of a run, or of a spec's network with weights, on the images of a folder.
 
+    ``weights`` are a file, a state dict, or what `archc.read_weights` returns.
     ``crops`` are one or ten of each image, by default the recipe's. ``fully_convolutional``, or
     ``scales``, tests uncropped images in the network's fully convolutional form, their shorter
     side having each of these lengths: scores averaged over positions, probabilities over scales.
@@ -95,17 +96,16 @@ def evaluate(
     from archc.training.evaluation import evaluate, subject_of_run, subject_of_spec
 
     _check_of_testing(settings, as_trained)
-    file = None if weights is None else Path(os.fsdecode(weights))
     folder = Path(os.fsdecode(data))
     if isinstance(subject, (str, os.PathLike)) and Path(os.fsdecode(subject)).is_dir():
-        tested = subject_of_run(Path(os.fsdecode(subject)), file)
-    elif file is None:
+        tested = subject_of_run(Path(os.fsdecode(subject)), weights)
+    elif weights is None:
         if not isinstance(subject, archc.Network):
             archc.read(subject)  # which says if there is no such file
         raise ArchcError("a spec has no weights of its own", "give it `weights=...`")
     else:
         network = subject if isinstance(subject, archc.Network) else archc.load(subject)
-        tested = subject_of_spec(network, file, folder, recipe, settings)
+        tested = subject_of_spec(network, weights, folder, recipe, settings)
     if fully_convolutional and not scales:
         scales = (tested.usual_side,)
     return evaluate(

@@ -31,7 +31,7 @@ from archc.verification.structure import (
     observe,
 )
 from archc.verification.subject import Subject
-from archc.weights import Checkpoint, describe, match, weights_to_load
+from archc.weights import Checkpoint, match_in_words, weights_to_load
 
 CHECKS = (
     "emitted source",
@@ -102,7 +102,7 @@ def verify(
     options = options or Options()
     told, weights = None, None
     if checkpoint is not None:
-        told = describe(checkpoint, match(network, checkpoint, deploy=deploy))
+        told = match_in_words(network, checkpoint, deploy=deploy)[0]
         weights = weights_to_load(network, checkpoint, deploy=deploy)
     network = deploy_form(network) if deploy else network
     text = _Text(

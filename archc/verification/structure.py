@@ -24,7 +24,7 @@ from archc.running import fault_of
 from archc.text import listing
 from archc.verification.report import Fault, Row
 from archc.verification.trail import Trail
-from archc.weights.fit import OPTIONAL
+from archc.weights.names import OPTIONAL
 
 BATCH = 2
 

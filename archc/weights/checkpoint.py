@@ -24,6 +24,7 @@ from archc.weights.errors import WeightsError as WeightsError
 from archc.weights.files import require_safetensors
 from archc.weights.leftovers import left_out
 from archc.weights.numpyfiles import is_numpy_archive, read_numpy_archive
+from archc.weights.options import MatchOptions
 from archc.weights.pickles import PickleLimitError
 from archc.weights.shards import read_index
 from archc.weights.states import State, find_states
@@ -43,7 +44,7 @@ class Checkpoint:
     deeper. ``is_ambiguous`` is whether no key says which of them is the model's; ``tensors`` is the
     first then. ``about`` is a safetensors file's metadata. ``is_in_memory`` is whether a program
     gave the state dict itself. ``left_out`` names the objects of the file that were not loaded:
-    ``an argparse.Namespace under `args```.
+    ``an argparse.Namespace under `args```. ``options`` say how it is to be matched with a network.
     """
 
     file: str
@@ -54,6 +55,7 @@ class Checkpoint:
     is_in_memory: bool = False
     is_ambiguous: bool = False
     left_out: str | None = None
+    options: MatchOptions = field(default_factory=MatchOptions)
 
     def __repr__(self) -> str:
         return f"Checkpoint({self.file!r}, {len(self.tensors)} tensors)"
@@ -66,15 +68,32 @@ class Checkpoint:
     def select(self, key: str) -> Checkpoint:
         """The checkpoint with the state dict under ``key`` as its tensors.
 
-        Raises `WeightsError`, which lists the keys there are, where there is none.
+        A key may also be the path of a module whose tensors a state dict holds, as of one of two
+        encoders: they are taken alone. Raises `WeightsError`, which lists the keys there are, where
+        there is none.
         """
         if key == self.inside:
             return replace(self, is_ambiguous=False)
         if key not in self.others:
-            raise WeightsError(self.file, *_no_such_key(key, self.keys))
+            part = self._part(key)
+            if part is None:
+                raise WeightsError(self.file, *_no_such_key(key, self.keys))
+            return replace(self, tensors=part, inside=key, others={}, is_ambiguous=False)
         left = {} if self.inside is None else {self.inside: self.tensors}
         left |= {other: self.others[other] for other in self.others if other != key}
         return replace(self, tensors=self.others[key], inside=key, others=left, is_ambiguous=False)
+
+    def _part(self, key: str) -> Mapping[str, Tensor] | None:
+        """The tensors under a path in the only state dict, or behind its key in one of several."""
+        found = []
+        for outer, tensors in [(self.inside or "", self.tensors), *self.others.items()]:
+            for path in {key, key.removeprefix(f"{outer}.")}:
+                behind = re.compile(rf"(?:.*?\.)?{re.escape(path)}\.(.+)", re.DOTALL)
+                named = [(behind.fullmatch(name), tensor) for name, tensor in tensors.items()]
+                part = {match[1]: tensor for match, tensor in named if match}
+                if part:
+                    found.append(part)
+        return found[0] if len(found) == 1 else None
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from operator import itemgetter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import field
 
 from archc.backends.numbers import shape as in_words
 from archc.dataclassing import dataclass
 from archc.graph import Network, Shape
-from archc.text import listing, quote_name
-
-# Modules that others put around a network or its parts: data parallelism, torch.compile, sharding,
-# checkpointing of activations. They may stand anywhere in a key.
-_AROUND = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
-
-OPTIONAL = "num_batches_tracked"
-"""Counters that torch kept only from version 0.4.1 on; nothing computed depends on them."""
+from archc.text import listing, quote, quote_name
+from archc.weights.names import OPTIONAL, find_names, fits
+from archc.weights.options import MatchOptions
+from archc.weights.order import by_order
 
 _AVERAGED = "n_averaged"
 """How many models `torch.optim.swa_utils.AveragedModel` has averaged: a counter of its own."""
@@ -30,6 +24,12 @@ class Fit:
     ``needed`` are the network's own keys, and ``keys`` has the checkpoint's key of each of them
     that it holds. ``prefixes`` are the parts of the checkpoint's keys that belong to wrappers and
     were left out (``module.``). ``misshapen`` has the shape found and the shape needed.
+
+    ``scheme`` is the project whose names the checkpoint has; ``reshaped`` are keys whose tensors
+    have the same numbers there in another shape. ``left_out`` has the prefixes of further copies of
+    the network in the checkpoint, with the number of their tensors. Where several fit equally, and
+    nothing says which of them is meant, ``rivals`` are their prefixes. ``is_average`` is whether
+    the tensors are running averages, ``is_by_order`` whether they were matched by their order.
     """
 
     needed: tuple[str, ...]
@@ -38,11 +38,27 @@ class Fit:
     unexpected: tuple[str, ...]
     misshapen: Mapping[str, tuple[Shape, Shape]]
     prefixes: tuple[str, ...]
+    scheme: str | None = None
+    reshaped: tuple[str, ...] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    rivals: tuple[str, ...] = ()
+    is_average: bool = False
+    is_by_order: bool = False
 
     @property
     def fits(self) -> bool:
         """Whether the checkpoint has just what the network needs."""
-        return not (self.missing or self.unexpected or self.misshapen)
+        return not (self.missing or self.unexpected or self.misshapen or self.rivals)
+
+    @property
+    def taken(self) -> dict[str, str]:
+        """The checkpoint's key of each of the network's tensors that has the right shape."""
+        return {key: theirs for key, theirs in self.keys.items() if key not in self.misshapen}
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the checkpoint has just what the network needs, under its names."""
+        return self.fits and not any(self._remarks())
 
     def summary(self) -> str:
         """``12 tensors missing, 3 unexpected, 1 of another shape``."""
@@ -57,10 +73,54 @@ class Fit:
             (first, fault), *others = told
             tensors = "tensor" if first == 1 else "tensors"
             words = [f"{first} {tensors} {fault}", *(f"{count} {what}" for count, what in others)]
+        return ", ".join([*words, *self._remarks()])
+
+    def _remarks(self) -> Iterator[str]:
+        """How the names were made those of the network, and what stays behind."""
         if self.prefixes:
             prefixes = listing([f"`{quote_name(prefix)}`" for prefix in self.prefixes], "and")
-            words.append(f"{prefixes} removed from their names")
-        return ", ".join(words)
+            yield f"{prefixes} removed from their names"
+        if self.scheme:
+            yield f"named as in {self.scheme}"
+        if self.reshaped:
+            yield f"{len(self.reshaped)} reshaped"
+        if self.is_by_order:
+            yield "matched by their order"
+        for prefix, count in self.left_out.items():
+            yield (
+                f"{count} under {quote(prefix)} left out" if prefix else f"{count} others left out"
+            )
+
+    def partial_summary(self) -> str:
+        """``114 of 116 tensors taken``, of a checkpoint that fits in part."""
+        counters = sum(key.rpartition(".")[2] == OPTIONAL for key in self.taken)
+        return ", ".join(
+            [
+                f"{len(self.taken) - counters} of {len(self.needed)} tensors taken",
+                *self._remarks(),
+            ]
+        )
+
+    def kept(self) -> list[str]:
+        """What of the network the checkpoint does not have: the paths of blocks of which it has
+        nothing, and keys."""
+        needed = _grouped(self.needed)
+        lacking = {*self.missing, *self.misshapen}
+        lacked = _grouped(key for key in self.needed if key in lacking)
+        return [
+            one
+            for block, names in lacked.items()
+            for one in ([block] if names == needed[block] else [f"{block}.{n}" for n in names])
+        ]
+
+    def stray(self) -> list[str]:
+        """What of the checkpoint the network does not take: keys, with the shapes of those that it
+        needs in another one."""
+        shapes = {key: found for key, (found, _) in self.misshapen.items()}
+        return [
+            *(f"{key} ({_in_words(shape)})" for key, shape in shapes.items()),
+            *self.unexpected,
+        ]
 
     def by_block(self) -> dict[str, list[str]]:
         """What is wrong, a line each, by the block that it belongs to: the network's come first."""
@@ -88,61 +148,39 @@ def _grouped(keys: Iterable[str]) -> dict[str, list[str]]:
     return blocks
 
 
-def fit(network: Network, shapes: Mapping[str, Shape]) -> Fit:
-    """Match the tensors of a checkpoint, given their shapes, with those of a network."""
-    keys, prefixes = _unwrapped(network, list(shapes))
+def fit(network: Network, shapes: Mapping[str, Shape], options: MatchOptions | None = None) -> Fit:
+    """Match the tensors of a checkpoint, given their shapes, with those of a network.
+
+    Raises `RenameError` where what ``options`` rename is not there.
+    """
+    options = options or MatchOptions()
+    names = find_names(network, shapes, options)
     needed = [key for key in network.state if key.rpartition(".")[2] != OPTIONAL]
-    misshapen = {}
-    for key, theirs in keys.items():
-        if key in network.state and shapes[theirs] != network.state[key]:
+    misshapen, reshaped = {}, []
+    for key, theirs in names.keys.items():
+        if not fits(key, theirs, network.state[key], shapes[theirs], names.scheme):
             misshapen[key] = (shapes[theirs], network.state[key])
-    return Fit(
+        elif shapes[theirs] != network.state[key]:
+            reshaped.append(key)
+    found = Fit(
         needed=tuple(needed),
-        keys={key: theirs for key, theirs in keys.items() if key in network.state},
-        missing=tuple(key for key in needed if key not in keys),
-        unexpected=tuple(key for key in keys if key not in network.state and key != _AVERAGED),
+        keys=names.keys,
+        missing=tuple(key for key in needed if key not in names.keys),
+        unexpected=tuple(key for key in names.rest if key != _AVERAGED),
         misshapen=misshapen,
-        prefixes=prefixes,
+        prefixes=names.prefixes,
+        scheme=names.scheme.name if names.scheme else None,
+        reshaped=tuple(reshaped),
+        left_out=names.left_out or {},
+        rivals=names.rivals,
+        is_average=names.is_average or _AVERAGED in shapes,
     )
-
-
-def _unwrapped(network: Network, theirs: list[str]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The checkpoint's keys by what they are without wrappers, and the wrappers."""
-    own = {part for node_id in network.nodes for part in node_id.split(".")}
-    keys = {key: key for key in theirs}
-    prefixes: list[str] = []
-    for wrapper in _AROUND:
-        if wrapper in own or not any(wrapper in key.split(".")[:-1] for key in keys):
-            continue
-        without = {_without(key, wrapper): original for key, original in keys.items()}
-        if len(without) == len(keys):
-            keys, prefixes = without, [*prefixes, f"{wrapper}."]
-    around = _around(network, keys)
-    inner = {key.removeprefix(around): original for key, original in keys.items()}
-    if len(inner) == len(keys):
-        keys, prefixes = inner, prefixes + re.findall(r"[^.]*\.", around)
-    return keys, tuple(prefixes)
-
-
-def _around(network: Network, keys: Collection[str]) -> str:
-    """The path of the module around the network, or of several: `model.` or `net.backbone.` of some
-    framework. It stands before all keys, or before most of the network's: what a training framework
-    keeps beside it, as a loss with weights, is then all that is unexpected."""
-    votes = Counter(
-        key[: match.end()]
-        for key in keys
-        for match in re.finditer(r"\.", key)
-        if key[match.end() :] in network.state
-    )
-    most = max(votes.items(), key=itemgetter(1), default=("", 0))
-    around, matches = most
-    is_around = matches > len(network.state) / 2 or all(key.startswith(around) for key in keys)
-    return around if is_around and matches > sum(key in network.state for key in keys) else ""
-
-
-def _without(key: str, wrapper: str) -> str:
-    *path, name = key.split(".")
-    return ".".join([*(part for part in path if part != wrapper), name])
+    if found.fits or options.match != "order":
+        return found
+    ordered = by_order(network, shapes)
+    if ordered is None:
+        return found
+    return Fit(tuple(needed), ordered, (), (), {}, (), is_by_order=True)
 
 
 def _split(key: str) -> tuple[str, str]:

@@ -66,15 +66,15 @@ def check_origin(network: Network, checkpoint: Checkpoint) -> None:
         )
     others = [f"{quote(spec)} ({_difference(network, it)})" for spec, it in _lookalikes(network)]
     if others:
-        _warn(
+        warn(
             f"{quote_name(checkpoint.file)} also fits {listing(others, 'and')}, "
             f"{'which computes' if len(others) == 1 else 'which compute'} something else: "
             "check which network these weights were trained for"
         )
 
 
-def _warn(message: str) -> None:
-    """Warn at the line that called archc."""
+def warn(message: str) -> None:
+    """Warn with `WeightsWarning` at the line that called archc."""
     frame, level = sys._getframe(1), 2
     while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] == "archc":
         frame, level = frame.f_back, level + 1

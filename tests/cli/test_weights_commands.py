@@ -329,3 +329,85 @@ def test_an_output_that_cannot_be_written_is_told(folder: Path) -> None:
         ["emit", "tiny.yaml", "--deploy", "-o", "folder.py"],
         f"{FOLDED}archc: error: cannot write 'folder.py': it is a folder\n",
     )
+
+
+# Names that differ, and parts
+
+
+def two_copies(folder: Path) -> None:
+    """A body and its average in one state dict, with a head of 7 classes beside the body."""
+    state = torch.load(folder / "tiny.pth")["model"]
+    body = {key: tensor for key, tensor in state.items() if key[:3] != "fc."}
+    copies = {f"{name}.{key}": body[key] for name in ("encoder_q", "encoder_k") for key in body}
+    head = {"fc.weight": torch.zeros(7, 8), "fc.bias": torch.zeros(7)}
+    torch.save({"state_dict": copies | head}, folder / "two.pth")
+
+
+PARTIAL = (
+    "archc: two.pth: 30 of 32 tensors taken, `encoder_q.` removed from their names, 36 under "
+    "`encoder_k.` left out, found under `state_dict`; kept as initialised: fc; left out: "
+    "fc.weight (7x8) and fc.bias (7)\n"
+)
+
+
+def test_a_part_is_exported_and_told(folder: Path) -> None:
+    two_copies(folder)
+    export = ["export", "tiny.yaml", "--weights", "two.pth", "-o", "tiny.onnx"]
+    result = run(folder, *export)
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1] == (
+        "hint: the weights are for 7 classes: use `--set classes=7`, or `--partial` to keep `fc` "
+        "as initialised, if the command has it"
+    )
+    result = run(folder, *export, "--partial")
+    assert (result.returncode, result.stderr) == (0, PARTIAL + "archc: wrote tiny.onnx\n")
+
+
+def test_strange_names_are_printed_and_taken_in_order(folder: Path) -> None:
+    state = torch.load(folder / "tiny.pth")["model"]
+    paths = list(dict.fromkeys(key.rpartition(".")[0] for key in state))
+    strange = {
+        f"m{paths.index(path)}.{name}": state[f"{path}.{name}"]
+        for path, _, name in (key.rpartition(".") for key in state)
+    }
+    save_file(strange, folder / "strange.safetensors")
+    fold = ["fold", "tiny.yaml", "strange.safetensors", "-o", "out.safetensors"]
+    mapping = "".join(f"  m{n:<2}  →  {path}\n" for n, path in enumerate(paths))
+    offer = (
+        "archc: error: strange.safetensors: does not fit tiny.yaml: its tensors have other names, "
+        f"but the same shapes in the same order\n{mapping}"
+        "hint: if these are the same layers, take them with `--match order`\n"
+    )
+    assert_refused(folder, fold, offer)
+    result = run(folder, *fold, "--match", "order")
+    assert (result.returncode, result.stderr) == (
+        0,
+        "archc: strange.safetensors: all 32 tensors fit, matched by their order\n"
+        f"{mapping}{FOLDED}archc: wrote out.safetensors\n",
+    )
+    expected = archc.fold(archc.load(folder / "tiny.yaml"), state)
+    found = load_file(folder / "out.safetensors")
+    assert all(torch.equal(found[key], expected[key]) for key in expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--rename", "conv1"], "Invalid value for '--rename': `conv1` is not OLD=NEW"),
+        (["--match", "shape"], "Invalid value for '--match': 'shape' is not one of"),
+        (["--partial"], "No such option"),
+    ],
+)
+def test_wrong_options_of_weights(folder: Path, options: list[str], message: str) -> None:
+    result = run(folder, "verify", "tiny.yaml", "--weights", "tiny.pth", *options)
+    assert result.returncode == 2
+    assert message in result.stderr
+
+
+def test_options_of_weights_need_weights(folder: Path) -> None:
+    result = run(folder, "export", "tiny.yaml", "-o", "tiny.onnx", "--ema")
+    assert result.returncode == 2
+    assert result.stderr.endswith("archc: error: --ema needs --weights\n")
+    result = run(folder, "fold", "tiny.yaml", "tiny.pth", "-o", "x.safetensors", "--ema")
+    assert result.returncode == 1
+    assert "archc: error: tiny.pth: holds no averaged weights\n" in result.stderr
