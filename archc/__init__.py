@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from archc.api import emit as emit
     from archc.api import explain as explain
     from archc.api import export as export
+    from archc.api import fit as fit
     from archc.api import fold as fold
     from archc.api import fully_convolutional as fully_convolutional
     from archc.api import load as load
@@ -107,6 +108,7 @@ __all__ = [
     "evaluate",
     "explain",
     "export",
+    "fit",
     "fold",
     "fully_convolutional",
     "load",

@@ -19,6 +19,12 @@ Dtype: TypeAlias = Literal["float32", "bfloat16", "float16", "float64"]
 BYTES: dict[str, int] = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
 """Bytes of an element, by the dtype's name."""
 
+OptimizerName: TypeAlias = Literal["sgd", "momentum", "adam"]
+OPTIMIZERS: dict[str, int] = {"sgd": 0, "momentum": 1, "adam": 2}
+"""How many tensors the size of the parameters an optimizer keeps between steps: SGD none, with
+momentum its velocity, Adam and AdamW the averages of gradients and of their squares (Kingma and Ba
+2014)."""
+
 TimedDtype: TypeAlias = Literal["float32", "bfloat16", "float16"]
 TIMED_DTYPES: tuple[TimedDtype, ...] = get_args(TimedDtype)
 """The types that a module is timed in, by torch's names."""

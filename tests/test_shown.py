@@ -32,6 +32,10 @@ NETWORK = archc.load("cifar10/resnet20")
             archc.memory(NETWORK, batch=32),
             "Memory('resnet20', batch 32, 10.88 MB in a forward, 48.64 MB kept for gradients)",
         ),
+        (
+            archc.fit(NETWORK, "500MB"),
+            "Fit('resnet20', 500.00 MB, 2,938 in inference, 643 in training)",
+        ),
         (archc.receptive_fields(NETWORK), "Fields('resnet20', 71 ops)"),
         (
             archc.roofline(NETWORK, "h200-bf16"),

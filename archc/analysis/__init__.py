@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from archc.analysis.comparison import Comparison, compare
     from archc.analysis.conventions import CONVENTIONS, Convention, Explanation, explain
     from archc.analysis.counting import Count, Row, count
+    from archc.analysis.fitting import Fit, FitRow, fit
     from archc.analysis.footprint import Memory, memory
     from archc.analysis.receptive import Field, Fields, receptive_fields
     from archc.analysis.rooflines import Device, Roofline, roofline
@@ -26,6 +27,8 @@ __all__ = [
     "Explanation",
     "Field",
     "Fields",
+    "Fit",
+    "FitRow",
     "Level",
     "Memory",
     "Roofline",
@@ -34,6 +37,7 @@ __all__ = [
     "compare",
     "count",
     "explain",
+    "fit",
     "memory",
     "receptive_fields",
     "roofline",
@@ -46,6 +50,7 @@ __getattr__ = exports(
         **dict.fromkeys(("Comparison", "compare"), ".comparison"),
         **dict.fromkeys(("CONVENTIONS", "Convention", "Explanation", "explain"), ".conventions"),
         **dict.fromkeys(("Count", "Row", "count"), ".counting"),
+        **dict.fromkeys(("Fit", "FitRow", "fit"), ".fitting"),
         **dict.fromkeys(("Memory", "memory"), ".footprint"),
         **dict.fromkeys(("Field", "Fields", "receptive_fields"), ".receptive"),
         **dict.fromkeys(("Device", "Roofline", "roofline"), ".rooflines"),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Unpack
 
 from archc import analysis
+from archc.amounts import parse_memory
 from archc.api.reading import (
     Keys,
     Settings,
@@ -23,11 +24,12 @@ if TYPE_CHECKING:
         Device,
         Explanation,
         Fields,
+        Fit,
         Level,
         Memory,
         Roofline,
     )
-    from archc.choices import ConventionName, Dtype
+    from archc.choices import ConventionName, Dtype, OptimizerName
     from archc.sweeps import Unbuildable, Variant
 
 
@@ -67,6 +69,36 @@ def memory(spec: SpecLike, batch: int = 1, dtype: Dtype = "float32") -> Memory:
     2614443520
     """
     return analysis.memory(network_of(spec), batch, dtype)
+
+
+def fit(
+    spec: SpecLike,
+    memory: str | int,
+    *,
+    dtype: Dtype | Sequence[Dtype] = ("float32", "bfloat16"),
+    optimizer: OptimizerName | Sequence[OptimizerName] = ("sgd", "momentum", "adam"),
+) -> Fit:
+    """The largest batches whose tensors fit into a memory, at inference and in training.
+
+    ``memory`` is in bytes, or a text with a unit: ``"24GB"`` (10^9 bytes) or ``"24GiB"`` (2^30).
+    There is a row for inference with each ``dtype``, which is that of parameters and images, too,
+    and one for training with each ``optimizer`` besides. The workspaces of kernels, and what the
+    allocator takes besides, are left out. Raises ValueError for no such memory, dtype or optimizer.
+
+    >>> import archc
+    >>> found = archc.fit("imagenet/resnet50", "24GB", dtype="float32", optimizer="momentum")
+    >>> [(row.use, row.batch) for row in found.rows]
+    [('inference', 2018), ('training', 288)]
+    """
+    if isinstance(memory, bool) or not isinstance(memory, (str, int)):
+        kind = type(memory).__name__
+        raise TypeError(f'`memory` must be bytes or a text such as "24GB", not a {kind}')
+    return analysis.fit(
+        network_of(spec),
+        parse_memory(memory) if isinstance(memory, str) else memory,
+        (dtype,) if isinstance(dtype, str) else dtype,
+        (optimizer,) if isinstance(optimizer, str) else optimizer,
+    )
 
 
 def receptive_fields(spec: SpecLike) -> Fields:

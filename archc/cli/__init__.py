@@ -26,6 +26,7 @@ GROUPS = {
     },
     "Count": {
         "count": "Count parameters and multiply-adds.",
+        "fit": "Find the largest batch that fits into a memory.",
         "diff": "Compare two specs and the cost of the difference.",
         "sweep": "Count the variants of a spec and find the best.",
     },

@@ -161,6 +161,21 @@ class _Width(_ParamType):
             self.fail(str(error), param, ctx)
 
 
+class _Memory(_ParamType):
+    """An amount of memory, in bytes."""
+
+    name = "memory"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The bytes; raises click.BadParameter."""
+        from archc.amounts import parse_memory
+
+        try:
+            return parse_memory(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
 SPEC = _NamedFile("spec", _shipped_specs)
 """A spec: a path, a shipped name or ``-``."""
 
@@ -172,6 +187,9 @@ LENGTHS = _Lengths()
 
 WIDTH = _Width()
 """How wide a figure is on paper, in points."""
+
+MEMORY = _Memory()
+"""An amount of memory, in bytes."""
 
 PLOT_WIDTH = _Width(of_plot=True)
 """How wide a plot is on paper, in points."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from archc import api
 from archc.backends.table import Table
-from archc.choices import Dtype
+from archc.choices import Dtype, OptimizerName
 from archc.cli.views import View
 from archc.dataclassing import dataclass
 from archc.graph import Network
@@ -87,3 +87,38 @@ class Rooflines(View):
     def csv(self, names: Sequence[str]) -> Table:
         """All in one."""
         return tables.all_rooflines(names, self.found)
+
+
+@dataclass
+class Fits(View):
+    """The largest batches that fit into a memory."""
+
+    networks: Sequence[Network]
+    memory: int
+    dtypes: Sequence[Dtype]
+    optimizers: Sequence[OptimizerName]
+
+    def __post_init__(self) -> None:
+        self.found = [
+            api.fit(one, self.memory, dtype=self.dtypes, optimizer=self.optimizers)
+            for one in self.networks
+        ]
+
+    def records(self) -> list[dict[str, Any]]:
+        """The batches."""
+        return [one.as_dict() for one in self.found]
+
+    def tables(self, names: Sequence[str]) -> list[Table]:
+        """One for each network."""
+        return [tables.fit(one) for one in self.found]
+
+    def csv(self, names: Sequence[str]) -> Table:
+        """All in one."""
+        return tables.all_fits(names, self.found)
+
+    def notes(self, names: Sequence[str]) -> list[str]:
+        """What is left out."""
+        return [
+            "Tensors alone: the workspaces of kernels (cuDNN's, for example), the rounding and "
+            "caching of the allocator, and the CUDA context come on top."
+        ]

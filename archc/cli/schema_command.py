@@ -20,9 +20,9 @@ NAMES = offering(lambda _: SCHEMAS)
 def command(name: str, output: Path | None) -> None:
     """Print the JSON Schema of specs and recipes, for editors, or of what a command prints.
 
-    NAME is spec (the default), recipe, count, explain, memory, receptive-field, roofline, diff,
-    sweep, verify or bench. The schema of a SPEC also has the spec's own blocks, and that of a file
-    of blocks is for specs that use the file.
+    NAME is spec (the default), recipe, count, explain, memory, fit, receptive-field, roofline,
+    diff, sweep, verify or bench. The schema of a SPEC also has the spec's own blocks, and that of a
+    file of blocks is for specs that use the file.
 
     An editor with a YAML language server completes and checks a spec whose first line is
     "# yaml-language-server: $schema=FILE".

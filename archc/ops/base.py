@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from archc.dataclassing import dataclass
 from archc.ops.facts import (
+    APART,
     Arity,
     Channels,
+    Gradient,
     Look,
     OnnxStep,
     Reach,
@@ -166,6 +168,10 @@ class Op:
         """The value that a tensor of its state starts with; None for one that is drawn, and for
         biases, which some ops draw."""
         return self.roles[name].start
+
+    def gradient(self, output: Shape, *inputs: Shape) -> Gradient:
+        """How the gradients of what it reads come about in a training step."""
+        return APART
 
     def alike(self) -> Op:
         """The op that represents it where blocks are compared for equality: numbers that vary

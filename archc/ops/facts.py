@@ -139,6 +139,21 @@ class Saved:
     draws: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Gradient:
+    """How torch computes the gradients of what an op reads from that of what it puts out.
+
+    With ``is_view`` they lie in the memory of that one; otherwise each gets memory of its own.
+    ``spare`` numbers for each image are alive beside them meanwhile.
+    """
+
+    is_view: bool = False
+    spare: int = 0
+
+
+VIEW = Gradient(is_view=True)
+APART = Gradient()
+
 NOTHING = Saved()
 INPUTS = Saved(inputs=True)
 OUTPUT = Saved(output=True)

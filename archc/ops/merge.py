@@ -10,7 +10,9 @@ from archc.ops.base import MAX_CHANNELS, ShapeError, describe
 from archc.ops.facts import (
     INPUTS,
     SUMMED,
+    VIEW,
     Call,
+    Gradient,
     Look,
     OnnxNode,
     OnnxStep,
@@ -33,6 +35,10 @@ class Add(Merging):
         call=Call(lambda *xs: " + ".join(xs), augmented="+="),
         exported=("add", "add_"),
     )
+
+    def gradient(self, output: Shape, *inputs: Shape) -> Gradient:
+        """That of the sum."""
+        return VIEW
 
     def look(self) -> Look:
         """A plus where ways meet, as in the paper's Figure 5."""
@@ -77,6 +83,10 @@ class Multiply(Merging):
         """What it reads: each is a factor of the others' gradients."""
         return INPUTS
 
+    def gradient(self, output: Shape, *inputs: Shape) -> Gradient:
+        """A product with each of the others; of a gate it is summed afterwards."""
+        return Gradient(spare=sum(math.prod(output) for one in inputs if one != output))
+
     def look(self) -> Look:
         """A cross where ways meet."""
         return Look(glyph="\N{MULTIPLICATION SIGN}", name="product")
@@ -118,6 +128,10 @@ class Concat(Merging):
                 code="limit-exceeded",
             )
         return (channels, *inputs[0][1:])
+
+    def gradient(self, output: Shape, *inputs: Shape) -> Gradient:
+        """Its part of that of all."""
+        return VIEW
 
     def look(self) -> Look:
         """A c where ways meet."""

@@ -8,7 +8,10 @@ from dataclasses import replace
 from archc.dataclassing import dataclass
 from archc.ops.base import Op, ShapeError
 from archc.ops.facts import (
+    APART,
     NOTHING,
+    VIEW,
+    Gradient,
     Look,
     Module,
     OnnxStep,
@@ -38,6 +41,10 @@ class Dropout(ElementWise):
     def saved(self) -> Saved:
         """The factors: on a CPU of the values' dtype, on CUDA a byte for each."""
         return Saved(mask=bool(self.p), draws=bool(self.p))
+
+    def gradient(self, output: Shape, *inputs: Shape) -> Gradient:
+        """Times the factors, where there are any."""
+        return APART if self.p else VIEW
 
     def look(self) -> Look:
         """A word beside the arrow."""
@@ -105,6 +112,10 @@ class StochasticDepth(ElementWise):
     def saved(self) -> Saved:
         """A factor for each image."""
         return Saved(per_image=1, draws=True) if self.p else NOTHING
+
+    def gradient(self, output: Shape, *inputs: Shape) -> Gradient:
+        """Times the factors, where there are any."""
+        return APART if self.p else VIEW
 
     def look(self) -> Look:
         """A word beside the arrow."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from archc.dataclassing import dataclass
@@ -10,6 +11,7 @@ from archc.ops.facts import (
     INPUTS,
     NOTHING,
     Channels,
+    Gradient,
     Initializer,
     Look,
     Module,
@@ -81,6 +83,10 @@ class LayerScale(ElementWise):
         """What it reads, for the gradient of the factors."""
         return INPUTS
 
+    def gradient(self, output: Shape, *inputs: Shape) -> Gradient:
+        """A product; that of the factors is summed afterwards."""
+        return Gradient(spare=math.prod(output))
+
     def look(self) -> Look:
         """A word beside the arrow."""
         word = "layer scale"
@@ -148,6 +154,10 @@ class Affine(ElementWise):
     def saved(self) -> Saved:
         """Nothing: its factors are numbers."""
         return NOTHING
+
+    def gradient(self, output: Shape, *inputs: Shape) -> Gradient:
+        """Put together channel by channel."""
+        return Gradient(spare=math.prod(output))
 
     def look(self) -> Look:
         """A word beside the arrow."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from archc.dataclassing import dataclass
 from archc.ops.base import Op, ShapeError, require_map, slide, step
 from archc.ops.facts import (
+    APART,
     EVERYTHING,
     MIXED,
     NO_LOOK,
@@ -15,8 +16,10 @@ from archc.ops.facts import (
     POINT,
     SPLIT,
     TIED,
+    VIEW,
     Arity,
     Call,
+    Gradient,
     Initializer,
     Look,
     Module,
@@ -117,6 +120,10 @@ class Flatten(Unary):
         """Nothing."""
         return NOTHING
 
+    def gradient(self, output: Shape, *inputs: Shape) -> Gradient:
+        """That of the output."""
+        return VIEW
+
     def look(self) -> Look:
         """Nothing."""
         return NO_LOOK
@@ -141,6 +148,10 @@ class Identity(ElementWise):
     def saved(self) -> Saved:
         """Nothing."""
         return NOTHING
+
+    def gradient(self, output: Shape, *inputs: Shape) -> Gradient:
+        """That of the output."""
+        return VIEW
 
     def look(self) -> Look:
         """Nothing."""
@@ -202,6 +213,10 @@ class Chunk(Unary):
     def saved(self) -> Saved:
         """Nothing."""
         return NOTHING
+
+    def gradient(self, output: Shape, *inputs: Shape) -> Gradient:
+        """That of its part, put between the zeros of the others."""
+        return Gradient(spare=(self.of - 1) * math.prod(output))
 
     def look(self) -> Look:
         """A word beside the arrow, and on a shortcut: which part it is."""
@@ -338,6 +353,13 @@ class ZeroPadShortcut(Unary):
     def saved(self) -> Saved:
         """Nothing."""
         return NOTHING
+
+    def gradient(self, output: Shape, *inputs: Shape) -> Gradient:
+        """That of its places among zeros: first in rows, then in columns."""
+        if self.stride == 1:
+            return APART
+        channels, _, width = inputs[0]
+        return Gradient(spare=channels * output[1] * width)
 
     def look(self) -> Look:
         """A word, beside an arrow or on a shortcut: ``zero pad, /2``."""

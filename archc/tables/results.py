@@ -54,6 +54,14 @@ def _verdict(result: Any) -> str:
     return f"{result.name!r}, {words} on {result.device}"
 
 
+def _batches(result: Any) -> dict[str, int]:
+    """The largest batch of each use, whatever the dtype and the optimizer."""
+    found: dict[str, int] = {}
+    for row in result.rows:
+        found[row.use] = max(found.get(row.use, 0), row.batch)
+    return found
+
+
 _WORDS: Mapping[str, Callable[[Any], str]] = {
     "Network": _costs,
     "Count": _costs,
@@ -61,6 +69,10 @@ _WORDS: Mapping[str, Callable[[Any], str]] = {
     "Memory": lambda result: (
         f"{result.name!r}, batch {result.batch}, {in_bytes(result.inference)} in a forward, "
         f"{in_bytes(result.training)} kept for gradients"
+    ),
+    "Fit": lambda result: (
+        f"{result.name!r}, {in_bytes(result.memory)}, "
+        f"{', '.join(f'{batch:,} in {use}' for use, batch in _batches(result).items())}"
     ),
     "Fields": lambda result: f"{result.name!r}, {len(result.rows)} ops",
     "Roofline": lambda result: (
@@ -101,6 +113,12 @@ def _memory(result: Any) -> Sequence[Table]:
     from archc.tables.views import memory_summary
 
     return [memory_summary(result)]
+
+
+def _fit(result: Any) -> Sequence[Table]:
+    from archc.tables.views import fit
+
+    return [fit(result)]
 
 
 def _fields(result: Any) -> Sequence[Table]:
@@ -146,6 +164,7 @@ _TABLES: Mapping[str, Callable[[Any], Sequence[Table]]] = {
     "Count": _count,
     "Explanation": _explanation,
     "Memory": _memory,
+    "Fit": _fit,
     "Fields": _fields,
     "Roofline": _roofline,
     "Comparison": _comparison,

@@ -12,7 +12,7 @@ from archc.ops.traits import ElementWise
 from archc.tables.counts import SPEC
 
 if TYPE_CHECKING:
-    from archc.analysis import Fields, Memory, Roofline
+    from archc.analysis import Fields, Fit, FitRow, Memory, Roofline
 
 _WHERE = (Column("stage", "stage"), Column("block", "block"))
 _LAYER = (Column("layer", "layer"), Column("op", "op"))
@@ -75,6 +75,56 @@ def _needs(one: Memory) -> list[tuple[str, int]]:
         ("inference, total", held + one.inference),
         *((f"training, total, {name}", step + size) for name, size in one.optimizer.items()),
     ]
+
+
+def fit(one: Fit) -> Table:
+    """The largest batch of each use."""
+    rows = tuple(
+        (
+            *(row.dtype, row.use, row.optimizer, row.batch),
+            in_bytes(row.bytes) if row.bytes else f"one image needs {in_bytes(row.bytes_of_one)}",
+            _peak(row),
+        )
+        for row in one.rows
+    )
+    columns = (*_BATCH, Column("memory", "memory"), Column("most is alive in", "peak"))
+    images = f"{shape(one.input)} images in {in_bytes(one.memory)}"
+    return Table(columns, rows, f"{one.name}: largest batch of {images}")
+
+
+def all_fits(specs: Sequence[str], found: Sequence[Fit]) -> Table:
+    """Several networks' batches in one table of exact numbers."""
+    rows = tuple(
+        (
+            *(spec, one.memory, row.dtype, row.use, row.optimizer, row.batch),
+            *(row.bytes, row.bytes_of_one, row.phase, row.op),
+        )
+        for spec, one in zip(specs, found, strict=True)
+        for row in one.rows
+    )
+    columns = (
+        *(SPEC, Column("memory", "memory", exactly), *_BATCH),
+        *(Column("bytes", "bytes", exactly), Column("of one image", "bytes_of_one", exactly)),
+        *(Column("phase", "phase"), Column("op", "op")),
+    )
+    return Table(columns, rows)
+
+
+_BATCH = (
+    Column("dtype", "dtype"),
+    Column("use", "use"),
+    Column("optimizer", "optimizer"),
+    Column("batch", "batch", exactly),
+)
+
+
+def _peak(row: FitRow) -> str:
+    """When most is alive."""
+    if row.op is None:
+        return "the optimizer's step"
+    if row.use == "inference":
+        return row.op
+    return f"{row.phase}, {row.op}"
 
 
 def _memory_title(one: Memory) -> str:

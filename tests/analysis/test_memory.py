@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 import torch
 from hypothesis import assume, given, settings
+from measuring import Allocations
 from strategies import compile_data, specs
 from structures import STRUCTURES, network_of
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 import archc
 from archc.analysis import memory
@@ -44,44 +41,15 @@ def saved_by_autograd(network: Network, batch: int) -> int:
     return sum(storage.nbytes() for storage in saved.values())
 
 
-class Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Follows the storages that ops allocate, and how many bytes of them are alive at most."""
-
-    def __init__(self, known: Sequence[Tensor]):
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.alive = {tensor.untyped_storage()._cdata: 0 for tensor in known}
-        self.now = self.most = sum(tensor.nbytes for tensor in known[-1:])
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        """Run an op and note what it allocates."""
-        out = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(out):
-            if isinstance(tensor, Tensor):
-                self._note(tensor.untyped_storage())
-        self.most = max(self.most, self.now)
-        return out
-
-    def _note(self, storage: torch.UntypedStorage) -> None:
-        key, size = storage._cdata, storage.nbytes()
-        if key in self.alive:
-            return
-        self.alive[key] = size
-        self.now += size
-        weakref.finalize(storage, self._gone, key)
-
-    def _gone(self, key: int) -> None:
-        self.now -= self.alive.pop(key, 0)
-
-
 def most_alive(network: Network, batch: int) -> int:
     """The most bytes of images and values alive at once in a forward of the emitted module."""
     with torch.device("meta"):
         module = build_module(network).eval()
         images = torch.empty(batch, *network.input_shape)
-    known = [*module.parameters(), *module.buffers(), images]
-    with torch.no_grad(), Allocations(known) as allocations:
+    with (
+        torch.no_grad(),
+        Allocations([images], [*module.parameters(), *module.buffers()]) as allocations,
+    ):
         module(images)
     return int(allocations.most)
 

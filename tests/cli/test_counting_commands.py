@@ -26,24 +26,27 @@ VIEWS: dict[str, tuple[str, ...]] = {
     "receptive-field": ("--receptive-field",),
     "roofline": ("--roofline", "h200-bf16", "--batch", "8"),
 }
+COMMANDS = {view: ("count", *options) for view, options in VIEWS.items()} | {
+    "fit": ("fit", "--memory", "90MB")
+}
 SPECS = ("cifar10/resnet20", "torchvision/vgg11_bn", "torchvision/resnext50_32x4d")
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", COMMANDS)
 @pytest.mark.parametrize("by", ["network", "layer"])
 def test_json_is_as_its_schema_says(view: str, by: str) -> None:
     if view not in ("count", "memory") and by == "layer":
         return
     extra = ("--by", "layer") if by == "layer" else ()
-    result = archc("count", *SPECS, *VIEWS[view], *extra, "--format", "json")
+    result = archc(*COMMANDS[view], *SPECS, *extra, "--format", "json")
     assert (result.returncode, result.stderr) == (0, "")
     records = record_of(view, result.stdout)
     assert [record["spec"] for record in records] == list(SPECS)
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", COMMANDS)
 def test_a_schema_refuses_what_is_missing_or_unknown(view: str) -> None:
-    result = archc("count", "cifar10/resnet20", *VIEWS[view], "--format", "json")
+    result = archc(*COMMANDS[view], "cifar10/resnet20", "--format", "json")
     (record,) = json.loads(result.stdout)
     for broken in ({**record, "more": 1}, {k: v for k, v in record.items() if k != "name"}):
         with pytest.raises(jsonschema.ValidationError):
@@ -56,10 +59,10 @@ def test_every_schema_is_printed(name: str) -> None:
     assert json.loads(result.stdout) == json.loads(json.dumps(schema(name)))
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", COMMANDS)
 @pytest.mark.parametrize("format", ["csv", "markdown", "table"])
 def test_every_view_has_every_format(view: str, format: str, tmp_path: Path) -> None:
-    command = ("count", *SPECS, *VIEWS[view], "--format", format)
+    command = (*COMMANDS[view], *SPECS, "--format", format)
     result = archc(*command)
     assert (result.returncode, result.stderr) == (0, "")
     if format == "csv":
@@ -441,3 +444,33 @@ def test_specs_are_not_overwritten_unless_asked(tmp_path: Path) -> None:
     assert path.read_text() == "mine"
     assert archc(*command, "--force", cwd=tmp_path).returncode == 0
     assert path.read_text() == written
+
+
+def test_fit_says_what_one_image_needs_and_what_is_left_out() -> None:
+    result = archc("fit", "cifar10/resnet20", "--memory", "3MB", "--dtype", "float32")
+    assert result.returncode == 0
+    title, _, _, *rows, _, note = result.stdout.splitlines()
+    assert title == "resnet20: largest batch of 3x32x32 images in 3.00 MB"
+    assert [row.split()[:4] for row in rows] == [
+        ["float32", "inference", "5", "2.78"],
+        ["float32", "training", "sgd", "0"],
+        ["float32", "training", "momentum", "0"],
+        ["float32", "training", "adam", "0"],
+    ]
+    assert rows[1].split("   ")[-2].strip() == "one image needs 3.33 MB"
+    assert note.startswith("Tensors alone: the workspaces of kernels (cuDNN's, for example)")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "Missing option '--memory'"),
+        (("--memory", "24G"), "`24G` has no unit of memory: write 24GB or 24GiB"),
+        (("--memory", "1GB", "--dtype", "int8"), "Invalid value for '--dtype'"),
+        (("--memory", "1GB", "--optimizer", "lion"), "Invalid value for '--optimizer'"),
+    ],
+)
+def test_fit_refuses_what_it_cannot_take(options: tuple[str, ...], message: str) -> None:
+    result = archc("fit", "cifar10/resnet20", *options)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert message in result.stderr

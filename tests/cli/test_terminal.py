@@ -86,6 +86,8 @@ COMMAND_LINES: list[tuple[int, list[str]]] = [
     (1, ["count", GOOD, "--roofline", "h200-bf16", "--devices", GOOD]),
     (1, ["count", GOOD, "--with", HOSTILE]),
     (1, ["count", GOOD, "--input", HOSTILE]),
+    (0, ["fit", GOOD, "--memory", "1GB"]),
+    (2, ["fit", GOOD, "--memory", HOSTILE]),
     (1, ["diff", GOOD, "imagenet/resnet18"]),
     (1, ["diff", GOOD, "imagenet/resnet18", "--format", "markdown"]),
     (0, ["sweep", GOOD, "--vary", "depth=1,2", "-o", f"{HOSTILE}.csv", "--plot", f"{HOSTILE}.svg"]),
