@@ -254,6 +254,11 @@ def test_the_pages_have_examples() -> None:
     assert len(examples("console")) >= 15
 
 
+def test_the_readme_is_short() -> None:
+    """What takes more is in the docs."""
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 130
+
+
 def test_the_table_of_counters_has_what_they_print() -> None:
     rows = re.findall(
         r"^\| (\S+)[^|]* \| ([\d,]+) \| ([\d,]+) \|", (ROOT / "README.md").read_text(), re.M
