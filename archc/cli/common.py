@@ -209,7 +209,7 @@ def spec(command: Command) -> Command:
 
 def spec_options(command: Command) -> Command:
     """``--with``, ``--set`` and ``--input``, for a `SpecCommand`."""
-    help = "Set by key what differs: classes=10, input=160, depth[3]=20, width=x0.5, norm=none."
+    help = "Change a key of the spec: classes=10, input=160, depth[3]=20, width=x0.5, norm=none."
     return _with_and_input(_set(help, KEYS)(command))
 
 

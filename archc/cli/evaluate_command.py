@@ -83,7 +83,7 @@ def command(
     """Measure the test error of a run, or of a spec with weights.
 
     A RUN is a folder from `archc train`; it is tested with its own recipe on the full test set.
-    For a SPEC, a --set of a key that recipes have is the recipe's, any other the spec's.
+    For a SPEC, --set changes the recipe if recipes have such a key, and otherwise the spec.
 
     \b
     Examples:

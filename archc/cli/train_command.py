@@ -95,8 +95,8 @@ def command(
     weights.safetensors. Several devices share each batch; on several machines, start it
     with torchrun.
 
-    A --set of a key that recipes have is the recipe's, any other the spec's; recipe.KEY and
-    spec.KEY say so themselves.
+    --set changes the recipe if recipes have such a key, and otherwise the spec; recipe.KEY and
+    spec.KEY always work.
 
     \b
     Examples:

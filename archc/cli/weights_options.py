@@ -56,8 +56,8 @@ def partial_weights(command: Command) -> Command:
     option = click.option(
         "--partial",
         is_flag=True,
-        help="Take the tensors that fit, leave out others, and keep the rest of the network as "
-        "initialised; both are listed.",
+        help="Load the tensors that fit and keep the rest of the network as initialised; what is "
+        "left out is listed.",
     )
     return weights(option(command))
 
@@ -96,17 +96,15 @@ def _matching(command: Command) -> Command:
             metavar="OLD=NEW",
             multiple=True,
             callback=_check_renames,
-            help="Call what begins with OLD, up to a dot, NEW in the checkpoint's keys, before "
-            "they are matched; OLD= takes it off.",
+            help="Replace OLD, a key of the checkpoint or a prefix of keys, by NEW before keys are "
+            "matched; OLD= removes it.",
         ),
-        click.option(
-            "--ema", is_flag=True, help="Use the running averages of weights that FILE holds."
-        ),
+        click.option("--ema", is_flag=True, help="Use the averaged weights in the file."),
         click.option(
             "--match",
             type=click.Choice(["names", "order"]),
-            help="order: match tensors whose names do not fit by their order, where shapes agree. "
-            "[default: names]",
+            help="With order, tensors whose names do not fit are matched by their order, if shapes "
+            "agree. [default: names]",
         ),
     )
     for option in reversed(options):
