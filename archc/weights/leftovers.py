@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from archc.dataclassing import dataclass
 from archc.text import listing, quote, quote_name
 from archc.weights.modules import is_module
 from archc.weights.values import Array, Name, StandIn, Storage, TensorView
@@ -55,8 +54,7 @@ def in_words(value: object) -> str:
     return f"a Python `{type(value).__name__}`"
 
 
-@dataclass(frozen=True)
-class _Noun:
+class _Noun(NamedTuple):
     """How objects of a kind are called: the name of a class, or words."""
 
     word: str
@@ -104,7 +102,7 @@ def _in_places(noun: _Noun, paths: list[str]) -> str:
     count = _counted(noun, len(paths))
     if not paths[0]:
         return count
-    return f"{count} {'under' if len(paths) == 1 else 'such as under'} {quote(paths[0])}"
+    return f"{count}{' under' if len(paths) == 1 else ', the first under'} {quote(paths[0])}"
 
 
 def _objects(content: object, seen: set[int]) -> Iterator[tuple[StandIn | Array | Name, str]]:

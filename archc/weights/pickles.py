@@ -338,11 +338,13 @@ class Unpickler:
             target += items
         elif isinstance(target, StandIn):
             target.items += items
-        else:
+        elif not isinstance(target, Name):
             raise TypeError
 
     def _set_items(self, items: list[Any]) -> None:
         target = self._stack[-1]
+        if isinstance(target, Name):
+            return
         if isinstance(target, StandIn):
             target = target.pairs
         elif not isinstance(target, dict):
@@ -430,7 +432,7 @@ _HANDLERS: dict[int, Callable[[Unpickler], object]] = {
     ord("S"): Unpickler._quoted,
     ord("U"): lambda it: it._string(it._take(it._number(1))),
     ord("T"): lambda it: it._string(it._take(int.from_bytes(it._take(4), "little", signed=True))),
-    ord("V"): lambda it: it._push(it._line().decode("raw-unicode-escape")),
+    ord("V"): lambda it: it._push(codecs.raw_unicode_escape_decode(it._line())[0]),
     ord("X"): lambda it: it._text(it._number(4)),
     0x8C: lambda it: it._text(it._number(1)),
     0x8D: lambda it: it._text(it._number(8)),

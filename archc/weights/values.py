@@ -371,6 +371,13 @@ def _encoded(text: object, encoding: object = None) -> bytes:
     return text.encode("latin-1")
 
 
+def _bytes(*arguments: object) -> bytes:
+    """No bytes at all, which have a call of their own. Of others, the number alone may be told."""
+    if arguments:
+        raise TypeError
+    return b""
+
+
 def _number_type(code: object, *_: object) -> NumberType:
     if isinstance(code, bytes):
         code = code.decode("latin-1")
@@ -424,6 +431,7 @@ def _known() -> Iterable[Name]:
     for module in ("builtins", "__builtin__"):
         for name, make in _CONTAINERS.items():
             yield Maker(module, name, make, is_copying=True)
+        yield Maker(module, "bytes", _bytes)
     yield Maker("_codecs", "encode", _encoded, is_copying=True)
     yield Maker("numpy", "dtype", _number_type)
     for module in ("numpy.core", "numpy._core"):  # before NumPy 2 and since
