@@ -181,9 +181,7 @@ def _read(file: str, key: str | None) -> Checkpoint:
 
 
 def _shard(file: str) -> Mapping[str, Tensor]:
-    """The tensors of a file that an index lists: a state dict, and no index itself."""
-    if Path(file).suffix.lower() == ".json":
-        raise WeightsError(file, "is an index that an index lists")
+    """The tensors of a file that an index lists."""
     checkpoint = _read(file, None)
     if checkpoint.inside is not None:
         raise WeightsError(file, "holds more than a state dict, which is all that a shard holds")
@@ -243,7 +241,7 @@ def _read_others(file: str, key: str | None) -> Checkpoint:
             return _state_dict(file, read_pickles(file, contents), key)
         archive = Archive(contents)
         if is_numpy_archive(archive):
-            return _state_dict(file, read_numpy_archive(archive), key)
+            return _state_dict(file, read_numpy_archive(file, archive), key)
         return _state_dict(file, read_archive(file, archive), key)
 
 

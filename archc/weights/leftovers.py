@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from archc.text import listing, quote, quote_name
 from archc.weights.modules import is_module
-from archc.weights.values import Array, Name, StandIn, Storage, TensorView
+from archc.weights.values import Array, Name, StandIn, Storage, TensorView, TypeName
 
 MAX_KINDS = 5
 """Of how many kinds of objects the line tells."""
@@ -15,8 +15,10 @@ MAX_KINDS = 5
 MAX_LENGTH = 80
 """Of a class's name in a message."""
 
-_PLAIN = ("set", "frozenset", "bytearray", "complex", "int", "slice", "range")
-"""Python's own values, left out no more than the numbers and text around them."""
+_PLAIN = frozenset(
+    ("set", "frozenset", "bytearray", "complex", "int", "slice", "range", "xrange", "torch.device")
+)
+"""Values that are left out no more than the numbers and text around them."""
 
 _TENSORS = {
     "_rebuild_sparse_tensor": "sparse tensor",
@@ -94,7 +96,8 @@ def left_out(content: object, states: Collection[object] = ()) -> str | None:
         found.setdefault(noun.word, (noun, []))[1].append(path)
     words = [_in_places(noun, paths) for noun, paths in found.values()]
     if len(words) > MAX_KINDS:
-        words[MAX_KINDS:] = [f"{len(words) - MAX_KINDS} more kinds of objects"]
+        more = len(words) - MAX_KINDS
+        words[MAX_KINDS:] = [f"{more} more kind{'s' * (more > 1)} of objects"]
     return listing(words, "and") if words else None
 
 
@@ -111,13 +114,15 @@ def _objects(content: object, seen: set[int]) -> Iterator[tuple[StandIn | Array 
     left: list[tuple[object, str]] = [(content, "")]
     while left:
         value, path = left.pop()
+        if isinstance(value, TypeName):
+            continue
         if isinstance(value, Array | Name):
             yield value, path
             continue
         if not isinstance(value, Mapping | list | tuple | StandIn) or id(value) in seen:
             continue
         seen.add(id(value))
-        if isinstance(value, StandIn) and not _is_plain(value) and not is_module(value):
+        if isinstance(value, StandIn) and value.path not in _PLAIN and not is_module(value):
             yield value, path
         inner: list[tuple[object, Any]] = []
         if isinstance(value, Mapping):
@@ -130,9 +135,3 @@ def _objects(content: object, seen: set[int]) -> Iterator[tuple[StandIn | Array 
 def _joined(path: str, key: object) -> str:
     """A longer path, as far as anyone reads it."""
     return f"{path}.{str(key)[:200]}"[:200].removeprefix(".") if len(path) < 200 else path
-
-
-def _is_plain(value: StandIn) -> bool:
-    maker = value.maker
-    builtin = isinstance(maker, Name) and maker.module in ("builtins", "__builtin__")
-    return builtin and isinstance(maker, Name) and maker.name in _PLAIN

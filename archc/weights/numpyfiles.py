@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 
 from archc.weights.archives import Archive, DamagedArchiveError
+from archc.weights.errors import WeightsError
 from archc.weights.torchfiles import Content
 from archc.weights.values import Array, NumberType
 
@@ -26,11 +27,16 @@ def is_numpy_archive(archive: Archive) -> bool:
     return bool(names) and all(name.endswith(_SUFFIX) for name in names)
 
 
-def read_numpy_archive(archive: Archive) -> Content:
-    """The arrays by name. Raises `DamagedArchiveError`."""
+def read_numpy_archive(file: str, archive: Archive) -> Content:
+    """The arrays by name.
+
+    Raises `WeightsError` where none has numbers, and `DamagedArchiveError`.
+    """
     arrays = {name.removesuffix(_SUFFIX): _array(archive.read(name)) for name in archive.names}
     usable = {key: array for key, array in arrays.items() if array.dtype is not None}
     odd = {key: array for key, array in arrays.items() if array.dtype is None}
+    if not usable:
+        raise WeightsError(file, "holds no arrays of numbers")
     return Content(usable, rest=odd)
 
 

@@ -35,21 +35,23 @@ def read_index(file: str, read: Callable[[str], Mapping[str, Tensor]]) -> dict[s
     shards = list(dict.fromkeys(places.values()))
     for shard in shards:
         path = os.path.join(folder, shard)
+        if shard.lower().endswith(".json"):
+            raise WeightsError(file, f"lists {_shown(shard)}, which is an index itself")
         if not os.path.exists(path):
-            what = f"lists {quote(shard, limit=200)}, which is not in its folder"
+            what = f"lists {_shown(shard)}, which is not in its folder"
             raise WeightsError(file, what, "put all files of the index into one folder")
         found = read(path)
         missing = [key for key, place in places.items() if place == shard and key not in found]
         if missing:
-            raise WeightsError(
-                file, f"says that {_shown(shard)} has {_shown(missing[0])}: it has not"
-            )
+            what = f"lists {_shown(missing[0])} in {_shown(shard)}, which does not have it"
+            raise WeightsError(file, what)
         for key in found:
             place = places.get(key)
             if place is None:
-                raise WeightsError(file, f"does not list {_shown(key)}, which {_shown(shard)} has")
+                what = f"does not list {_shown(key)}, which is in {_shown(shard)}"
+                raise WeightsError(file, what)
             if place != shard:
-                what = f"says that {_shown(key)} is in {_shown(place)}: {_shown(shard)} has it, too"
+                what = f"lists {_shown(key)} in {_shown(place)}, but {_shown(shard)} has it, too"
                 raise WeightsError(file, what)
         tensors |= found
     return {key: tensors[key] for key in places}
