@@ -42,9 +42,10 @@ class Checkpoint:
     ``inside`` is the key under which the file held it, where it held more than the state dict, and
     ``others`` are the other state dicts of the file by their keys: dotted paths, where they lie
     deeper. ``is_ambiguous`` is whether no key says which of them is the model's; ``tensors`` is the
-    first then. ``about`` is a safetensors file's metadata. ``is_in_memory`` is whether a program
-    gave the state dict itself. ``left_out`` names the objects of the file that were not loaded:
-    ``an argparse.Namespace under `args```. ``options`` say how it is to be matched with a network.
+    first then. ``is_chosen`` is whether it was asked for by its key. ``about`` is a safetensors
+    file's metadata. ``is_in_memory`` is whether a program gave the state dict itself. ``left_out``
+    names the objects of the file that were not loaded: ``an argparse.Namespace under `args```.
+    ``options`` say how it is to be matched with a network.
     """
 
     file: str
@@ -54,6 +55,7 @@ class Checkpoint:
     about: Mapping[str, str] = field(default_factory=dict)
     is_in_memory: bool = False
     is_ambiguous: bool = False
+    is_chosen: bool = False
     left_out: str | None = None
     options: MatchOptions = field(default_factory=MatchOptions)
 
@@ -137,7 +139,8 @@ def read_checkpoint(path: str | os.PathLike[str], key: str | None = None) -> Che
     file = os.fsdecode(path)
     if key is None:
         file, key = _split_key(file)
-    return _read(file, key)
+    checkpoint = _read(file, key)
+    return checkpoint if key is None else replace(checkpoint, is_chosen=True)
 
 
 def _split_key(name: str) -> tuple[str, str | None]:

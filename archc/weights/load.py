@@ -131,6 +131,8 @@ def weights_of(network: Network, checkpoint: Checkpoint) -> dict[str, Tensor]:
 
 def _warn_of_averages(checkpoint: Checkpoint, found: Fit) -> None:
     """Warn where nothing but tensors that are called averages was there to be taken."""
+    if checkpoint.is_chosen:
+        return
     names = [name for name in (checkpoint.inside, *found.prefixes) if name and is_average(name)]
     if names and not checkpoint.options.ema:
         where = listing([quote(name) for name in names], "and")

@@ -275,6 +275,14 @@ def test_one_state_dict_under_two_names_is_one(tmp_path: Path) -> None:
     assert (checkpoint.inside, checkpoint.is_ambiguous) == ("a", False)
 
 
+def test_an_average_that_was_asked_for_by_its_key_gets_no_note(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    path = put(tmp_path, "run.pth", saved({"params": STATE, "params_ema": EMA}))
+    archc.module("cifar10/resnet20", weights=f"{path}#params_ema")
+    assert not [one for one in recwarn if "averages" in str(one.message)]
+
+
 def test_a_key_that_is_no_state_dict_says_why(tmp_path: Path) -> None:
     path = put(tmp_path, "run.pth", saved({"model": SMALL, "ema": {**OTHER, "step": 3}}))
     message = "holds no state dict: `step` is a Python `int`, not a tensor"
