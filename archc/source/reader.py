@@ -263,6 +263,7 @@ class _Reader:
     def _mapping(self, events: Iterator[yaml.Event], level: int) -> dict[str, Entry] | Invalid:
         """The entries of a mapping; invalid where a key that is none leaves open what they are."""
         entries: dict[str, Entry] = {}
+        bare: list[tuple[str, Place]] = []
         valid = True
         while not isinstance(event := next(events), yaml.MappingEndEvent):
             place = self._place(event)
@@ -273,6 +274,14 @@ class _Reader:
                 self._skip(next(events), events, level + 1)
                 continue
             value = self._value(next(events), events, level + 1)
+            is_bare = value.data is None and not value.text
+            if not is_bare:
+                self._end_list(entries, bare)
+                bare = []
+            elif key not in entries or key in dict(bare):
+                bare.append((key, place))
+            if is_bare and key in entries and key in dict(bare):
+                continue
             if key in entries:
                 first = Note(entries[key].key, f"{quote(key)} is given first here")
                 self.findings.error(
@@ -280,7 +289,32 @@ class _Reader:
                 )
                 continue
             entries[key] = Entry(place, value)
+        self._end_list(entries, bare)
         return entries if valid else INVALID
+
+    def _end_list(self, entries: dict[str, Entry], bare: list[tuple[str, Place]]) -> None:
+        """Complain of a key that comes again in a row of keys without values: in ``{depth: 2, 2,
+        2}`` a list was meant, whose items are taken away."""
+        keys = [key for key, _ in bare]
+        again = [i for i, key in enumerate(keys) if key in keys[:i]]
+        if not again:
+            return
+        place = bare[again[0]][1]
+        names = list(entries)
+        begins = names[max(names.index(keys[0]) - 1, 0)]
+        before = entries[begins]
+        hint = None
+        if before.value.text and before.key.line == place.line:
+            hint = f"a list has brackets: `{begins}: [{', '.join([before.value.text, *keys])}]`"
+            entries[begins] = Entry(before.key, Value(INVALID, before.value.place))
+            for key in set(keys):
+                del entries[key]
+            again = again[:1]
+        for index in again:
+            key, place = bare[index]
+            notes = [Note(dict(reversed(bare))[key], f"{quote(key)} is given first here")]
+            message = f"{quote(key)} is given twice"
+            self.findings.error(place, message, hint, notes, code="duplicate-key")
 
     def _key(self, event: yaml.Event, place: Place) -> str | None:
         """The key that an event is, or None where it cannot be one."""

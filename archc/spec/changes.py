@@ -99,6 +99,8 @@ def _input(setting: Setting, target: Target, findings: Findings) -> Value:
     """The image's size: ``224`` and ``192x256`` keep the channels, ``3x224x224`` has all three."""
     value = setting.value(findings)
     data, place = value.data, value.place
+    if factor_in(data) is not None:
+        return _cannot_multiply("`input`", value, findings)
     before = target.top["input"].value.data if "input" in target.top else (Value(_CHANNELS, place),)
     channels = before[0] if isinstance(before, tuple) and before else Value(INVALID, place)
     if type(data) is int:

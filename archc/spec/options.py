@@ -40,6 +40,7 @@ class Options:
         self.findings = findings
         self._using: set[tuple[Place, str]] = set()
         self._left: _Met = {}
+        self._refused: set[Place] = set()
         self._rounded: dict[tuple[Place, str], list[tuple[int, Fraction, int]]] = {}
 
     def meet(self, name: str, attribute: Attribute, number: int, model: type[Stage]) -> None:
@@ -55,6 +56,12 @@ class Options:
         whole = rounded(exact)
         self._rounded.setdefault((factor.value.place, name), []).append((number, exact, whole))
         return whole
+
+    def has_refused(self, factor: Place) -> bool:
+        """Whether a factor has been complained of already, which from now on it has."""
+        before = factor in self._refused
+        self._refused.add(factor)
+        return before
 
     def finish(self, belongs: Callable[[str], str]) -> list[Note]:
         """What is to be said when all stages have been gone through.
@@ -133,7 +140,7 @@ def _product(
     assert isinstance(times, Factor)
     data = None if before is None else before.data
     if isinstance(data, bool) or not isinstance(data, (int, float)):
-        if before is None or not tainted(before):
+        if (before is None or not tainted(before)) and not options.has_refused(place):
             is_ = "has no value" if before is None or data is None else f"is {describe(before)}"
             message = f"`{name}` of stage {number} {is_} and cannot be multiplied"
             options.findings.error(place, message, "write the value itself", code="wrong-type")

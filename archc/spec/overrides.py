@@ -102,6 +102,11 @@ def option_of(change: Change) -> str:
     return said("--set", "set") if isinstance(change, Set) else said("--with", "with_")
 
 
+def is_set(place: Place) -> bool:
+    """Whether a place lies in a `--set`."""
+    return place.source.path is None and place.source.name in ("--set", "set")
+
+
 def is_option(place: Place) -> bool:
     """Whether a place lies in an option rather than in a file."""
     return place.source.path is None and place.source.name in OPTIONS

@@ -43,6 +43,7 @@ from archc.spec.overrides import (
     Set,
     channels_last,
     described,
+    is_set,
     locate_with,
     parse_input,
     parse_with,
@@ -414,7 +415,21 @@ def _finish(
     )
     if not findings.found:
         _check_whole(spec, findings)
-    return spec
+    return _with_effects(spec, draft)
+
+
+def _with_effects(spec: Spec, draft: _Draft) -> Spec:
+    """A spec with notes of each `--set` that changes nothing."""
+    overlays = draft.overlays
+    places = [entry.key for entry in draft.top.values()]
+    if not any(one.via == "set" for one in overlays) and not any(map(is_set, places)):
+        return spec
+    from archc.spec.effects import notes_of_effects
+
+    said = [draft.defaults, *(one.entries for one in overlays)]
+    values = [entry.value for entries in said for entry in entries.values()]
+    effects = notes_of_effects(spec, [*draft.rows("stages"), *values])
+    return replace(spec, notes=(*spec.notes, *effects))
 
 
 def _find_more(

@@ -33,12 +33,15 @@ from archc.source.validate import (
     backticked,
     code_of,
     describe,
+    expected,
     is_nothing,
+    kinds_of,
     tainted,
     unknown,
     validate,
 )
 from archc.spec.factor import factor_in
+from archc.spec.lists import list_in_keys, list_in_text
 from archc.spec.models import KEYS, SETTABLE, Attribute, Overlay, PlacedStage
 from archc.spec.options import SHOWN, Options, multiplied, numbered
 from archc.text import listing, quote
@@ -157,6 +160,7 @@ class _Stages:
         self.strangers: dict[tuple[Place, str, str], list[tuple[int, str]]] = {}
         self.options = Options(findings)
         self.notes: list[Note] = []
+        self.texts: set[Place] = set()
         self.missing: dict[str, list[tuple[int, type[Record]]]] = {}
 
     def _named(self) -> list[str]:
@@ -215,6 +219,7 @@ class _Stages:
         if not block:
             attributes = {name: a for name, a in attributes.items() if name != "block"}
             meant = meant | {"block"}
+        attributes = {n: self._without_list(n, a, model) for n, a in attributes.items()}
         if self.variables:
             attributes = {n: self._without_unknown_name(n, a, model) for n, a in attributes.items()}
         miss = partial(self._miss, number)
@@ -269,6 +274,19 @@ class _Stages:
             return replace(attribute, value=Value(INVALID, value.place))
         return attribute
 
+    def _without_list(
+        self, name: str, attribute: Attribute, model: type[StageAttributes]
+    ) -> Attribute:
+        """An attribute, its value invalid where it is a list of one value per stage, but a text."""
+        value = attribute.value
+        written = list_in_text(value)
+        if written is None or name not in model.model_fields or "array" in kinds_of(model, name):
+            return attribute
+        message = f"`{name}` must be {expected(model, name)}, not {describe(value)}"
+        hint = f"one value per stage goes under `with`: `{name}: {written}`"
+        self.findings.error(value.place, message, hint, code="wrong-type")
+        return replace(attribute, value=Value(INVALID, value.place))
+
     def _result(self, value: Value) -> Value:
         """What an expression comes to, at its place."""
         expr = expression(value, self.names, self.findings, frozenset())
@@ -297,6 +315,8 @@ class _Stages:
         for overlay in self.written.overlays:
             for name, entry in overlay.entries.items():
                 key, value, via = entry.key, entry.value, overlay.via
+                if value.place in self.texts:
+                    value = Value(INVALID, value.place)
                 if isinstance(value.data, tuple):
                     if index >= len(value.data) or value.data[index].data is None:
                         continue
@@ -367,10 +387,18 @@ class _Stages:
         """
         meant = set()
         may_be_any = not who.startswith("stage ") and any(map(self._is_broken, self.named))
+        items: list[str] = []
         for name, entry in entries.items():
             if name in self.known or (name == "name" and who.startswith("stage ")):
                 continue
             what = f"{who} no attribute"
+            if name in items:
+                continue
+            if found := list_in_keys(entries, name):
+                key, written, items = found
+                hint = f"a list has brackets: `{key}: {written}`"
+                self.findings.error(entry.key, f"{what} {quote(name)}", hint, code="unknown-key")
+                continue
             if name in KEYS:
                 self.findings.error(
                     entry.key,
@@ -394,6 +422,7 @@ class _Stages:
                 values = entry.value.data
                 if name not in self.known:
                     continue
+                self._check_text(name, entry.value)
                 if not count:
                     self.findings.error(
                         entry.key, f"there are no stages to give `{name}` to", code="no-stages"
@@ -407,6 +436,14 @@ class _Stages:
                         f"({said('null', 'None')} leaves a stage unchanged)",
                         code="stage-count",
                     )
+
+    def _check_text(self, name: str, value: Value) -> None:
+        """Complain of a list without brackets."""
+        if (written := list_in_text(value)) is None:
+            return
+        message = f"`{name}` must be one value or a list of one per stage, not {describe(value)}"
+        self.findings.error(value.place, message, f"write {written}", code="wrong-type")
+        self.texts.add(value.place)
 
     def _check_keys(self, overlay: Overlay) -> None:
         """Complain of keys of a `--set` that nothing in the spec has."""

@@ -38,6 +38,42 @@ def test_the_issue_that_started_it_all_resnet34_against_vgg19() -> None:
     assert re.search(r"^imagenet/vgg19 .* 19,632,062,464 +19\.63 G +100\.0 %$", result.stdout, re.M)
 
 
+def test_options_apply_in_the_order_given(spec: Path) -> None:
+    def widths(*options: str) -> list[int]:
+        told = archc("show", str(spec), *options).stdout
+        return [int(one) for one in re.findall(r"^    width: ([0-9]+)", told, re.M)]
+
+    assert widths("--with", "width=6,12", "--set", "width=x2") == [12, 24]
+    assert widths("--set", "width=x2", "--with", "width=6,12") == [6, 12]
+    assert widths("--set", "width=8", "--set=width[2]=x2", "--set", "width=x0.5") == [4, 8]
+    sizes = ["--set", "input=16", "--input", "1,24,24", "--set=input=12"]
+    assert "input: [1, 12, 12] " in archc("show", *sizes, str(spec)).stdout
+    assert "input: [1, 24, 24] " in archc("show", str(spec), *sizes[:-1]).stdout
+    assert "width: 7" in archc("show", str(spec), "--set", "width[1]=7").stdout
+    result = archc("show", str(spec), "--set")
+    assert (result.returncode, "requires an argument" in result.stderr) == (2, True)
+
+
+def test_a_set_is_told_where_it_is_and_names_the_spec(spec: Path) -> None:
+    family = spec.with_name("family.yaml")
+    family.write_text(spec.read_text().replace("tiny", "family") + "variables: {mult: 2}\n")
+    result = archc("diff", str(spec), str(family), "--set", "mult=3")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "--set:1:1: error: tiny has no key, variable or stage attribute `mult`" in result.stderr
+    result = archc("count", str(spec), str(family), "--set", "classes=100", "--format", "json")
+    assert [row["params"] for row in json.loads(result.stdout)] == [2064, 2064]
+    result = archc("show", str(spec), "--set", "classes=3", "--set", "depth=2")
+    assert re.search(r"^classes: 3 +# --set$", result.stdout, re.M)
+    assert len(re.findall(r"depth: 2 +# --set$", result.stdout, re.M)) == 2
+    assert "tiny.yaml --set classes=3" in archc("emit", str(spec), "--set", "classes=3").stdout
+
+
+def test_a_set_that_changes_nothing_is_told(spec: Path) -> None:
+    spec.write_text(spec.read_text().replace("linear]", "linear: 10]"))
+    result = archc("count", str(spec), "--set", "classes=100")
+    assert (result.returncode, "`classes` has no effect" in result.stderr) == (0, True)
+
+
 def test_version_is_printed() -> None:
     result = archc("--version")
     assert (result.returncode, result.stdout) == (0, "archc 0.1.0\n")

@@ -46,6 +46,33 @@ def test_a_run_is_evaluated_with_its_own_recipe(home: Path) -> None:
     assert (told["subject"], told["crops"], told["images"]) == ("runs/tiny-cifar10", 10, 64)
 
 
+def test_a_set_is_of_the_recipe_or_of_the_spec(home: Path) -> None:
+    options = ("--data", "images", "--recipe", "cifar10", *SHORT)
+    done = archc("train", "tiny.yaml", *options, "--set", "name=flat", "--set", "bacth=3", cwd=home)
+    assert (done.returncode, done.stderr.split("\n")[0]) == (
+        1,
+        "--set:1:1: error: neither the recipe nor flat has a key `bacth`",
+    )
+    (home / "both.yaml").write_text(SPEC.replace("tiny", "both") + "variables: {batch: 1}\n")
+    done = archc("train", "both.yaml", *options, cwd=home)
+    assert done.returncode == 1
+    assert "`batch` is a key of the recipe and a variable of both" in done.stderr
+    assert "hint: write recipe.batch=8 or spec.batch=8" in done.stderr
+    with_weights = ("evaluate", "tiny.yaml", "--weights", "runs/tiny-cifar10/weights.safetensors")
+    limited = ("--data", "images", "--as-trained", "--set", "limit=32", "--set", "title=x")
+    done = archc(*with_weights, *limited, cwd=home)
+    assert "of 32 images wrong" in done.stdout
+    for setting, told in (
+        ("limit=32", "all images are tested, whatever `limit` is"),
+        ("recipe.batch=8", "`batch` is for training and changes nothing of a test"),
+        ("classes=11", "weights"),
+    ):
+        done = archc(*with_weights, "--data", "images", "--set", setting, cwd=home)
+        assert (done.returncode, told in done.stderr) == (1, True), done.stderr
+    done = archc("evaluate", "runs/tiny-cifar10", "--set", "limit=3", "--data", "images", cwd=home)
+    assert done.returncode == 2
+
+
 def test_a_spec_is_evaluated_with_weights(home: Path) -> None:
     weights = "runs/tiny-cifar10/weights.safetensors"
     done = archc("evaluate", "tiny.yaml", "--weights", weights, "--data", "images", cwd=home)
