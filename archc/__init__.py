@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,12 @@ if TYPE_CHECKING:
     from archc.choices import Level as Level
     from archc.choices import ThemeName as ThemeName
     from archc.choices import TimedDtype as TimedDtype
+    from archc.commands import build as build
+    from archc.commands import curves as curves
+    from archc.commands import list as list
+    from archc.commands import new as new
+    from archc.commands import schema as schema
+    from archc.commands import watch as watch
     from archc.design import Design as Design
     from archc.devices import DeviceError as DeviceError
     from archc.devices import RunError as RunError
@@ -98,10 +105,12 @@ __all__ = [
     "WeightsError",
     "WeightsWarning",
     "bench",
+    "build",
     "check",
     "compare",
     "compiled",
     "count",
+    "curves",
     "diff",
     "draw",
     "emit",
@@ -111,17 +120,20 @@ __all__ = [
     "fit",
     "fold",
     "fully_convolutional",
+    "list",
     "load",
     "loads",
     "match_weights",
     "memory",
     "module",
+    "new",
     "origin",
     "read",
     "read_weights",
     "receptive_fields",
     "report",
     "roofline",
+    "schema",
     "show",
     "specs",
     "sweep",
@@ -130,6 +142,7 @@ __all__ = [
     "to_safetensors",
     "train",
     "verify",
+    "watch",
 ]
 
 _HOMES = {
@@ -148,6 +161,7 @@ _HOMES = {
         ),
         "archc.choices",
     ),
+    **dict.fromkeys(("build", "curves", "list", "new", "schema", "watch"), "archc.commands"),
     "DeviceError": "archc.devices",
     "FigureError": "archc.backends.figure",
     "Convolutional": "archc.graph",
@@ -172,11 +186,11 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Import the library when it is first used, so that ``archc --version`` need not."""
-    if name not in __all__:
+    if name not in __dir__():
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES.get(name, "archc.api")), name)
 
 
-def __dir__() -> list[str]:
+def __dir__() -> Sequence[str]:
     """What is public."""
     return [*__all__, "__version__"]

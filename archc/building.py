@@ -26,6 +26,7 @@ from archc.files import (
 from archc.graph import Network
 from archc.inputs import note_output
 from archc.locks import LockUnavailableError, lock, try_lock
+from archc.shown import Shown
 from archc.spec import Spec
 
 MANIFEST = "manifest.json"
@@ -53,6 +54,28 @@ class Built:
 
     network: Network
     files: dict[str, bool]
+
+
+class Builds(Shown):
+    """What was written into a folder, one `Built` for each network."""
+
+    def __init__(self, folder: Path, built: Sequence[Built]):
+        self.folder, self.built = folder, tuple(built)
+
+    def __len__(self) -> int:
+        return len(self.built)
+
+    def __iter__(self) -> Iterator[Built]:
+        return iter(self.built)
+
+    @property
+    def rows(self) -> list[dict[str, object]]:
+        """A row for each file: its network and path, and whether it was written anew."""
+        return [
+            {"network": one.network.name, "file": str(self.folder / name), "written": written}
+            for one in self.built
+            for name, written in one.files.items()
+        ]
 
 
 @dataclass(frozen=True)

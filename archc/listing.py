@@ -7,11 +7,12 @@ digest of the specs it was made of, and counts for nothing where they have chang
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from archc.shipped import SUFFIX, shipped_folder, shipped_names
+from archc.shown import Shown
 
 if TYPE_CHECKING:
     from archc.blocks import Definition
@@ -29,6 +30,19 @@ def summaries() -> list[dict[str, Any]]:
     """
     index = _index()
     return counted_summaries() if index is None else index["specs"]
+
+
+class Listing(Shown):
+    """The shipped specs with what there is to say of each: ``rows`` has it as plain data."""
+
+    def __init__(self, rows: Sequence[dict[str, Any]]):
+        self.rows = list(rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self.rows)
 
 
 def weight_counts() -> dict[str, int]:

@@ -31,6 +31,18 @@ class Shown:
         return _shown("svg", self)
 
 
+class Result(Shown):
+    """A result about one network, for images of the shape ``input``."""
+
+    __slots__ = ()
+    input: tuple[int, ...]
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """``input``, by the name that it has in a `Network`."""
+        return self.input
+
+
 def _shown(way: Way, shown: Shown) -> str | None:
     found: str | None = import_module(_SHOWS).show(way, shown)
     return found

@@ -20,7 +20,7 @@ from archc.backends.pytorch import emit
 from archc.compile import compile_spec
 from archc.graph import LintError, Network, Side, deploy_form, fold_repeats, foldings, lint
 from archc.spec import Source, SpecError, resolve
-from archc.sweeps import Variant
+from archc.sweeps.swept import SweepRow
 from archc.verification import Options, verify
 
 BLOCKS = """
@@ -282,10 +282,10 @@ def test_a_sweep_counts_as_a_network_does(tmp_path: Path) -> None:
     path = tmp_path / "small.yaml"
     path.write_text(spec())
     for variant in archc.sweep(path, ["depth=1,2,4"]):
-        assert isinstance(variant, Variant)
-        (choice,) = variant.settings
-        made = archc.load(path, with_={"depth": choice})
-        assert variant.numbers == (made.layers, made.params, made.multiply_adds)
+        assert isinstance(variant, SweepRow)
+        made = archc.load(path, with_=variant.settings)
+        found = (variant.layers, variant.params, variant.multiply_adds)
+        assert found == (made.layers, made.params, made.multiply_adds)
 
 
 def test_a_figure_has_a_box_for_each(small: Network) -> None:

@@ -82,6 +82,11 @@ class Comparison(Shown):
     changes: tuple[LayerChange, ...]
     renamed: int
 
+    @property
+    def rows(self) -> tuple[LayerChange, ...]:
+        """The changes, a row each."""
+        return self.changes
+
     def as_dict(self) -> dict[str, Any]:
         """The comparison as plain data."""
         return as_plain(self)

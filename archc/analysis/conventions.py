@@ -51,7 +51,7 @@ from archc.ops import (
     Tanh,
     ZeroPadShortcut,
 )
-from archc.shown import Shown
+from archc.shown import Result
 
 DEFAULT = "multiply-adds"
 
@@ -145,13 +145,24 @@ class Explained:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Explanation(Shown):
+class Explanation(Result):
     """A network's FLOPs in every convention, for one image of shape ``input``."""
 
     name: str
     input: Shape
     multiply_adds: int
     conventions: tuple[Explained, ...]
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """What each convention adds to the multiply-adds, by op kind, a row each; those and the
+        total have a row, too."""
+        rows: list[dict[str, Any]] = []
+        for one in self.conventions:
+            kinds = {"multiply-adds": self.multiply_adds, **one.adds, "total": one.flops}
+            head = {"convention": one.convention, "tool": one.tool, "unit": one.unit}
+            rows += [{**head, "op": op, "flops": flops} for op, flops in kinds.items()]
+        return rows
 
     def as_dict(self) -> dict[str, Any]:
         """The explanation as plain data."""

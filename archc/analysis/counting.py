@@ -13,7 +13,7 @@ from archc.choices import Level as Level
 from archc.choices import check_choice
 from archc.dataclassing import dataclass
 from archc.graph import Network, Node, Shape
-from archc.shown import Shown
+from archc.shown import Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Count(Shown):
+class Count(Result):
     """The counts of a network for one image of shape ``input``, and of its parts.
 
     ``flops`` is the total that ``tool`` prints, in its own unit; ``not_counted`` says how many ops

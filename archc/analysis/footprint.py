@@ -10,8 +10,8 @@ from archc.analysis.plain import as_plain
 from archc.choices import BYTES as DTYPES
 from archc.choices import OPTIMIZERS, check_choice
 from archc.dataclassing import dataclass
-from archc.graph import Network
-from archc.shown import Shown
+from archc.graph import Network, Shape
+from archc.shown import Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +27,14 @@ class LayerMemory:
     op: str
     stage: int | None
     block: int | None
+    output_shape: Shape
     output: int
     alive: int
     kept: int
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Memory(Shown):
+class Memory(Result):
     """The memory of a network in bytes, for a batch of images of shape ``input``.
 
     ``params`` and ``buffers`` are by dtype. ``inference`` is the most that images and activations
@@ -97,6 +98,7 @@ def memory(network: Network, batch: int = 1, dtype: str = "float32") -> Memory:
                 op=node.op.kind,
                 stage=network.standings[id].stage,
                 block=network.standings[id].block,
+                output_shape=node.output_shape,
                 output=0 if id in network.side_of else batch * values.output(node),
                 alive=batch * alive.get(id, 0),
                 kept=kept[id],

@@ -10,7 +10,7 @@ from archc.analysis.plain import as_plain
 from archc.dataclassing import dataclass
 from archc.graph import Network, Node, Shape, Standing
 from archc.ops.facts import Everything, Grid, Point, Reach, Window
-from archc.shown import Shown
+from archc.shown import Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Fields(Shown):
+class Fields(Result):
     """The receptive fields of a network's ops, in order, for images of shape ``input``."""
 
     name: str

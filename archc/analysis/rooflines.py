@@ -9,7 +9,7 @@ from archc.analysis.workload import work_of
 from archc.choices import BYTES
 from archc.dataclassing import dataclass
 from archc.graph import Network, Shape
-from archc.shown import Shown
+from archc.shown import Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ class LayerBound:
     op: str
     stage: int | None
     block: int | None
+    output_shape: Shape
     multiply_adds: int
     bytes_moved: int
     intensity: float
@@ -46,7 +47,7 @@ class LayerBound:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Roofline(Shown):
+class Roofline(Result):
     """The least time of a forward: the sum over its layers, which run one after another."""
 
     name: str
@@ -90,6 +91,7 @@ def roofline(network: Network, device: Device, batch: int = 1) -> Roofline:
                     op=node.op.kind,
                     stage=network.standings[node.id].stage,
                     block=network.standings[node.id].block,
+                    output_shape=node.output_shape,
                     multiply_adds=multiply_adds,
                     bytes_moved=moved,
                     intensity=2 * multiply_adds / moved,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Unpack
 
 from archc import analysis
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         Roofline,
     )
     from archc.choices import ConventionName, Dtype, OptimizerName
-    from archc.sweeps import Unbuildable, Variant
+    from archc.sweeps.swept import Sweep
 
 
 def count(
@@ -144,29 +144,26 @@ def diff(a: SpecLike, b: SpecLike) -> Comparison:
 
 def sweep(
     spec: Written,
-    vary: Sequence[str],
+    vary: Mapping[str, object] | Sequence[str],
     *,
     with_: Settings = (),
     input: Sequence[int] | str | int | None = None,
     set: Settings = (),
     **keys: Unpack[Keys],
-) -> Iterator[Variant | Unbuildable]:
+) -> Sweep:
     """Every variant of a spec along some axes with its numbers, or why it cannot be built.
 
-    ``vary`` has the axes as the command line writes them; what differs from the spec in all
-    variants is as for `read`.
+    ``vary`` maps what varies (``"depth[3]"``, ``"width"``) to its values: a range, a list, or a
+    text such as ``"2..8:2"``; or it has the axes as the command line writes them. What differs from
+    the spec in all variants is as for `read`. Raises `SpecError` where the spec or an axis is at
+    fault.
 
     >>> import archc
-    >>> for one in archc.sweep("imagenet/resnet50", ["depth[3]=6,23"]):
-    ...     print(one.settings, one.numbers)  # layers, parameters, multiply-adds
-    (6,) (50, 25557032, 3857973248)
-    (23,) (101, 44549160, 7570194432)
+    >>> for one in archc.sweep("imagenet/resnet50", {"depth[3]": range(6, 24, 17)}):
+    ...     print(one.settings, one.layers, one.params, one.multiply_adds)
+    {'depth[3]': 6} 50 25557032 3857973248
+    {'depth[3]': 23} 101 44549160 7570194432
     """
-    from archc.sweeps import Plan, parse_axes
+    from archc.sweeps.swept import Sweep
 
-    if isinstance(vary, str):
-        raise TypeError("`vary` must be a list of NAME=VALUES")
-    changes = changes_of(with_, input, set, keys)
-    source = source_of(spec)
-    axes = parse_axes(vary, Plan(source, (), changes).spec)
-    return Plan(source, axes, changes).variants()
+    return Sweep(source_of(spec), vary, changes_of(with_, input, set, keys))

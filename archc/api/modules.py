@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from archc.choices import ExportFormat
     from archc.graph import Convolutional
-    from archc.timing import BenchOptions, BenchResult
+    from archc.timing import BenchOptions, BenchResult, Timings
     from archc.verification import Options, Report, Row
     from archc.weights import By, Checkpoint, Fit, MatchOptions
 
@@ -184,7 +184,7 @@ def bench(
     *specs: SpecLike,
     options: BenchOptions | None = None,
     done: Callable[[BenchResult], None] | None = None,
-) -> list[BenchResult]:
+) -> Timings:
     """Time networks' modules, each with every batch size, beside the hardware's limit.
 
     ``done`` receives each result as soon as it is there, beside the best rates until then.
@@ -193,14 +193,14 @@ def bench(
     options that exclude each other, and ModuleNotFoundError where torch is not installed.
     """
     require_torch("timing a module")
-    from archc.timing import BenchOptions, at_best, bench
+    from archc.timing import BenchOptions, Timings, at_best, bench
 
     results = []
     for result in bench([network_of(spec) for spec in specs], options or BenchOptions()):
         results.append(result)
         if done is not None:
             done(result)
-    return at_best(results)
+    return Timings(at_best(results))
 
 
 def fully_convolutional(spec: SpecLike) -> Convolutional:

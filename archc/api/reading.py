@@ -14,9 +14,10 @@ from archc.errors import SpecWarning
 from archc.graph import Network
 from archc.shipped import shipped_names
 from archc.source.data import source_of_data
+from archc.source.diagnostics import Diagnostics
 from archc.source.files import fill
 from archc.source.suggest import closest
-from archc.spec import Diagnostic, Source, SpecError, resolve
+from archc.spec import Source, SpecError, resolve
 from archc.spec.files import open_spec
 from archc.spec.overrides import Change, InputSize, Override, Set
 
@@ -185,7 +186,7 @@ def check(
     input: Sequence[int] | str | int | None = None,
     set: Settings = (),
     **keys: Unpack[Keys],
-) -> tuple[Diagnostic, ...]:
+) -> Diagnostics:
     """Every mistake of a spec, or of a file of blocks, in order; empty for a valid one.
 
     Nothing is raised for them.
@@ -200,8 +201,8 @@ def check(
         if read_blocks(source, changes) is None:
             read_changed(source, changes).network  # noqa: B018  # compiled, to see faults
     except SpecError as error:
-        return error.diagnostics
-    return ()
+        return Diagnostics(error.diagnostics)
+    return Diagnostics()
 
 
 def show(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -18,10 +17,6 @@ from archc.cli.common import (
     with_progress,
 )
 from archc.cli.terminal import say
-
-if TYPE_CHECKING:
-    from archc.backends.table import Table
-    from archc.building import Built
 
 
 @click.command("build", cls=SpecCommand)
@@ -62,6 +57,7 @@ def command(
       archc build my.yaml -o out --no-figures
     """
     from archc.building import build
+    from archc.tables.counts import built as table_of
 
     built = build(
         [design.spec for design in read_specs(specs, changes)],
@@ -71,33 +67,9 @@ def command(
         progress=lambda items: with_progress(items, "compiling"),
         say=lambda words: say(f"archc: {words}", err=True),
     )
-    print_table(_table(built))
+    print_table(table_of(built))
     written = sum(sum(one.files.values()) for one in built)
     total = sum(len(one.files) for one in built)
     if not is_quiet():
         folder = f"{output}{'/' * (str(output)[-1:] != '/')}"
         say(f"archc: wrote {written} of {total} files in {folder}", err=True)
-
-
-def _table(built: list[Built]) -> Table:
-    from archc.backends.numbers import exactly, in_short
-    from archc.backends.table import Column, Table
-
-    columns = (
-        Column("network", "network"),
-        Column("layers", "layers"),
-        Column("parameters", "params", exactly),
-        Column("multiply-adds", "multiply_adds", in_short),
-        Column("files", "files"),
-    )
-    rows = tuple(
-        (
-            one.network.name,
-            one.network.layers,
-            one.network.params,
-            one.network.multiply_adds,
-            " ".join(one.files),
-        )
-        for one in built
-    )
-    return Table(columns, rows)

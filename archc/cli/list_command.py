@@ -78,17 +78,9 @@ def command(groups: tuple[str, ...], format_: str, *, blocks: bool) -> None:
 
         put_out(to_text(rows), None)
         return
-    from archc.backends.numbers import in_short
-    from archc.backends.table import Column, Table
+    from archc.tables.counts import listed
 
-    columns = (
-        Column("spec", "spec"),
-        Column("layers", "layers"),
-        Column("parameters", "params", in_short),
-        Column("multiply-adds", "multiply_adds", in_short),
-        Column("title", "title"),
-    )
-    print_table(Table(columns, tuple(tuple(row[c.key] for c in columns) for row in rows)))
+    print_table(listed(rows))
 
 
 def _list_blocks(specs: tuple[str, ...], format_: str) -> None:

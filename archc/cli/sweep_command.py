@@ -33,9 +33,8 @@ from archc.cli.terminal import say
 from archc.widths import COLUMN, HELP, PAGE
 
 if TYPE_CHECKING:
-    from archc.backends.table import Cell, Table
+    from archc.backends.table import Table
     from archc.sweeps import Bounds, Outcome, Plan
-    from archc.sweeps.axes import Choice
     from archc.sweeps.costs import Numbers
 
 LIMIT = 1_000_000
@@ -328,32 +327,18 @@ def _tell(plan: Plan, outcome: Outcome) -> None:
 
 
 def _table(plan: Plan, outcome: Outcome, sort: str) -> Table:
-    from archc.backends.numbers import exactly, in_short
-    from archc.backends.table import Column, Table
     from archc.sweeps.plan import METRICS
+    from archc.sweeps.rows import plain
+    from archc.tables.sweeps import title_of, variants
 
-    name = sort.removeprefix("-").replace("_", "-").replace("params", "parameters")
-    shown = len(outcome.best)
-    which = f"the {shown} of {outcome.kept:,} with the {'most' if sort[0] == '-' else 'fewest'}"
-    title = f"{plan.spec.header.name}: {which} {name}"
-    columns = (
-        *(Column(axis.name, axis.name) for axis in plan.axes),
-        Column("layers", METRICS[0]),
-        Column("parameters", METRICS[1], exactly),
-        Column("multiply-adds", METRICS[2], exactly),
-        Column("in short", "in_short"),
-    )
-    rows = tuple(
-        (*map(_cell, one.settings), *one.numbers, in_short(one.numbers[2])) for one in outcome.best
-    )
-    return Table(columns, rows, title)
-
-
-def _cell(choice: Choice) -> Cell:
-    """A setting as a cell: a number as one, everything else as it is written."""
-    from archc.sweeps.axes import shown
-
-    return choice if type(choice) is int else shown(choice)
+    axes = [axis.name for axis in plan.axes]
+    rows = [
+        dict(zip((*axes, *METRICS), (*map(plain, one.settings), *one.numbers), strict=True))
+        for one in outcome.best
+    ]
+    name, by = plan.spec.header.name, sort.removeprefix("-")
+    title = title_of(name, len(rows), outcome.kept, by, most=sort[0] == "-")
+    return variants(axes, rows, title)
 
 
 def _show(plan: Plan, outcome: Outcome, sort: str, format_: str | None) -> None:

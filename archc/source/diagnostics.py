@@ -247,6 +247,20 @@ class Diagnostic:
         }
 
 
+class Diagnostics(tuple[Diagnostic, ...]):
+    """What there is to say of a spec, in order; printed as the command line shows it."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "\n".join(one.render() for one in self) or "no mistakes"
+
+    @property
+    def rows(self) -> list[dict[str, object]]:
+        """Each as plain data, as in the command's JSON."""
+        return [one.as_dict() for one in self]
+
+
 class SpecError(ArchcError):
     """A spec cannot be used; ``diagnostics`` says why, in the order of the text.
 

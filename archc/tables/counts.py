@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from archc.analysis import CONVENTIONS, Count, Explanation, Row
 from archc.analysis.conventions import DEFAULT
@@ -75,6 +76,37 @@ def all_parts(specs: Sequence[str], counts: Sequence[Count]) -> Table:
         (spec, row.stage, row.block, *_cells(row), *[row.flops for _ in flops])
         for spec, one in zip(specs, counts, strict=True)
         for row in one.rows
+    )
+    return Table(columns, rows)
+
+
+def listed(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """The shipped specs, a row each, their numbers in short."""
+    columns = (
+        SPEC,
+        Column("layers", "layers"),
+        Column("parameters", "params", in_short),
+        Column("multiply-adds", "multiply_adds", in_short),
+        Column("title", "title"),
+    )
+    return Table(columns, tuple(tuple(row[c.key] for c in columns) for row in rows))
+
+
+def built(found: Iterable[Any]) -> Table:
+    """What `archc build` made of networks, a row each, with the files' names."""
+    columns = (
+        Column("network", "network"),
+        Column("layers", "layers"),
+        Column("parameters", "params", exactly),
+        Column("multiply-adds", "multiply_adds", in_short),
+        Column("files", "files"),
+    )
+    rows = tuple(
+        (
+            *(one.network.name, one.network.layers, one.network.params),
+            *(one.network.multiply_adds, " ".join(one.files)),
+        )
+        for one in found
     )
     return Table(columns, rows)
 

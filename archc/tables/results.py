@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any, TypeVar
 
-from archc.backends.numbers import in_bytes, in_short
+from archc.backends.numbers import counted, in_bytes, in_short
 from archc.backends.table import Column, Table
 
 _Entry = TypeVar("_Entry")
@@ -85,6 +85,12 @@ _WORDS: Mapping[str, Callable[[Any], str]] = {
         f"{result.name!r}, batch {result.batch}, {1000 * result.latency.median:,.3g} ms on "
         f"{result.device}"
     ),
+    "Timings": lambda result: counted(len(result), "result"),
+    "Sweep": lambda result: (
+        f"{result.name!r}, {counted(len(result), 'variant')} of {', '.join(result.axes)}"
+    ),
+    "Listing": lambda result: counted(len(result), "spec"),
+    "Builds": lambda result: f"{counted(len(result), 'network')} in {str(result.folder)!r}",
 }
 
 
@@ -159,6 +165,36 @@ def _bench(result: Any) -> Sequence[Table]:
     return [measured([result.name], [result])]
 
 
+def _timings(result: Any) -> Sequence[Table]:
+    from archc.tables.bench import measured
+
+    return [measured([one.name for one in result], result)] if result else []
+
+
+def _sweep(result: Any) -> Sequence[Table]:
+    from archc.tables.sweeps import title_of, variants
+
+    rows = result.rows
+    best = sorted(rows, key=lambda row: row["multiply_adds"])[:_SHOWN]
+    title = title_of(result.name, len(best), len(rows), "multiply_adds")
+    return [variants(result.axes, best, title)]
+
+
+def _listing(result: Any) -> Sequence[Table]:
+    from archc.tables.counts import listed
+
+    return [listed(result.rows)]
+
+
+def _builds(result: Any) -> Sequence[Table]:
+    from archc.tables.counts import built
+
+    return [built(result)]
+
+
+_SHOWN = 10
+"""How many variants of a sweep are shown, as by the command."""
+
 _TABLES: Mapping[str, Callable[[Any], Sequence[Table]]] = {
     "Network": _network,
     "Count": _count,
@@ -170,6 +206,10 @@ _TABLES: Mapping[str, Callable[[Any], Sequence[Table]]] = {
     "Comparison": _comparison,
     "Report": _report,
     "BenchResult": _bench,
+    "Timings": _timings,
+    "Sweep": _sweep,
+    "Listing": _listing,
+    "Builds": _builds,
 }
 
 

@@ -239,7 +239,10 @@ def test_every_function_of_specs_takes_a_mapping() -> None:
     assert archc.draw(small) == archc.draw(network)
     assert "depth: 1" in archc.show(small)
     assert "# spec:stages[0].depth" in archc.show(small).replace("  ", " ")
-    assert [one.settings for one in archc.sweep(small, ["depth=1,2"])] == [(1,), (2,)]
+    assert [one.settings for one in archc.sweep(small, ["depth=1,2"])] == [
+        {"depth": 1},
+        {"depth": 2},
+    ]
     assert "net" in archc.report(small)
 
 

@@ -19,6 +19,7 @@ from archc.graph import Network
 from archc.spec import Source, SpecError, resolve
 from archc.spec.overrides import Set
 from archc.sweeps import Factor, Plan, Unbuildable, Variant, parse_axes
+from archc.sweeps.swept import SweepFault, SweepRow
 
 pytestmark = pytest.mark.usefixtures("speaking_command_line")
 
@@ -109,14 +110,14 @@ def test_variants_of_shipped_specs_are_exact(spec: str, vary: list[str]) -> None
 
 def test_variants_come_in_order_the_last_axis_first() -> None:
     found = list(archc.sweep("imagenet/resnet18", ["depth=1,2", "shortcut=A,B"]))
-    assert [one.settings for one in found] == list(product((1, 2), ("A", "B")))
-    assert [one.index for one in found] == [0, 1, 2, 3]
+    expected = [{"depth": depth, "shortcut": option} for depth, option in product((1, 2), "AB")]
+    assert [one.settings for one in found] == expected
 
 
 def test_a_variant_that_cannot_be_built_says_why_and_the_rest_goes_on() -> None:
     found = list(archc.sweep("imagenet/resnet34", ["width[2]=32,128", "depth=0,3"]))
-    assert [type(one).__name__ for one in found] == ["Unbuildable"] * 3 + ["Variant"]
-    reasons = [one.reason for one in found if isinstance(one, Unbuildable)]
+    assert [type(one).__name__ for one in found] == ["SweepFault"] * 3 + ["SweepRow"]
+    reasons = [one.reason for one in found if isinstance(one, SweepFault)]
     assert reasons == [
         "stage 1: `depth` must be an integer from 1 to 10,000, not `0`",
         "stage 2: option A cannot reduce 64 channels to 32",
@@ -142,14 +143,14 @@ def test_a_spec_without_stages_has_nothing_to_vary(tmp_path: Path) -> None:
 
 def test_too_many_blocks_cannot_be_built() -> None:
     found = list(archc.sweep("cifar10/resnet20", ["depth=3333,3334"]))
-    assert isinstance(found[0], Variant)
-    assert isinstance(found[1], Unbuildable)
+    assert isinstance(found[0], SweepRow)
+    assert isinstance(found[1], SweepFault)
     assert found[1].reason == "a network may have at most 10,000 blocks"
 
 
 def test_true_and_one_are_two_settings() -> None:
     found = list(archc.sweep("torchvision/vgg11", ["bias=true,1"]))
-    assert [type(one).__name__ for one in found] == ["Variant", "Unbuildable"]
+    assert [type(one).__name__ for one in found] == ["SweepRow", "SweepFault"]
 
 
 def test_multiples_are_rounded_to_the_nearest_and_at_least_one() -> None:

@@ -18,9 +18,10 @@ from plotted import (
 
 import archc
 from archc.spec import Source, resolve
-from archc.sweeps import Plan, Variant, parse_axes
+from archc.sweeps import Plan, parse_axes
 from archc.sweeps.labels import place_labels
 from archc.sweeps.plot import Points, front, plot
+from archc.sweeps.swept import SweepRow
 from archc.widths import COLUMN, PAGE
 
 pytest.importorskip("matplotlib")
@@ -28,15 +29,15 @@ pytest.importorskip("matplotlib")
 
 def swept(spec: str, *vary: str) -> Points:
     """A sweep's points as the command line labels them."""
-    found = [one for one in archc.sweep(spec, list(vary)) if isinstance(one, Variant)]
+    found = [one for one in archc.sweep(spec, list(vary)) if isinstance(one, SweepRow)]
     network = archc.load(spec)
     points = Points(
         network.title,
-        array("d", [one.numbers[1] for one in found]),
-        array("d", [one.numbers[2] for one in found]),
+        array("d", [one.params for one in found]),
+        array("d", [one.multiply_adds for one in found]),
         (network.params, network.multiply_adds),
     )
-    labels = {place: ", ".join(map(str, found[place].settings)) for place in front(points)}
+    labels = {place: ", ".join(map(str, found[place].settings.values())) for place in front(points)}
     varied = ", ".join(axis.partition("=")[0] for axis in vary)
     return Points(points.title, points.params, points.multiply_adds, points.base, labels, varied)
 
@@ -69,9 +70,9 @@ def test_the_front_has_the_most_parameters_for_their_multiply_adds() -> None:
 
 def test_the_front_of_a_sweep_is_not_dominated() -> None:
     found = [
-        one.numbers
+        (one.layers, one.params, one.multiply_adds)
         for one in archc.sweep("imagenet/resnet50", ["depth=1..4", "width=x0.5,x1"])
-        if isinstance(one, Variant)
+        if isinstance(one, SweepRow)
     ]
     points = Points("x", [n[1] for n in found], [n[2] for n in found])
     chosen = set(front(points))
