@@ -10,7 +10,7 @@ from archc.analysis.plain import as_plain
 from archc.choices import BYTES, OPTIMIZERS, check_choice
 from archc.dataclassing import dataclass
 from archc.graph import Network
-from archc.shown import Shown
+from archc.shown import Result
 
 Use = Literal["inference", "training"]
 
@@ -35,7 +35,7 @@ class FitRow:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Fit(Shown):
+class Fit(Result):
     """The largest batches of images of shape ``input`` that fit into ``memory`` bytes."""
 
     name: str
