@@ -93,6 +93,7 @@ def command(
       archc verify imagenet/resnet34
       archc verify imagenet/resnet50 --quick
       archc verify torchvision/resnet50 --weights resnet50.pth
+      archc verify torchvision/resnet50 --weights checkpoint.pth#model_ema
       archc verify cifar10/resnet20 cifar10/resnet56 --device cuda
       archc verify cifar10/preresnet110 --deploy --format json
       archc verify imagenet/resnet50 --source my_resnet50.py

@@ -138,15 +138,14 @@ class _Search:
             return known
         if is_module(value):
             state = module_state(value)
+            self._count(len(state))
             return self._keep(value, state) if state else _Node()
         entries = value.pairs if isinstance(value, StandIn) else value
         if not isinstance(entries, Mapping) or id(value) in self._seen or depth > MAX_DEPTH:
             return _Node()
         if "param_groups" in entries:  # an optimizer's
             return _Node()
-        self._left -= 1 + len(entries)
-        if self._left < 0:
-            raise WeightsError(self._file, "holds more dictionaries than any checkpoint", SAVE_HINT)
+        self._count(1 + len(entries))
         self._seen.add(id(value))
         tensors = sum(self._is_number(one) for one in entries.values())
         if tensors == len(entries) and all(isinstance(name, str) for name in entries):
@@ -160,6 +159,12 @@ class _Search:
             fault = _fault(entries, self._is_number)
             return _Node(fault=fault, is_mostly_tensors=2 * tensors > len(entries))
         return node
+
+    def _count(self, names: int) -> None:
+        self._left -= names
+        if self._left < 0:
+            what = f"holds dictionaries of more than {MAX_NAMES:,} entries"
+            raise WeightsError(self._file, what, SAVE_HINT)
 
     def _keep(self, value: object, state: State) -> _Node:
         node = self._states[id(value)] = _Node(state)

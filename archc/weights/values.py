@@ -302,6 +302,8 @@ def _typed_tensor(
     """`torch._utils._rebuild_tensor_v3`, for types of numbers that have no storage of their own."""
     if not isinstance(storage, Storage) or not isinstance(dtype, TypeName) or dtype.is_storage:
         raise TypeError
+    if storage.start:  # counted in numbers of another type
+        raise TypeError
     return _view(storage, offset, size, strides, dtype.dtype, rest)
 
 

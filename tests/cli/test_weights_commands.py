@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 from pathlib import Path
@@ -284,6 +285,29 @@ class TouchesAFile:
 
     def __reduce__(self) -> tuple[object, ...]:
         return os.system, ("touch executed",)
+
+
+def test_what_is_left_out_of_a_checkpoint_is_told(folder: Path) -> None:
+    content = torch.load(folder / "tiny.pth") | {"args": argparse.Namespace(lr=0.1)}
+    torch.save(content, folder / "tiny.pth")
+    left_out = "archc: tiny.pth: left out: an argparse.Namespace under `args`\n"
+    result = run(folder, "fold", "tiny.yaml", "tiny.pth", "-o", "out.safetensors")
+    told = f"{FITS}{left_out}{FOLDED}archc: wrote out.safetensors\n"
+    assert (result.returncode, result.stderr) == (0, told)
+    command = ["--weights", "tiny.pth#model", "-o", "tiny.onnx", "-q"]
+    result = run(folder, "export", "tiny.yaml", *command)
+    assert (result.returncode, result.stderr) == (0, f"{FITS}{left_out}")
+    result = run(folder, "verify", "tiny.yaml", "--weights", "tiny.pth", "--quick")
+    assert (result.returncode, result.stderr) == (0, left_out)
+
+
+def test_a_key_that_a_checkpoint_has_not_is_an_error(folder: Path) -> None:
+    assert_refused(
+        folder,
+        ["export", "tiny.yaml", "--weights", "tiny.pth#mdl", "-o", "tiny.onnx"],
+        "archc: error: tiny.pth: has no state dict under `mdl`\n"
+        "hint: it has state dicts under `model`\n",
+    )
 
 
 def test_a_checkpoint_that_runs_code_is_refused_and_not_run(folder: Path) -> None:

@@ -374,6 +374,59 @@ def test_views_of_one_storage_are_read_and_are_views_of_the_file(tmp_path: Path)
         assert path.read_bytes() == before
 
 
+class Stored:
+    """What an old file has in place of the numbers of a tensor."""
+
+    def __init__(self, *told: object):
+        self.told = told
+
+
+class Rebuilt:
+    """A tensor as a pickle has it."""
+
+    def __init__(self, storage: Stored, *told: object):
+        self.call = (
+            torch._utils._rebuild_tensor_v2,
+            (storage, *told, False, collections.OrderedDict()),
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self.call
+
+
+class OldPickler(pickle.Pickler):
+    def persistent_id(self, value: object) -> object:
+        return value.told if isinstance(value, Stored) else None
+
+
+def test_parts_of_storages_in_files_before_torch_0_4_are_read(tmp_path: Path) -> None:
+    def stored(key: str, count: int, view: object) -> Stored:
+        return Stored("storage", torch.FloatStorage, key, "cpu", count, view)
+
+    state = {
+        "whole": Rebuilt(stored("7", 6, None), 0, (2, 3), (3, 1)),
+        "part": Rebuilt(stored("7", 6, ("8", 2, 3)), 1, (2,), (1,)),
+        "of itself": Rebuilt(stored("7", 6, ("7", 0, 6)), 5, (1,), (1,)),
+    }
+    packed = io.BytesIO()
+    numbers = np.arange(6, dtype=np.float32)
+    machine = {"little_endian": True, "protocol_version": 1001, "type_sizes": {}}
+    for value in (0x1950A86A20F9469CFC6C, 1001, machine, state, ["7"]):
+        OldPickler(packed, 2).dump(value)
+    packed.write(len(numbers).to_bytes(8, "little") + numbers.tobytes())
+    path = put(tmp_path, "old.pth", packed.getvalue())
+    expected = torch.load(path, weights_only=True)
+    assert expected["part"].tolist() == [3, 4]
+    assert same(read_checkpoint(path).tensors, expected)
+    beyond = {"w": Rebuilt(stored("7", 6, ("8", 4, 3)), 0, (2,), (1,))}
+    packed = io.BytesIO()
+    for value in (0x1950A86A20F9469CFC6C, 1001, machine, beyond, ["7"]):
+        OldPickler(packed, 2).dump(value)
+    packed.write(len(numbers).to_bytes(8, "little") + numbers.tobytes())
+    path = put(tmp_path, "old.pth", packed.getvalue())
+    assert refused(path)[0] == "`w` is not a dense tensor of plain numbers"
+
+
 class Strided(Tensor):
     """A tensor that is pickled with numbers of our choice."""
 
