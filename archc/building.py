@@ -17,6 +17,7 @@ from archc.backends.pytorch import emit
 from archc.compile import compile_spec
 from archc.dataclassing import dataclass
 from archc.errors import ArchcError, OutputError, reason
+from archc.expectations import check_expectations
 from archc.files import (
     make_folder,
     reclaim_for,
@@ -27,6 +28,7 @@ from archc.graph import Network
 from archc.inputs import note_output
 from archc.locks import LockUnavailableError, lock, try_lock
 from archc.shown import Shown
+from archc.source.diagnostics import Diagnostic, SpecError, merged
 from archc.spec import Spec
 
 MANIFEST = "manifest.json"
@@ -206,9 +208,10 @@ def build(
     Everything is made, and lies on the disk, before anything that was there is changed. A figure
     that archc drew before and is not asked for now is removed. Builds into one folder take turns;
     ``say`` is told where this one has to wait, or cannot know of others. Raises `SpecError` for a
-    spec that does not compile, `ConflictError` for a file changed by hand or not archc's unless
-    ``force``, and, whatever ``force`` says, for files whose names differ only in case;
-    `OutputError` where a file cannot be written, or is one that the command has read.
+    spec that does not compile, and for networks that are not as their specs expect;
+    `ConflictError` for a file changed by hand or not archc's unless ``force``, and, whatever
+    ``force`` says, for files whose names differ only in case; `OutputError` where a file cannot be
+    written, or is one that the command has read.
     """
     # What cannot be built into this folder is refused before anything is compiled.
     _named_apart(Target.open(folder), specs, figures=figures)
@@ -235,8 +238,14 @@ def _make(
     """All files by their paths below the folder, and the networks with the files of each."""
     contents: dict[str, bytes] = {}
     owners: list[tuple[Network, list[str]]] = []
+    unmet: list[Diagnostic] = []
     for spec in progress(specs):
         network = compile_spec(spec)
+        try:
+            check_expectations(spec, network)
+        except SpecError as error:
+            unmet += error.diagnostics
+            continue
         made = outputs(network, spec.group, figures=figures)
         if made.items() <= contents.items():
             continue  # the same spec again
@@ -248,6 +257,8 @@ def _make(
             )
         contents |= made
         owners.append((network, list(made)))
+    if unmet:
+        raise SpecError(merged(unmet))
     return contents, owners
 
 

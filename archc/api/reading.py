@@ -189,17 +189,21 @@ def check(
 ) -> Diagnostics:
     """Every mistake of a spec, or of a file of blocks, in order; empty for a valid one.
 
-    Nothing is raised for them.
+    Nothing is raised for them. What the spec expects of its network (`expect`) is checked, too,
+    unless something is set.
 
     >>> import archc
     >>> archc.check("imagenet/resnet50")
     ()
     """
+    from archc.expectations import check_expectations
+
     changes = changes_of(with_, input, set, keys)
     try:
         source = source_of(spec)
         if read_blocks(source, changes) is None:
-            read_changed(source, changes).network  # noqa: B018  # compiled, to see faults
+            design = read_changed(source, changes)
+            check_expectations(design.spec, design.network)
     except SpecError as error:
         return Diagnostics(error.diagnostics)
     return Diagnostics()

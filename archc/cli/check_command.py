@@ -13,7 +13,7 @@ from archc.cli.common import many_objects, put_out, read_stdin_once, specs, tell
 from archc.cli.terminal import say
 
 if TYPE_CHECKING:
-    from archc.spec import Diagnostic
+    from archc.spec import Diagnostic, Spec
 
 
 @click.command("check", cls=SpecCommand)
@@ -70,6 +70,7 @@ def _checked(name: str, changes: Changes, *, is_named: bool) -> str:
     Only a file that ``is_named`` on the command line must be one that takes the options.
     """
     from archc import api
+    from archc.expectations import check_expectations
     from archc.recipes import is_recipe, resolve_recipe
     from archc.spec.files import open_spec
     from archc.spec.overrides import refuse_changes
@@ -85,7 +86,18 @@ def _checked(name: str, changes: Changes, *, is_named: bool) -> str:
     blocks = api.read_blocks(source, told)
     if blocks is not None:
         return f"{len(blocks)} block{'s' * (len(blocks) != 1)}: {', '.join(blocks)}"
-    return summary(tell_notes(api.read_changed(source, changes)).network)
+    design = tell_notes(api.read_changed(source, changes))
+    check_expectations(design.spec, design.network)
+    return f"{summary(design.network)}{_met(design.spec)}"
+
+
+def _met(spec: Spec) -> str:
+    """What is to be said of the expectations of a spec that are not unmet."""
+    if not spec.expected:
+        return ""
+    if not spec.is_as_written:
+        return "; `expect` is for the spec as it is written, and was not checked"
+    return ", as expected"
 
 
 def _tell(faults: Sequence[Diagnostic], format_: str, summary: str) -> None:

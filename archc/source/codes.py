@@ -43,6 +43,7 @@ ERRORS = {
     "out-of-range": "A number is too small or too large.",
     "invalid-choice": "A word is not among the choices of its key.",
     "invalid-text": "A text has characters that it may not have, or is too long.",
+    "malformed-value": "A text is not of the form that its key takes.",
     "inconsistent-values": "Values that are valid by themselves contradict each other.",
     # Stages
     "unknown-block": "There is no block type of this name.",
@@ -78,6 +79,8 @@ ERRORS = {
     "window-too-large": "A window is larger than the map that it slides over.",
     "indivisible-channels": "Channels cannot be divided into so many groups.",
     "failed-check": "A rule that the block's author wrote does not hold.",
+    # Expectations
+    "unmet-expectation": "The network is not what the spec's `expect` says.",
     # Options, sweeps and other files
     "malformed-option": "The value of an option is not of the form that it takes.",
     "inapplicable-option": "The option is for other kinds of files.",

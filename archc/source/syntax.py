@@ -208,10 +208,19 @@ def _bad_character(stumble: _Stumble) -> Diagnostic:
     if stumble.character == "\t":
         return Diagnostic(stumble.here, "indent with spaces, not tabs", code="yaml-indentation")
     name = "a backquote" if stumble.character == "`" else quote(stumble.character)
-    hint = _QUOTES
+    hint = _quoted_bound(stumble.here) or _QUOTES
     if stumble.character == "%":
         hint += "; `%` is written between two numbers, for example `width % 8`"
     return Diagnostic(stumble.here, f"a value cannot begin with {name}", hint, code="yaml-syntax")
+
+
+def _quoted_bound(start: Place) -> str | None:
+    """The hint for a value such as ``> 25M``, which has nothing to compare with, unless its key
+    takes a condition."""
+    bound = re.match(r">=?\s*[0-9][0-9_.]*\s*[A-Za-z]*", _line(start)[start.column - 1 :])
+    if bound is None or re.search(r"\b(if|check)\s*:\s*$", _line(start)[: start.column - 1]):
+        return None
+    return f'put the comparison in quotes: "{bound[0].rstrip()}"'
 
 
 def _block_text(stumble: _Stumble) -> Diagnostic:
@@ -221,7 +230,7 @@ def _block_text(stumble: _Stumble) -> Diagnostic:
     message = f"a value that begins with {quote(sign)} is a text on the lines below it"
     hint = "put the text in quotes, or begin it on the next line"
     if sign == ">":
-        hint = COMPARED.format(sign)
+        hint = _quoted_bound(start) or COMPARED.format(sign)
     return Diagnostic(start, message, hint, code="yaml-syntax")
 
 

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import field
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from archc.blocks import Around, Definition, Library, Norm, Stage
 from archc.blocks.around import ActivationName, NormName
@@ -32,6 +32,9 @@ from archc.ops import MAX_CHANNELS, MAX_PIXELS
 from archc.source.diagnostics import Note, Place
 from archc.source.reader import Entry, Value
 from archc.source.record import Field, Record
+
+if TYPE_CHECKING:
+    from archc.spec.expect import Expectation
 
 NAME = "1 to 64 ASCII letters, digits, `_`, `.` and `-`, beginning with a letter"
 _INPUT = (
@@ -89,7 +92,7 @@ class Header(Record):
 
 KEYS = (
     *("extends", *Header.model_fields, "init", "names", "variables", "use", "blocks"),
-    *("stem", "defaults", "stages", "head", "with"),
+    *("stem", "defaults", "stages", "head", "with", "expect"),
 )
 """What may stand at the top of a spec."""
 
@@ -168,7 +171,9 @@ class Spec:
     and empty elsewhere. ``norm`` is the network's, ``names`` the template of its blocks' names,
     None for the usual one; ``variables`` are the author's, ``origins`` where each has its value.
     ``library`` has the block types that its stages may be made of, ``default_block`` is the one
-    that `defaults` name; ``notes`` are what its author should know of a valid spec.
+    that `defaults` name; ``notes`` are what its author should know of a valid spec. ``expected`` is
+    what the file itself says of its network, which ``is_as_written`` unless the caller has set
+    something; the digest knows nothing of it.
     """
 
     header: Header
@@ -187,6 +192,8 @@ class Spec:
     origins: Mapping[str, Place] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
     default_block: str | None = None
+    expected: tuple[Expectation, ...] = ()
+    is_as_written: bool = True
 
     @cached_property
     def around(self) -> Around:

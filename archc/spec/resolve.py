@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from archc.blocks import MAX_BLOCKS, STANDARD, Around, Library
 from archc.blocks.names import Names, outside, template
@@ -60,11 +61,14 @@ from archc.spec.variables import (
 )
 from archc.text import quote_name
 
+if TYPE_CHECKING:
+    from archc.spec.expect import Expectation
+
 _HEADER = list(Header.model_fields)
 _LISTS = ("stem", "stages", "head")
 _MAPPINGS = ("defaults", "with")
 _FORMS: dict[str, type] = dict.fromkeys((*_LISTS, "use"), tuple) | dict.fromkeys(
-    (*_MAPPINGS, "init", "variables", "blocks"), dict
+    (*_MAPPINGS, "init", "variables", "blocks", "expect"), dict
 )
 _EXAMPLES = {
     "stem": "[conv: {width: 64, kernel: 7}]",
@@ -76,6 +80,7 @@ _EXAMPLES = {
     "use": "[blocks.yaml]",
     "variables": "{width_mult: 1.0}",
     "blocks": "{my_block: {layers: [...]}}",
+    "expect": "{params: 25_557_032, multiply_adds: <= 4.1G}",
 }
 _OWN = {"name", "title", "description"}
 
@@ -159,6 +164,7 @@ def _overlaid(
         _lay_changes(draft, changes, findings)
         return None
     _lay_changes(draft, changes, findings)
+    draft.is_as_written = not changes
     return draft
 
 
@@ -199,6 +205,8 @@ class _Draft:
     own_defaults: frozenset[str] = frozenset()
     whole: bool = True
     has_unknown_keys: bool = False
+    expected: tuple[Expectation, ...] = ()
+    is_as_written: bool = True
 
     def rows(self, key: str) -> tuple[Value, ...]:
         """The items of a list; none where it is not given, or no list."""
@@ -250,6 +258,11 @@ def _draft(
         parent = open_ancestor(value, chain, open_parent, "imagenet/resnet50", findings)
         draft = (parent and _draft(parent, library, findings, chain)) or _Draft(place, whole=False)
     draft.has_unknown_keys |= any(key not in KEYS for key in data)
+    draft.expected = ()  # those of what it extends are not of this network
+    if "expect" in entries:
+        from archc.spec.expect import expectations_of
+
+        draft.expected = expectations_of(entries.pop("expect").value, findings)
     _lay_over(draft, entries, place)
     return draft
 
@@ -412,6 +425,8 @@ def _finish(
         origins={name: place_of(name, draft.variables, overlays) for name in variables},
         notes=tuple(notes),
         default_block=_word(draft.defaults.get("block")),
+        expected=draft.expected,
+        is_as_written=draft.is_as_written,
     )
     if not findings.found:
         _check_whole(spec, findings)

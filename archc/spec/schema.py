@@ -8,8 +8,10 @@ from typing import Any
 from archc.blocks import STANDARD, Definition, Library
 from archc.blocks.layers import LAYERS, Layer, Start
 from archc.blocks.reading import KINDS
+from archc.choices import BYTES, OPTIMIZERS
 from archc.dataclassing import dataclass
 from archc.source.record import Record
+from archc.spec.expect import NUMBER, UNIT
 from archc.spec.models import Header, Spec
 
 Schema = dict[str, Any]
@@ -149,7 +151,51 @@ def _properties() -> Schema:
             "all of them, or a list with one per stage, where null leaves a stage unchanged; "
             "and values for variables.",
         },
+        "expect": _expect(),
     }
+
+
+def _expect() -> Schema:
+    """What the network is expected to be."""
+    amount = f"{NUMBER}({UNIT}|[eE][0-9]{{1,2}})?"
+    number = {
+        "anyOf": [
+            {"type": "number", "minimum": 0},
+            {
+                "type": "string",
+                "pattern": rf"^((<=|>=|==|<|>)?\s*{amount}|{amount}\s*\.\.\s*{amount})$",
+            },
+        ]
+    }
+    memory = {
+        "batch": {"type": "integer", "minimum": 1, "description": "The number of images."},
+        "below": {
+            "type": "string",
+            "pattern": rf"^{NUMBER} ?([kKmMgGtTpP][iI]?)?[bB]$",
+            "description": "The memory to stay below: 24GB (10^9 bytes), 24GiB (2^30).",
+        },
+        "dtype": {"enum": list(BYTES), "description": "The dtype; by default float32."},
+    }
+    optimizer = {
+        "enum": list(OPTIMIZERS),
+        "description": "The optimizer of the training; by default momentum.",
+    }
+    made: Schema = {
+        "params": {**number, "description": "The number of parameters."},
+        "multiply_adds": {**number, "description": "The multiply-adds for one image."},
+        "layers": {**number, "description": "The number of layers."},
+        "inference_memory": mapping_of(memory, "What the tensors of a forward take."),
+        "training_memory": mapping_of(
+            {**memory, "optimizer": optimizer}, "What the tensors of a training step take."
+        ),
+    }
+    for name in ("inference_memory", "training_memory"):
+        made[name]["required"] = ["batch", "below"]
+    return mapping_of(
+        made,
+        "What the network must be: numbers such as 25_557_032, 25.6M (rounded), <= 4.1G or "
+        "25M..26M, and memory. `archc check` and `archc build` see whether it is.",
+    )
 
 
 def _header(words: Schema) -> Schema:

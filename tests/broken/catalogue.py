@@ -23,6 +23,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from archc.compile import compile_spec
+from archc.expectations import check_expectations
 from archc.source.caller import on_command_line
 from archc.spec import SpecError, load_spec
 from archc.spec.overrides import Change, InputSize, Set
@@ -51,7 +52,8 @@ class Entry:
             path.write_bytes(content)
         with chdir(folder):
             try:
-                compile_spec(load_spec(SPEC, self._changes()))
+                spec = load_spec(SPEC, self._changes())
+                check_expectations(spec, compile_spec(spec))
             except SpecError as error:
                 return "\n".join(diagnostic.render() for diagnostic in error.diagnostics)
         return ""
