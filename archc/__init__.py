@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from archc.api import roofline as roofline
     from archc.api import show as show
     from archc.api import specs as specs
+    from archc.api import state_dict as state_dict
     from archc.api import sweep as sweep
     from archc.api import to_graphml as to_graphml
     from archc.api import to_json as to_json
@@ -136,6 +137,7 @@ __all__ = [
     "schema",
     "show",
     "specs",
+    "state_dict",
     "sweep",
     "to_graphml",
     "to_json",

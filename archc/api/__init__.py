@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         origin,
         read_weights,
         require_torch,
+        state_dict,
         to_safetensors,
         verify,
     )
@@ -77,6 +78,7 @@ _HOMES = {
         "origin",
         "read_weights",
         "require_torch",
+        "state_dict",
         "to_safetensors",
         "verify",
     ),
@@ -127,6 +129,7 @@ __all__ = [
     "roofline",
     "show",
     "specs",
+    "state_dict",
     "sweep",
     "to_graphml",
     "to_json",

@@ -87,6 +87,28 @@ def match_weights(
     return match_checkpoint(network_of(spec), _given(checkpoint), deploy=deploy)
 
 
+def state_dict(
+    spec: SpecLike,
+    weights: WeightsLike,
+    *,
+    partial: bool = False,
+    rename: Renames = (),
+    ema: bool = False,
+    match: By = "names",
+) -> dict[str, torch.Tensor]:
+    """Weights of whatever names as a state dict of the network's module: copies on the CPU under
+    its keys, in its shapes and their own dtype, with ``partial`` those that fit.
+
+    Options are as for `module`. Raises as that.
+    """
+    from archc.weights import weights_to_load
+
+    require_torch("reading weights")
+    checkpoint = weights_of(weights, partial=partial, rename=rename, ema=ema, match=match)
+    found = weights_to_load(network_of(spec), _given(checkpoint))
+    return {key: tensor.clone() for key, tensor in found.items()}
+
+
 def fold(
     spec: SpecLike,
     weights: WeightsLike,

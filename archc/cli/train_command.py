@@ -25,6 +25,7 @@ from archc.cli.common import (
     workers,
 )
 from archc.cli.terminal import say
+from archc.cli.weights_options import GivenWeights, partial_weights
 from archc.devices import PRECISIONS
 from archc.text import visible
 
@@ -79,6 +80,14 @@ WEIGHTS = "weights.safetensors"
     type=click.IntRange(min=0),
     help="Seed of the weights, the order of images and the crops. [default: 0]",
 )
+@partial_weights
+@click.option(
+    "--freeze",
+    metavar="PATTERN",
+    multiple=True,
+    help="Do not train modules or tensors whose paths match: layer1, 'layer[12].*', '*.bn1'. Norms "
+    "in them use their running statistics.",
+)
 @click.option("--resume", is_flag=True, help="Continue the run if it exists.")
 @workers
 def command(
@@ -87,9 +96,13 @@ def command(
     recipe: str,
     data: Path,
     out: Path | None,
+    weights: GivenWeights | None,
+    freeze: tuple[str, ...],
     **options: Any,
 ) -> int:
     """Train a network by a recipe; Ctrl-C saves and stops, --resume continues.
+
+    With --weights it begins with those of a checkpoint, to fine-tune them.
 
     A run is a folder: spec, module, recipe, metrics.csv, checkpoints, curves.svg and at the end
     weights.safetensors. Several devices share each batch; on several machines, start it
@@ -104,6 +117,8 @@ def command(
       archc train cifar10/resnet56 --recipe cifar10 --data DIR --precision bfloat16 --compile
       archc train imagenet/resnet50 --recipe imagenet --data DIR --devices 8 --resume
       archc train cifar10/resnet20 --recipe cifar10 --data DIR --set width=x2 --set iterations=6400
+      archc train imagenet/resnet50 --set classes=10 --recipe imagenet --data DIR \\
+          --weights resnet50.pth --partial --freeze conv1 --freeze bn1 --freeze layer1
     """
     from archc.errors import Interrupted
     from archc.extras import require
@@ -119,6 +134,8 @@ def command(
     require("torch", "training", "torch")
     from archc.training import TrainOptions
     from archc.training.facade import run_folder, train
+
+    options |= {"weights": weights.read() if weights else None, "freeze": freeze}
 
     folder = out or run_folder(design, chosen)
     before = _modified(folder / WEIGHTS)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import archc
+from archc.api.modules import weights_of
 from archc.api.reading import Settings, changes_of, read_changed
 from archc.errors import ArchcError
 from archc.extras import require
@@ -30,6 +32,9 @@ def train(
     input: Sequence[int] | str | int | None = None,
     set: Settings = (),
     settings: Sequence[str] = (),
+    weights: archc.WeightsLike | None = None,
+    partial: bool = False,
+    freeze: Sequence[str] = (),
     options: TrainOptions | None = None,
     observer: Observer | None = None,
 ) -> Trained:
@@ -38,9 +43,12 @@ def train(
     ``recipe`` is a path or a shipped name (``cifar10``, ``imagenet``), ``settings`` are
     ``KEY=VALUE`` laid over it, ``with_``, ``input`` and ``set`` as for `archc.load`; a key in
     ``set`` that recipes have is the recipe's (``recipe.KEY``, ``spec.KEY`` say whose). Without
-    ``out`` the run's folder is ``runs/SPEC-RECIPE``. ``observer`` receives the progress. Raises
-    `TrainingError`, `OutputError`, `DeviceError`, and ModuleNotFoundError where Lightning Fabric is
-    not installed.
+    ``out`` the run's folder is ``runs/SPEC-RECIPE``. ``observer`` receives the progress.
+
+    The run begins with ``weights``, where these are given: a file, a state dict, or what
+    `archc.read_weights` returns; with ``partial`` those that fit. ``freeze`` are patterns of paths
+    of modules, which are not trained. Raises `TrainingError`, `WeightsError`, `OutputError`,
+    `DeviceError`, and ModuleNotFoundError where Lightning Fabric is not installed.
     """
     if isinstance(settings, str):
         raise TypeError("`settings` must be a list of KEY=VALUE")
@@ -59,7 +67,21 @@ def train(
 
     folder = run_folder(design, chosen) if out is None else Path(os.fsdecode(out))
     images = Path(os.fsdecode(data))
-    return train(design, chosen, images, folder, options or TrainOptions(), observer or Silent())
+    how = _with_weights(options or TrainOptions(), weights, partial, freeze)
+    return train(design, chosen, images, folder, how, observer or Silent())
+
+
+def _with_weights(
+    options: TrainOptions,
+    weights: archc.WeightsLike | None,
+    partial: bool,
+    freeze: Sequence[str],
+) -> TrainOptions:
+    """The options with the weights to begin with and what is frozen."""
+    if isinstance(freeze, str):
+        raise TypeError("`freeze` must be a list of patterns")
+    found = weights_of(options.weights if weights is None else weights, partial=partial)
+    return replace(options, weights=found, freeze=(*options.freeze, *freeze))
 
 
 def run_folder(design: archc.Design, recipe: Recipe) -> Path:

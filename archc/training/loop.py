@@ -20,6 +20,7 @@ from archc.recipes import Recipe
 from archc.training.averages import Averages
 from archc.training.checkpoints import Saved, save
 from archc.training.data import Data
+from archc.training.fine_tuning import freeze
 from archc.training.initialize import initial_module
 from archc.training.metrics import Row, append
 from archc.training.order import seed_of
@@ -84,7 +85,11 @@ class Silent:
 
 @dataclass(frozen=True)
 class Task:
-    """What is trained and where it is kept; ``about`` is the metadata of its weights' files."""
+    """What is trained and where it is kept; ``about`` is the metadata of its weights' files.
+
+    ``start`` are weights that it begins with where there is no checkpoint, by key, some or all of
+    the network's; ``frozen`` are the keys of what is not trained.
+    """
 
     network: archc.Network
     recipe: Recipe
@@ -92,6 +97,8 @@ class Task:
     seed: int
     compile: bool = False
     about: Mapping[str, str] = field(default_factory=dict)
+    start: Mapping[str, Tensor] = field(default_factory=dict)
+    frozen: frozenset[str] = frozenset()
 
 
 class Asked:
@@ -167,11 +174,14 @@ class Loop:
         net = initial_module(task.network, recipe, task.seed)
         if saved is not None:
             net.load_state_dict(saved.weights)
+        elif task.start:
+            net.load_state_dict(task.start, strict=False)
         self.net = net.to(self._fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if not any(True for _ in self.net.parameters()):
             raise TrainingError(f"{task.network.name} has no parameters to train")
+        freeze(self.net, task.frozen)
         self._optimizer = torch.optim.SGD(
-            self.net.parameters(),
+            [one for one in self.net.parameters() if one.requires_grad],
             lr=recipe.learning_rate.initial,
             momentum=recipe.optimizer.momentum,
             weight_decay=recipe.optimizer.weight_decay,
@@ -315,6 +325,7 @@ class Loop:
             go_on=self._stop_if_asked if self._fabric.world_size == 1 else lambda: None,
         )
         self._paused += time.perf_counter() - started
+        freeze(self.net, self._task.frozen)  # the test has made its norms train again
         self._schedule.tested(found.error)
         self.test, self._tested_at, self._is_saved = found, self.iteration, False
         self._last = replace(self._progress(), test_error=found.error)
@@ -439,7 +450,7 @@ def together(fabric: Fabric, write: Callable[[], None]) -> None:
     if fabric.is_global_zero:
         try:
             write()
-        except (OutputError, TrainingError) as error:
+        except (OutputError, TrainingError, archc.WeightsError) as error:
             failed = error
     if fabric.broadcast(failed is not None):
         fabric.barrier()

@@ -28,8 +28,9 @@ from archc.recipes import Recipe, load_recipe
 from archc.source.caller import said
 from archc.source.diagnostics import SpecError
 from archc.temporaries import reclaim
-from archc.text import listing
+from archc.text import listing, quote
 from archc.training.checkpoints import newest_weights, sweep
+from archc.training.fine_tuning import Start, frozen_keys
 from archc.training.metrics import cut
 
 RECORD = "run.json"
@@ -41,7 +42,8 @@ _FILES = ("spec.yaml", "module.py", "recipe.yaml", _MEAN, RECORD)
 class _Record(BaseModel, extra="forbid", strict=True, frozen=True, allow_inf_nan=False):
     """What run.json holds; ``sittings`` say when and with what the run was begun and went on.
 
-    ``check`` is the SHA-256 of all the rest, `seed` included.
+    ``start`` says which weights it began with, ``freeze`` what is not trained; both are left out
+    where there are none. ``check`` is the SHA-256 of all the rest, `seed` included.
     """
 
     spec: str
@@ -51,11 +53,13 @@ class _Record(BaseModel, extra="forbid", strict=True, frozen=True, allow_inf_nan
     pixel_mean_sha256: str
     seed: int
     sittings: list[dict[str, Any]]
+    start: dict[str, Any] | None = None
+    freeze: tuple[str, ...] = ()
     check: str = ""
 
     def text(self) -> bytes:
         """The file's content."""
-        data = {**self.model_dump(), "check": self._digest()}
+        data = {**self._data(), "check": self._digest()}
         return (json.dumps(data, indent=1) + "\n").encode()
 
     def last_version(self, name: str) -> str:
@@ -67,8 +71,30 @@ class _Record(BaseModel, extra="forbid", strict=True, frozen=True, allow_inf_nan
         return self.check == self._digest()
 
     def _digest(self) -> str:
-        data = self.model_dump(exclude={"check"})
-        return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self._data(), sort_keys=True).encode()).hexdigest()
+
+    def _data(self) -> dict[str, Any]:
+        unset = {name for name in ("start", "freeze") if not getattr(self, name)}
+        return self.model_dump(mode="json", exclude={"check", *unset})
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What a run begins with beside its spec and recipe, as it is given: nothing is what the run
+    has where it goes on."""
+
+    seed: int | None
+    start: Start | None = None
+    freeze: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What a run began with."""
+
+    seed: int
+    has_start: bool
+    freeze: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -157,7 +183,12 @@ def open_run(folder: Path) -> Run:
 
 
 def begin(
-    run: Run, design: archc.Design, recipe: Recipe, mean: Tensor, seed: int, how: Mapping[str, Any]
+    run: Run,
+    design: archc.Design,
+    recipe: Recipe,
+    mean: Tensor,
+    beginning: Beginning,
+    how: Mapping[str, Any],
 ) -> None:
     """Write what is known of a run before it begins, or nothing. Raises `OutputError`."""
     files = _files(run, design, recipe, mean)
@@ -167,16 +198,23 @@ def begin(
         recipe=recipe.name,
         recipe_sha256=recipe.digest,
         pixel_mean_sha256=hashlib.sha256(files[run.pixel_mean]).hexdigest(),
-        seed=seed,
+        seed=beginning.seed or 0,
         sittings=[_sitting(0, how)],
+        start=beginning.start.as_record() if beginning.start else None,
+        freeze=beginning.freeze,
     )
     write_all({**files, run.record: record.text()})
 
 
 def check_same(
-    run: Run, design: archc.Design, recipe: Recipe, seed: int | None, say: Callable[[str], None]
-) -> int:
-    """Check that a run is one of this spec and recipe; return its seed. Raises `TrainingError`.
+    run: Run,
+    design: archc.Design,
+    recipe: Recipe,
+    given: Beginning,
+    say: Callable[[str], None],
+) -> Begun:
+    """Check that a run is one of this spec and recipe, and began with what is given; return what it
+    began with. Raises `TrainingError`.
 
     A newer archc may know more keys, or write another module for the same spec. Where the module
     computes the same, and the recipe's files say the same, ``say`` gets a note and the run goes on.
@@ -201,10 +239,28 @@ def check_same(
             f"{str(run.folder)!r} holds a run of a different recipe: {_difference(run, recipe)}",
             _elsewhere(),
         )
-    if seed is not None and seed != record.seed:
-        raise TrainingError(f"{str(run.folder)!r} was started with seed {record.seed}")
+    _check_beginning(run, record, design.network, given)
     _tell_of_versions(record, say)
-    return record.seed
+    return Begun(record.seed, record.start is not None, record.freeze)
+
+
+def _check_beginning(run: Run, record: _Record, network: archc.Network, given: Beginning) -> None:
+    """Refuse another seed, other weights to begin with, and other parts that are frozen."""
+    if given.seed is not None and given.seed != record.seed:
+        raise TrainingError(f"{str(run.folder)!r} was started with seed {record.seed}")
+    if given.start is not None and record.start is None:
+        raise TrainingError(f"{str(run.folder)!r} was started without weights", _elsewhere())
+    begun = record.start or {}
+    if given.start is not None and given.start.digest != begun.get("sha256"):
+        file = quote(str(begun.get("file", "")), 200)
+        raise TrainingError(
+            f"{str(run.folder)!r} was started with other weights: those of {file}, as it was then",
+            _elsewhere(),
+        )
+    if given.freeze and frozen_keys(network, given.freeze) != frozen_keys(network, record.freeze):
+        patterns = listing([quote(pattern, 200) for pattern in record.freeze], "and")
+        was = f"with {patterns} frozen" if record.freeze else "with nothing frozen"
+        raise TrainingError(f"{str(run.folder)!r} was started {was}", _elsewhere())
 
 
 def _is_same_module(run: Run, design: archc.Design) -> bool:

@@ -38,9 +38,10 @@ from archc.training import run as runs
 from archc.training.checkpoints import Saved, newest
 from archc.training.curves import draw_curves
 from archc.training.data import Data, ImageSource, Share, size_and_classes
+from archc.training.fine_tuning import Start, frozen_keys, read_start
 from archc.training.images import open_data
 from archc.training.loop import Asked, Loop, Observer, Silent, Task, together
-from archc.training.run import Run
+from archc.training.run import Beginning, Run
 from archc.training.testing import Score
 
 if TYPE_CHECKING:
@@ -55,6 +56,10 @@ class TrainOptions:
 
     ``workers`` decode image files for each device; None is a number that suits the machine.
     Without a ``seed``, a new run has 0, one that goes on its own.
+
+    ``weights`` are what a new run begins with: a file, a state dict, or what `archc.read_weights`
+    returns, which says how they are matched with the network. ``freeze`` are patterns of paths of
+    modules, such as ``layer1`` or ``*.bn2``: these are not trained. One that goes on has its own.
     """
 
     devices: int = 1
@@ -65,6 +70,8 @@ class TrainOptions:
     seed: int | None = None
     resume: bool = False
     workers: int | None = None
+    weights: archc.WeightsLike | None = None
+    freeze: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,6 +97,8 @@ class _Plan:
     saved: Saved | None = None
     mean: Tensor | None = None
     has_weights: bool = False
+    start: Start | None = None
+    frozen: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -145,7 +154,16 @@ def _train(order: _Order, fabric: Fabric, observer: Observer, asked: Asked) -> T
     plan = _plan(order, fabric, observer)
     data = _open(order, fabric, network, plan, asked)
     about = archc.origin(order.design)
-    task = Task(network, order.recipe, run, plan.seed, order.options.compile, about)
+    task = Task(
+        network,
+        order.recipe,
+        run,
+        plan.seed,
+        order.options.compile,
+        about,
+        plan.start.weights if plan.start else {},
+        plan.frozen,
+    )
     loop = Loop(task, fabric, data, plan.saved, observer, asked)
     if not (loop.is_done and plan.has_weights):
         together(fabric, lambda: _begin(order, fabric, plan, data.mean))
@@ -316,25 +334,11 @@ def _signals(say: Callable[[str], None]) -> Iterator[Asked]:
 
 def _plan(order: _Order, fabric: Fabric, observer: Observer) -> _Plan:
     """The seed, and where to go on; read by the first process for all."""
-    run, options = order.run, order.options
+    goes_on = order.options.resume and order.run.is_begun()
     plan: list[_Plan] = []
 
     def read() -> None:
-        if not (options.resume and run.is_begun()):
-            runs.check_new(run)
-            plan.append(_Plan(options.seed or 0))
-            return
-        seed = runs.check_same(run, order.design, order.recipe, options.seed, observer.said)
-        saved, mean = newest(run.checkpoints, observer.said), run.read_mean()
-        if mean is None:
-            observer.said(f"{run.pixel_mean.name} is damaged or missing and will be computed again")
-        runs.tidy(run)
-        has_weights = (
-            saved is not None
-            and saved.iteration >= order.recipe.header.iterations
-            and _has_weights(run, saved, observer)
-        )
-        plan.append(_Plan(seed, saved, mean, has_weights))
+        plan.append(_resumed(order, observer) if goes_on else _begun(order, observer))
 
     together(fabric, read)
     if fabric.world_size == 1:
@@ -342,6 +346,43 @@ def _plan(order: _Order, fabric: Fabric, observer: Observer) -> _Plan:
     shared = fabric.broadcast(plan[0] if plan else None)
     assert shared is not None
     return shared
+
+
+def _begun(order: _Order, observer: Observer) -> _Plan:
+    """The plan of a new run."""
+    options, network = order.options, order.design.network
+    runs.check_new(order.run)
+    frozen = frozen_keys(network, options.freeze)
+    start = None if options.weights is None else read_start(network, options.weights)
+    if start is not None:
+        observer.said(f"{start.file}: {start.words}")
+        if start.left_out is not None:
+            observer.said(f"{start.file}: left out: {start.left_out}")
+    return _Plan(options.seed or 0, start=start, frozen=frozen)
+
+
+def _resumed(order: _Order, observer: Observer) -> _Plan:
+    """The plan of a run that goes on."""
+    run, options, network = order.run, order.options, order.design.network
+    start = None if options.weights is None else read_start(network, options.weights)
+    given = Beginning(options.seed, start, options.freeze)
+    begun = runs.check_same(run, order.design, order.recipe, given, observer.said)
+    saved, mean = newest(run.checkpoints, observer.said), run.read_mean()
+    if saved is None and begun.has_start and start is None:
+        raise TrainingError(
+            f"{str(run.folder)!r} was started with weights, and has no checkpoint yet",
+            f"give them again with {said('--weights', '`weights`')}",
+        )
+    if mean is None:
+        observer.said(f"{run.pixel_mean.name} is damaged or missing and will be computed again")
+    runs.tidy(run)
+    has_weights = (
+        saved is not None
+        and saved.iteration >= order.recipe.header.iterations
+        and _has_weights(run, saved, observer)
+    )
+    frozen = frozen_keys(network, begun.freeze)
+    return _Plan(begun.seed, saved, mean, has_weights, start, frozen)
 
 
 def _has_weights(run: Run, saved: Saved, observer: Observer) -> bool:
@@ -374,7 +415,8 @@ def _begin(order: _Order, fabric: Fabric, plan: _Plan, mean: Tensor) -> None:
         iteration = plan.saved.iteration if plan.saved else 0
         runs.go_on(run, order.design, order.recipe, mean, iteration, how)
     else:
-        runs.begin(run, order.design, order.recipe, mean, plan.seed, how)
+        beginning = Beginning(plan.seed, plan.start, options.freeze)
+        runs.begin(run, order.design, order.recipe, mean, beginning, how)
 
 
 def _run(loop: Loop) -> None:

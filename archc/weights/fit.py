@@ -17,6 +17,10 @@ _AVERAGED = "n_averaged"
 """How many models `torch.optim.swa_utils.AveragedModel` has averaged: a counter of its own."""
 
 
+_MAX_NAMES = 8
+"""How many names a line has of what is kept and what is left out."""
+
+
 @dataclass(frozen=True)
 class Fit:
     """How the tensors of a checkpoint match those of a network.
@@ -91,6 +95,19 @@ class Fit:
                 f"{count} under {quote(prefix)} left out" if prefix else f"{count} others left out"
             )
 
+    def words(self) -> str:
+        """``all 116 tensors fit``; where only a part does, what the network keeps as it is
+        initialised, and what is left out."""
+        if self.fits or not self.taken:
+            return self.summary()
+        return "; ".join([self.partial_summary(), *self._parts()])
+
+    def _parts(self) -> Iterator[str]:
+        if kept := self.kept():
+            yield f"kept as initialised: {_some(kept)}"
+        if stray := self.stray():
+            yield f"left out: {_some(stray)}"
+
     def partial_summary(self) -> str:
         """``114 of 116 tensors taken``, of a checkpoint that fits in part."""
         counters = sum(key.rpartition(".")[2] == OPTIONAL for key in self.taken)
@@ -139,6 +156,12 @@ class Fit:
         return {block: faults for block, faults in blocks.items() if faults}
 
 
+def _some(names: list[str]) -> str:
+    more = len(names) - _MAX_NAMES
+    told = [quote_name(name) for name in names[: _MAX_NAMES if more > 0 else None]]
+    return listing([*told, f"{more} more"] if more > 0 else told, "and")
+
+
 def _grouped(keys: Iterable[str]) -> dict[str, list[str]]:
     """The keys of each block, without its path."""
     blocks: dict[str, list[str]] = {}
@@ -156,16 +179,17 @@ def fit(network: Network, shapes: Mapping[str, Shape], options: MatchOptions | N
     options = options or MatchOptions()
     names = find_names(network, shapes, options)
     needed = [key for key in network.state if key.rpartition(".")[2] != OPTIONAL]
+    keys = {key: names.keys[key] for key in network.state if key in names.keys}
     misshapen, reshaped = {}, []
-    for key, theirs in names.keys.items():
+    for key, theirs in keys.items():
         if not fits(key, theirs, network.state[key], shapes[theirs], names.scheme):
             misshapen[key] = (shapes[theirs], network.state[key])
         elif shapes[theirs] != network.state[key]:
             reshaped.append(key)
     found = Fit(
         needed=tuple(needed),
-        keys=names.keys,
-        missing=tuple(key for key in needed if key not in names.keys),
+        keys=keys,
+        missing=tuple(key for key in needed if key not in keys),
         unexpected=tuple(key for key in names.rest if key != _AVERAGED),
         misshapen=misshapen,
         prefixes=names.prefixes,

@@ -17,9 +17,6 @@ MAX_BLOCKS = 20
 MAX_MODULES = 200
 """How many modules of a mapping by order are printed."""
 
-_MAX_NAMES = 8
-"""How many names a line has of what is kept and what is left out."""
-
 
 class MisfitError(WeightsError):
     """A checkpoint is not one of the network; ``fit`` has all of what does not match."""
@@ -76,15 +73,7 @@ def describe(checkpoint: Checkpoint, found: Fit) -> str:
     where = "" if inside is None else f", found under {quote(inside)}"
     if checkpoint.beside:
         where += f" ({listing([quote(key) for key in checkpoint.beside], 'and')} left out)"
-    if found.fits or not checkpoint.options.partial or not found.taken:
-        return found.summary() + where
-    kept, left = found.kept(), found.stray()
-    parts = [found.partial_summary() + where]
-    if kept:
-        parts.append(f"kept as initialised: {_some(kept)}")
-    if left:
-        parts.append(f"left out: {_some(left)}")
-    return "; ".join(parts)
+    return (found.words() if checkpoint.options.partial else found.summary()) + where
 
 
 def partial_hint(network: Network, found: Fit) -> str | None:
@@ -118,12 +107,6 @@ def _head(network: Network) -> list[str]:
     while not node.op.state and len(node.inputs) == 1:
         node = network.nodes[node.inputs[0]]
     return [key_of(node.id, name) for name in node.op.state]
-
-
-def _some(names: list[str]) -> str:
-    more = len(names) - _MAX_NAMES
-    told = [quote_name(name) for name in names[: _MAX_NAMES if more > 0 else None]]
-    return listing([*told, f"{more} more"] if more > 0 else told, "and")
 
 
 def _labelled(block: str, faults: list[str]) -> Iterator[tuple[str, str]]:
