@@ -95,12 +95,12 @@ class Fit:
                 f"{count} under {quote(prefix)} left out" if prefix else f"{count} others left out"
             )
 
-    def words(self) -> str:
+    def words(self, where: str = "") -> str:
         """``all 116 tensors fit``; where only a part does, what the network keeps as it is
-        initialised, and what is left out."""
+        initialised, and what is left out. ``where`` says where in a file the tensors are."""
         if self.fits or not self.taken:
-            return self.summary()
-        return "; ".join([self.partial_summary(), *self._parts()])
+            return self.summary() + where
+        return "; ".join([self.partial_summary() + where, *self._parts()])
 
     def _parts(self) -> Iterator[str]:
         if kept := self.kept():

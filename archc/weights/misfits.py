@@ -73,7 +73,7 @@ def describe(checkpoint: Checkpoint, found: Fit) -> str:
     where = "" if inside is None else f", found under {quote(inside)}"
     if checkpoint.beside:
         where += f" ({listing([quote(key) for key in checkpoint.beside], 'and')} left out)"
-    return (found.words() if checkpoint.options.partial else found.summary()) + where
+    return found.words(where) if checkpoint.options.partial else found.summary() + where
 
 
 def partial_hint(network: Network, found: Fit) -> str | None:
