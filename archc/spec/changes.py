@@ -5,6 +5,7 @@ A key is one of the network's header, else a variable of the spec, else an attri
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -142,7 +143,8 @@ def _lay_variable(setting: Setting, target: Target, findings: Findings) -> None:
     if factor is not None:
         before = latest(key, target.variables[key], [one.entries for one in target.overlays])
         data = before.data
-        if isinstance(data, (int, float)) and not isinstance(data, bool):
+        is_number = isinstance(data, (int, float)) and not isinstance(data, bool)
+        if isinstance(data, (int, float)) and is_number and math.isfinite(data):
             product: Any = plain(factor.exactly(data))
             value = Value(product, value.place, str(value.data))
         elif not tainted(before):

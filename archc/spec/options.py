@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -139,7 +140,7 @@ def _product(
     place, times = factor.value.place, factor_in(factor.value.data)
     assert isinstance(times, Factor)
     data = None if before is None else before.data
-    if isinstance(data, bool) or not isinstance(data, (int, float)):
+    if isinstance(data, bool) or not isinstance(data, (int, float)) or not math.isfinite(data):
         if (before is None or not tainted(before)) and not options.has_refused(place):
             is_ = "has no value" if before is None or data is None else f"is {describe(before)}"
             message = f"`{name}` of stage {number} {is_} and cannot be multiplied"

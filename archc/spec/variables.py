@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, get_args
@@ -80,7 +81,7 @@ def place_of(
 
 
 def _value(name: str, value: Value, findings: Findings) -> Known | None:
-    if isinstance(value.data, (bool, int, float)):
+    if isinstance(value.data, (bool, int, float)) and math.isfinite(value.data):
         return value_of(value.data)
     if isinstance(value.data, str) and value.data in _WORDS:
         return Word(value.data)

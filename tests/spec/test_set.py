@@ -194,8 +194,10 @@ def test_python_says_the_same_as_data() -> None:
     assert digest(with_={"depth": 2}, set={"depth": [None, 4, None]}) == digest(set=["depth=2,4,2"])
     assert archc.check("cifar10/resnet20", set={"depth": 0}) != ()
     assert "\nclasses: 7 " in archc.show("cifar10/resnet20", classes=7)
-    (one,) = archc.sweep("cifar10/resnet20", ["depth=1"], classes=7)
-    assert getattr(one, "numbers", None) is not None
+    rows = [*archc.sweep("cifar10/resnet20", {"classes": [7, 8], "input": [16, "3x8x8"]})]
+    assert [row.params for row in rows] == [
+        archc.load("cifar10/resnet20", classes=classes).params for classes in (7, 7, 8, 8)
+    ]
     with pytest.raises(TypeError, match=r"no argument `clases`: did you mean `classes`\?"):
         archc.load("cifar10/resnet20", clases=7)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="`set` must be a mapping or a list of KEY=VALUE"):
