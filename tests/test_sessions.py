@@ -41,7 +41,7 @@ def test_the_notebook_is_one() -> None:
 def test_the_page_has_every_function_and_command() -> None:
     text = PAGE.read_text()
     table = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", text, re.M))
-    assert set(table) >= set(COMMANDS) - {"completion", "explain"}  # which are for shells
+    assert set(table) >= set(COMMANDS) - {"completion", "explain"}
     for names in table.values():
         for name in re.findall(r"`(?:archc\.)?(\w+)`", names):
             assert callable(getattr(archc, name))
