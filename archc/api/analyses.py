@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Unpack
 
 from archc import analysis
-from archc.amounts import parse_memory
 from archc.api.reading import (
     Keys,
     Settings,
@@ -90,6 +89,8 @@ def fit(
     >>> [(row.use, row.batch) for row in found.rows]
     [('inference', 2018), ('training', 288)]
     """
+    from archc.amounts import parse_memory
+
     if isinstance(memory, bool) or not isinstance(memory, (str, int)):
         kind = type(memory).__name__
         raise TypeError(f'`memory` must be bytes or a text such as "24GB", not a {kind}')
