@@ -10,6 +10,9 @@ from archc.weights.checkpoint import Checkpoint
 from archc.weights.errors import WeightsError
 from archc.weights.names import is_average
 
+_MAX_KEYS = 8
+"""How many keys a message lists of which one is to be chosen."""
+
 
 def chosen(checkpoint: Checkpoint, fits: Callable[[Checkpoint], bool]) -> Checkpoint:
     """The checkpoint with the state dict that its options ask for, or, where no key says which is
@@ -42,7 +45,9 @@ def chosen(checkpoint: Checkpoint, fits: Callable[[Checkpoint], bool]) -> Checkp
 
 def several(checkpoint: Checkpoint, keys: Sequence[str], what: str) -> WeightsError:
     """The error for keys of which a user has to choose one."""
-    told = listing([quote(key, 200) for key in keys], "and")
+    names = [quote(key, 200) for key in keys[:_MAX_KEYS]]
+    more = [f"{len(keys) - _MAX_KEYS} more"] if len(keys) > _MAX_KEYS else []
+    told = listing([*names, *more], "and")
     examples = [quote(f"{checkpoint.file}#{key}", 300) for key in keys[:2]]
     hint = f"choose one by its key: {listing(examples, 'or')}"
     if checkpoint.is_in_memory:

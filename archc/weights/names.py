@@ -7,6 +7,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import cached_property
 from itertools import chain
 from typing import TypeAlias
 
@@ -28,11 +29,12 @@ _FOLLOWERS = frozenset(
     ("ema", "swa", "avg", "average", "averaged", "shadow", "polyak", "momentum")
 ) | {"teacher", "target", "key", "k"}
 
-_MAX_SUFFIXES = 200_000
+_MAX_SUFFIXES = 60_000
 """Of how many ends of keys schemes are tried: ResNet-1202 has 29,000."""
 
 _MAX_PREFIXES = 8
-"""How many prefixes are tried with a scheme, those that most keys have first."""
+"""How many prefixes are tried with a scheme, those that most keys have first, and how many are
+taken off."""
 
 _Found: TypeAlias = "dict[str, dict[str, str]]"
 """By the prefix that is taken off: the network's keys that are then found, and as what."""
@@ -162,7 +164,10 @@ class _Search:
         first, rivals, others = self._chosen(found, copies, self._options.ema)
         used = dict(found.get(first, {}))
         chosen = [first]
-        while not rivals and (parts := self._parts(found, used, chosen)):
+        while not rivals and len(chosen) < _MAX_PREFIXES:
+            parts = self._parts(found, used, chosen)
+            if not parts:
+                break
             more, rivals, beside = self._chosen(found, parts, is_average(first))
             used |= found[more]
             chosen.append(more)
@@ -185,11 +190,7 @@ class _Search:
         """The network's keys by each prefix that some of them have."""
         found: _Found = {}
         if self._scheme is None:
-            for key in self._shapes:
-                for start in _starts(key):
-                    if key[start:] in self._state:
-                        found.setdefault(key[:start], {})[key[start:]] = key
-            return found
+            return self._plain
         prefixes = Counter(
             key[:start]
             for key in strange
@@ -198,7 +199,9 @@ class _Search:
         )
         if not prefixes:
             return found
-        for prefix in dict.fromkeys(["", *(one for one, _ in prefixes.most_common(_MAX_PREFIXES))]):
+        plain = Counter({one: len(keys) for one, keys in self._plain.items() if not _is_block(one)})
+        tried = [*prefixes.most_common(_MAX_PREFIXES), *plain.most_common(_MAX_PREFIXES)]
+        for prefix in dict.fromkeys(["", *(prefix for prefix, _ in tried)]):
             inner = [key[len(prefix) :] for key in self._shapes if key.startswith(prefix)]
             keys = found.setdefault(prefix, {})
             # Where two become one key, that which has the name already is taken: it comes first.
@@ -208,6 +211,16 @@ class _Search:
                 if ours in self._state:
                     keys.setdefault(ours, prefix + theirs)
         return {prefix: keys for prefix, keys in found.items() if keys}
+
+    @cached_property
+    def _plain(self) -> _Found:
+        """What is found without a scheme."""
+        found: _Found = {}
+        for key in self._shapes:
+            for start in _starts(key):
+                if key[start:] in self._state:
+                    found.setdefault(key[:start], {})[key[start:]] = key
+        return found
 
     def _good(self, keys: Mapping[str, str]) -> int:
         """How many tensors have their shapes, too."""
@@ -255,7 +268,7 @@ class _Search:
             and used
             and used.keys().isdisjoint(names)
             and keys.isdisjoint(names.values())
-            and not re.search(r"(^|\.)\d+\.", prefix)  # a block, whose modules are called alike
+            and not _is_block(prefix)
         ]
         # An average's head is none of the model's.
         is_mixed = not is_average(chosen[0]) and all(map(is_average, parts))
@@ -283,6 +296,12 @@ def fits(ours: str, theirs: str, needed: Shape, found: Shape, scheme: Scheme | N
         return found == needed
     same_rows = bool(found) and bool(needed) and found[0] == needed[0]
     return same_rows and math.prod(found) == math.prod(needed)
+
+
+def _is_block(prefix: str) -> bool:
+    """Whether a prefix is that of a part with a number, whose modules may be called as others are:
+    `layer1.0.` has a `conv1`, too."""
+    return re.search(r"(^|\.)\d+\.", prefix) is not None
 
 
 def _starts(key: str) -> Iterator[int]:

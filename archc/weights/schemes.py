@@ -436,6 +436,12 @@ SCHEMES: tuple[Scheme, ...] = (
         """,
     ),
     Scheme(
+        "mmpretrain's SE-ResNet",
+        """
+        layer<s>.<b>.se_layer.conv<i>.conv layer<s>.<b>.se.fc<i>
+        """,
+    ),
+    Scheme(
         "mmpretrain's RegNet",
         """
         conv1                     stem.0

@@ -242,18 +242,104 @@ def efficientnet(path: str) -> str:
     return f"{root}.{name}" + ("_bn" if inner[1] == "1" else "")
 
 
+def mm_regnet(path: str) -> str:
+    """mmpretrain's RegNet is a ResNet, in `backbone`; the head is beside it."""
+    parts = path.split(".")
+    if parts[0] == "fc":
+        return "head.fc"
+    if parts[0] == "stem":
+        return f"backbone.{('conv1', 'bn1')[int(parts[1])]}"
+    stage, block = parts[2].removeprefix("block").split("-")
+    root = f"backbone.layer{stage}.{block}"
+    if parts[3] == "proj":
+        return f"{root}.downsample.{parts[4]}"
+    return f"{root}.{('conv', 'bn')[int(parts[5])]}{'abc'.index(parts[4]) + 1}"
+
+
+def mm_mobilenet(path: str) -> str:
+    """mmpretrain's MobileNetV2, of modules that have `conv` and `bn`; stages of 1 to 4 blocks."""
+    parts = path.split(".")
+    if parts[0] == "classifier":
+        return "head.fc"
+    number = int(parts[1])
+    if number in (0, 18):
+        return f"backbone.conv{1 if number == 0 else 2}.{('conv', 'bn')[int(parts[2])]}"
+    depths, stage = [1, 2, 3, 4, 3, 3, 1], 0
+    number -= 1
+    while number >= depths[stage]:
+        number -= depths[stage]
+        stage += 1
+    inner = parts[3:]
+    last = 1 if stage == 0 else 2
+    if len(inner) == 1:
+        inner = [str(last), "0" if int(inner[0]) == last else "1"]
+    name = ("conv", "bn")[int(inner[1])]
+    return f"backbone.layer{stage + 1}.{number}.conv.{inner[0]}.{name}"
+
+
+CONVNEXT = {"0": ("dwconv", "dwconv"), "2": ("norm", "layernorm")}
+CONVNEXT |= {"3": ("pwconv1", "pwconv1"), "5": ("pwconv2", "pwconv2")}
+
+
+def convnext(path: str) -> str:
+    """models/convnext.py of ConvNeXt's authors."""
+    parts = path.split(".")
+    if parts[0] == "classifier":
+        return {"0": "norm", "2": "head"}[parts[1]]
+    stage = int(parts[1])
+    if stage % 2 == 0:
+        return f"downsample_layers.{stage // 2}.{parts[2]}"
+    root = f"stages.{stage // 2}.{parts[2]}"
+    return f"{root}.{CONVNEXT[parts[4]][0]}" if len(parts) > 3 else root
+
+
+def hugging_face_convnext(path: str) -> str:
+    """transformers.models.convnext, in `ConvNextForImageClassification`."""
+    parts = path.split(".")
+    if parts[0] == "classifier":
+        return {"0": "convnext.layernorm", "2": "classifier"}[parts[1]]
+    stage = int(parts[1])
+    if stage == 0:
+        return f"convnext.embeddings.{('patch_embeddings', 'layernorm')[int(parts[2])]}"
+    if stage % 2 == 0:
+        return f"convnext.encoder.stages.{stage // 2}.downsampling_layer.{parts[2]}"
+    root = f"convnext.encoder.stages.{stage // 2}.layers.{parts[2]}"
+    return f"{root}.{CONVNEXT[parts[4]][1]}" if len(parts) > 3 else root
+
+
+def pretrainedmodels(path: str) -> str:
+    path = f"layer0.{path}" if path in ("conv1", "bn1") else path
+    return path.replace("se.fc", "se_module.fc").replace("fc", "last_linear", path == "fc")
+
+
+def mm_seresnet(path: str) -> str:
+    path = path.replace("se.fc1", "se_layer.conv1.conv").replace("se.fc2", "se_layer.conv2.conv")
+    return "head.fc" if path == "fc" else f"backbone.{path}"
+
+
 @pytest.mark.parametrize(
     ("spec", "name", "scheme"),
     [
         ("torchvision/regnet_y_800mf", regnet, "pycls's RegNet"),
         ("torchvision/regnet_x_400mf", regnet, "pycls's RegNet"),
         ("torchvision/efficientnet_b0", efficientnet, "pycls's EfficientNet"),
+        ("torchvision/regnet_x_400mf", mm_regnet, "mmpretrain's RegNet"),
+        ("torchvision/mobilenet_v2", mm_mobilenet, "mmpretrain's MobileNetV2"),
+        ("timm/seresnet50", mm_seresnet, "mmpretrain's SE-ResNet"),
+        ("timm/seresnet50", pretrainedmodels, "pretrainedmodels' SE-ResNet"),
+        ("torchvision/convnext_tiny", convnext, "the ConvNeXt of its authors"),
+        ("torchvision/convnext_tiny", hugging_face_convnext, "Hugging Face's ConvNeXt"),
     ],
 )
-def test_pycls_names_of_other_networks(spec: str, name: Callable[[str], str], scheme: str) -> None:
+def test_names_of_other_networks_are_known(
+    spec: str, name: Callable[[str], str], scheme: str
+) -> None:
     network = archc.load(spec)
-    theirs = renamed(network, name)
-    found = fit(network, {theirs[key]: shape for key, shape in network.state.items()})
+    scale = "layer_scale_parameter" if name is hugging_face_convnext else "gamma"
+    theirs = {key: one.replace("layer_scale", scale) for key, one in renamed(network, name).items()}
+    found = fit(
+        network, {theirs[key]: reshaped(key, shape) for key, shape in network.state.items()}
+    )
     assert found.fits
     assert found.keys == theirs
     assert found.scheme == scheme
