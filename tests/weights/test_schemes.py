@@ -155,11 +155,13 @@ def renamed(network: Network, name: Callable[[str], str]) -> dict[str, str]:
     return {key: f"{name(path)}.{tensor}" for key, (path, _, tensor) in keys.items()}
 
 
-@pytest.mark.parametrize("spec", ["imagenet/resnet18", "torchvision/resnet50"])
 @pytest.mark.parametrize("scheme", RESNETS)
-@pytest.mark.parametrize("around", ["{}", "module.{}", "backbone.bottom_up.{}"])
+@pytest.mark.parametrize(
+    ("spec", "around"),
+    [("imagenet/resnet34-b", "{}"), ("torchvision/resnet50", "module.backbone.bottom_up.{}")],
+)
 def test_names_of_resnets_are_known(scheme: str, spec: str, around: str) -> None:
-    network = archc.load("imagenet/resnet34-b" if spec.endswith("18") else spec)
+    network = archc.load(spec)
     theirs = {key: around.format(one) for key, one in renamed(network, RESNETS[scheme]).items()}
     found = fit(network, {theirs[key]: shape for key, shape in network.state.items()})
     assert found.fits
