@@ -93,9 +93,10 @@ index: .venv/installed
 	$(BIN)/python -m archc.listing > specs/index.json.new
 	mv specs/index.json.new specs/index.json
 
-# docs/commands.md, from the help of every command.
+# docs/commands.md, from the help of every command, and the codes in docs/diagnostics.md.
 commands: .venv/installed
 	$(BIN)/python tools/command_reference.py
+	$(BIN)/python tools/code_list.py
 
 schema: .venv/installed
 	$(BIN)/archc schema -o specs/schema.json

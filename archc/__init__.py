@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from archc.api import explain as explain
     from archc.api import export as export
     from archc.api import fit as fit
+    from archc.api import fix as fix
     from archc.api import fold as fold
     from archc.api import fully_convolutional as fully_convolutional
     from archc.api import load as load
@@ -119,6 +120,7 @@ __all__ = [
     "explain",
     "export",
     "fit",
+    "fix",
     "fold",
     "fully_convolutional",
     "list",

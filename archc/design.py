@@ -7,7 +7,7 @@ from functools import cached_property
 from archc.compile import compile_spec
 from archc.dataclassing import dataclass
 from archc.graph import Network
-from archc.source.diagnostics import Note
+from archc.source.diagnostics import Diagnostic, Note, SpecError
 from archc.spec import Spec
 
 
@@ -34,5 +34,16 @@ class Design:
 
     @property
     def notes(self) -> tuple[Note, ...]:
-        """What is valid, but probably not meant."""
+        """What to know of options: which stages they leave alone."""
         return self.spec.notes
+
+    @cached_property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        """What is valid, but probably not meant."""
+        from archc.spec.warnings import warnings_of
+
+        try:
+            network = self.network
+        except SpecError:
+            return warnings_of(self.spec, None)
+        return warnings_of(self.spec, network)

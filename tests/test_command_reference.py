@@ -6,6 +6,7 @@ import importlib
 import re
 
 import click
+import code_list
 import pytest
 from command_reference import PAGE, render
 
@@ -15,6 +16,11 @@ from archc.cli import COMMANDS
 def test_the_page_is_up_to_date() -> None:
     """`make commands` writes it."""
     assert PAGE.read_text() == render()
+
+
+def test_the_list_of_codes_is_up_to_date() -> None:
+    """`make commands` writes it, too."""
+    assert code_list.PAGE.read_text(encoding="utf-8") == code_list.render()
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         roofline,
         sweep,
     )
+    from archc.api.checking import fix
     from archc.api.modules import (
         WeightsLike,
         bench,
@@ -65,6 +66,7 @@ _HOMES = {
         "roofline",
         "sweep",
     ),
+    ".checking": ("fix",),
     ".modules": (
         "WeightsLike",
         "bench",
@@ -111,6 +113,7 @@ __all__ = [
     "export",
     "figure",
     "fit",
+    "fix",
     "fold",
     "fully_convolutional",
     "load",

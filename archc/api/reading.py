@@ -123,8 +123,10 @@ def loads(
 
 def _warn_of(design: Design) -> None:
     """Warn of what is valid, but probably not meant, where the function was called that read it."""
-    for note in design.notes:
-        warnings.warn(f"{note.place}: {note.message}", SpecWarning, stacklevel=3)
+    told = [f"{note.place}: {note.message}" for note in design.notes]
+    told += [f"{one.place}: {one.message} [{one.code}]" for one in design.warnings]
+    for text in told:
+        warnings.warn(text, SpecWarning, stacklevel=3)
 
 
 def specs(pattern: str | None = None) -> list[str]:

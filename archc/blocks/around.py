@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from archc.blocks.expressions import Value
 from archc.dataclassing import dataclass
 from archc.ops import BatchNorm2d, GroupNorm, LayerNorm2d, Op
+
+if TYPE_CHECKING:
+    from archc.blocks.tree import Expr
 
 NormName: TypeAlias = Literal["batch_norm", "layer_norm", "group_norm"]
 ActivationName: TypeAlias = Literal[
@@ -73,7 +76,10 @@ class Norm:
 @dataclass(frozen=True, slots=True)
 class Around:
     """The network around a layer: its norm and activation, None where it has none; what its header
-    and its variables say, by name; and how many blocks and stages it has."""
+    and its variables say, by name; and how many blocks and stages it has.
+
+    ``watch`` is called with each expression that is evaluated, and the values of its names.
+    """
 
     norm: Norm | None = Norm()
     activation: str | None = "relu"
@@ -82,3 +88,6 @@ class Around:
     names: Mapping[str, Value] = field(default_factory=dict)
     total: int = 0
     stages: int = 0
+    watch: Callable[[Expr, Mapping[str, Value]], None] | None = field(
+        default=None, compare=False, repr=False
+    )

@@ -21,6 +21,7 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from archc.dataclassing import dataclass
+from archc.source.diagnostics import Advice
 from archc.source.suggest import closest
 from archc.text import listing, quote
 
@@ -185,7 +186,7 @@ _MISPLACED = {
 _OTHER_FUNCTIONS = {
     "int": "`floor` rounds down, and `round` to the nearest integer",
     "trunc": "`floor` rounds down, and `round` to the nearest integer",
-    "make_divisible": "did you mean `divisible`?",
+    "make_divisible": Advice("did you mean `divisible`?", "divisible", "make_divisible"),
     "abs": "write `max(x, -x)`",
     "pow": "there are no powers: write x * x",
 }

@@ -176,6 +176,11 @@ def own_around(definition: Definition, scope: Scope) -> Around:
     return around
 
 
+def scope_of(definition: Definition, model: Stage, around: Around, stride: int) -> Scope:
+    """The names of a stage's first block, without those of what comes in."""
+    return _scope(definition, model, around, stride, 0, None)
+
+
 def _incoming(x: Shape | None) -> dict[str, Value]:
     return {} if x is None else {"in": whole(x[0])}
 

@@ -35,7 +35,7 @@ from archc.blocks.possible import (
 from archc.blocks.tree import INPUT, Expr, Template
 from archc.dataclassing import dataclass
 from archc.graph.authored import NOT_FOR_MODULES
-from archc.source.diagnostics import Findings, Place
+from archc.source.diagnostics import Advice, Findings, Place
 from archc.source.reader import Value
 from archc.source.record import Record
 from archc.source.suggest import closest
@@ -307,7 +307,8 @@ def _complain_of_name(
 def _meant(name: str, names: Names, more: Iterable[str] = ()) -> str:
     """What may have been meant by a name that there is not."""
     if (product := _PRODUCT.fullmatch(name)) and product[2] in names.known:
-        return f"write `{product[1]} * {product[2]}`"
+        told = f"{product[1]} * {product[2]}"
+        return Advice(f"write `{told}`", told, name)
     if name == "repeat":
         return "`repeat` can be read only in the `name` beside it: all repetitions are equal"
     return closest(name, [*names.known, *more]) or names.hint or names.listed()

@@ -142,6 +142,8 @@ class Scope(Mapping[str, Value]):
     def evaluate(self, expr: Expr) -> Value:
         """What an expression comes to; raises `LayerFault` where it comes to nothing."""
         try:
+            if self.around.watch is not None:
+                self.around.watch(expr, self)
             return expr.compute(self)
         except ExpressionError as error:
             raise LayerFault(

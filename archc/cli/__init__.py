@@ -21,6 +21,7 @@ GROUPS = {
         "new": "Write a variant of a spec, or a block, to start from.",
         "list": "List the shipped networks, or block types.",
         "check": "Check specs and blocks and explain what is wrong with them.",
+        "explain": "Explain a kind of error or warning, with an example.",
         "show": "Print the resolved spec with the origin of each value.",
         "schema": "Print the JSON Schema of specs, or of results.",
     },

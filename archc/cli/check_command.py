@@ -13,7 +13,8 @@ from archc.cli.common import many_objects, put_out, read_stdin_once, specs, tell
 from archc.cli.terminal import say
 
 if TYPE_CHECKING:
-    from archc.spec import Diagnostic, Spec
+    from archc.source.diagnostics import Edit
+    from archc.spec import Diagnostic
 
 
 @click.command("check", cls=SpecCommand)
@@ -26,7 +27,21 @@ if TYPE_CHECKING:
     show_default=True,
     help="How to print diagnostics; github prints annotations.",
 )
-def command(specs: tuple[str, ...], changes: Changes, format_: str) -> int:
+@click.option("--strict", is_flag=True, help="Exit with 1 for warnings, too.")
+@click.option(
+    "--fix",
+    is_flag=True,
+    help="Apply the hints that are certain to the files named, and check what is left.",
+)
+@click.option("--explain", is_flag=True, help="Explain each kind of diagnostic that was found.")
+def command(
+    specs: tuple[str, ...],
+    changes: Changes,
+    format_: str,
+    strict: bool,
+    fix: bool,
+    explain: bool,
+) -> int:
     """Check specs, recipes and files of blocks, and explain what is wrong with them.
 
     For a folder, every spec, recipe and file of blocks below it is checked: *.yaml and *.yml with
@@ -36,6 +51,12 @@ def command(specs: tuple[str, ...], changes: Changes, format_: str) -> int:
     --with, --set and --input apply to specs. A recipe or a file of blocks does not take them;
     those in a folder are checked without them.
 
+    Warnings are of what is valid, but probably not meant. A comment in the same line allows it:
+    # archc: allow unused-classes
+
+    --fix changes files only where that leaves fewer mistakes and no new ones. It never changes
+    shipped specs, standard input, or files that are extended or used but not named.
+
     Exit code 0 if all are valid, 1 if one is not.
 
     \b
@@ -43,61 +64,64 @@ def command(specs: tuple[str, ...], changes: Changes, format_: str) -> int:
       archc check resnet65.yaml
       archc check specs
       archc check specs/*.yaml --format github
+      archc check resnet65.yaml --fix
+      archc check specs --strict
     """
     from archc.source.diagnostics import merged
-    from archc.spec import SpecError
     from archc.spec.folders import find_specs
 
     read_stdin_once(specs)
     found = find_specs(specs)
     faults: list[Diagnostic] = list(found.faults)
+    is_text = format_ == "text"
+    if fix:
+        for name in found.specs:
+            _fix(name, changes, name in specs, is_text=is_text)
     for name in found.specs:
-        try:
-            with many_objects():
-                what = _checked(name, changes, is_named=name in specs)
-        except SpecError as error:
-            faults += error.diagnostics
-        else:
-            if format_ == "text":
-                say(f"{name}: ok, {what}")
-    _tell(merged(faults), format_, found.summary)
-    return 1 if faults else 0
+        faults += _check(name, changes, name in specs, is_text=is_text)
+    faults = merged(faults)
+    _tell(faults, format_, found.summary)
+    if explain and is_text:
+        _explain(faults)
+    mistakes = [fault for fault in faults if fault.severity == "error"]
+    return 1 if mistakes or (strict and faults) else 0
 
 
-def _checked(name: str, changes: Changes, *, is_named: bool) -> str:
-    """What a file is, in a few words; raises `SpecError` if it is not valid.
-
-    Only a file that ``is_named`` on the command line must be one that takes the options.
-    """
-    from archc import api
-    from archc.expectations import check_expectations
-    from archc.recipes import is_recipe, resolve_recipe
+def _check(name: str, changes: Changes, is_named: bool, *, is_text: bool) -> Sequence[Diagnostic]:
+    """What is wrong with a file, and what is to be warned of; says that it is valid if it is."""
+    from archc.api.checking import check_source
+    from archc.spec import SpecError
     from archc.spec.files import open_spec
-    from archc.spec.overrides import refuse_changes
-    from archc.words import summary
 
-    source = open_spec(name)
-    told = changes if is_named else ()
-    if is_recipe(source):
-        source.kind = "recipe"
-        recipe = resolve_recipe(source)
-        refuse_changes(source.start(), "a recipe", told)
-        return f"a recipe of {recipe.header.iterations:,} iterations"
-    blocks = api.read_blocks(source, told)
-    if blocks is not None:
-        return f"{len(blocks)} block{'s' * (len(blocks) != 1)}: {', '.join(blocks)}"
-    design = tell_notes(api.read_changed(source, changes))
-    check_expectations(design.spec, design.network)
-    return f"{summary(design.network)}{_met(design.spec)}"
+    try:
+        with many_objects():
+            source = open_spec(name)
+            found = check_source(source, changes, is_named=is_named)
+    except SpecError as error:
+        return error.diagnostics
+    tell_notes(found.notes)
+    if is_text and not found.mistakes:
+        say(f"{name}: ok, {found.what}")
+    return [*found.mistakes, *found.warnings]
 
 
-def _met(spec: Spec) -> str:
-    """What is to be said of the expectations of a spec that are not unmet."""
-    if not spec.expected:
-        return ""
-    if not spec.is_as_written:
-        return "; `expect` is for the spec as it is written, and was not checked"
-    return ", as expected"
+def _fix(name: str, changes: Changes, is_named: bool, *, is_text: bool) -> None:
+    """Mend a file, and say what was done."""
+    from archc.api.checking import fix_changed
+
+    if name == "-":
+        return
+    for edit in fix_changed(name, changes, is_named=is_named):
+        say(_fixed(edit), err=not is_text)
+
+
+def _fixed(edit: Edit) -> str:
+    from archc.text import quote
+
+    start, end = edit.start, edit.end
+    line = start.source.lines[start.line - 1]
+    was = line[start.column - 1 : end.column - 1] if start.line == end.line else line
+    return f"{start}: fixed: {quote(was)} is now {quote(edit.replacement)}"
 
 
 def _tell(faults: Sequence[Diagnostic], format_: str, summary: str) -> None:
@@ -110,12 +134,27 @@ def _tell(faults: Sequence[Diagnostic], format_: str, summary: str) -> None:
         for fault in faults:
             say(*fault.lines(), err=True)
         if faults:
-            count = sum(not fault.is_end for fault in faults)
-            more = " and more" * (count < len(faults))
             tail = f"; {summary}" if summary else ""
-            say(f"{count} mistake{'s' if count > 1 else ''}{more}{tail}", err=True)
+            say(f"{_counted(faults)}{tail}", err=True)
         elif summary:
             say(summary)
+
+
+def _counted(faults: Sequence[Diagnostic]) -> str:
+    """``2 mistakes and more and 1 warning``."""
+    warnings = sum(fault.severity == "warning" for fault in faults)
+    count = sum(not fault.is_end for fault in faults) - warnings
+    more = " and more" * any(fault.is_end for fault in faults)
+    words = [f"{count} mistake{'s' if count > 1 else ''}{more}"] if count else []
+    words += [f"{warnings} warning{'s' if warnings > 1 else ''}"] if warnings else []
+    return " and ".join(words)
+
+
+def _explain(faults: Sequence[Diagnostic]) -> None:
+    from archc.source.explaining import explanation
+
+    for code in dict.fromkeys(fault.code for fault in faults):
+        say("", *explanation(code))
 
 
 def _annotation(fault: Diagnostic) -> str:
@@ -129,4 +168,6 @@ def _annotation(fault: Diagnostic) -> str:
         return value
 
     where = f"file={escape(place.source.name, ':,')},line={place.line},col={place.column}"
-    return f"::error {where}::{escape(text)}"
+    if fault.severity == "warning":
+        where += f",title={fault.code}"
+    return f"::{fault.severity} {where}::{escape(text)}"

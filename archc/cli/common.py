@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -378,20 +378,20 @@ def tell_foldings(network: Network, checkpoint: Checkpoint | None = None) -> Non
 
 
 def read_spec(name: str, changes: Changes = ()) -> Design:
-    """Read a spec, and tell its notes."""
+    """Read a spec, and tell its notes and warnings."""
     from archc import api
 
-    return tell_notes(api.read_changed(name, changes))
+    return tell_warnings(api.read_changed(name, changes))
 
 
 def read_spec_or_blocks(name: str, changes: Changes = ()) -> Design | dict[str, Definition]:
-    """Read a spec, and tell its notes, or the blocks of a file of blocks."""
+    """Read a spec, and tell its notes and warnings, or the blocks of a file of blocks."""
     from archc import api
     from archc.spec.files import open_spec
 
     source = open_spec(name)
     blocks = api.read_blocks(source, changes)
-    return tell_notes(api.read_changed(source, changes)) if blocks is None else blocks
+    return tell_warnings(api.read_changed(source, changes)) if blocks is None else blocks
 
 
 def read_specs(names: Sequence[str], changes: Changes) -> list[Design]:
@@ -404,23 +404,25 @@ def load_networks(names: Sequence[str], changes: Changes) -> list[Network]:
     return _each(names, lambda name: read_spec(name, changes).network)
 
 
-class _Noted(Protocol):
-    @property
-    def notes(self) -> tuple[Note, ...]: ...
+def tell_warnings(design: Design) -> Design:
+    """Say on stderr, once and in a line each, what is to know of a spec, and what is valid in it
+    but probably not meant; `archc check` shows more of that. Returns the spec."""
+    tell_notes(design.notes)
+    _tell_once(warning.lines()[0] for warning in design.warnings)
+    return design
 
 
-Noted = TypeVar("Noted", bound=_Noted)
+def tell_notes(notes: Iterable[Note]) -> None:
+    """Say on stderr, once, what is to know of a spec."""
+    _tell_once(f"{note.place}: note: {note.message}" for note in notes)
 
 
-def tell_notes(one: Noted) -> Noted:
-    """Say on stderr, once, what is valid in a spec but probably not meant; return the spec."""
+def _tell_once(texts: Iterable[str]) -> None:
     told: set[str] = click.get_current_context().meta.setdefault("archc.notes", set())
-    for note in one.notes:
-        text = f"{note.place}: note: {note.message}"
+    for text in texts:
         if text not in told:
             say(text, err=True)
             told.add(text)
-    return one
 
 
 def _each(names: Sequence[str], load: Callable[[str], Item]) -> list[Item]:

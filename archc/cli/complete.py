@@ -95,6 +95,12 @@ def _settings(ctx: click.Context) -> list[str]:
     return [*(f"{name}=" for name in setting_names()), *_keys(ctx)]
 
 
+def _codes(_ctx: click.Context) -> list[str]:
+    from archc.source import codes
+
+    return list(codes.CODES)
+
+
 ATTRIBUTES = offering(_attributes)
 """Stage attributes, for ``--with``."""
 VARIED = offering(_varied)
@@ -107,5 +113,7 @@ COLUMNS = offering(_columns)
 """Columns of a sweep, for ``--sort``."""
 BOUNDS = offering(_bounds)
 """Columns of a sweep, for ``--min`` and ``--max``."""
+CODES = offering(_codes)
+"""Codes of diagnostics, for ``archc explain``."""
 SETTINGS = offering(_settings)
 """Keys of recipes, then `KEYS`, for ``--set`` where there is a recipe."""

@@ -107,7 +107,7 @@ def _of_spec(name: str, known: Mapping[str, Definition], spec: str) -> Mapping[s
     found = known.get(name) or STANDARD.definition(name)
     if found is None:
         own = [one for one in known if one not in STANDARD]
-        hint = closest(name, [*own, *STANDARD])
+        hint: str | None = closest(name, [*own, *STANDARD])
         if hint is None and own:
             hint = f"its own blocks are {listing([f'`{quote_name(one)}`' for one in own], 'and')}"
         message = f"there is no block {quote(name)} in this file or the library"

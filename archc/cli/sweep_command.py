@@ -25,7 +25,7 @@ from archc.cli.common import (
     quiet,
     spec,
     table_format,
-    tell_notes,
+    tell_warnings,
     tell_written,
 )
 from archc.cli.complete import BOUNDS, COLUMNS, VARIED
@@ -179,11 +179,13 @@ def command(
 
 def _plan(spec: str, changes: Changes, vary: Sequence[str], limit: int) -> Plan:
     """What is to be gone through, if it is not too much."""
+    from archc.design import Design
     from archc.spec.files import open_spec
     from archc.sweeps import Plan, SweepError, parse_axes
 
     source = open_spec(spec)
-    axes = parse_axes(vary, tell_notes(Plan(source, (), changes).spec))
+    base = Design(Plan(source, (), changes).spec)
+    axes = parse_axes(vary, tell_warnings(base).spec)
     plan = Plan(source, axes, changes)
     if plan.count > limit:
         ways = " x ".join(f"{axis.values.count:,} of {axis.name}" for axis in axes)

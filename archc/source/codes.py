@@ -89,7 +89,7 @@ ERRORS = {
     "empty-range": "A range holds no values.",
     "unknown-device": "There is no device of this name.",
     "malformed-record": "A line of a recorded run cannot be read.",
-    "too-many-mistakes": "There are more mistakes from here on, which are not told.",
+    "too-many-mistakes": "There are more mistakes from here on; archc stops after so many.",
 }
 """What is wrong."""
 

@@ -57,7 +57,7 @@ class Setting:
         items = []
         for start, end in pieces:
             if not self.text[start:end].strip():
-                findings.error(self._at(start), "a value is missing here")
+                findings.error(self._at(start), "a value is missing here", code="missing-value")
                 return Value(INVALID, self.text_place)
             items.append(self._read(self.text[start:end], start, findings))
         return Value(tuple(items), self._at(0))
@@ -101,7 +101,7 @@ def parse_setting(text: str, option: str, example: str, findings: Findings) -> S
     form = _KEY.fullmatch(head)
     if not equals or form is None or not value.strip():
         message = f"`{option}` needs KEY=VALUE, not {quote(text)}"
-        findings.error(source.start(), message, f"for example {example}")
+        findings.error(source.start(), message, f"for example {example}", code="malformed-option")
         return None
     key = Place(source, 1, form.start(1) + 1)
     item = key if form[2] is None else Place(source, 1, form.start(2) + 1)

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from difflib import SequenceMatcher, get_close_matches
 
+from archc.source.diagnostics import Advice
+
 # What other libraries and papers call things, for hints; in lower case, without `_` and `-`.
 _SYNONYMS = {
     "avgpool": ("avg_pool",),
@@ -74,7 +76,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     if len(word) > 64:
         return None
     lower = {candidate.lower(): candidate for candidate in known}
-    for meant in _SYNONYMS.get(re.sub(r"[_\-\s]", "", word.lower()), ()):
+    for meant in _synonyms(word):
         if meant.lower() in lower:
             return lower[meant.lower()]
     matches = get_close_matches(word.lower(), lower, n=8, cutoff=0.7)
@@ -89,7 +91,25 @@ def distance(word: str, other: str) -> tuple[float, int]:
     return -ratio, abs(first - second)
 
 
-def closest(word: str, known: Iterable[str]) -> str | None:
+def closest(word: str, known: Iterable[str]) -> Advice | None:
     """``did you mean `bottleneck`?``, where a known word is close enough."""
+    known = list(known)
     meant = nearest(word, known)
-    return f"did you mean `{meant}`?" if meant else None
+    return meant_by(word, meant, known) if meant else None
+
+
+def meant_by(word: str, meant: str, known: Iterable[str]) -> Advice:
+    """``did you mean `bottleneck`?`` for what was written in its place.
+
+    That is certain unless numbers differ (``resnet35``), or another known word is as close.
+    """
+    is_other_number = re.sub(r"\D", "", word) != re.sub(r"\D", "", meant)
+    rank = distance(word, meant)
+    rivals = [one for one in known if one != meant and distance(word, one) <= rank]
+    is_synonym = meant in _synonyms(word)
+    certain = is_synonym or not (is_other_number or rivals)
+    return Advice(f"did you mean `{meant}`?", meant, word, is_certain=certain)
+
+
+def _synonyms(word: str) -> tuple[str, ...]:
+    return _SYNONYMS.get(re.sub(r"[_\-\s]", "", word.lower()), ())

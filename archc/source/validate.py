@@ -11,10 +11,10 @@ import re
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
-from archc.source.diagnostics import Findings, Place
+from archc.source.diagnostics import Advice, Findings, Place
 from archc.source.reader import INVALID, MAX_DIGITS, Value
 from archc.source.record import Record, ValidationError
-from archc.source.suggest import closest, nearest
+from archc.source.suggest import closest, meant_by, nearest
 from archc.text import listing, quote
 
 Model = TypeVar("Model", bound=Record)
@@ -103,11 +103,16 @@ def unknown(
     Returns the key that was probably meant, if there is one.
     """
     words = list(known)
+    hint: str | None
     if re.match(r"\w+:\S", name):
-        meant = nearest(name.partition(":")[0], words)
-        hint: str | None = "a key is written `key: value`, with a space after the `:`"
+        key, _, rest = name.partition(":")
+        meant = nearest(key, words)
+        told = "a key is written `key: value`, with a space after the `:`"
+        hint = Advice(told, f"{key}: {rest}", name, is_certain=meant == key)
     elif meant := nearest(name, words):
-        hint = f"did you mean `{meant}`?"
+        hint = meant_by(name, meant, words)
+        if (spaced := re.fullmatch(r"(\w+) (\S+)", name)) and spaced[1] == meant:
+            hint = Advice(hint, f"{spaced[1]}: {spaced[2]}", name)
     else:
         hint = f"choose from {listing(words, 'and')}" if words else None
     findings.error(place, f"{what} {quote(name)}", hint, code="unknown-key")
@@ -194,18 +199,19 @@ def _number_advice(value: Value, schema: Mapping[str, Any]) -> str | None:
     numbers = [choice for choice in _choices(schema) if type(choice) is int]
     if isinstance(data, float):
         whole = data.is_integer() and abs(data) < 10**MAX_DIGITS and "integer" in kinds
-        return f"write {int(data)}" if whole and int(data) in (numbers or [int(data)]) else None
+        return _write(f"{int(data)}") if whole and int(data) in (numbers or [int(data)]) else None
     if numbers:
         unquoted = value.text is None and data in [str(one) for one in numbers]
-        return f"write {data} without quotes" if unquoted else None
+        return _write(f"{data}", " without quotes") if unquoted else None
     if isinstance(data, tuple) and len(data) == 2 and data[0].text == data[1].text:
-        return f"give one number for both sides: write {data[0].text}" if data[0].text else None
+        text = data[0].text
+        return Advice(f"give one number for both sides: write {text}", text) if text else None
     if not isinstance(data, str):
         return None
     if value.text is None and re.fullmatch(r"[-+]?[0-9.]+", data):
-        return f"write {data} without quotes"
+        return _write(data, " without quotes")
     if square := re.fullmatch(r"([1-9][0-9]*) ?x ?\1", data):
-        return f"give one number for both sides: write {square[1]}"
+        return Advice(f"give one number for both sides: write {square[1]}", square[1])
     if re.fullmatch(r"[-+]?(0[xob]?[0-9A-Fa-f_]+|[0-9][0-9_,']*)", data):
         return "write integers in decimal, without leading zeros or separators"
     return None
@@ -218,7 +224,7 @@ def _choice_advice(value: Value, schema: Mapping[str, Any]) -> str | None:
     if not choices or word is None:
         return None
     if "none" in choices and word.lower() in ("", "~", "null", "false", "no", "off", "0"):
-        return "did you mean `none`?"
+        return Advice("did you mean `none`?", "none")
     return closest(word, choices)
 
 
@@ -230,7 +236,7 @@ def _boolean_advice(value: Value, schema: Mapping[str, Any]) -> str | None:
     if listed and (word.lower() in _YES) not in listed:
         return None
     right = "true" if word.lower() in _YES else "false"
-    return f"write {right}{' without quotes' if word == right else ''}"
+    return _write(right, " without quotes" if word == right else "")
 
 
 def _text_advice(value: Value, schema: Mapping[str, Any]) -> str | None:
@@ -240,14 +246,21 @@ def _text_advice(value: Value, schema: Mapping[str, Any]) -> str | None:
     if not value.text or isinstance(value.data, str):
         return None
     fits = re.search(str(schema.get("pattern", "")), value.text)
-    return f'put it in quotes: "{value.text}"' if fits else None
+    shown = f'"{value.text}"'
+    return Advice(f"put it in quotes: {shown}", shown) if fits else None
 
 
 def _list_advice(value: Value, schema: Mapping[str, Any]) -> str | None:
+    count = max([len(option.get("prefixItems", ())) for option in _options(schema)])
     if "array" in _kinds(schema) and isinstance(value.data, str):
-        numbers = re.fullmatch(r"\(?(\d+) ?[,x ] ?(\d+) ?[,x ] ?(\d+)\)?", value.data)
-        return f"write [{', '.join(numbers.groups())}]" if numbers else None
+        numbers = re.fullmatch(r"\(?(\d+(?: ?[,x ] ?\d+)+)\)?", value.data)
+        items = re.findall(r"\d+", value.data)
+        return _write(f"[{', '.join(items)}]") if numbers and len(items) == count else None
     return None
+
+
+def _write(value: str, how: str = "") -> Advice:
+    return Advice(f"write {value}{how}", value)
 
 
 def _complain(

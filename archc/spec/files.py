@@ -15,7 +15,7 @@ from archc.source.caller import said
 from archc.source.diagnostics import Place, Source, fail
 from archc.source.files import check_is_meant, fill, os_reason, read_bytes
 from archc.source.reader import MAX_BYTES
-from archc.source.suggest import distance, nearest
+from archc.source.suggest import distance, meant_by, nearest
 from archc.text import listing, quote, quote_name
 
 STDIN = "-"
@@ -146,6 +146,8 @@ def _suggest(spec: str, path: str, author: str | None) -> str:
         alike = [quote_name(os.path.join(os.path.dirname(spec), beside[near]))]
     if not alike:
         return f"{_listed()} shows the shipped specs"
+    if len(alike) == 1:
+        return meant_by(spec, alike[0], [*beside.values(), *shipped_names()])
     return f"did you mean {listing(f'`{name}`' for name in alike)}?"
 
 

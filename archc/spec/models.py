@@ -35,6 +35,7 @@ from archc.source.record import Field, Record
 
 if TYPE_CHECKING:
     from archc.spec.expect import Expectation
+    from archc.spec.stages import Written
 
 NAME = "1 to 64 ASCII letters, digits, `_`, `.` and `-`, beginning with a letter"
 _INPUT = (
@@ -173,7 +174,8 @@ class Spec:
     ``library`` has the block types that its stages may be made of, ``default_block`` is the one
     that `defaults` name; ``notes`` are what its author should know of a valid spec. ``expected`` is
     what the file itself says of its network, which ``is_as_written`` unless the caller has set
-    something; the digest knows nothing of it.
+    something; the digest knows nothing of it. ``written`` is what the files and the options say of
+    its stages.
     """
 
     header: Header
@@ -194,6 +196,7 @@ class Spec:
     default_block: str | None = None
     expected: tuple[Expectation, ...] = ()
     is_as_written: bool = True
+    written: Written | None = field(default=None, repr=False)
 
     @cached_property
     def around(self) -> Around:

@@ -8,7 +8,8 @@ command line's.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from archc.graph.initial import USUAL
 from archc.shipped import shipped_folder
 from archc.source.ancestry import MAX_ANCESTORS, open_ancestor, read_mapping
 from archc.source.caller import said
-from archc.source.diagnostics import Findings, Note, Place, Source, SpecError
+from archc.source.diagnostics import Advice, Findings, Note, Place, Source, SpecError
 from archc.source.reader import INVALID, Entry, Value, read
 from archc.source.validate import code_of, describe, is_nothing, tainted, unknown, validate
 from archc.spec.blocks import Blocks, complain_of_block_file, is_block_file
@@ -42,7 +43,6 @@ from archc.spec.overrides import (
     Change,
     InputSize,
     Set,
-    channels_last,
     described,
     is_set,
     locate_with,
@@ -231,7 +231,8 @@ class _Draft:
             for one in self.overlays
         ]
         rows = self.rows("stages")
-        return Written(rows, self.defaults, self.own_defaults, overlays, self.name)
+        own = (self.defaults, self.own_defaults)
+        return Written(rows, *own, overlays, self.name, self.variables)
 
 
 def _draft(
@@ -307,9 +308,10 @@ def _complain_of_form(key: str, value: Value, findings: Findings) -> None:
     message = f"`{key}` must be {form}, not {describe(value)}"
     if is_nothing(value):
         message = f"`{key}` has no value"
-    findings.error(
-        value.place, message, f"for example `{key}: {_EXAMPLES[key]}`", code=code_of(value)
-    )
+    hint = f"for example `{key}: {_EXAMPLES[key]}`"
+    if isinstance(value.data, str) and re.fullmatch(r"\w+( *, *\w+)+", value.data):
+        hint = Advice(f"write [{value.data}]", f"[{value.data}]", is_certain=form == "a list")
+    findings.error(value.place, message, hint, code=code_of(value))
 
 
 def _lay_over(draft: _Draft, entries: dict[str, Entry], place: Place) -> None:
@@ -396,7 +398,7 @@ def _finish(
         for key in ("stem", "head")
     )
     context = around(header or Header(name="unnamed"), norm, variables)
-    stages, notes = [], list(_notes(draft.top))
+    stages, notes = [], list[Note]()
     if draft.whole:
         stages = place_stages(
             draft.written(), library, context, findings, made.broken, draft.variables, notes
@@ -427,6 +429,7 @@ def _finish(
         default_block=_word(draft.defaults.get("block")),
         expected=draft.expected,
         is_as_written=draft.is_as_written,
+        written=draft.written(),
     )
     if not findings.found:
         _check_whole(spec, findings)
@@ -491,12 +494,6 @@ def _pattern(entry: Entry, known: Names, findings: Findings) -> Template | None:
             found.place, "`names` needs `{block}` or `{number}`", hint, code="missing-placeholder"
         )
     return found
-
-
-def _notes(top: Mapping[str, Entry]) -> Iterator[Note]:
-    """What is valid, but probably not meant."""
-    if "input" in top and (told := channels_last(top["input"].value)):
-        yield Note(top["input"].value.place, told)
 
 
 def _check_whole(spec: Spec, findings: Findings) -> None:

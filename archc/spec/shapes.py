@@ -23,6 +23,7 @@ from archc.ops import MAX_CHANNELS, MAX_PIXELS, describe
 from archc.source.diagnostics import Findings, Note, Place, SpecError
 from archc.spec.models import Attribute, PlacedItem, PlacedStage, Spec, word_of
 from archc.spec.options import numbered
+from archc.spec.overrides import channels_last
 
 Known: TypeAlias = tuple[int | None, ...]
 """A shape of which some numbers may be unknown."""
@@ -288,7 +289,8 @@ def _input_note(spec: Spec | None, place: Place, error: ShapeError) -> list[Note
         return []
     entry = spec.entries.get("input")
     is_of_size = re.search(r"\dx\d", error.message) is not None
+    told = None if entry is None else channels_last(entry.value)
+    of_input = [Note(entry.value.place, told)] if entry is not None and told else []
     if entry is None or entry.key.source is place.source or not is_of_size:
-        return [note for note in spec.notes if entry and note.place == entry.value.place]
-    of_input = [note for note in spec.notes if note.place == entry.value.place]
+        return of_input
     return [Note(entry.key, "the image's size is given here"), *of_input]

@@ -24,7 +24,7 @@ from archc.blocks.tree import Expr, Template
 from archc.dataclassing import dataclass
 from archc.ops import MAX_CHANNELS
 from archc.source.caller import said
-from archc.source.diagnostics import Findings, Note, Place
+from archc.source.diagnostics import Advice, Findings, Note, Place
 from archc.source.reader import INVALID, Entry, Value
 from archc.source.record import Field, Record
 from archc.source.suggest import closest
@@ -55,7 +55,7 @@ class Written:
     """What a spec and its ancestors say of stages.
 
     ``own`` are the defaults of the spec itself; ``overlays`` each ``with``, eldest first, then the
-    options. ``name`` is what messages call the spec.
+    options. ``name`` is what messages call the spec, ``variables`` are the spec's.
     """
 
     rows: tuple[Value, ...]
@@ -63,6 +63,7 @@ class Written:
     own: frozenset[str] = frozenset()
     overlays: Sequence[Overlay] = ()
     name: str = "the spec"
+    variables: Mapping[str, Entry] = field(default_factory=dict)
 
 
 def place_stages(
@@ -442,7 +443,9 @@ class _Stages:
         if (written := list_in_text(value)) is None:
             return
         message = f"`{name}` must be one value or a list of one per stage, not {describe(value)}"
-        self.findings.error(value.place, message, f"write {written}", code="wrong-type")
+        is_certain = written.count(",") + 1 == len(self.written.rows)
+        hint = Advice(f"write {written}", written, is_certain=is_certain)
+        self.findings.error(value.place, message, hint, code="wrong-type")
         self.texts.add(value.place)
 
     def _check_keys(self, overlay: Overlay) -> None:

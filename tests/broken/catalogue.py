@@ -5,7 +5,8 @@ An entry is a section of a Markdown file in this folder, with fenced blocks:
     yaml            the spec, `spec.yaml`
     yaml NAME       another file beside it
     bytes           the spec as bytes literals, where it is no text that a page can show
-    sh              the command, where it has options
+    csv NAME        a file of metrics, which then is read in place of a spec
+    sh              the command, where it has options, or is another than `archc check`
     text            every diagnostic, as it is rendered
 
 Run this file to write the last of them anew: git shows what has changed.
@@ -22,14 +23,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from archc.compile import compile_spec
+from archc.cli import cli
+from archc.design import Design
 from archc.expectations import check_expectations
 from archc.source.caller import on_command_line
-from archc.spec import SpecError, load_spec
+from archc.spec import Diagnostic, SpecError, load_spec
 from archc.spec.overrides import Change, InputSize, Set
 
 FOLDER = Path(__file__).parent
 SPEC = "spec.yaml"
+CHECK = ("archc", "check", SPEC)
 
 _BLOCK = re.compile(r"^```(\w+)(?: ([^\n]+))?\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
 
@@ -41,26 +44,47 @@ class Entry:
     page: str
     title: str
     files: dict[str, bytes]
-    options: tuple[str, ...]
+    command: tuple[str, ...]
     expected: str
+
+    @property
+    def is_check(self) -> bool:
+        """Whether the spec is checked, rather than given to another command."""
+        return self.command[:3] == CHECK
 
     def said(self, folder: Path) -> str:
         """What archc says, its files having been written to a folder; empty for a valid spec."""
+        return "\n".join(diagnostic.render() for diagnostic in self.diagnostics(folder))
+
+    def diagnostics(self, folder: Path) -> tuple[Diagnostic, ...]:
+        """The mistakes, or the warnings of a valid spec."""
         for name, content in self.files.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         with chdir(folder):
             try:
-                spec = load_spec(SPEC, self._changes())
-                check_expectations(spec, compile_spec(spec))
+                return self._run()
             except SpecError as error:
-                return "\n".join(diagnostic.render() for diagnostic in error.diagnostics)
-        return ""
+                return error.diagnostics
+
+    def _run(self) -> tuple[Diagnostic, ...]:
+        if any(name.endswith(".csv") for name in self.files):
+            from archc.training.metrics import read_metrics
+
+            read_metrics(Path(next(iter(self.files))))
+        elif self.is_check:
+            design = Design(load_spec(SPEC, self._changes()))
+            check_expectations(design.spec, design.network)
+            return design.warnings
+        else:
+            cli.main(list(self.command[1:]), prog_name="archc", standalone_mode=False)
+        return ()
 
     def _changes(self) -> list[Change]:
         kinds = {"--with": str, "--set": Set, "--input": InputSize}
-        pairs = zip(self.options[::2], self.options[1::2], strict=True)
+        options = self.command[3:]
+        pairs = zip(options[::2], options[1::2], strict=True)
         return [kinds[option](value) for option, value in pairs]
 
 
@@ -74,19 +98,19 @@ def _sections(path: Path) -> Iterator[tuple[Entry, str]]:
     _, *sections = re.split(r"^(?=## )", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
     for section in sections:
         files: dict[str, bytes] = {}
-        options: tuple[str, ...] = ()
+        command: tuple[str, ...] = CHECK
         expected = ""
         for kind, name, body in _BLOCK.findall(section):
-            if kind == "yaml":
+            if kind in ("yaml", "csv"):
                 files[name or SPEC] = body.encode()
             elif kind == "bytes":
                 files[SPEC] = _bytes(body)
             elif kind == "sh":
-                options = tuple(shlex.split(body)[3:])
+                command = tuple(shlex.split(body))
             else:
                 expected = body.removesuffix("\n")
         title = section.partition("\n")[0].removeprefix("## ")
-        yield Entry(path.stem, title, files, options, expected), section
+        yield Entry(path.stem, title, files, command, expected), section
 
 
 def _bytes(expression: str) -> bytes:

@@ -122,24 +122,25 @@ def test_a_mistake_that_several_specs_inherit_is_told_once(tmp_path: Path) -> No
 def test_an_input_that_is_height_width_channels(command: str, tmp_path: Path) -> None:
     name = "imagenet/resnet18"
     done = archc(command, name, "--input", "64,64,3", cwd=tmp_path)
+    shown = "  64,64,3\n  ^\n1 warning\n" * (command == "check")
     assert (done.returncode, done.stderr) == (
         0,
-        "--input:1:1: note: 64,64,3 looks like height, width, channels; channels come first: "
-        "3,64,64\n",
+        "--input:1:1: warning: 64,64,3 looks like height, width, channels; channels come first: "
+        f"3,64,64 [input-order]\n{shown}",
     )
     done = archc(command, name, "--input", "3,64,64", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     (tmp_path / "net.yaml").write_text("name: n\ninput: [28, 28, 1]\nhead: [linear]\n")
     done = archc(command, "net.yaml", cwd=tmp_path)
-    assert done.stderr == (
-        "net.yaml:2:8: note: [28, 28, 1] looks like height, width, channels; channels come first: "
-        "[1, 28, 28]\n"
+    assert done.stderr.splitlines()[0] == (
+        "net.yaml:2:8: warning: [28, 28, 1] looks like height, width, channels; channels come "
+        "first: [1, 28, 28] [input-order]"
     )
 
 
-def test_a_note_is_told_once_for_several_specs() -> None:
+def test_a_warning_is_told_once_for_several_specs() -> None:
     done = archc("count", "imagenet/resnet18", "imagenet/resnet34", "--input", "64,64,3")
-    assert done.stderr.count("note:") == 1
+    assert done.stderr.count("warning:") == 1
     done = archc("count", "imagenet/resnet18", "--input", "64,100,1")
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from broken.catalogue import entries
 
 from archc.source.codes import CODES, ERRORS, WARNINGS
 
@@ -64,7 +65,16 @@ def test_faults_of_shapes_have_codes_of_the_list() -> None:
     assert {"channel-mismatch", "failed-check", "size-mismatch"} <= codes
 
 
-@pytest.mark.parametrize("codes", [WARNINGS, ERRORS])
+def test_every_code_is_met_in_the_catalogue(tmp_path: Path) -> None:
+    met = set[str]()
+    for index, entry in enumerate(entries()):
+        folder = tmp_path / str(index)
+        folder.mkdir()
+        met |= {one.code for one in entry.diagnostics(folder)}
+    assert met == CODES.keys()
+
+
+@pytest.mark.parametrize("codes", [WARNINGS, ERRORS], ids=["warnings", "errors"])
 def test_codes_are_words_and_sentences(codes: dict[str, str]) -> None:
     for code, sentence in codes.items():
         assert re.fullmatch(r"[a-z]+(-[a-z]+)*", code)

@@ -60,6 +60,7 @@ def test_the_data_and_the_text_of_a_file_are_its_network(name: str) -> None:
         assert (found.sides, found.initial) == (expected.sides, expected.initial)
 
 
+@pytest.mark.filterwarnings("ignore::archc.SpecWarning")
 @settings(max_examples=15, deadline=None)
 @given(specs())
 def test_any_spec_is_read_the_same_from_its_data(data: Any) -> None:
