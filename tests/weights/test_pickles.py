@@ -11,7 +11,6 @@ import sys
 import zipfile
 from pathlib import Path
 
-import hostile
 import pytest
 import torch
 
@@ -49,7 +48,12 @@ STATE_OPCODES = PARTS[NAME][2:-1]
 
 def beside_state(opcodes: bytes) -> bytes:
     """An archive that holds the state dict, and what opcodes make under `extra`."""
-    content = b"\x80\x02}(" + hostile.text("model") + STATE_OPCODES + hostile.text("extra")
+    content = (
+        b"\x80\x02}("
+        + hostile_pickles.text("model")
+        + STATE_OPCODES
+        + hostile_pickles.text("extra")
+    )
     return archive(PARTS | {NAME: content + opcodes + b"u."})
 
 
@@ -63,20 +67,20 @@ def old(opcodes: bytes) -> bytes:
 def test_hostile_pickles_execute_nothing(tmp_path: Path) -> None:
     """None imports, opens, compiles, connects or starts anything, as an audit hook would see."""
     files = {"warm": beside_state(b"N")}
-    for index, opcodes in enumerate(hostile.INERT.values()):
+    for index, opcodes in enumerate(hostile_pickles.INERT.values()):
         files[f"inert-{index}"] = beside_state(opcodes)
         files[f"alone-{index}"] = archive(PARTS | {NAME: b"\x80\x02" + opcodes + b"."})
         files[f"old-{index}"] = old(opcodes)
-    for index, opcodes in enumerate(hostile.BROKEN.values()):
+    for index, opcodes in enumerate(hostile_pickles.BROKEN.values()):
         files[f"broken-{index}"] = beside_state(opcodes)
         files[f"oldbroken-{index}"] = old(opcodes)
-    for protocol, content in hostile.PROTOCOLS.items():
+    for protocol, content in hostile_pickles.PROTOCOLS.items():
         files[f"plain-{protocol}"] = content
         files[f"zip-{protocol}"] = archive(PARTS | {NAME: content})
     for name, content in files.items():
         (tmp_path / f"{name}.pth").write_bytes(content)
     before = sorted(tmp_path.iterdir())
-    script = str(Path(hostile.__file__))
+    script = str(Path(hostile_pickles.__file__))
     result = subprocess.run(
         [sys.executable, script, str(tmp_path)],
         cwd=tmp_path,
@@ -92,7 +96,7 @@ def test_hostile_pickles_execute_nothing(tmp_path: Path) -> None:
     assert len(found) == len(files)
     unread = {
         label: found[f"inert-{index}.pth"]
-        for index, label in enumerate(hostile.INERT)
+        for index, label in enumerate(hostile_pickles.INERT)
         if not isinstance(found[f"inert-{index}.pth"], list)
     }
     assert unread == {}
@@ -103,12 +107,12 @@ def test_hostile_pickles_execute_nothing(tmp_path: Path) -> None:
 
 def test_what_is_made_is_left_out_by_its_name(tmp_path: Path) -> None:
     for opcodes, expected in {
-        hostile.RUN: "an os.system under `extra`",
-        hostile.SYSTEM: "a reference to os.system under `extra`",
-        hostile.CALLS["copyreg._reconstructor"]: "a subprocess.Popen under `extra`",
-        hostile.INERT["call of a call"]: "an object under `extra`",
-        hostile.INERT["extension 1"]: "an extension 1 under `extra`",
-        b"](" + hostile.RUN * 3 + b"e": "3 os.system objects, the first under `extra.0`",
+        hostile_pickles.RUN: "an os.system under `extra`",
+        hostile_pickles.SYSTEM: "a reference to os.system under `extra`",
+        hostile_pickles.CALLS["copyreg._reconstructor"]: "a subprocess.Popen under `extra`",
+        hostile_pickles.INERT["call of a call"]: "an object under `extra`",
+        hostile_pickles.INERT["extension 1"]: "an extension 1 under `extra`",
+        b"](" + hostile_pickles.RUN * 3 + b"e": "3 os.system objects, the first under `extra.0`",
         b"\x8f(K\x01K\x02\x90": None,
     }.items():
         path = tmp_path / "net.pth"
@@ -177,13 +181,16 @@ def read(path: Path, content: bytes) -> bool:
 
 
 FRAGMENTS = [
-    *(opcodes for opcodes in hostile.INERT.values() if len(opcodes) < 1000),
-    *hostile.BROKEN.values(),
+    *(opcodes for opcodes in hostile_pickles.INERT.values() if len(opcodes) < 1000),
+    *hostile_pickles.BROKEN.values(),
     STATE_OPCODES,
     *(bytes([opcode]) for opcode in range(256)),
     *(bytes([opcode]) for opcode in b"(tRbaeusd.0123hqj]})N" * 6),
-    *(hostile.text(key) for key in ("_modules", "_parameters", "state_dict", "storage", "a")),
-    *(hostile.name(*pair) for pair in KNOWN),
+    *(
+        hostile_pickles.text(key)
+        for key in ("_modules", "_parameters", "state_dict", "storage", "a")
+    ),
+    *(hostile_pickles.name(*pair) for pair in KNOWN),
 ]
 
 
