@@ -1,8 +1,8 @@
 """Pickles that would run code, open files or take the machine's memory, if they were carried out.
 
 `INERT` can all be read beside a state dict, and what they make is left out. `BROKEN` are refused.
-`python hostile_pickles.py FOLDER` reads the files in a folder while an audit hook records what happens:
-`test_pickles.py` runs it, since a hook cannot be removed.
+`python hostile_pickles.py FOLDER` reads the files in a folder while an audit hook records what
+happens: `test_pickles.py` runs it, since a hook cannot be removed.
 """
 
 from __future__ import annotations

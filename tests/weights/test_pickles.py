@@ -11,6 +11,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import hostile_pickles
 import pytest
 import torch
 
