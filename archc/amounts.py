@@ -28,12 +28,12 @@ _MEMORY = re.compile(rf"(?P<number>(?:{_NUMBER})(?:\.[0-9]{{1,9}})?) ?(?P<unit>[
 
 
 def parse_memory(text: str) -> int:
-    """Bytes from a number with its unit; one without a unit is of bytes.
+    """Bytes from a number with its unit.
 
     The case of units makes no difference. Raises ValueError, whose message says what is wrong and
     what is accepted.
 
-    >>> parse_memory("24GB"), parse_memory("1.5 GiB"), parse_memory("500_000")
+    >>> parse_memory("24GB"), parse_memory("1.5 GiB"), parse_memory("500_000 B")
     (24000000000, 1610612736, 500000)
     """
     asked = text.strip()
@@ -41,7 +41,9 @@ def parse_memory(text: str) -> int:
     if form is None:
         raise ValueError(f"{quote(text)} is not an amount of memory: {_advice(asked)}")
     number, unit = form["number"], form["unit"]
-    units = {"": 1} | {name.lower(): size for name, size in UNITS.items()}
+    if not unit:
+        raise ValueError(f"{quote(text)} has no unit: write {number}GB, or {number}B for bytes")
+    units = {name.lower(): size for name, size in UNITS.items()}
     if unit.lower() not in units:
         prefix = next((one for one in _POWERS if one.lower() == unit.lower()), None)
         if prefix is not None:

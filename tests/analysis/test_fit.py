@@ -154,7 +154,7 @@ def test_what_does_not_learn_is_not_trained() -> None:
         ("24 GiB", 24 * 2**30),
         ("500mb", 500 * MB),
         ("1.5kB", 1500),
-        ("1_500_000", 1_500_000),
+        ("1_500_000 B", 1_500_000),
         ("2TiB", 2 * 2**40),
         ("80B", 80),
     ],
@@ -166,6 +166,7 @@ def test_memory_has_units(text: str, size: int) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("24", "`24` has no unit: write 24GB, or 24B for bytes"),
         ("24G", "`24G` has no unit of memory: write 24GB or 24GiB"),
         ("24 k", "`24 k` has no unit of memory: write 24kB or 24KiB"),
         ("3GBit", "`GBit` in `3GBit` is not a unit of memory: for example 24GB (24 * 10^9 bytes)"),
