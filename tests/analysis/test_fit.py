@@ -166,7 +166,7 @@ def test_memory_has_units(text: str, size: int) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("24", "`24` has no unit: write 24GB, or 24B for bytes"),
+        ("24", "`24` has no unit of memory: write 24GB, or 24B for bytes"),
         ("24G", "`24G` has no unit of memory: write 24GB or 24GiB"),
         ("24 k", "`24 k` has no unit of memory: write 24kB or 24KiB"),
         ("3GBit", "`GBit` in `3GBit` is not a unit of memory: for example 24GB (24 * 10^9 bytes)"),
