@@ -42,7 +42,8 @@ def parse_memory(text: str) -> int:
         raise ValueError(f"{quote(text)} is not an amount of memory: {_advice(asked)}")
     number, unit = form["number"], form["unit"]
     if not unit:
-        raise ValueError(f"{quote(text)} has no unit of memory: write {number}GB, or {number}B for bytes")
+        better = f"{number}GB, or {number}B for bytes"
+        raise ValueError(f"{quote(text)} has no unit of memory: write {better}")
     units = {name.lower(): size for name, size in UNITS.items()}
     if unit.lower() not in units:
         prefix = next((one for one in _POWERS if one.lower() == unit.lower()), None)
