@@ -44,6 +44,7 @@ CASES: dict[str, tuple[list[str], str, str]] = {
         "out.md",
         "d.yaml",
     ),
+    "fit": (["fit", "child.yaml", "--memory", "1GB", "-o", "{}"], "out.csv", "tiny.yaml"),
     "graph": (["graph", "tiny.yaml", "-o", "{}"], "out.json", "tiny.yaml"),
     "emit": (["emit", "child.yaml", "-o", "{}"], "out.py", "tiny.yaml"),
     "draw": (["draw", "tiny.yaml", "-o", "{}"], "out.svg", "tiny.yaml"),
