@@ -61,7 +61,7 @@ def test_training_keeps_just_what_autograd_saves(structure: str) -> None:
 
 
 @given(specs())
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_training_keeps_just_what_autograd_saves_of_any_network(data: dict[str, Any]) -> None:
     network = _trainable(data)
     assert memory(network, 2).training == saved_by_autograd(network, 2)
@@ -90,7 +90,7 @@ def test_inference_has_as_much_alive_as_the_module_allocates(structure: str) -> 
 
 
 @given(specs())
-@settings(max_examples=120)
+@settings(max_examples=60)
 def test_inference_of_any_network_has_as_much_alive_as_the_module_allocates(
     data: dict[str, Any],
 ) -> None:

@@ -196,7 +196,7 @@ def check_attribution(of: Attribution, network: Network, prefix: str, things: se
 
 
 # 200 pairs that differ in a run, and more where more are asked for.
-@settings(max_examples=max(200, settings().max_examples))
+@settings(max_examples=max(80, settings().max_examples))
 @given(pairs())
 def test_the_marks_of_random_pairs_are_those_of_archc_diff(given_pair: tuple[Data, Data]) -> None:
     try:
@@ -208,7 +208,7 @@ def test_the_marks_of_random_pairs_are_those_of_archc_diff(given_pair: tuple[Dat
     check_folded_marks(a, b)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(pairs(), st.booleans())
 def test_geometry_of_random_pairs(given_pair: tuple[Data, Data], fold: bool) -> None:
     try:

@@ -140,7 +140,7 @@ def test_emitted_classes_of_random_blocks_agree_with_their_graph(tmp_path: Path)
     """Unless a module would have two inputs or outputs, which is refused."""
     seen: Counter[str] = Counter()
 
-    @_examples(250)
+    @_examples(150)
     @given(random_networks())
     def check(network: Network) -> None:
         try:

@@ -230,12 +230,13 @@ def test_constructing_on_meta_imports_no_compiler(tmp_path: Path) -> None:
     assert told == "{'meta'}\nset()\n"
 
 
-def test_the_class_takes_no_arguments_and_is_alone_in_all() -> None:
+def test_the_class_needs_no_arguments_and_is_alone_in_all() -> None:
     for structure in STRUCTURES:
         built = module_of(structure)
         module = sys.modules[type(built).__module__]
         assert module.__all__ == [type(built).__name__]
-        assert not inspect.signature(type(built)).parameters
+        parameters = inspect.signature(type(built)).parameters.values()
+        assert all(one.default is not one.empty for one in parameters)
 
 
 def test_library_builds_a_module_from_a_path(tmp_path: Path) -> None:

@@ -217,7 +217,7 @@ def test_deploy_forms_of_random_specs_hold_together_and_are_emitted() -> None:
     seen: Counter[str] = Counter()
 
     @settings(
-        max_examples=max(150, settings().max_examples),
+        max_examples=max(80, settings().max_examples),
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )

@@ -117,7 +117,7 @@ def test_nothing_is_told_of_lines_that_are_not_there(end: str, path: Path) -> No
     check(path, f"name: net\n{end}".encode())
 
 
-@settings(max_examples=6 * EXAMPLES, deadline=None)
+@settings(max_examples=3 * EXAMPLES, deadline=None)
 @given(text=mutations())
 def test_a_mutated_spec_loads_or_is_explained(text: str, path: Path) -> None:
     check(path, text.encode())
@@ -217,7 +217,7 @@ TREES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=5 * EXAMPLES, deadline=None)
+@settings(max_examples=3 * EXAMPLES, deadline=None)
 @given(tree=TREES)
 def test_a_tree_of_values_loads_or_is_explained(tree: dict[str, Any], path: Path) -> None:
     check(path, json.dumps(tree).encode())

@@ -63,7 +63,7 @@ def compiled(source: Source, plan: Plan, settings: tuple[Any, ...]) -> Network:
 
 
 @given(specs(), st.data())
-@settings(max_examples=150)
+@settings(max_examples=80)
 def test_every_variant_has_the_numbers_of_its_own_network(
     data: dict[str, Any], more: st.DataObject
 ) -> None:
