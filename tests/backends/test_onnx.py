@@ -211,7 +211,7 @@ def test_random_networks_run_in_onnxruntime() -> None:
     seen: Counter[str] = Counter()
 
     @settings(
-        max_examples=max(30, settings().max_examples // 10),
+        max_examples=max(60, settings().max_examples // 10),
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
