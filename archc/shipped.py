@@ -24,6 +24,11 @@ def shipped_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "specs"
 
 
+def is_within(path: str | None, folder: Path) -> bool:
+    """Whether a path leads into a folder."""
+    return path is not None and os.path.realpath(path).startswith(f"{folder}{os.sep}")
+
+
 def shipped_names() -> list[str]:
     """The names of all shipped specs, as ``imagenet/resnet34``, in order."""
     return [name for _, name in sorted(_shipped())]

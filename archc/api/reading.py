@@ -13,7 +13,6 @@ from archc.design import Design
 from archc.errors import SpecWarning
 from archc.graph import Network
 from archc.shipped import shipped_names
-from archc.source.data import source_of_data
 from archc.source.diagnostics import Diagnostics
 from archc.source.files import fill
 from archc.source.suggest import closest
@@ -253,6 +252,8 @@ def called(spec: SpecLike) -> str:
 def source_of(spec: Written, folder: str | os.PathLike[str] | None = None) -> Source:
     """The text of a spec that is yet to be read; TypeError for what is none."""
     if isinstance(spec, Mapping):
+        from archc.source.data import source_of_data
+
         return source_of_data(spec, "spec", folder=os.fsdecode(folder or ""))
     if folder is not None:
         raise TypeError("`folder` is for a mapping or a text: a file lies in its own")

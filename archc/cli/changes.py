@@ -15,6 +15,7 @@ Changes: TypeAlias = "tuple[Change, ...]"
 
 OPTIONS = ("with_", "set_", "input_")
 """What click calls the parameters of these options."""
+_WORDS = ("--with", "--set", "--input")
 
 
 class SpecCommand(click.Command):
@@ -27,9 +28,10 @@ class SpecCommand(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Like click's."""
         order: list[str | None] = []
-        with suppress(click.UsageError):  # it comes again below
-            _, _, parameters = self.make_parser(ctx).parse_args(args=list(args))
-            order = [one.name for one in parameters]
+        if any(one.startswith(_WORDS) for one in args):
+            with suppress(click.UsageError):  # it comes again below
+                _, _, parameters = self.make_parser(ctx).parse_args(args=list(args))
+                order = [one.name for one in parameters]
         rest = super().parse_args(ctx, args)
         given = {name: iter(ctx.params.pop(name, None) or ()) for name in OPTIONS}
         if any(name in order for name in OPTIONS):
