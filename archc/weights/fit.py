@@ -20,6 +20,10 @@ _AVERAGED = "n_averaged"
 _MAX_NAMES = 8
 """How many names a line has of what is kept and what is left out."""
 
+_MAX_UNEXPECTED = 18
+"""How many tensors of a block a message names that the network does not have: a residual block
+with a projection has 18, counters included."""
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -149,7 +153,9 @@ class Fit:
             what = f"all {len(names)} tensors" if lacks_all else ", ".join(names)
             blocks[block].append(f"missing: {what}")
         for block, names in unexpected.items():
-            blocks[block].append(f"unexpected: {', '.join(names)}")
+            more = len(names) - _MAX_UNEXPECTED
+            told = [*names[:_MAX_UNEXPECTED], f"and {more} more"] if more > 0 else names
+            blocks[block].append(f"unexpected: {', '.join(told)}")
         for key, (found, shape) in self.misshapen.items():
             block, name = _split(key)
             blocks[block].append(f"{name} is {_in_words(found)}, not {_in_words(shape)}")

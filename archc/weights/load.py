@@ -88,9 +88,10 @@ def _is_usable(network: Network, checkpoint: Checkpoint, found: Fit) -> bool:
 
 def _raise_misfit(network: Network, checkpoint: Checkpoint, found: Fit) -> NoReturn:
     hint = _hint(network, checkpoint)
-    if hint is None and not any(len(network.state[key]) > 1 for key in found.taken):
+    if hint is None:
         keys = by_order(network, _shapes(checkpoint))
-        if keys is not None:
+        # Names that fit must not say something else than the order does.
+        if keys is not None and all(keys.get(key, it) == it for key, it in found.taken.items()):
             raise StrangeNamesError(checkpoint, network, found, keys)
     raise MisfitError(checkpoint, network, found, hint or partial_hint(network, found))
 

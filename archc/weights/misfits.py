@@ -10,6 +10,7 @@ from archc.text import listing, quote, quote_name
 from archc.weights.checkpoint import Checkpoint
 from archc.weights.errors import WeightsError
 from archc.weights.fit import Fit
+from archc.weights.order import split
 
 MAX_BLOCKS = 20
 """Of how many blocks a message tells what does not fit."""
@@ -56,13 +57,16 @@ class StrangeNamesError(MisfitError):
 
 def mapping_lines(keys: Mapping[str, str]) -> list[str]:
     """The modules of a checkpoint that were matched by their order, a line each, indented, beside
-    those of the network."""
-    modules = {theirs.rpartition(".")[0]: ours.rpartition(".")[0] for ours, theirs in keys.items()}
+    those of the network; the tensors if its keys do not name modules."""
+    modules = {split(theirs)[0]: split(ours)[0] for ours, theirs in keys.items()}
+    what = "modules"
+    if len(modules) != len({split(ours)[0] for ours in keys}):
+        modules, what = {theirs: ours for ours, theirs in keys.items()}, "tensors"
     pairs = [(quote_name(theirs) or "(no name)", ours) for theirs, ours in modules.items()]
     width = max((len(theirs) for theirs, _ in pairs[:MAX_MODULES]), default=0)
     lines = [f"  {theirs:{width}}  →  {ours}" for theirs, ours in pairs[:MAX_MODULES]]
     if len(pairs) > MAX_MODULES:
-        lines.append(f"  and {len(pairs) - MAX_MODULES} more modules")
+        lines.append(f"  and {len(pairs) - MAX_MODULES} more {what}")
     return lines
 
 

@@ -30,24 +30,40 @@ def by_order(network: Network, shapes: Mapping[str, Shape]) -> dict[str, str] | 
     each other in the same order with tensors of the same shapes; else None.
 
     The order is that of the file; for a file whose keys are sorted as text, as in safetensors
-    files, that of the numbers in them.
+    files, that of the numbers in them. Keys that do not name modules (``arr_0``, ``arr_1``) are
+    taken one after the other.
     """
     keys = [key for key in shapes if not _is_counter(key, shapes[key])]
-    ours = _modules(key for key in network.state if not _is_counter(key, network.state[key]))
+    needed = [key for key in network.state if not _is_counter(key, network.state[key])]
+    ours = _modules(needed)
     natural = sorted(keys, key=_naturally)
     for order in [natural] if keys == sorted(keys) else [keys, natural]:
-        theirs = _modules(order)
-        if len(theirs) != len(ours):
-            continue
-        found: dict[str, str] = {}
-        for (_, needed), (_, given) in zip(ours, theirs, strict=True):
-            pairs = _paired(needed, given, network.state, shapes)
-            if pairs is None:
-                break
-            found |= pairs
-        else:
+        if all(map(_is_numbered, order)):
+            # As `numpy.savez(FILE, *arrays)` and lists of parameters have them.
+            if [network.state[key] for key in needed] == [shapes[key] for key in order]:
+                return dict(zip(needed, order, strict=True))
+        elif (found := _by_modules(ours, _modules(order), network.state, shapes)) is not None:
             return found
     return None
+
+
+def _is_numbered(key: str) -> bool:
+    """Whether a key is a number, or a word and a number: ``0``, ``arr_0``, ``params.3``."""
+    return re.fullmatch(r"([\w.]*[a-z_.])?\d+", key, re.IGNORECASE | re.ASCII) is not None
+
+
+def _by_modules(
+    ours: _Modules, theirs: _Modules, state: Mapping[str, Shape], shapes: Mapping[str, Shape]
+) -> dict[str, str] | None:
+    if len(theirs) != len(ours):
+        return None
+    found: dict[str, str] = {}
+    for (_, needed), (_, given) in zip(ours, theirs, strict=True):
+        pairs = _paired(needed, given, state, shapes)
+        if pairs is None:
+            return None
+        found |= pairs
+    return found
 
 
 def _is_counter(key: str, shape: Shape) -> bool:
@@ -59,11 +75,17 @@ def _modules(keys: Iterable[str]) -> _Modules:
     """Keys by the modules that they are of; those of one module stand beside each other."""
     modules: _Modules = []
     for key in keys:
-        path, _, name = key.rpartition(".")
+        path, name = split(key)
         if not modules or modules[-1][0] != path:
             modules.append((path, {}))
         modules[-1][1][name] = key
     return modules
+
+
+def split(key: str) -> tuple[str, str]:
+    """The path of a module and the name of its tensor; TensorFlow and JAX write slashes."""
+    path, _, name = key.replace("/", ".").rpartition(".")
+    return path, name
 
 
 def _paired(

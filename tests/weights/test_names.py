@@ -252,6 +252,47 @@ def test_sorted_keys_are_in_the_order_of_their_numbers() -> None:
     assert found["layer1.0.conv1.weight"] == "op2.weight"
 
 
+def test_an_order_is_offered_where_some_names_fit() -> None:
+    """`conv1` and `fc` are called alike, the stages are not."""
+    given = {key.replace("layer", "stage"): tensor for key, tensor in STATE.items()}
+    message, hint = refusal(given)
+    assert "its tensors have other names" in message
+    assert ["stage1.0.conv1", "→", "layer1.0.conv1"] in [
+        line.split() for line in message.splitlines()
+    ]
+    assert hint == "if these are the same layers, take them with `--match order`"
+    assert is_equal(loads(given, match="order"))
+
+
+def test_no_order_is_offered_that_names_contradict() -> None:
+    other = {"layer1.0.conv1.weight": "layer1.0.conv2.weight"}
+    other |= {new: old for old, new in other.items()}
+    given = {other.get(key, key.replace("layer", "stage")): STATE[key] for key in STATE}
+    assert by_order(RESNET20, shapes_of(given)) is not None
+    assert "its tensors have other names" not in refusal(given)[0]
+
+
+@pytest.mark.parametrize("name", ["arr_{}", "{}", "params.{}"])
+def test_numbered_tensors_are_taken_one_after_the_other(name: str) -> None:
+    """As `numpy.savez(FILE, *arrays)` has them, and sorted as text."""
+    needed = [key for key in STATE if "tracked" not in key]
+    given = {name.format(index): STATE[key] for index, key in enumerate(needed)}
+    message, _ = refusal(given)
+    lines = [line.split() for line in message.splitlines()[1:]]
+    assert lines[:2] == [
+        [name.format(0), "→", "conv1.weight"],
+        [name.format(1), "→", "bn1.weight"],
+    ]
+    assert len(lines) == 97
+    assert is_equal(loads(dict(sorted(given.items())), match="order"))
+
+
+def test_slashes_part_the_names_of_modules_too() -> None:
+    given = {"net/" + key.replace(".", "/"): tensor for key, tensor in STATE.items()}
+    assert ["net.bn1", "→", "bn1"] in [line.split() for line in refusal(given)[0].splitlines()]
+    assert is_equal(loads(given, match="order"))
+
+
 def test_names_that_fit_come_before_the_order() -> None:
     assert is_equal(loads(dict(reversed(STATE.items())), match="order"))
 
