@@ -19,6 +19,8 @@ class ArchcError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if hint is not None:
+            self.add_note(f"hint: {hint}")  # below the message in a traceback
 
     def lines(self) -> Iterator[str]:
         """The lines in which the command line shows it."""

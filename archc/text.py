@@ -48,6 +48,12 @@ def quote_name(name: str) -> str:
     return visible(name)
 
 
+def a_type(value: object) -> str:
+    """What a value is to a Python program: ``a str``, ``an int``."""
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+
+
 def code_points(characters: Sequence[str], limit: int = 10) -> str:
     """Characters by themselves and by number, so many of them: ``α (U+03B1) and β (U+03B2)``."""
     words = [f"{visible(char)} (U+{ord(char):04X})" for char in characters[:limit]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 import shell
+import torch
 
 import archc
 from archc import choices
@@ -152,7 +154,8 @@ def test_the_best_of_a_sweep() -> None:
         (3, TypeError, "`vary` must be a list of NAME=VALUES, or a mapping"),
         ([3], TypeError, "`vary` as a list has texts"),
         ({"depth": {1: 2}}, TypeError, "a value of `depth` in `vary` is a dict"),
-        ({"depth": [object()]}, TypeError, "a value of `depth` in `vary` is a object"),
+        ({"depth": [object()]}, TypeError, "a value of `depth` in `vary` is an object"),
+        ({"depth": [[1, 2, 3]]}, TypeError, "a value of `depth` in `vary` is a list: to vary"),
         ({"depth": ["1,2"]}, ValueError, "a value of `depth` is '1,2', which would be several"),
         ({"depht": [1]}, archc.SpecError, "vary:1:1: error: resnet20 has no "),
         ({"depth": []}, archc.SpecError, "vary:1:7: error: "),
@@ -286,3 +289,25 @@ def test_curves_need_a_run(tmp_path: Path) -> None:
         archc.curves(tmp_path)
     with pytest.raises(ValueError, match="there is no run to plot"):
         archc.curves()
+
+
+def test_settings_in_the_types_of_python() -> None:
+    assert archc.load(SPEC, set={"depth": range(1, 4)}).layers == 14
+    assert archc.load(SPEC, input="48x64").input_shape == (3, 48, 64)
+    assert archc.load(SPEC, input="1x28x28").input_shape == (1, 28, 28)
+    with pytest.raises(TypeError, match="not an int"):
+        api.load(3)
+    with pytest.raises(archc.SpecError, match=r"`archc\.loads` reads YAML text"):
+        archc.load("name: net")
+
+
+def test_tracebacks_have_hints() -> None:
+    state = {key: torch.zeros(shape) for key, shape in NETWORK.state.items()}
+    head = {"fc.weight": torch.zeros(100, 64), "fc.bias": torch.zeros(100)}
+    with pytest.raises(archc.WeightsError) as caught:
+        archc.match_weights(SPEC, state | head)
+    lines = traceback.format_exception_only(caught.value)
+    assert lines[-1].startswith("hint: the weights are for")
+    with pytest.raises(archc.SpecError) as mistaken:
+        archc.load(SPEC, set={"dpth": 3})
+    assert "".join(traceback.format_exception_only(mistaken.value)).count("hint:") == 1

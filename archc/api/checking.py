@@ -18,6 +18,7 @@ from archc.source.diagnostics import Diagnostic, Edit, Note, Source, SpecError
 from archc.spec import Spec
 from archc.spec.files import open_spec
 from archc.spec.overrides import Change
+from archc.text import a_type
 
 _MAX_ROUNDS = 200
 """How often a file is checked anew while its mistakes are mended."""
@@ -94,10 +95,11 @@ def fix(spec: str | os.PathLike[str]) -> tuple[Edit, ...]:
     ones to light. All else in it stays as it is, byte for byte. What it extends or uses is left
     alone, and so are shipped specs, of which ``fix`` returns no edits.
 
-    Raises `OutputError` where the file cannot be written.
+    Raises `SpecError` where there is no such file, `OutputError` where it cannot be written.
     """
     if not isinstance(spec, (str, os.PathLike)):
-        raise TypeError(f"`spec` must be a path, not a {type(spec).__name__}")
+        raise TypeError(f"`spec` must be a path, not {a_type(spec)}")
+    open_spec(os.fsdecode(spec))
     return fix_changed(os.fsdecode(spec))
 
 
@@ -184,13 +186,14 @@ def _better(
     from archc.source.spans import apply
 
     made: list[Edit] = []
+    known = {(edit.start.line, edit.replacement) for edit in _certain(before)}
     while edits and len(made) < _MAX_ROUNDS:
         made += edits
         text = apply(text, edits)
         after = check(text)
         if _is_better(before, after):
             return text, made
-        known = {(edit.start.line, edit.replacement) for edit in made}
+        known |= {(edit.start.line, edit.replacement) for edit in edits}
         edits = [e for e in _certain(after) if (e.start.line, e.replacement) not in known]
     return None
 

@@ -19,6 +19,7 @@ from archc.source.suggest import closest
 from archc.spec import Source, SpecError, resolve
 from archc.spec.files import open_spec
 from archc.spec.overrides import Change, InputSize, Override, Set
+from archc.text import a_type
 
 if TYPE_CHECKING:
     from archc.blocks import Definition
@@ -60,9 +61,9 @@ def read(
     variables and stage attributes, by name (``{"depth": [3, 4, 11, 3], "width": "x0.5"}``; a list
     has one value per stage, None leaves a stage alone) or of one stage (``{"depth[3]": 20}``).
     Keys of the network can be given by themselves, too: ``classes=10``. ``input`` is
-    ``(channels, height, width)``, ``"C,H,W"``, or one number for height and width. ``with_`` sets
-    attributes, which all stages must have, and variables. They apply in the order ``with_``,
-    ``input``, keys of the network, ``set``.
+    ``(channels, height, width)``, ``"C,H,W"``, ``"HxW"``, or one number for height and width.
+    ``with_`` sets attributes, which all stages must have, and variables. They apply in the order
+    ``with_``, ``input``, keys of the network, ``set``.
     """
     return read_changed(spec, changes_of(with_, input, set, keys), folder)
 
@@ -144,7 +145,7 @@ def specs(pattern: str | None = None) -> list[str]:
     if pattern is None:
         return names
     if not isinstance(pattern, str):
-        raise TypeError(f"`pattern` must be a text, not a {type(pattern).__name__}")
+        raise TypeError(f"`pattern` must be a text, not {a_type(pattern)}")
     wanted = pattern.lower().rstrip("/")
     return [
         name
@@ -260,16 +261,14 @@ def source_of(spec: Written, folder: str | os.PathLike[str] | None = None) -> So
     if isinstance(spec, Source):
         return spec
     if not isinstance(spec, (str, os.PathLike)):
-        raise TypeError(
-            f"`spec` must be a path, a shipped name or a mapping, not a {type(spec).__name__}"
-        )
+        raise TypeError(f"`spec` must be a path, a shipped name or a mapping, not {a_type(spec)}")
     return open_spec(os.fsdecode(spec))
 
 
 def source_of_text(text: str | bytes, folder: str | os.PathLike[str] | None = None) -> Source:
     """YAML text as a source; TypeError for anything else, `SpecError` for what is too long."""
     if not isinstance(text, (str, bytes)):
-        raise TypeError(f"`text` must be YAML text, not a {type(text).__name__}")
+        raise TypeError(f"`text` must be YAML text, not {a_type(text)}")
     source = Source("<text>", folder=os.fsdecode(folder or ""))
     try:
         fill(source, text.encode() if isinstance(text, str) else text)
@@ -285,6 +284,8 @@ def changes_of(
     changes: list[Change] = [*_settings(with_, "with_", "NAME=VALUE")]
     if isinstance(input, Integral) and not isinstance(input, bool):
         changes.append(Set(("input", int(input))))
+    elif isinstance(input, str) and "x" in input:
+        changes.append(Set(("input", input)))
     elif isinstance(input, (str, Sequence)):
         changes.append(InputSize(input))
     elif input is not None:
@@ -301,4 +302,6 @@ def _settings(given: Settings, name: str, form: str) -> list[Override]:
     keys = given if isinstance(given, (Mapping, list, tuple)) else [None]
     if not all(isinstance(key, str) for key in keys):
         raise TypeError(f"`{name}` must be a mapping or a list of {form}")
-    return list(given.items()) if isinstance(given, Mapping) else list(given)
+    if not isinstance(given, Mapping):
+        return list(given)
+    return [(key, list(data) if isinstance(data, range) else data) for key, data in given.items()]

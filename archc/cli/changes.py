@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
@@ -43,3 +43,10 @@ class SpecCommand(click.Command):
         else:
             ctx.params["changes"] = ()
         return rest
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Like click's; hints then know which options the command takes."""
+        from archc.source.caller import with_options
+
+        with with_options({option for one in self.params for option in one.opts}):
+            return super().invoke(ctx)

@@ -5,11 +5,12 @@ The command line says ``--input 3,32,32``, a Python program ``input=(3, 32, 32)`
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
 _ON_COMMAND_LINE: ContextVar[bool] = ContextVar("on_command_line", default=False)
+_OPTIONS: ContextVar[Collection[str] | None] = ContextVar("options", default=None)
 
 
 @contextmanager
@@ -20,6 +21,22 @@ def on_command_line() -> Iterator[None]:
         yield
     finally:
         _ON_COMMAND_LINE.reset(token)
+
+
+@contextmanager
+def with_options(options: Collection[str]) -> Iterator[None]:
+    """While it is entered, a command runs that takes these options (``--partial``)."""
+    token = _OPTIONS.set(options)
+    try:
+        yield
+    finally:
+        _OPTIONS.reset(token)
+
+
+def takes(option: str) -> bool:
+    """Whether the command that runs takes an option; Python functions are said to take all."""
+    options = _OPTIONS.get()
+    return options is None or option in options
 
 
 def said(command_line: str, python: str) -> str:

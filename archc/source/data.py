@@ -25,6 +25,7 @@ from archc.source.reader import (
     SURROGATE,
     loader,
 )
+from archc.text import a_type
 
 _TOO_LARGE = 10**MAX_DIGITS
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -90,7 +91,7 @@ class _Plain:
         if not is_list and not isinstance(data, Mapping):
             where = f" at `{path}`" if path else ""
             raise TypeError(
-                f"`{self.name}` has a {type(data).__name__}{where}; it may hold texts, numbers, "
+                f"`{self.name}` has {a_type(data)}{where}; it may hold texts, numbers, "
                 "booleans, None, lists and mappings"
             )
         if level > MAX_LEVELS:
@@ -111,7 +112,7 @@ class _Plain:
     def _key(self, key: Any, path: str) -> object:
         if key is None or isinstance(key, (str, Integral, Real)):
             return self.value(key, path, 0)
-        raise TypeError(f"the keys of `{self.name}` must be texts, not a {type(key).__name__}")
+        raise TypeError(f"the keys of `{self.name}` must be texts, not {a_type(key)}")
 
 
 class _Writes:

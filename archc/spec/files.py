@@ -116,7 +116,7 @@ def _read(source: Source, place: Place, spec: str) -> bytes:
 
         _refuse_group(spec, place)
         hint = _suggest(spec, source.path or "", place.source.path)
-        if "\n" in spec:
+        if "\n" in spec or ": " in spec:
             hint = said(hint, "`archc.loads` reads YAML text")
         if spec in STANDARD:
             hint = "it is a block of the library, which " + said(

@@ -15,6 +15,7 @@ from archc.spec.overrides import Change
 from archc.sweeps.axes import parse_axes
 from archc.sweeps.plan import METRICS, Plan, Unbuildable
 from archc.sweeps.rows import plain
+from archc.text import a_type
 
 Setting: TypeAlias = int | float | str | bool
 Metric: TypeAlias = Literal["layers", "params", "multiply_adds"]
@@ -142,6 +143,9 @@ def _item(name: object, value: Any) -> str:
         return str(int(value))
     if isinstance(value, Real):
         return repr(float(value))
-    if isinstance(value, (list, tuple)) and value and all(isinstance(n, Integral) for n in value):
-        return "x".join(str(int(number)) for number in value)  # an image: 3x224x224
-    raise TypeError(f"a value of `{name}` in `vary` is a {type(value).__name__}")
+    if isinstance(value, (list, tuple)) and name == "input" and value:
+        return "x".join(str(number) for number in value)
+    hint = "it may be a number, a text or a boolean"
+    if isinstance(value, (list, tuple)):
+        hint = f"to vary stages by themselves, use `{name}[1]`, `{name}[2]` and so on"
+    raise TypeError(f"a value of `{name}` in `vary` is {a_type(value)}: {hint}")

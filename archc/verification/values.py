@@ -20,6 +20,7 @@ from torch.overrides import TorchFunctionMode
 from archc.graph import Network, Node
 from archc.ops import Add, Arity
 from archc.running import fault_of
+from archc.text import a_type
 from archc.verification.interpreter import seed_dropout
 from archc.verification.report import Fault
 from archc.verification.structure import has_to_be_a_module, named, outputs
@@ -118,7 +119,7 @@ def check_predict(
 def differs(found: object, expected: Tensor) -> str:
     """How a value differs from the one it should be, or nothing where it is the same bits."""
     if not isinstance(found, Tensor):
-        return f"it is a {type(found).__name__}"
+        return f"it is {a_type(found)}"
     if found.shape != expected.shape:
         shapes = ["x".join(map(str, one.shape)) for one in (found, expected)]
         return f"it is {shapes[0]}, not {shapes[1]}"

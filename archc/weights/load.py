@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 from archc.graph import Network, Shape, deploy_form, foldings
-from archc.source.caller import said
+from archc.source.caller import said, takes
 from archc.text import listing, quote, quote_name
 from archc.weights.checkpoint import Checkpoint
 from archc.weights.choice import chosen, several
@@ -217,9 +217,10 @@ def _shapes(checkpoint: Checkpoint) -> dict[str, Shape]:
 def _hint(network: Network, checkpoint: Checkpoint) -> str | None:
     """What the checkpoint does fit, if archc knows."""
     if _fits(deploy_form(network), checkpoint):
-        use = said(
-            "use `--deploy` if the command has it", "use `deploy=True` where that can be given"
+        use = (
+            "use `--deploy`" if takes("--deploy") else "`archc verify` and `export` have `--deploy`"
         )
+        use = said(use, "use `deploy=True` where that can be given")
         return f"it fits the network's deploy form: {use}"
     from archc.compile import compile_spec
     from archc.listing import weight_counts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from archc.graph import Network, key_of
-from archc.source.caller import said
+from archc.source.caller import said, takes
 from archc.text import listing, quote, quote_name
 from archc.weights.checkpoint import Checkpoint
 from archc.weights.errors import WeightsError
@@ -84,9 +84,11 @@ def partial_hint(network: Network, found: Fit) -> str | None:
     """What to do where only the head differs, or only tensors that the network has not are too
     many; None for anything else."""
     partial = said("`--partial`", "`partial=True`")
-    there = said(", if the command has it", "")
+    has_partial = takes("--partial")
+    if not has_partial:
+        partial += " of `archc train`, `export` and `evaluate`"
     if found.unexpected and not found.missing and not found.misshapen:
-        return f"{partial} leaves out what is unexpected{there}"
+        return f"{partial} leaves out what is unexpected"
     paths = tuple(f"{side.name}." for side in network.sides)
     sides = {key for key in network.state if key.startswith(paths)} if paths else set()
     head = _head(network)
@@ -97,12 +99,10 @@ def partial_hint(network: Network, found: Fit) -> str | None:
     path = quote(head[0].rpartition(".")[0])
     if len(classes) == 1 and (number := next(iter(classes))):
         setting = said(f"`--set classes={number[0]}`", f"`classes={number[0]}` in `archc.load`")
-        return (
-            f"the weights are for {number[0]:,} classes: use {setting}, or {partial} to keep "
-            f"{path} as initialised{there}"
-        )
+        otherwise = f", or {partial} to keep {path} as initialised" if has_partial else ""
+        return f"the weights are for {number[0]:,} classes: use {setting}{otherwise}"
     what = path if wrong & set(head) else "the side heads"
-    return f"{partial} keeps {what} as initialised{there}"
+    return f"{partial} keeps {what} as initialised"
 
 
 def _head(network: Network) -> list[str]:

@@ -108,6 +108,10 @@ def test_mistakes_that_an_edit_brings_to_light_are_mended_or_it_is_not_made(
     path.write_text(text)
     assert archc("check", "net.yaml", "--fix", cwd=tmp_path).returncode == 1
     assert path.read_text() == text.replace("clases", "classes")
+    # What the first edit brings to light is mended beside a mistake that cannot be.
+    path.write_text("name: net\nnum_classes: '10'\nhead: [globl_avg_pool: 3, linear]\n")
+    assert archc("check", "net.yaml", "--fix", cwd=tmp_path).returncode == 1
+    assert path.read_text() == "name: net\nclasses: 10\nhead: [globl_avg_pool: 3, linear]\n"
 
 
 def test_shapes_are_looked_at_once_the_rest_is_right(tmp_path: Path) -> None:
@@ -208,7 +212,8 @@ def test_the_function_returns_the_edits(tmp_path: Path) -> None:
     assert [edit.replacement for edit in library.fix(path)] == ["classes", "linear"]
     assert library.fix(path) == ()
     assert library.fix("cifar10/resnet20") == ()
-    assert library.fix(tmp_path / "none.yaml") == ()
+    with pytest.raises(library.SpecError, match="there is no file or shipped spec"):
+        library.fix(tmp_path / "none.yaml")
 
 
 # Warnings

@@ -381,10 +381,22 @@ def test_a_part_is_exported_and_told(folder: Path) -> None:
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1] == (
         "hint: the weights are for 7 classes: use `--set classes=7`, or `--partial` to keep `fc` "
-        "as initialised, if the command has it"
+        "as initialised"
     )
     result = run(folder, *export, "--partial")
     assert (result.returncode, result.stderr) == (0, PARTIAL + "archc: wrote tiny.onnx\n")
+
+
+def test_hints_are_of_the_options_that_a_command_has(folder: Path) -> None:
+    two_copies(folder)
+    verify = run(folder, "verify", "tiny.yaml", "--weights", "two.pth")
+    assert verify.stderr.endswith("\nhint: the weights are for 7 classes: use `--set classes=7`\n")
+    state = torch.load(folder / "tiny.pth")["model"]
+    save_file({key: state[key] for key in state if key[:2] != "fc"}, folder / "body.safetensors")
+    fold = ["fold", "tiny.yaml", "body.safetensors", "-o", "out.safetensors"]
+    assert run(folder, *fold).stderr.endswith(
+        "\nhint: `--partial` of `archc train`, `export` and `evaluate` keeps `fc` as initialised\n"
+    )
 
 
 def test_strange_names_are_printed_and_taken_in_order(folder: Path) -> None:

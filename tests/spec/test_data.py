@@ -199,7 +199,7 @@ def test_a_value_that_no_spec_has_is_a_wrong_type(value: Any, words: str) -> Non
         (lambda: api.load([1]), "`spec` must be a path, a shipped name or a mapping, not a list"),
         (lambda: api.load("x.yaml", folder="."), "`folder` is for a mapping or a text"),
         (lambda: api.loads({"name": "x"}), "`text` must be YAML text, not a dict"),
-        (lambda: api.specs(3), "`pattern` must be a text, not a int"),
+        (lambda: api.specs(3), "`pattern` must be a text, not an int"),
     ],
 )
 def test_a_wrong_argument_is_a_wrong_type(call: Callable[[], Any], words: str) -> None:

@@ -219,7 +219,7 @@ def test_the_command_begins_with_weights(
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1] == (
         "hint: the weights are for 7 classes: use `--set classes=7`, or `--partial` to keep `fc` "
-        "as initialised, if the command has it"
+        "as initialised"
     )
     assert not (tmp_path / "run").exists()
     result = shell.archc(*train, "--partial", "--freeze", "stem", cwd=tmp_path)

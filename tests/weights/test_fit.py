@@ -226,7 +226,7 @@ def test_what_was_folded_already_is_known_by_its_keys() -> None:
         "net.pth: error: does not fit cifar10/resnet20: 76 tensors missing, 19 unexpected\n"
         "  conv1     unexpected: bias\n  bn1       missing: all 4 tensors\n"
     )
-    assert hint == "it fits the network's deploy form: use `--deploy` if the command has it"
+    assert hint == "it fits the network's deploy form: use `--deploy`"
 
 
 def test_a_wrapped_checkpoint_of_another_spec_is_known_too() -> None:

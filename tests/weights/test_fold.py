@@ -284,10 +284,7 @@ def test_what_is_folded_is_not_folded_again() -> None:
     assert all(torch.equal(twice[key], tensor) for key, tensor in once.items())
     with pytest.raises(MisfitError, match="76 tensors missing") as caught:
         archc.module("cifar10/resnet20", weights=dict_of_form("cifar10/resnet20"))
-    assert (
-        caught.value.hint
-        == "it fits the network's deploy form: use `--deploy` if the command has it"
-    )
+    assert caught.value.hint == "it fits the network's deploy form: use `--deploy`"
 
 
 def dict_of_form(name: str) -> dict[str, Tensor]:

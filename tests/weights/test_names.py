@@ -326,12 +326,12 @@ def test_a_part_is_loaded_and_the_rest_stays_as_initialised() -> None:
 def test_a_head_of_other_classes_has_its_hint() -> None:
     assert refusal(STATE | HEAD)[1] == (
         "the weights are for 100 classes: use `--set classes=100`, or `--partial` to keep `fc` as "
-        "initialised, if the command has it"
+        "initialised"
     )
-    kept = "`--partial` keeps `fc` as initialised, if the command has it"
+    kept = "`--partial` keeps `fc` as initialised"
     assert refusal(BODY)[1] == kept
     assert refusal(STATE | {"loss.weight": torch.ones(3)})[1] == (
-        "`--partial` leaves out what is unexpected, if the command has it"
+        "`--partial` leaves out what is unexpected"
     )
     assert refusal({k: v for k, v in STATE.items() if "layer1.0." not in k})[1] is None
 
@@ -361,10 +361,7 @@ def test_side_heads_that_are_missing_have_a_hint() -> None:
     state = {key: torch.empty(shape) for key, shape in shapes.items()}
     with pytest.raises(MisfitError) as caught:
         archc.match_weights(network, state)
-    assert (
-        caught.value.hint
-        == "`--partial` keeps the side heads as initialised, if the command has it"
-    )
+    assert caught.value.hint == "`--partial` keeps the side heads as initialised"
 
 
 def test_options_stand_in_the_checkpoint(tmp_path: Path) -> None:
