@@ -14,6 +14,7 @@ WARNINGS = {
     "overridden-value": "Another value in the same file takes the place of this one everywhere.",
     "unused-classes": "`classes` is given, but nothing in the network reads it.",
     "unused-default": "A value under `defaults` reaches no stage.",
+    "unused-variable": "Nothing in the network reads a variable.",
     "widened-groups": "`groups` without `base_width` makes the layers of a block wider.",
 }
 """What is valid, but probably not meant."""

@@ -31,10 +31,11 @@ from archc.blocks.tree import BlockItem, Expr, Item, LayerItem, Row, walk
 from archc.dataclassing import dataclass
 from archc.graph import Network, Shape, ShapeError
 from archc.shipped import shipped_folder
-from archc.source.diagnostics import Findings, Note
+from archc.source.diagnostics import Findings, Note, Place
 from archc.source.reader import Value as Located
 from archc.source.validate import backticked
 from archc.spec.models import PlacedStage, Spec
+from archc.spec.options import numbered
 from archc.spec.warnings import is_own, of_option
 
 _WIDTHS = ("width", "features")
@@ -65,11 +66,7 @@ def warn_of_divisions(spec: Spec, network: Network, findings: Findings) -> None:
     inputs = _inputs(network)
     _warn_of_row(spec.row("stem"), spec.header.input, spec, findings)
     _warn_of_row(spec.row("head"), inputs.get("head", spec.header.input), spec, findings)
-    before = 0
-    for number, stage in enumerate(spec.stages, 1):
-        for loss in _losses_of_stage(stage, inputs.get(number), before, spec):
-            _warn_of_stage(stage, number, loss, spec, findings)
-        before += stage.model.depth
+    _warn_of_stages(inputs, spec, findings)
 
 
 _HINT = "choose numbers that divide evenly, or write `floor(a / b)` if rounding down is meant"
@@ -126,16 +123,40 @@ def _losses_of_stage(stage: PlacedStage, x: Shape | None, before: int, spec: Spe
     return _watched(lower, exprs, spec.around)
 
 
-def _warn_of_stage(
-    stage: PlacedStage, number: int, loss: _Loss, spec: Spec, findings: Findings
-) -> None:
-    """Note what a stage's blocks lose: in the block, if it is the user's, or else where the stage
-    gives the numbers."""
+def _warn_of_stages(inputs: Mapping[int | str, Shape], spec: Spec, findings: Findings) -> None:
+    """Note what blocks lose, once for all stages that lose it by the same words of the text."""
+    found: dict[tuple[int, int, int], tuple[_Blame, dict[int, str]]] = {}
+    before = 0
+    for number, stage in enumerate(spec.stages, 1):
+        for loss in _losses_of_stage(stage, inputs.get(number), before, spec):
+            blame = _blame(stage, number, loss, spec)
+            if blame is not None:
+                key = (id(blame.place.source), blame.place.line, blame.place.column)
+                found.setdefault(key, (blame, {}))[1].setdefault(number, loss.words)
+        before += stage.model.depth
+    for blame, words in found.values():
+        first, *more = words
+        where = f"in stage {first} " if len(set(words.values())) > 1 else ""
+        lose = "lose" if more else "loses"
+        message = f"{numbered(list(words))} {lose} channels: {where}{words[first]}"
+        findings.warning(blame.place, message, blame.hint, blame.notes, code="lost-channels")
+
+
+@dataclass(frozen=True)
+class _Blame:
+    """Where something can be done about a loss, and what."""
+
+    place: Place
+    hint: str
+    notes: list[Note]
+
+
+def _blame(stage: PlacedStage, number: int, loss: _Loss, spec: Spec) -> _Blame | None:
+    """What a stage's blocks lose is told in the block, if it is the user's, or else where the stage
+    gives the numbers; None where neither is the user's."""
     block, expr = stage.model.block, loss.expr
-    message = f"stage {number} loses channels: {loss.words}"
     if _is_in_file(expr, spec):
-        findings.warning(expr.place, message, _HINT, _notes(stage, number), code="lost-channels")
-        return
+        return _Blame(expr.place, _HINT, _notes(stage, number))
     definition = stage.model.definition
     scope = scope_of(definition, stage.model, spec.around, stage.model.stride)
     read = scope.causes([loss.part])
@@ -145,9 +166,10 @@ def _warn_of_stage(
     if own:
         chosen = [name for name in read if name in definition.attributes]
         hint = f"choose {backticked(chosen)} so that the division is exact"
-        findings.warning(own[-1].value.place, message, hint, notes, code="lost-channels")
-    elif not _is_shipped(definition) and is_own(stage.place, spec):
-        findings.warning(stage.place, message, _HINT, notes, code="lost-channels")
+        return _Blame(own[-1].value.place, hint, notes)
+    if not _is_shipped(definition) and is_own(stage.place, spec):
+        return _Blame(stage.place, _HINT, notes)
+    return None
 
 
 def _is_in_file(expr: Expr, spec: Spec) -> bool:

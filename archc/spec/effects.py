@@ -30,11 +30,11 @@ def notes_of_effects(spec: Spec, written: Iterable[Value]) -> Iterator[Note]:
     if not set_keys and not set_variables:
         return
     network = quote_name(spec.header.name)
-    text = _text(spec, written)
+    text = text_of(spec, written)
     items = list(_items(spec))
     for key in set_keys:
         place = spec.entries[key].key
-        if not _is_word_in(key, text) and not any(_reads(item, key) for item in items):
+        if not is_word_in(key, text) and not any(_reads(item, key) for item in items):
             told = f"`{key}` has no effect: nothing in {network} reads it"
             if key == "classes":
                 told = f"`{key}` has no effect: each `linear` of {network} has its own number"
@@ -47,7 +47,7 @@ def notes_of_effects(spec: Spec, written: Iterable[Value]) -> Iterator[Note]:
             has = "has its" if len(own) == 1 else "have their"
             yield Note(place, f"{numbered(own)} {has} own `{key}`, which stays")
     for name in set_variables:
-        if not _is_word_in(name, text):
+        if not is_word_in(name, text):
             told = f"the variable `{name}` has no effect: nothing in {network} reads it"
             yield Note(spec.origins[name], told)
 
@@ -76,8 +76,8 @@ def _reads(item: Item, key: str) -> bool:
     return given is None or isinstance(given.value, Expr) or given.value == "network"
 
 
-def _text(spec: Spec, written: Iterable[Value]) -> str:
-    """All that expressions may stand in."""
+def text_of(spec: Spec, written: Iterable[Value]) -> str:
+    """All of a spec in which expressions may stand; ``written`` are the values of its stages."""
     rows = [one.written.plain for one in (*spec.stem, *spec.head)]
     blocks = [dict(one.source) for one in spec.definitions.values()]
     header = [entry.value.plain for key, entry in spec.entries.items() if key in ("norm", "names")]
@@ -91,5 +91,6 @@ def _but_keys(data: object) -> object:
     return [_but_keys(one) for one in data] if isinstance(data, list) else data
 
 
-def _is_word_in(name: str, text: str) -> bool:
+def is_word_in(name: str, text: str) -> bool:
+    """Whether a text of `text_of` may read a name."""
     return re.search(rf"\b{re.escape(name)}\b", text) is not None

@@ -13,6 +13,7 @@ from archc.dataclassing import dataclass
 from archc.graph import Network, Node
 from archc.source.diagnostics import Diagnostic, Edit, Findings, Note, Place, in_order
 from archc.source.reader import Entry
+from archc.source.suggest import closest
 from archc.spec.models import Spec
 from archc.spec.options import numbered
 from archc.spec.overrides import channels_last
@@ -27,6 +28,7 @@ def warnings_of(spec: Spec, network: Network | None) -> tuple[Diagnostic, ...]:
     _warn_of_groups(spec, findings)
     if spec.written is not None:
         _warn_of_overridden_variables(spec, spec.written, findings)
+        _warn_of_unused_variables(spec, spec.written, findings)
         _warn_of_overridden_attributes(spec, spec.written, findings)
     if network is not None:
         _warn_of_linear(spec, network, findings)
@@ -72,7 +74,8 @@ def _warn_of_classes(spec: Spec, findings: Findings) -> None:
     if entry is None or entry.key.source is not spec.place.source or _reads_classes(spec):
         return  # a note says the same of an option
     message = "nothing in the network reads `classes`: it has no `linear` without a number"
-    hint = "write `linear` without a number where the classes are put out, or leave `classes` out"
+    hint = "write `linear` without a number where the classes are put out, or `width: classes` in "
+    hint += "a convolution; or leave `classes` out"
     findings.warning(entry.key, message, hint, code="unused-classes")
 
 
@@ -240,6 +243,28 @@ def _warn_of_overridden_variables(spec: Spec, written: Written, findings: Findin
         hint = "keep one of them" if held.source is entry.key.source else "set it under `with`"
         notes = [Note(held, "its value is here")]
         findings.warning(entry.key, message, hint, notes, code="overridden-value")
+
+
+def _warn_of_unused_variables(spec: Spec, written: Written, findings: Findings) -> None:
+    """Variables that nothing reads: misspelt, or left over. A note says the same of an option."""
+    own = {
+        name: entry
+        for name, entry in written.variables.items()
+        if is_own(entry.key, spec) and not of_option(entry.key, spec)
+    }
+    if not own:
+        return
+    from archc.spec.effects import is_word_in, text_of
+
+    said = (written.defaults, *(one.entries for one in written.overlays))
+    values = [entry.value for entries in said for entry in entries.values()]
+    text = text_of(spec, [*written.rows, *values])
+    for name, entry in own.items():
+        if is_word_in(name, text):
+            continue
+        hint = closest(name, written.variables.keys() - own.keys()) or "leave it out"
+        message = f"nothing in the network reads the variable `{name}`"
+        findings.warning(entry.key, message, hint, code="unused-variable")
 
 
 # The network

@@ -78,7 +78,12 @@ def test_codes_are_completed() -> None:
     found = ShellComplete(cli, {}, "archc", "_ARCHC_COMPLETE").get_completions(
         ["explain", "unknown-key"], "unused-"
     )
-    assert [one.value for one in found] == ["unused-classes", "unused-default", "unused-attribute"]
+    assert [one.value for one in found] == [
+        "unused-classes",
+        "unused-default",
+        "unused-variable",
+        "unused-attribute",
+    ]
 
 
 def test_check_explains_what_it_finds(tmp_path: Path) -> None:
