@@ -251,11 +251,15 @@ def _text_advice(value: Value, schema: Mapping[str, Any]) -> str | None:
 
 
 def _list_advice(value: Value, schema: Mapping[str, Any]) -> str | None:
+    """Brackets around numbers, as many as are needed; ``32,000`` may be a number by itself."""
     count = max([len(option.get("prefixItems", ())) for option in _options(schema)])
+    has_any_length = any(isinstance(option.get("items"), dict) for option in _options(schema))
     if "array" in _kinds(schema) and isinstance(value.data, str):
         numbers = re.fullmatch(r"\(?(\d+(?: ?[,x ] ?\d+)+)\)?", value.data)
         items = re.findall(r"\d+", value.data)
-        return _write(f"[{', '.join(items)}]") if numbers and len(items) == count else None
+        is_number = re.fullmatch(r"\d{1,3}(,\d{3})+", value.data) is not None
+        if numbers and (len(items) == count or (has_any_length and not is_number)):
+            return _write(f"[{', '.join(items)}]")
     return None
 
 

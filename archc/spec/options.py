@@ -35,10 +35,13 @@ _Met = dict[tuple[Place, str], list[tuple[int, type[Stage]]]]
 
 
 class Options:
-    """The `--set` of all stages, as far as stages have been gone through."""
+    """The `--set` of all stages, as far as stages have been gone through.
 
-    def __init__(self, findings: Findings) -> None:
-        self.findings = findings
+    ``spec`` is what messages call the spec: an option may be one of several specs.
+    """
+
+    def __init__(self, spec: str, findings: Findings) -> None:
+        self.spec, self.findings = spec, findings
         self._using: set[tuple[Place, str]] = set()
         self._left: _Met = {}
         self._refused: set[Place] = set()
@@ -96,9 +99,9 @@ class Options:
     ) -> None:
         blocks = {model.definition.name: model for model in models}
         fields = dict.fromkeys(field for one in blocks.values() for field in one.model_fields)
-        message = f"no stage has an attribute `{name}`"
+        message = f"no stage of {self.spec} has an attribute `{name}`"
         if len(blocks) == 1:
-            message = f"`{next(iter(blocks))}` stages have no attribute `{name}`"
+            message = f"the `{next(iter(blocks))}` stages of {self.spec} have no attribute `{name}`"
         hint = closest(name, fields) or belongs(name)
         self.findings.error(place, message, hint, code="inapplicable-attribute")
 

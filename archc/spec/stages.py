@@ -159,7 +159,7 @@ class _Stages:
         self.known = _Known(library, self.near, self.named)
         self.meant: set[str] = set()
         self.strangers: dict[tuple[Place, str, str], list[tuple[int, str]]] = {}
-        self.options = Options(findings)
+        self.options = Options(written.name, findings)
         self.notes: list[Note] = []
         self.texts: set[Place] = set()
         self.missing: dict[str, list[tuple[int, type[Record]]]] = {}
@@ -463,6 +463,14 @@ class _Stages:
                 what = f"{self.written.name} has no key, variable or stage attribute"
                 if overlay.others:
                     what = f"neither the recipe nor {self.written.name} has a key"
+                if name.startswith("recipe."):
+                    what = f"{what} {quote(name)}"
+                    hint = said(
+                        "`archc train` and `archc evaluate` take keys of a recipe",
+                        "`archc.train` and `archc.evaluate` take keys of a recipe",
+                    )
+                    self.findings.error(entry.key, what, hint, code="unknown-key")
+                    continue
                 unknown(name, entry.key, what, dict.fromkeys(known), self.findings)
 
     def _check_use_of_defaults(self, blocks: Sequence[str | None]) -> None:

@@ -43,7 +43,10 @@ class Cifar10:
         if source.classes != CLASSES:
             raise DataError(
                 f"the network has {source.classes:,} classes; CIFAR-10 has {CLASSES}",
-                "set `classes: 10` in the spec and end its head with a bare `linear`",
+                said(
+                    f"use `--set classes={CLASSES}`, or write `classes: {CLASSES}` in the spec",
+                    f'use `set={{"classes": {CLASSES}}}`',
+                ),
             )
         self._source = source
         self._pad = recipe.augmentation.pad or 0

@@ -350,7 +350,10 @@ def _classes(folder: Path, count: int | None = None) -> list[str]:
     if count is not None and len(found) != count:
         raise DataError(
             f"the network has {count:,} classes; {str(folder)!r} has {len(found):,}",
-            "set `classes` in the spec to the number of folders",
+            said(
+                f"use `--set classes={len(found)}`, or write `classes: {len(found)}` in the spec",
+                f'use `set={{"classes": {len(found)}}}`',
+            ),
         )
     return found
 

@@ -167,6 +167,20 @@ hint: choose from extends, recipe, description, data, held_out, limit, iteration
 label_smoothing, ema_decay, initialization, evaluate_every, checkpoint_every, learning_rate, \
 optimizer, warm_up, pixels, augmentation and testing""",
     ),
+    "lists without brackets": (
+        """\
+recipe: mine
+extends: cifar10
+learning_rate:
+  initial: 0.1
+  at: 32000, 48000
+""",
+        """\
+r.yaml:5:7: error: `at` must be a list of iterations, ascending, not `32000, 48000`
+    at: 32000, 48000
+        ^
+hint: write [32000, 48000]""",
+    ),
     "what is missing": (
         "recipe: mine\n",
         """\

@@ -97,8 +97,9 @@ def test_folders_that_are_not_whole(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"there is no folder '.*train'"):
         ImageFolder(source(tmp_path))
     directory = make_folder(tmp_path / "images")
-    with pytest.raises(DataError, match=r"has 1,000 classes; .*train' has 3"):
+    with pytest.raises(DataError, match=r"has 1,000 classes; .*train' has 3") as caught:
         ImageFolder(source(directory, classes=1000))
+    assert caught.value.hint == 'use `set={"classes": 3}`'
     (directory / "train" / ".cache").mkdir()  # hidden folders are none
     (directory / "val" / "extra").mkdir()
     with pytest.raises(DataError, match=r"the class folder 'extra' is only in '.*val'"):
