@@ -392,17 +392,9 @@ def _finish(
         made.add(one)
     library = made.all()
     names = outside(draft.variables, possible)
-    ends = {f"`{key}`": draft.lists[key] for key in ("stem", "head") if key in draft.lists}
-    stem, head = (
-        place_row(draft.rows(key), names, library, made.broken, findings, ends, f"`{key}`")
-        for key in ("stem", "head")
-    )
+    stem, head = _ends(draft, names, library, made.broken, findings)
     context = around(header or Header(name="unnamed"), norm, variables)
-    stages, notes = [], list[Note]()
-    if draft.whole:
-        stages = place_stages(
-            draft.written(), library, context, findings, made.broken, draft.variables, notes
-        )
+    stages, notes = _stages(draft, library, context, findings, made.broken)
     known = Names({*context.names, "stage", "block", "number"}, dict(names.words))
     pattern = _pattern(top["names"], known, findings) if "names" in top else None
     _check_not_empty(draft, findings)
@@ -434,6 +426,30 @@ def _finish(
     if not findings.found:
         _check_whole(spec, findings)
     return _with_effects(spec, draft)
+
+
+def _ends(
+    draft: _Draft, names: Names, library: Library, broken: set[str], findings: Findings
+) -> list[tuple[PlacedItem, ...]]:
+    """The layers of the stem and of the head."""
+    keys = ("stem", "head")
+    ends = {f"`{key}`": draft.lists[key] for key in keys if key in draft.lists}
+    return [
+        place_row(draft.rows(key), names, library, broken, findings, ends, f"`{key}`")
+        for key in keys
+    ]
+
+
+def _stages(
+    draft: _Draft, library: Library, context: Around, findings: Findings, broken: set[str]
+) -> tuple[list[PlacedStage], list[Note]]:
+    """The stages, if all that says of them is known, and notes of what options leave alone."""
+    notes: list[Note] = []
+    if not draft.whole:
+        return [], notes
+    given = draft.written()
+    found = place_stages(given, library, context, findings, broken, draft.variables, notes)
+    return found, notes
 
 
 def _with_effects(spec: Spec, draft: _Draft) -> Spec:
