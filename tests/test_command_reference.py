@@ -30,7 +30,8 @@ def test_a_command_has_its_section(name: str) -> None:
     section = re.split(
         r"^###? ", PAGE.read_text().partition(f"\n### archc {name}\n")[2], flags=re.M
     )
-    options = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
+    shown = [option for option in command.params if not getattr(option, "hidden", False)]
+    options = {name for option in shown for name in (*option.opts, *option.secondary_opts)}
     options = {name for name in options if name.startswith("--") and name != "--help"}
     assert {
         name for name in options if not re.search(rf"\| (?:`|<code>)[^`<]*{name}\b", section[0])

@@ -65,7 +65,17 @@ def partial_weights(command: Command) -> Command:
 def weights_argument(command: Command) -> Command:
     """``WEIGHTS`` with the options of `weights`."""
     argument = click.argument("weights", metavar="WEIGHTS", type=click.Path(readable=False))
-    return argument(_matching(command))
+    # Other commands have this option, and click's hint for it would be `--with`.
+    wrong = click.option(
+        "--weights", "_", hidden=True, expose_value=False, is_eager=True, callback=_refuse_option
+    )
+    return argument(wrong(_matching(command)))
+
+
+def _refuse_option(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        name = context.info_name
+        raise click.UsageError(f"{name} takes the file by itself: archc {name} SPEC WEIGHTS")
 
 
 def _matching(command: Command) -> Command:

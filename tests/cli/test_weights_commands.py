@@ -258,6 +258,10 @@ def test_a_wrong_command_line_exits_with_2(folder: Path) -> None:
         ),
         (["fold", "tiny.yaml", "-o", "x.safetensors"], "Missing argument 'WEIGHTS'."),
         (
+            ["fold", "tiny.yaml", "--weights", "tiny.pth", "-o", "x.safetensors"],
+            "fold takes the file by itself: archc fold SPEC WEIGHTS",
+        ),
+        (
             ["verify", "tiny.yaml", "tiny.yaml", "--weights", "tiny.pth"],
             "--weights takes a single SPEC",
         ),
