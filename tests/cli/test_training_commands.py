@@ -143,7 +143,7 @@ def test_a_run_is_not_overwritten(home: Path) -> None:
         (
             ("imagenet/resnet18", "--recipe", "cifar10", "--data", "images"),
             "archc: error: the network has 1,000 classes; CIFAR-10 has 10\n"
-            "hint: set `classes: 10` in the spec and end its head with a bare `linear`\n",
+            "hint: use `--set classes=10`, or write `classes: 10` in the spec\n",
         ),
         (
             ("tiny.yaml", "--recipe", "imagenet", "--data", "images"),
