@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import Any, Literal, TypeAlias
 
+from archc.analysis.exported import as_exported, followed
 from archc.analysis.footprint import memory
 from archc.analysis.parts import has_stages, runs
 from archc.analysis.plain import as_plain
@@ -81,6 +82,8 @@ class Comparison(Shown):
     parts: tuple[PartPair, ...]
     changes: tuple[LayerChange, ...]
     renamed: int
+    left_out: tuple[str, ...] = ()
+    """Kinds of ops that only one network has and that exported models never have."""
 
     @property
     def rows(self) -> tuple[LayerChange, ...]:
@@ -101,7 +104,14 @@ def compare(a: Network, b: Network) -> Comparison:
     is one change. ``renamed`` counts matched ops whose ids differ, as the numbers of a VGG's
     modules do behind one that was added. Two networks are the same whose ops, wiring and ids are,
     whatever they and their parts are called.
+
+    Where one is foreign, ops without tensors may be called anything, ops are matched along the data
+    first, and what exporters leave out is left out of both.
     """
+    left_out: tuple[str, ...] = ()
+    foreign = a.is_foreign or b.is_foreign
+    if foreign:
+        a, b, left_out = as_exported(a, b)
     flat = has_stages(a) != has_stages(b)
     first, second = _Roles(a, flat), _Roles(b, flat)
     same = _graph(a) == _graph(b)
@@ -109,7 +119,7 @@ def compare(a: Network, b: Network) -> Comparison:
     pairs = {} if same else _matched(first, second)
     changes = () if same else tuple(_changes(first, second, pairs))
     return Comparison(
-        same=same,
+        same=same or (foreign and not changes),
         a=a.name,
         b=b.name,
         totals_a=_totals(a),
@@ -119,7 +129,12 @@ def compare(a: Network, b: Network) -> Comparison:
             for name in _merged(first.parts, second.parts)
         ),
         changes=changes,
-        renamed=sum(one != other for one, other in pairs.items()),
+        renamed=sum(
+            one != other
+            for one, other in pairs.items()
+            if not foreign or a.nodes[one].op.state  # the rest is called anything
+        ),
+        left_out=left_out,
     )
 
 
@@ -235,9 +250,15 @@ def _prefixes(placed: Sequence[_Placed]) -> dict[tuple[str, int | None], str]:
 
 def _matched(first: _Roles, second: _Roles) -> dict[str, str]:
     """The ids of ops that are matched, in the order of the first network."""
-    pairs = {
-        node.id: second.nodes[role].id for role, node in first.nodes.items() if role in second.nodes
-    }
+    pairs: dict[str, str] = {}
+    if first.network.is_foreign or second.network.is_foreign:
+        pairs = followed(first.network, second.network)
+    taken = set(pairs.values())
+    for role, node in first.nodes.items():
+        same_role = second.nodes.get(role)
+        if same_role is not None and node.id not in pairs and same_role.id not in taken:
+            pairs[node.id] = same_role.id
+    pairs = {id: pairs[id] for id in first.network.nodes if id in pairs}
     left = _left_over(first, {one: one for one in pairs})
     others = _left_over(second, {other: one for one, other in pairs.items()})
     for place, run in left.items():
@@ -317,16 +338,20 @@ def _differences(
     a: Node, b: Node, first: _Roles, second: _Roles, pairs: Mapping[str, str]
 ) -> Iterator[str]:
     names = [first.roles[a.id][2], second.roles[b.id][2]]
-    if names[0] != names[1]:
+    foreign = first.network.is_foreign or second.network.is_foreign
+    if names[0] != names[1] and not (foreign and (a.id == b.id or not a.op.state)):
         yield f"name {names[0]} → {names[1]}"
     if a.op.kind != b.op.kind:
         yield f"{a.op.kind} → {b.op.kind}"
     elif a.op != b.op:
         for name in a.op.field_names():
             values = getattr(a.op, name), getattr(b.op, name)
-            if values[0] != values[1]:
+            if values[0] != values[1] and not (foreign and name in a.op.unexported):
                 yield f"{name} {values[0]} → {values[1]}"
-    if [pairs.get(source) for source in a.inputs] != list(b.inputs):
+    read = [pairs.get(source, "") for source in a.inputs]
+    if foreign and a.op.commutes and sorted(read) == sorted(b.inputs):
+        read = list(b.inputs)
+    if read != list(b.inputs):
         reads = [
             [roles.read(node, source) for source in node.inputs]
             for roles, node in ((first, a), (second, b))

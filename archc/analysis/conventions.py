@@ -21,6 +21,7 @@ from archc.ops import (
     AdaptiveAvgPool2d,
     Add,
     Affine,
+    Attention,
     AvgPool2d,
     BatchNorm2d,
     ChannelLinear,
@@ -39,9 +40,12 @@ from archc.ops import (
     LayerScale,
     LeakyReLU,
     Linear,
+    MatMul,
     MaxPool2d,
     Multiply,
     Op,
+    Opaque,
+    Pad,
     ReLU,
     ReLU6,
     Sigmoid,
@@ -49,6 +53,8 @@ from archc.ops import (
     Softmax,
     StochasticDepth,
     Tanh,
+    TokenLinear,
+    TokenNorm,
     ZeroPadShortcut,
 )
 from archc.shown import Result
@@ -75,7 +81,7 @@ class Call:
         return math.prod(self.output) if getattr(self.op, "bias", False) else 0
 
 
-Formula: TypeAlias = Callable[[Call], int]
+Formula: TypeAlias = "Callable[[Call], int] | Callable[[Call], int | None]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,8 +229,14 @@ def _by_kind(calls: _Calls, convention: Convention) -> tuple[dict[str, int], dic
         flops = convention.flops(call)
         counted[call.op.kind] += len(ids) * (flops or 0)
         if flops is None:
-            not_counted[call.op.kind] += len(ids)
+            not_counted[_called(call.op)] += len(ids)
     return dict(counted), dict(not_counted)
+
+
+def _called(op: Op) -> str:
+    """What an op is called where it has no formula: its kind, or the name of one that archc does
+    not know."""
+    return op.name if isinstance(op, Opaque) else op.kind
 
 
 # Formulas
@@ -272,17 +284,22 @@ def _nothing(call: Call) -> int:
     return 0
 
 
+def _nothing_if_known(call: Call) -> int | None:
+    return 0 if isinstance(call.op, Opaque) and call.op.is_free else None
+
+
 _POOLS = (MaxPool2d, AvgPool2d, AdaptiveAvgPool2d)
-_LAYERS = (Conv2d, Linear, ChannelLinear)
+_LAYERS = (Conv2d, Linear, ChannelLinear, TokenLinear)
+_PRODUCTS = (MatMul, Attention)
 _NORMS = (GroupNorm, LayerNorm2d)
 _SLOPES = (ReLU6, LeakyReLU, SiLU, GELU)
 _FREE: dict[type[Op], Formula] = dict.fromkeys(
     (
         *(Input, Add, Multiply, ZeroPadShortcut, Flatten, Identity, Dropout, StochasticDepth),
-        *(Sigmoid, Softmax),
+        *(Sigmoid, Softmax, Pad),
     ),
     _nothing,
-)
+) | {Opaque: _nothing_if_known}
 """What no counter counts: nothing is computed, `+` and `*` are no modules and no functions that a
 counter sees, and the softmax stands behind the logits."""
 _UNSEEN: dict[type[Op], Formula] = dict.fromkeys(
@@ -310,25 +327,25 @@ CONVENTIONS: dict[str, Convention] = {
             "He et al. 2015",
             "FLOPs",
             "convolutions and linear layers, no biases",
-            dict.fromkeys(_LAYERS, _multiply_adds)
-            | dict.fromkeys((BatchNorm2d, ReLU, *_POOLS), _nothing),
+            dict.fromkeys((*_LAYERS, *_PRODUCTS), _multiply_adds)
+            | dict.fromkeys((BatchNorm2d, TokenNorm, ReLU, *_POOLS), _nothing),
         ),
         _convention(
             "torch",
             "torch 2.13, FlopCounterMode",
             "FLOPs",
             "a multiply-add is two operations",
-            dict.fromkeys(_LAYERS, _operations)
-            | dict.fromkeys((BatchNorm2d, ReLU, *_POOLS), _nothing),
+            dict.fromkeys((*_LAYERS, *_PRODUCTS), _operations)
+            | dict.fromkeys((BatchNorm2d, TokenNorm, ReLU, *_POOLS), _nothing),
         ),
         _convention(
             "fvcore",
             "fvcore 0.1.5.post20221221",
             "flops",
             "norms 2 per element, adaptive pooling 1 per element",
-            dict.fromkeys(_LAYERS, _multiply_adds)
+            dict.fromkeys((*_LAYERS, MatMul), _multiply_adds)
             | {BatchNorm2d: _elements(2), AdaptiveAvgPool2d: _elements(1)}
-            | dict.fromkeys(_NORMS, _elements(5))
+            | dict.fromkeys((*_NORMS, TokenNorm), _elements(5))
             | dict.fromkeys((ReLU, MaxPool2d, AvgPool2d), _nothing),
         ),
         _convention(
@@ -341,7 +358,7 @@ CONVENTIONS: dict[str, Convention] = {
             | dict.fromkeys((BatchNorm2d, GroupNorm, ReLU, GELU, *_POOLS), _elements(2))
             # Counted once: as modules, or the silu as a function. Of layer norms, `affine` is
             # asked for, which they do not have.
-            | dict.fromkeys((ReLU6, LeakyReLU, SiLU, LayerNorm2d), _elements(1)),
+            | dict.fromkeys((ReLU6, LeakyReLU, SiLU, LayerNorm2d, TokenNorm), _elements(1)),
         ),
         _convention(
             "thop",
@@ -349,7 +366,7 @@ CONVENTIONS: dict[str, Convention] = {
             "MACs",
             "norms 4 per element; average pooling the sums of its windows",
             dict.fromkeys(_LAYERS, _multiply_adds)
-            | dict.fromkeys((BatchNorm2d, LayerNorm2d), _elements(4))
+            | dict.fromkeys((BatchNorm2d, LayerNorm2d, TokenNorm), _elements(4))
             | {AvgPool2d: _outputs, AdaptiveAvgPool2d: _window_sums}
             | dict.fromkeys((ReLU, MaxPool2d), _nothing),
         ),
@@ -358,7 +375,7 @@ CONVENTIONS: dict[str, Convention] = {
             "torchinfo 1.8.0",
             "mult-adds",
             "biases; norms their number of parameters, regardless of the map",
-            dict.fromkeys((Linear, ChannelLinear, BatchNorm2d, *_NORMS), _params)
+            dict.fromkeys((*_LAYERS[1:], BatchNorm2d, TokenNorm, *_NORMS), _params)
             | {Conv2d: _params_at_positions}
             | dict.fromkeys((ReLU, *_POOLS), _nothing),
         ),
@@ -367,8 +384,9 @@ CONVENTIONS: dict[str, Convention] = {
             "calflops 0.3.2",
             "FLOPs",
             "a multiply-add is two; biases of convolutions; norms 2 per element; ReLUs, poolings 1",
-            {Conv2d: _operations_and_bias, Linear: _operations, ChannelLinear: _operations}
-            | {BatchNorm2d: _elements(2), **dict.fromkeys(_NORMS, _elements(5))}
+            dict.fromkeys(_LAYERS[1:], _operations)
+            | {Conv2d: _operations_and_bias}
+            | {BatchNorm2d: _elements(2), **dict.fromkeys((*_NORMS, TokenNorm), _elements(5))}
             # A module of relu6 calls another function than the one that is counted.
             | dict.fromkeys((ReLU, LeakyReLU, SiLU, GELU, *_POOLS), _elements(1)),
         ),

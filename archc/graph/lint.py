@@ -67,11 +67,11 @@ def _check_wiring(node: Node, seen: Mapping[str, Shape]) -> None:
     count = len(node.inputs)
     if not count:
         raise LintError(f"{node.id!r} reads nothing")
-    if (count > 1) != (node.op.arity is Arity.SEVERAL):
+    if node.op.arity is not Arity.ANY and (count > 1) != (node.op.arity is Arity.SEVERAL):
         raise LintError(
             f"{node.id!r} reads {count} nodes: an op that merges reads several, others one"
         )
-    if count > 1 and len(set(node.inputs)) != count:
+    if node.op.arity is Arity.SEVERAL and len(set(node.inputs)) != count:
         raise LintError(f"{node.id!r} reads a node twice")
     for source in node.inputs:
         if source not in seen:

@@ -102,6 +102,9 @@ class Network(Shown):
     initial: Initial = USUAL
     written: Mapping[str, tuple[Written | None, ...]] = field(default_factory=dict, compare=False)
     sides: tuple[Side, ...] = ()
+    is_foreign: bool = False
+    """Whether it comes from a model of another library, in which ops without tensors are called
+    anything."""
 
     @property
     def input_shape(self) -> Shape:

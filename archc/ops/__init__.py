@@ -36,9 +36,19 @@ from archc.ops.linear import ChannelLinear, Linear
 from archc.ops.merge import Add, Concat, Multiply
 from archc.ops.noise import Dropout, StochasticDepth
 from archc.ops.norm import BatchNorm2d, GroupNorm, LayerNorm2d
+from archc.ops.opaque import Opaque
 from archc.ops.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from archc.ops.scale import Affine, LayerScale
-from archc.ops.shape import ChannelShuffle, Chunk, Flatten, Identity, Input, ZeroPadShortcut
+from archc.ops.shape import (
+    ChannelShuffle,
+    Chunk,
+    Flatten,
+    Identity,
+    Input,
+    Pad,
+    ZeroPadShortcut,
+)
+from archc.ops.tokens import Attention, MatMul, TokenLinear, TokenNorm
 
 OPS: Mapping[str, type[Op]] = {
     op.kind: op
@@ -46,8 +56,9 @@ OPS: Mapping[str, type[Op]] = {
         *(Input, Conv2d, BatchNorm2d, ReLU, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d),
         *(ZeroPadShortcut, Add, Flatten, Linear, Dropout, Softmax),
         *(ReLU6, LeakyReLU, SiLU, Hardswish, Hardsigmoid, Sigmoid, Tanh, GELU),
-        *(Multiply, Concat, Chunk, ChannelShuffle, Identity),
+        *(Multiply, Concat, Chunk, ChannelShuffle, Identity, Pad),
         *(GroupNorm, LayerNorm2d, LayerScale, Affine, ChannelLinear, StochasticDepth),
+        *(Opaque, TokenLinear, TokenNorm, MatMul, Attention),
     )
 }
 """The ops of this package by their kinds."""
@@ -63,6 +74,7 @@ __all__ = [
     "Add",
     "Affine",
     "Arity",
+    "Attention",
     "AvgPool2d",
     "BatchNorm2d",
     "ChannelLinear",
@@ -81,9 +93,12 @@ __all__ = [
     "LayerScale",
     "LeakyReLU",
     "Linear",
+    "MatMul",
     "MaxPool2d",
     "Multiply",
     "Op",
+    "Opaque",
+    "Pad",
     "ReLU",
     "ReLU6",
     "Role",
@@ -96,6 +111,8 @@ __all__ = [
     "StochasticDepth",
     "Storage",
     "Tanh",
+    "TokenLinear",
+    "TokenNorm",
     "ZeroPadShortcut",
     "describe",
     "pair",

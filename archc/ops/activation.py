@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from archc.dataclassing import dataclass
-from archc.ops.base import ShapeError, describe
+from archc.ops.base import Op, ShapeError, describe
 from archc.ops.facts import (
     INPUTS,
     NO_LOOK,
@@ -24,6 +24,7 @@ from archc.ops.facts import (
     Storage,
     Torch,
 )
+from archc.ops.given import Given
 from archc.ops.traits import ElementWise
 
 
@@ -172,7 +173,16 @@ class ReLU6(InputSaving):
 
     kind = "relu6"
     word = "relu6"
-    torch = _written("nn.ReLU6", "F.relu6", "relu6", "hardtanh")
+    torch = _written("nn.ReLU6", "F.relu6", "relu6", "hardtanh", "clamp")
+
+    @classmethod
+    def of_aten(cls, given: Given) -> Op:
+        """Whatever is cut off below 0 and above 6."""
+        low, high = ("min", "max") if given.target == "aten.clamp" else ("min_val", "max_val")
+        if given.target != "aten.relu6":
+            bounds = given.get(low, -1), given.get(high, 1)
+            given.require(bounds == (0, 6), "it cuts off at other numbers than 0 and 6")
+        return cls()
 
     def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
         """A Clip."""
@@ -249,6 +259,12 @@ class GELU(InputSaving):
         is_module=True, module=Module("GELU", source=_GELU), ends_line=True, exported=("gelu",)
     )
 
+    @classmethod
+    def of_aten(cls, given: Given) -> Op:
+        """The exact one, not that by a hyperbolic tangent."""
+        given.require(given.get("approximate", "none") == "none", "it is an approximation of GELU")
+        return cls()
+
     def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
         """x / 2 * (1 + erf(x / sqrt(2))): ONNX has no such op before opset 20."""
         import numpy as np
@@ -274,6 +290,12 @@ class Softmax(ElementWise):
         call=Call(lambda x: f"torch.softmax({x}, dim=1)"),
         exported=("softmax", "_softmax"),
     )
+
+    @classmethod
+    def of_aten(cls, given: Given) -> Op:
+        """Over a vector's features."""
+        given.require(given.rank == 2 and given.dim("dim") == 1, "it is not over a vector")
+        return cls()
 
     def infer(self, *inputs: Shape) -> Shape:
         """The vector's shape."""

@@ -7,7 +7,7 @@ Numbers bear the names that torch's modules give them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
@@ -29,6 +29,7 @@ from archc.ops.facts import (
     pair,
     stored,
 )
+from archc.ops.given import Given, NotReadError
 
 Number: TypeAlias = int | float | bool | tuple[int, int] | tuple[float, ...]
 """What an op's fields hold."""
@@ -104,6 +105,8 @@ class Op:
     torch: ClassVar[Torch]
     roles: ClassVar[Mapping[str, Role]]
     """What the tensors of its state are, in torch's order; some may be absent."""
+    unexported: ClassVar[frozenset[str]] = frozenset()
+    """The fields that exported models do not say: they make no difference in eval mode."""
     unsaid: ClassVar[frozenset[str]] = frozenset()
     """The fields that `numbers` leaves out where they have their defaults."""
 
@@ -168,6 +171,21 @@ class Op:
         """The value that a tensor of its state starts with; None for one that is drawn, and for
         biases, which some ops draw."""
         return self.roles[name].start
+
+    @classmethod
+    def of_aten(cls, given: Given) -> Op:
+        """The op that a call of torch's is which bears one of the names in ``torch.exported``; its
+        fields are the call's arguments of these names. Raises `NotReadError` for a call that is not
+        this op."""
+        numbers: dict[str, Number] = {}
+        for field in fields(cls):
+            value = given.arguments.get(field.name)
+            if value is not None:
+                given.require(isinstance(value, (int, float)), f"its {field.name} is not a number")
+                numbers[field.name] = value
+            elif field.default is MISSING:
+                raise NotReadError(f"it does not say its {field.name}")
+        return cls(**numbers)
 
     def gradient(self, output: Shape, *inputs: Shape) -> Gradient:
         """How the gradients of what it reads come about in a training step."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from archc.dataclassing import dataclass
-from archc.ops.base import MAX_CHANNELS, ShapeError, by, require_map, slide, spread, step
+from archc.ops.base import MAX_CHANNELS, Op, ShapeError, by, require_map, slide, spread, step
 from archc.ops.facts import (
     INPUTS,
     Initializer,
@@ -24,8 +24,10 @@ from archc.ops.facts import (
     Window,
     changed,
     pair,
+    stored,
     tensors,
 )
+from archc.ops.given import Given
 from archc.ops.traits import Unary
 
 
@@ -64,6 +66,33 @@ class Conv2d(Unary):
         ),
         exported=("conv2d", "convolution"),
     )
+
+    @classmethod
+    def of_aten(cls, given: Given) -> Op:
+        """A convolution of maps, whose padding is equal on both ends."""
+        weight = given.weights.get("weight")
+        given.require(weight is not None, "its kernel is computed, not a tensor of the model")
+        assert weight is not None
+        given.require(len(weight) == 4, f"it is a convolution over {len(weight) - 2} directions")
+        given.require(not given.flag("transposed", False), "it is a transposed convolution")
+        groups, dilation = given.whole("groups", 1), given.size("dilation", 1)
+        kernel, padding = (weight[2], weight[3]), given.get("padding", 0)
+        if padding == "same":
+            wide = spread(kernel, dilation)
+            given.require(all(side % 2 for side in wide), "it pads one end more than the other")
+            padding = (wide[0] // 2, wide[1] // 2)
+        else:
+            padding = 0 if padding == "valid" else given.size("padding", 0)
+        return cls(
+            weight[1] * groups,
+            weight[0],
+            stored(kernel),
+            given.size("stride", 1),
+            stored(pair(padding)),
+            groups,
+            "bias" in given.weights,
+            dilation,
+        )
 
     def infer(self, *inputs: Shape) -> Shape:
         """The output's channels, and the places of the window."""

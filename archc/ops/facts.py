@@ -46,6 +46,7 @@ class Arity(Enum):
     NONE = "none"
     ONE = "one"
     SEVERAL = "several"
+    ANY = "any"
 
 
 # Channels
@@ -280,7 +281,7 @@ class Torch:
     ends_line: bool = False
     in_place: bool = False
     exported: tuple[str, ...] = ()
-    """What torch.export's graphs call it: ``aten`` names."""
+    """What torch.export's graphs call it: ``aten`` names, without the ``_`` of those in place."""
 
 
 # ONNX

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from archc.dataclassing import dataclass
-from archc.ops.base import MAX_CHANNELS, ShapeError, describe, require_map
+from archc.ops.base import MAX_CHANNELS, Op, ShapeError, describe, require_map
 from archc.ops.facts import (
     EVERYTHING,
     INPUTS,
@@ -25,6 +25,7 @@ from archc.ops.facts import (
     changed,
     tensors,
 )
+from archc.ops.given import Given
 from archc.ops.traits import Unary
 
 
@@ -46,6 +47,12 @@ class Linear(Unary):
         module=Module("nn.Linear", ("in_features", "out_features"), (("bias", True),)),
         exported=("linear", "addmm"),
     )
+
+    @classmethod
+    def of_aten(cls, given: Given) -> Op:
+        """A linear layer on vectors."""
+        given.require(all(len(x) == 1 for x in given.inputs), "it does not read a vector")
+        return cls(*features(given))
 
     def infer(self, *inputs: Shape) -> Shape:
         """A vector of the output's features."""
@@ -93,6 +100,15 @@ class Linear(Unary):
         yield OnnxNode("Gemm", output, {"transB": 1})
 
 
+def features(given: Given) -> tuple[int, int, bool]:
+    """The features that a linear layer reads and puts out, and whether it has a bias."""
+    weight = given.weights.get("weight") or given.weights.get("mat2")
+    given.require(weight is not None, "its weight is computed, not a tensor of the model")
+    assert weight is not None
+    given.require(len(weight) == 2, "its weight is not a matrix")
+    return weight[1], weight[0], "bias" in given.weights or "input" in given.weights
+
+
 _CHANNEL_LINEAR = tuple(
     '''
 class ChannelLinear(nn.Linear):
@@ -131,6 +147,12 @@ class ChannelLinear(Unary):
         ),
         exported=("linear", "addmm", "matmul"),
     )
+
+    @classmethod
+    def of_aten(cls, given: Given) -> Op:
+        """A linear layer on maps whose channels lie last."""
+        given.require(all(len(x) == 3 for x in given.inputs), "it does not read a map")
+        return cls(*features(given))
 
     def infer(self, *inputs: Shape) -> Shape:
         """The output's channels, at the places of what it reads."""

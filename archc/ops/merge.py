@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from archc.dataclassing import dataclass
-from archc.ops.base import MAX_CHANNELS, ShapeError, describe
+from archc.ops.base import MAX_CHANNELS, Op, ShapeError, describe
 from archc.ops.facts import (
     INPUTS,
     SUMMED,
@@ -21,6 +21,7 @@ from archc.ops.facts import (
     Torch,
     factor,
 )
+from archc.ops.given import Given
 from archc.ops.traits import Merging
 
 
@@ -35,6 +36,13 @@ class Add(Merging):
         call=Call(lambda *xs: " + ".join(xs), augmented="+="),
         exported=("add", "add_"),
     )
+
+    @classmethod
+    def of_aten(cls, given: Given) -> Op:
+        """A sum of values, with no factor."""
+        given.require(len(given.inputs) == 2, "it does not add two values")
+        given.require(given.number("alpha", 1) == 1, "it adds a multiple")
+        return cls()
 
     def gradient(self, output: Shape, *inputs: Shape) -> Gradient:
         """That of the sum."""
@@ -78,6 +86,12 @@ class Multiply(Merging):
                 code="size-mismatch",
             )
         return full
+
+    @classmethod
+    def of_aten(cls, given: Given) -> Op:
+        """A product of values."""
+        given.require(len(given.inputs) == 2, "it does not multiply two values")
+        return cls()
 
     def saved(self) -> Saved:
         """What it reads: each is a factor of the others' gradients."""
@@ -128,6 +142,12 @@ class Concat(Merging):
                 code="limit-exceeded",
             )
         return (channels, *inputs[0][1:])
+
+    @classmethod
+    def of_aten(cls, given: Given) -> Op:
+        """The channels in a row."""
+        given.require(given.dim("dim") == 1, "it joins something other than channels")
+        return cls()
 
     def gradient(self, output: Shape, *inputs: Shape) -> Gradient:
         """Its part of that of all."""

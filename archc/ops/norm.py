@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from archc.dataclassing import dataclass
-from archc.ops.base import ShapeError, require_map
+from archc.ops.base import Op, ShapeError, require_map
 from archc.ops.facts import (
     Channels,
     Initializer,
@@ -21,6 +21,7 @@ from archc.ops.facts import (
     Torch,
     tensors,
 )
+from archc.ops.given import Given
 from archc.ops.traits import ElementWise
 
 
@@ -38,6 +39,7 @@ class BatchNorm2d(ElementWise):
     momentum: float = 0.1
 
     unsaid = frozenset(["eps", "momentum"])
+    unexported = frozenset(["momentum"])
 
     channels = Channels("tied", counted="num_features")
     # People take norms out of modules, and then its output is what it reads.
@@ -54,6 +56,18 @@ class BatchNorm2d(ElementWise):
         module=Module("nn.BatchNorm2d", ("num_features",), (("eps", 1e-5), ("momentum", 0.1))),
         exported=("batch_norm", "_native_batch_norm_legit"),
     )
+
+    @classmethod
+    def of_aten(cls, given: Given) -> Op:
+        """A norm in eval mode, with scales, shifts and averages."""
+        given.require(not given.flag("training", False), "it is a norm in training mode")
+        names = ("weight", "bias", "running_mean", "running_var")
+        given.require(
+            all(name in given.weights for name in names), "it lacks scales, shifts or averages"
+        )
+        (channels,) = given.weights["weight"]
+        given.require(len(given.inputs[0]) == 3, "it does not read a map")
+        return cls(channels, given.number("eps", 1e-5), given.number("momentum", 0.1))
 
     def infer(self, *inputs: Shape) -> Shape:
         """The shape it reads, whose channels are its own."""
@@ -166,6 +180,16 @@ class LayerNorm2d(ChannelNorm):
         exported=("layer_norm", "native_layer_norm"),
     )
 
+    @classmethod
+    def of_aten(cls, given: Given) -> Op:
+        """A norm over channels that lie last, with scales and shifts."""
+        given.require({"weight", "bias"} <= given.weights.keys(), "it lacks scales or shifts")
+        shape = given.get("normalized_shape", ())
+        given.require(shape == given.weights["weight"], "it normalizes over something else")
+        given.require(len(shape) == 1, "it normalizes over more than channels")
+        given.require(len(given.inputs[0]) in (1, 3), "it reads neither a map nor a vector")
+        return cls(shape[0], given.number("eps", 1e-5))
+
     def infer(self, *inputs: Shape) -> Shape:
         """The shape it reads, whose channels are its own."""
         self.check(inputs[0])
@@ -203,6 +227,13 @@ class GroupNorm(ChannelNorm):
         module=Module("nn.GroupNorm", ("num_groups", "num_channels"), (("eps", 1e-5),)),
         exported=("group_norm", "native_group_norm"),
     )
+
+    @classmethod
+    def of_aten(cls, given: Given) -> Op:
+        """A norm of maps with scales and shifts."""
+        given.require({"weight", "bias"} <= given.weights.keys(), "it lacks scales or shifts")
+        groups = given.whole("group" if "group" in given.arguments else "num_groups", 0)
+        return cls(groups, given.weights["weight"][0], given.number("eps", 1e-5))
 
     def infer(self, *inputs: Shape) -> Shape:
         """The shape it reads, whose channels are its own."""

@@ -26,7 +26,9 @@ from archc.ops.facts import (
     Size,
     Torch,
     pair,
+    stored,
 )
+from archc.ops.given import Given
 from archc.ops.traits import Unary, Windowed
 
 _ARGUMENTS = (
@@ -45,6 +47,23 @@ class _Pool2d(Windowed):
     words: ClassVar[str]
     """What figures call it."""
 
+    @classmethod
+    def of_aten(cls, given: Given) -> Op:
+        """A pooling of maps."""
+        kernel = given.size("kernel_size", 0)
+        given.require(given.size("dilation", 1) == 1, "its window is dilated")
+        given.require(given.get("divisor_override", 0) == 0, "it divides by a number of its own")
+        more = {}
+        if "count_include_pad" in cls.field_names():
+            more["count_include_pad"] = given.flag("count_include_pad", True)
+        return cls(
+            kernel,
+            given.size("stride", kernel),
+            given.size("padding", 0),
+            given.flag("ceil_mode", False),
+            **more,
+        )
+
     def infer(self, *inputs: Shape) -> Shape:
         """The channels it reads, and the places of the window."""
         (x,) = inputs
@@ -55,6 +74,10 @@ class _Pool2d(Windowed):
         if fault is not None:
             raise fault
         return out
+
+    def changes(self, *inputs: Shape) -> bool:
+        """Whether its windows are more than single places, each of them."""
+        return (self.kernel_size, self.stride, self.padding) != (1, 1, 0)
 
     def fault(self, otherwise: Shape | None = None) -> ShapeError | None:
         """What is wrong with the pooling whatever its input: torch refuses so much padding."""
@@ -114,8 +137,8 @@ class MaxPool2d(_Pool2d):
     )
 
     def canonical(self, *inputs: Shape) -> Op | None:
-        """Rounded down where that makes no difference."""
-        return self.rounded_down(*inputs)
+        """Rounded down where that makes no difference; of windows of a place each, nothing."""
+        return self.rounded_down(*inputs) if self.changes(*inputs) else None
 
     def saved(self) -> Saved:
         """What it reads, and where each maximum lies."""
@@ -153,6 +176,8 @@ class AvgPool2d(_Pool2d):
     def canonical(self, *inputs: Shape) -> Op | None:
         """Over the whole map it is what an adaptive pooling says more plainly; without padding
         there is none to count."""
+        if not self.changes(*inputs):
+            return None
         is_padded = any(pair(self.padding))
         if inputs[0][1:] == pair(self.kernel_size) and not is_padded:
             return AdaptiveAvgPool2d(1)
@@ -196,6 +221,22 @@ class AdaptiveAvgPool2d(Unary):
         ends_line=True,
         exported=("adaptive_avg_pool2d", "_adaptive_avg_pool2d", "mean"),
     )
+
+    @classmethod
+    def of_aten(cls, given: Given) -> Op:
+        """A pooling into a grid, or the mean over the whole map where that stays a map."""
+        if "output_size" in given.arguments:
+            sides = given.inputs[0][-2:]
+            size = given.get("output_size", ())
+            given.require(isinstance(size, tuple) and len(size) == 2, "its grid is not fixed")
+            rows, columns = (b if a is None else a for a, b in zip(size, sides, strict=True))
+            return cls(stored((rows, columns)))
+        dims = given.get("dim", ())
+        dims = dims if isinstance(dims, tuple) else (dims,)
+        over = {dim % given.rank if isinstance(dim, int) else dim for dim in dims}
+        given.require(given.rank == 4 and over == {2, 3}, "it is a mean over something else")
+        given.require(given.flag("keepdim", False), "it puts out a vector")
+        return cls(1)
 
     def infer(self, *inputs: Shape) -> Shape:
         """The channels it reads, and the grid."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from archc.dataclassing import dataclass
-from archc.ops.base import ShapeError, require_map
+from archc.ops.base import Op, ShapeError, require_map
 from archc.ops.facts import (
     INPUTS,
     NOTHING,
@@ -26,6 +26,7 @@ from archc.ops.facts import (
     factor,
     tensors,
 )
+from archc.ops.given import Given, short
 from archc.ops.traits import ElementWise
 
 
@@ -41,6 +42,7 @@ class LayerScale(ElementWise):
     num_channels: int
     value: float = 1e-6
 
+    unexported = frozenset(["value"])
     channels = Channels("tied", counted="num_channels")
     storage = Storage.OWN
     roles = tensors(**{"": Role.SCALE})
@@ -53,6 +55,16 @@ class LayerScale(ElementWise):
         ),
         exported=("mul",),
     )
+
+    @classmethod
+    def of_aten(cls, given: Given) -> Op:
+        """A product of a map and a tensor of the model, a factor for each channel."""
+        shapes = list(given.weights.values())
+        given.require(len(given.inputs) == 1 and len(shapes) == 1, "it does not scale a map")
+        given.require(
+            len(shapes[0]) == 3 and shapes[0][1:] == (1, 1), "its factors are not for channels"
+        )
+        return cls(shapes[0][0])
 
     def infer(self, *inputs: Shape) -> Shape:
         """The shape it reads, whose channels are its own."""
@@ -130,12 +142,26 @@ class Affine(ElementWise):
     torch = Torch(
         is_module=True,
         module=Module("Affine", ("scale", "shift"), source=_AFFINE),
-        exported=("cat",),
+        exported=("affine",),
     )
+
+    @classmethod
+    def of_aten(cls, given: Given) -> Op:
+        """What readers call so: torch has no such call."""
+        scale, shift = given.get("scale", ()), given.get("shift", ())
+        given.require(
+            isinstance(scale, tuple) and isinstance(shift, tuple),
+            "it does not scale and shift channels",
+        )
+        return cls(scale, shift)
 
     def __post_init__(self) -> None:
         for name in ("scale", "shift"):
             object.__setattr__(self, name, tuple(map(float, getattr(self, name))))
+
+    def canonical(self, *inputs: Shape) -> Op | None:
+        """With its numbers in the fewest digits that are the same in float32."""
+        return Affine(tuple(map(short, self.scale)), tuple(map(short, self.shift)))
 
     def infer(self, *inputs: Shape) -> Shape:
         """The shape it reads, whose channels are as many as its scales and shifts."""

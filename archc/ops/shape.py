@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from archc.dataclassing import dataclass
-from archc.ops.base import Op, ShapeError, require_map, slide, step
+from archc.ops.base import MAX_PIXELS, Op, ShapeError, require_map, slide, step
 from archc.ops.facts import (
     APART,
     EVERYTHING,
@@ -35,6 +35,7 @@ from archc.ops.facts import (
     pair,
     tensors,
 )
+from archc.ops.given import Given
 from archc.ops.traits import ElementWise, Unary
 
 # Option A as measured the best or near it of six forms, in both memory layouts.
@@ -107,6 +108,13 @@ class Flatten(Unary):
         call=Call(lambda x: f"torch.flatten({x}, 1)"),
         exported=("flatten", "view", "reshape"),
     )
+
+    @classmethod
+    def of_aten(cls, given: Given) -> Op:
+        """A map of each image laid out in a row."""
+        (x,) = given.inputs
+        given.require(given.output == (math.prod(x),), "it puts out no vector for each image")
+        return cls()
 
     def infer(self, *inputs: Shape) -> Shape:
         """All elements in a row."""
@@ -386,3 +394,74 @@ class ZeroPadShortcut(Unary):
         if channels:
             yield Initializer("pads", np.array([0, 0, 0, 0, 0, channels, 0, 0]))
             yield OnnxNode("Pad", output, {"mode": "constant"})
+
+
+@dataclass(frozen=True, slots=True)
+class Pad(Unary):
+    """Zeros around a map, of another width on each side, as TensorFlow pads: ``padding`` is
+    (left, right, top, bottom)."""
+
+    kind = "pad"
+    padding: tuple[int, int, int, int]
+
+    channels = TIED
+    torch = Torch(
+        is_module=False,
+        module=Module("nn.ZeroPad2d", ("padding",)),
+        call=Call(lambda x, padding: f"F.pad({x}, {padding})", fields=("padding",)),
+        exported=("pad", "constant_pad_nd"),
+    )
+
+    def __post_init__(self) -> None:
+        """Nothing: its numbers are no pair."""
+
+    @classmethod
+    def of_aten(cls, given: Given) -> Op:
+        """Zeros around maps."""
+        pads = given.get("pad", ())
+        given.require(given.get("mode", "constant") == "constant", "it pads with something else")
+        given.require(given.number("value", 0) == 0, "it pads with something else")
+        given.require(isinstance(pads, tuple) and len(pads) in (2, 4), "it pads something else")
+        given.require(all(type(one) is int and one >= 0 for one in pads), "it crops")
+        left, right, top, bottom = (*pads, 0, 0)[:4]
+        return cls((left, right, top, bottom))
+
+    def infer(self, *inputs: Shape) -> Shape:
+        """The channels that it reads, on a larger map."""
+        (x,) = inputs
+        require_map(x, "a padding")
+        left, right, top, bottom = self.padding
+        padded = (x[0], top + x[1] + bottom, left + x[2] + right)
+        if max(padded[1:]) > MAX_PIXELS:
+            raise ShapeError(
+                f"a feature map of {padded[1]:,}x{padded[2]:,} exceeds the limit of "
+                f"{MAX_PIXELS:,} pixels per side",
+                attribute="padding",
+                code="limit-exceeded",
+            )
+        return padded
+
+    def changes(self, *inputs: Shape) -> bool:
+        """Whether it adds anything."""
+        return any(self.padding)
+
+    def reach(self) -> Reach:
+        """A single place, at another one."""
+        left, _, top, _ = self.padding
+        return Window((1, 1), (1, 1), (top, left))
+
+    def saved(self) -> Saved:
+        """Nothing."""
+        return NOTHING
+
+    def look(self) -> Look:
+        """A word beside the arrow."""
+        return Look(word="pad", mark="pad", words="pad")
+
+    def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
+        """A Pad."""
+        import numpy as np
+
+        left, right, top, bottom = self.padding
+        yield Initializer("pads", np.array([0, 0, top, left, 0, 0, bottom, right]))
+        yield OnnxNode("Pad", output, {"mode": "constant"})

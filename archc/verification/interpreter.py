@@ -123,6 +123,14 @@ def _zero_pad(node: Attributes, _: _Tensors, x: Tensor) -> Tensor:
     return padded
 
 
+def _pad(node: Attributes, _: _Tensors, x: Tensor) -> Tensor:
+    left, right, top, bottom = node["padding"]
+    batch, channels, height, width = x.shape
+    padded = x.new_zeros(batch, channels, top + height + bottom, left + width + right)
+    padded[:, :, top : top + height, left : left + width] = x
+    return padded
+
+
 def _stochastic_depth(x: Tensor, p: float, training: bool) -> Tensor:
     if not training or not p:
         return x
@@ -186,6 +194,7 @@ _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     ),
     "adaptive_avg_pool2d": lambda n, _, x: F.adaptive_avg_pool2d(x, n["output_size"]),
     "zero_pad_shortcut": _zero_pad,
+    "pad": _pad,
     "add": _add,
     "flatten": lambda _, __, x: x.reshape(len(x), -1),
     "linear": lambda _, tensors, x: F.linear(x, tensors["weight"], tensors.get("bias")),

@@ -1,0 +1,128 @@
+"""Ops of foreign models that archc has no record of, as far as anything is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from archc.dataclassing import dataclass
+from archc.ops.base import Op
+from archc.ops.facts import (
+    EVERYTHING,
+    INPUTS,
+    MIXED,
+    Arity,
+    Look,
+    OnnxStep,
+    Reach,
+    Role,
+    Saved,
+    Shape,
+    Storage,
+    Torch,
+    tensors,
+)
+
+_MOVES = """
+permute transpose t movedim view reshape flatten unflatten squeeze unsqueeze expand repeat
+select slice narrow index index_select gather roll flip pad constant_pad_nd cat stack split
+split_with_sizes chunk unbind contiguous clone copy alias new_zeros zeros_like ones_like
+as_strided scatter pixel_shuffle pixel_unshuffle
+"""
+_ELEMENT_WISE = """
+add sub rsub mul div neg abs pow sqrt rsqrt exp log clamp minimum maximum where masked_fill
+eq ne lt le gt ge logical_and logical_or logical_not to _to_copy relu sigmoid tanh silu gelu
+reciprocal floor ceil round sign sin cos tan remainder isnan softsign hard_sigmoid swish
+elu selu celu mish softplus hardtanh hardswish hardsigmoid leaky_relu prelu erf softmax dropout
+"""
+
+_MOVED = frozenset(_MOVES.split())
+FREE = _MOVED | frozenset(_ELEMENT_WISE.split())
+"""Names of ops that multiply nothing with weights, and add nothing up but a softmax."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque(Op):
+    """An op that archc knows by its name alone: its shape is what the model says.
+
+    ``details`` are its arguments as text, by which two of one name are told apart; ``held`` are the
+    names and shapes of the tensors of the model that it reads. It counts nothing, and every total
+    says so.
+    """
+
+    kind = "opaque"
+    name: str
+    output: Shape
+    details: str = ""
+    held: tuple[tuple[str, Shape], ...] = ()
+
+    arity = Arity.ANY
+    channels = MIXED
+    storage = Storage.KEPT
+    overwrites = False
+    is_layer = False
+    runs_on_the_way = False
+    trains_only = False
+    commutes = False
+    has_gates = False
+    roles = tensors(weight=Role.KERNEL)
+    torch = Torch(is_module=False)
+
+    def __post_init__(self) -> None:
+        """Nothing: its shapes are no sizes of windows."""
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it is known to have no multiply-adds."""
+        return self.name in FREE
+
+    def infer(self, *inputs: Shape) -> Shape:
+        """What the model says."""
+        return self.output
+
+    @property
+    def params(self) -> int:
+        """Those of the tensors that it reads."""
+        from math import prod
+
+        return sum(prod(shape) for _, shape in self.held)
+
+    @property
+    def state(self) -> dict[str, Shape]:
+        """The tensors that it reads."""
+        return dict(self.held)
+
+    @property
+    def buffers(self) -> frozenset[str]:
+        """None that is known."""
+        return frozenset()
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """Its name, and its arguments where it has any."""
+        return {"name": self.name, **({"details": self.details} if self.details else {})}
+
+    def start(self, name: str) -> float | None:
+        """Not known."""
+        return None
+
+    def reach(self) -> Reach:
+        """Everything, for all that is known."""
+        return EVERYTHING
+
+    def saved(self) -> Saved:
+        """What it reads, for all that is known."""
+        return INPUTS
+
+    def look(self) -> Look:
+        """A box with its name; nothing where values only lie otherwise."""
+        if self.name in _MOVED:
+            return Look(name=self.name)
+        if self.name in FREE:
+            return Look(word=self.name, mark=self.name, words=self.name)
+        return Look(box="other", label=self.name, mark=self.name, words=self.name)
+
+    def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
+        """None: it is not known how."""
+        raise NotImplementedError(self.name)
+        yield
