@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from archc.api import fit as fit
     from archc.api import fix as fix
     from archc.api import fold as fold
+    from archc.api import from_export as from_export
+    from archc.api import from_module as from_module
+    from archc.api import from_onnx as from_onnx
     from archc.api import fully_convolutional as fully_convolutional
     from archc.api import load as load
     from archc.api import loads as loads
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     from archc.api import verify as verify
     from archc.backends.figure import FigureError as FigureError
     from archc.backends.onnx import OnnxError as OnnxError
+    from archc.backends.pytorch import EmitError as EmitError
     from archc.choices import Backend as Backend
     from archc.choices import ConventionName as ConventionName
     from archc.choices import Detail as Detail
@@ -69,6 +73,7 @@ if TYPE_CHECKING:
     from archc.errors import SweepError as SweepError
     from archc.errors import TrainingError as TrainingError
     from archc.errors import WeightsWarning as WeightsWarning
+    from archc.frontends.program import ForeignError as ForeignError
     from archc.graph import Convolutional as Convolutional
     from archc.graph import Network as Network
     from archc.graph import NotConvolutionalError as NotConvolutionalError
@@ -88,9 +93,11 @@ __all__ = [
     "Detail",
     "DeviceError",
     "Dtype",
+    "EmitError",
     "ExportFormat",
     "FigureError",
     "FigureFormat",
+    "ForeignError",
     "Heat",
     "Level",
     "Network",
@@ -122,6 +129,9 @@ __all__ = [
     "fit",
     "fix",
     "fold",
+    "from_export",
+    "from_module",
+    "from_onnx",
     "fully_convolutional",
     "list",
     "load",
@@ -185,6 +195,8 @@ _HOMES = {
     "evaluate": "archc.training.facade",
     "train": "archc.training.facade",
     "WeightsWarning": "archc.errors",
+    "EmitError": "archc.backends.pytorch",
+    "ForeignError": "archc.frontends.program",
 }
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         sweep,
     )
     from archc.api.checking import fix
+    from archc.api.foreign import from_export, from_module, from_onnx, is_model, read_model
     from archc.api.modules import (
         WeightsLike,
         bench,
@@ -66,6 +67,7 @@ _HOMES = {
         "roofline",
         "sweep",
     ),
+    ".foreign": ("from_export", "from_module", "from_onnx", "is_model", "read_model"),
     ".checking": ("fix",),
     ".modules": (
         "WeightsLike",
@@ -115,7 +117,11 @@ __all__ = [
     "fit",
     "fix",
     "fold",
+    "from_export",
+    "from_module",
+    "from_onnx",
     "fully_convolutional",
+    "is_model",
     "load",
     "loads",
     "match_weights",
@@ -125,6 +131,7 @@ __all__ = [
     "read",
     "read_blocks",
     "read_changed",
+    "read_model",
     "read_weights",
     "receptive_fields",
     "report",

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack
 
+from archc.api.foreign import from_export, from_module, is_model, read_model
 from archc.design import Design
 from archc.errors import SpecWarning
 from archc.graph import Network
@@ -22,12 +23,18 @@ from archc.spec.overrides import Change, InputSize, Override, Set
 from archc.text import a_type
 
 if TYPE_CHECKING:
+    import torch
+    from torch.export import ExportedProgram
+
     from archc.blocks import Definition
 
 Written: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any] | Source"
 """A spec that is yet to be read: a path, a shipped name, a mapping, or a text with its name."""
-SpecLike: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any] | Source | Design | Network"
-"""A spec, or what was made of one."""
+SpecLike: TypeAlias = (
+    "str | os.PathLike[str] | Mapping[str, Any] | Source | Design | Network | torch.nn.Module "
+    "| ExportedProgram"
+)
+"""A spec or a model of another library, or what was made of one."""
 Settings: TypeAlias = Mapping[str, object] | Sequence[str]
 """Keys with their values, or texts such as ``"depth=3"``."""
 
@@ -236,11 +243,34 @@ def show(
     return read_changed(source, changes).text
 
 
-def network_of(spec: SpecLike) -> Network:
-    """The network of what a caller gave as a spec."""
-    if isinstance(spec, Design):
-        return spec.network
-    return spec if isinstance(spec, Network) else load(spec)
+def network_of(spec: SpecLike, input: Sequence[int] | None = None) -> Network:
+    """The network of what a caller gave: a spec, a model of another library, or a network.
+
+    ``input`` is the image's size, as for `load`; a network has its own. Raises TypeError for what
+    is none of these.
+    """
+    if isinstance(spec, (Design, Network)):
+        if input is not None:
+            raise TypeError("`input` is for what is yet to be read: a network has its own")
+        return spec if isinstance(spec, Network) else spec.network
+    if isinstance(spec, (str, os.PathLike)):
+        name = os.fsdecode(spec)
+        if is_model(name):
+            return read_model(name, input=input).network
+    elif not isinstance(spec, (Mapping, Source)):
+        return _of_torch(spec, input)
+    return load(spec, input=input)
+
+
+def _of_torch(model: Any, input: Sequence[int] | None) -> Network:
+    """The network of a module or an exported program; TypeError for anything else."""
+    kinds = {f"{one.__module__}.{one.__qualname__}" for one in type(model).__mro__}
+    if "torch.nn.modules.module.Module" in kinds:
+        return from_module(model) if input is None else from_module(model, input=input)
+    if "torch.export.exported_program.ExportedProgram" in kinds:
+        return from_export(model)
+    source_of(model)  # which says what a spec may be
+    raise AssertionError(model)
 
 
 def called(spec: SpecLike) -> str:

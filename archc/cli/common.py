@@ -18,9 +18,10 @@ from archc.cli.changes import Changes
 from archc.cli.complete import ATTRIBUTES, KEYS, SETTINGS, Complete
 from archc.cli.startup import GC_THRESHOLDS
 from archc.cli.terminal import say, say_heading
-from archc.errors import OutputError, reason
+from archc.errors import ArchcError, OutputError, reason
 from archc.inputs import note_output
 from archc.shipped import is_within, shipped_folder
+from archc.text import quote_name
 
 if TYPE_CHECKING:
     from archc.backends.table import Table
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from archc.design import Design
     from archc.graph import Network
     from archc.source.diagnostics import Diagnostic, Note
+    from archc.spec.overrides import Size
     from archc.weights import Checkpoint
 
 MAX_BATCH = 2**31 - 1
@@ -406,7 +408,31 @@ def read_specs(names: Sequence[str], changes: Changes) -> list[Design]:
 
 def load_networks(names: Sequence[str], changes: Changes) -> list[Network]:
     """Read and compile several specs. Raises `SpecError` with the mistakes of all of them."""
-    return _each(names, lambda name: read_spec(name, changes).network)
+    return _each(names, lambda name: _network(name, changes))
+
+
+def _network(name: str, changes: Changes) -> Network:
+    """The network of a spec, or of a model of another library."""
+    from archc import api
+
+    if not api.is_model(name):
+        return read_spec(name, changes).network
+    return api.read_model(name, input=_size_alone(name, changes)).network
+
+
+def _size_alone(name: str, changes: Changes) -> Size | None:
+    """The image's size, which is all that can be changed of a model that is no spec."""
+    from archc.spec.overrides import InputSize, Set
+
+    size: Size | None = None
+    for change in changes:
+        if not isinstance(change, InputSize):
+            option = "--set" if isinstance(change, Set) else "--with"
+            raise ArchcError(
+                f"`{option}` is for specs, and {quote_name(name)} is a model of another kind"
+            )
+        size = change.size
+    return size
 
 
 def tell_warnings(design: Design) -> Design:

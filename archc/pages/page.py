@@ -19,7 +19,7 @@ from archc.backends.figure.pages import figure_css
 from archc.backends.figure.scene import element_id
 from archc.backends.figure.text import one_line
 from archc.backends.numbers import exactly, percent, shape
-from archc.backends.pytorch import emit
+from archc.backends.pytorch import EmitError, emit
 from archc.backends.table import Table
 from archc.dataclassing import dataclass
 from archc.graph import Network, Node
@@ -182,7 +182,10 @@ def _cut(title: str) -> str:
 
 def _section(number: int, network: Network, spec: str, figure: Figure) -> Section:
     stages = analysis.count(network, "stage")
-    source = emit(network)
+    try:
+        source = emit(network)
+    except EmitError as error:  # the rest of the page shows it all the same
+        source = f"# {error.message}\n"
     memory = analysis.memory(network)
     return Section(
         anchor=f"network-{number}",

@@ -12,13 +12,18 @@ from archc.backends.pytorch.initial import initialisation
 from archc.backends.pytorch.members import KIND, Path, Slot, members_of
 from archc.backends.pytorch.text import RESERVED, WIDTH, Namespace, class_name, prose
 from archc.backends.pytorch.writer import Writer, kind_of, literal
+from archc.errors import ArchcError
 from archc.graph import Network, Node
-from archc.graph.modules import Group, fold
+from archc.graph.modules import Group, StructureError, fold
 from archc.graph.schedule import Schedule
 from archc.ops import Op
 
 CLASSES = "num_classes"
 """The argument of a network's class, by torchvision's name."""
+
+
+class EmitError(ArchcError):
+    """A network cannot be written in PyTorch."""
 
 
 def emit(network: Network) -> str:
@@ -29,8 +34,32 @@ def emit(network: Network) -> str:
     ``(batch, channels, height, width)`` and returns the logits, ``predict`` applies the final
     softmax where there is one. With side heads it returns, in training, a named tuple of the
     logits and of what those put out.
-    Raises `StructureError` for a network whose ids describe no modules.
+    Raises `StructureError` for a network whose ids describe no modules, `EmitError` for one of
+    another library with an op that archc cannot write.
     """
+    if not network.is_foreign:
+        return _emitted(network)
+    for node in network.nodes.values():
+        how = node.op.torch
+        if not (how.module or how.call or how.parameter) and node.inputs:
+            name = _called(node.op)
+            raise EmitError(
+                f"{network.name} cannot be written in PyTorch: archc does not know how to write "
+                f"`{name}`, at `{node.id}`"
+            )
+    try:
+        return _emitted(network)
+    except StructureError as error:
+        raise EmitError(f"{network.name} cannot be written in PyTorch: {error}") from error
+
+
+def _called(op: Op) -> str:
+    """What an op is called: its kind, or the name that it has in the model."""
+    name = getattr(op, "name", op.kind)
+    return name if isinstance(name, str) else op.kind
+
+
+def _emitted(network: Network) -> str:
     root = fold(network)
     schedule = Schedule.of(network)
     classes, found = classes_of(root, lambda node: kind_of(node, schedule))

@@ -1,0 +1,78 @@
+"""Models of other libraries as networks: ONNX files, exported programs, torch modules."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+from archc.graph import Network
+
+if TYPE_CHECKING:
+    import torch
+    from torch.export import ExportedProgram
+
+    from archc.frontends.imported import Imported
+
+PathLike: TypeAlias = "str | os.PathLike[str]"
+
+
+def is_model(name: str) -> bool:
+    """Whether a name is one of a model that is no spec: ``FILE.onnx``, ``FILE.pt2``,
+    ``package.module:callable`` or ``FILE.py:Name``."""
+    if "." not in name:
+        return False  # as of shipped specs
+    from archc.frontends.door import kind_of
+
+    return kind_of(name) is not None
+
+
+def read_model(name: str, *, input: Sequence[int] | str | None = None) -> Imported:
+    """A model by its name (see `is_model`), read; of a file nothing is executed.
+
+    ``input`` is the image's ``(channels, height, width)``, or ``"C,H,W"``, where the model does not
+    say it; a callable's is (3, 224, 224) unless given. Raises `ForeignError`.
+    """
+    from archc.frontends.door import read
+
+    return read(name, input)
+
+
+def from_onnx(file: PathLike, *, input: Sequence[int] | None = None) -> Network:
+    """The network of an ONNX file; ``input`` is the image's size where the file leaves it open.
+
+    Nothing is executed, and no weights are read. Raises `ForeignError`.
+    """
+    from archc.frontends.door import read_onnx_file
+
+    return read_onnx_file(os.fsdecode(file), input).network
+
+
+def from_export(program: PathLike | ExportedProgram) -> Network:
+    """The network of a program of torch.export, or of the ``.pt2`` file of one, from which nothing
+    is executed. Raises `ForeignError`."""
+    from archc.frontends.door import read_archive_file
+    from archc.frontends.imported import Imported
+
+    if isinstance(program, (str, os.PathLike)):
+        return read_archive_file(os.fsdecode(program)).network
+    from archc.frontends.torch_export.live import read_program
+
+    return Imported(read_program(program), "program").network
+
+
+def from_module(module: torch.nn.Module, *, input: Sequence[int] = (3, 224, 224)) -> Network:
+    """The network of a module in eval mode, on images ``(channels, height, width)``.
+
+    torch exports it: its code runs once, on tensors without values. Raises `ForeignError` where it
+    cannot be exported.
+
+    >>> import archc
+    >>> archc.from_module(archc.module("cifar10/resnet20"), input=(3, 32, 32)).layers
+    20
+    """
+    from archc.frontends.imported import Imported
+    from archc.frontends.torch_export.live import export_module
+
+    name = type(module).__name__
+    return Imported(export_module(module, input, name), name).network

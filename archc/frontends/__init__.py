@@ -1,0 +1,1 @@
+"""Models that others wrote, as networks: exported programs, ONNX files, torch modules."""

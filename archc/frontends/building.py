@@ -1,0 +1,672 @@
+"""A program as a network: which ops its calls are, what they read, what they are called.
+
+Calls that only lay a tensor out otherwise make no node where what reads it can take it as it was:
+channels moved last and back, channels in groups, parts of a split.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import field, replace
+from functools import cache
+from typing import TypeAlias
+
+from archc.dataclassing import dataclass
+from archc.frontends.naming import Names, family
+from archc.frontends.program import Argument, Call, ForeignError, Program, Ref, Weight
+from archc.graph import Node, Shape
+from archc.graph.network import key_of
+from archc.ops import OPS, Arity, Op, ShapeError, moves
+from archc.ops.given import Given, NotReadError
+from archc.ops.traits import ElementWise
+from archc.text import quote, visible
+
+MAX_DETAILS = 200
+"""Characters of an opaque op's arguments."""
+
+
+# Forms: how a value lies beside the node whose value it is.
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """As the node puts it out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """A map with its channels last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grouped:
+    """A map with its channels in groups, ``turned`` when these have changed places with the
+    channels of each."""
+
+    groups: int
+    turned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Subsampled:
+    """Every ``stride``-th row, and with ``both`` column, of a map."""
+
+    stride: int
+    both: bool = False
+
+
+Form: TypeAlias = Plain | Last | Grouped | Subsampled
+PLAIN, LAST = Plain(), Last()
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A tensor of the program: the node that it comes from, and how it lies.
+
+    ``shape`` is its own with the batch; ``owner`` is the name of the tensor whose memory it shares.
+    """
+
+    node: str
+    shape: tuple[int, ...]
+    form: Form = PLAIN
+    owner: str = ""
+
+
+@dataclass(frozen=True)
+class Built:
+    """The nodes of a program, and under which keys of its own it has the tensors of theirs."""
+
+    nodes: Mapping[str, Node]
+    keys: Mapping[str, str]
+    outputs: tuple[str, ...]
+    calls: Mapping[str, Call]
+    """The call that each node comes from, by id."""
+    has_paths: bool = True
+    """Whether the model says anything of modules."""
+    folded: frozenset[str] = frozenset()
+    """The paths of norms that an exporter has folded into the layers before them."""
+
+
+def build(program: Program) -> Built:
+    """The nodes of a program. Raises `ForeignError` where it does what no network of archc can."""
+    return _Building(program).built()
+
+
+@cache
+def _readers() -> Mapping[str, tuple[type[Op], ...]]:
+    """The ops that go by each of torch's names."""
+    readers: dict[str, tuple[type[Op], ...]] = {}
+    for op in OPS.values():
+        for name in op.torch.exported:
+            name = name.removesuffix("_")
+            readers[name] = (*readers.get(name, ()), op)
+    return readers
+
+
+_VIEWS = frozenset(
+    [
+        *("view", "reshape", "permute", "transpose", "flatten", "unflatten", "slice", "select"),
+        *("split", "split_with_sizes", "chunk", "unbind", "unsqueeze", "squeeze", "expand"),
+        *("narrow", "as_strided", "t", "movedim", "diagonal", "view_as", "alias", "detach"),
+    ]
+)
+"""Calls whose results may share the memory of what they read."""
+
+
+@dataclass
+class _Building:
+    program: Program
+    nodes: dict[str, Node] = field(default_factory=dict)
+    values: dict[str, Value] = field(default_factory=dict)
+    parts: dict[str, tuple[str, int]] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
+    calls: dict[str, Call] = field(default_factory=dict)
+    constants: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """What is computed from the model's tensors alone, with the names of these."""
+    said: dict[str, str] = field(default_factory=dict)
+    """The paths of the modules that layers stand in, as the model says."""
+    counted: set[str] = field(default_factory=set)
+    """The names of the tensors that some op has."""
+    joined: dict[tuple[str, ...], str] = field(default_factory=dict)
+    """The concatenations by what they join in the end."""
+    spread: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    last_read: dict[str, int] = field(default_factory=dict)
+    readers: Counter[str] = field(default_factory=Counter)
+    at: int = 0
+
+    def built(self) -> Built:
+        program = self.program
+        self.names = Names(program.calls)
+        keys = [one.key for one in program.weights.values()]
+        self.names.note_tensors(keys, surround=program.dialect == "onnx")
+        if len(program.inputs) != 1:
+            raise ForeignError(f"it takes {len(program.inputs)} inputs")
+        for name, shape in program.inputs.items():
+            if len(shape) != 4:
+                raise ForeignError(f"it takes a tensor of {len(shape)} sides, not images")
+            self.batch = shape[0]
+            image = shape[1:]
+            form: Form = PLAIN
+            if program.channels_last:
+                image, form = (shape[3], *shape[1:3]), LAST
+            self.nodes["input"] = Node("input", moves.image(), (), image)
+            self.values[name] = Value("input", shape, form, owner=name)
+        for index, call in enumerate(program.calls):
+            for name in call.reads:
+                self.last_read[name] = index
+                self.readers[name] += 1
+        for name in program.outputs:
+            self.last_read[name] = len(program.calls)
+        for self.at, call in enumerate(program.calls):
+            self._call(call)
+        outputs = tuple([self._plain(self._value(name, None), None) for name in program.outputs])
+        folded = frozenset(self._folded() if program.dialect == "onnx" else ())
+        has_paths = self.names.has_paths
+        return self._cleaned(Built(self.nodes, self.keys, outputs, self.calls, has_paths, folded))
+
+    def _folded(self) -> Iterator[str]:
+        """The counted modules that are gone behind layers whose weights are not their own any more,
+        or which stand under the path of what is gone."""
+        for id, node in self.nodes.items():
+            parent, _, last = id.rpartition(".")
+            if not (node.op.kind == "conv2d" and last.isdigit() and self.keys.get(f"{id}.bias")):
+                continue
+            following = f"{parent}.{int(last) + 1}" if parent else str(int(last) + 1)
+            if following in self.names.taken or following in self.names.around:
+                continue
+            if self.keys[f"{id}.weight"] != f"{id}.weight" or self.said[id] == following:
+                yield following
+
+    def _cleaned(self, built: Built) -> Built:
+        """Without what no output needs."""
+        needed = {"input", *built.outputs}
+        for node in reversed(list(built.nodes.values())):
+            if node.id in needed:
+                needed.update(node.inputs)
+        nodes = {id: node for id, node in built.nodes.items() if id in needed}
+        keys = {
+            key: theirs
+            for id, node in nodes.items()
+            for key in (key_of(id, name) for name in node.op.state)
+            if (theirs := built.keys.get(key)) is not None
+        }
+        return replace(built, nodes=nodes, keys=keys)
+
+    # Values
+
+    def _value(self, name: str, call: Call | None) -> Value:
+        value = self.values.get(name)
+        if value is None:
+            what = "nothing puts out" if call is None else f"{call.shown} reads"
+            raise ForeignError(f"{what} {quote(visible(name))}, which is not there before it")
+        return value
+
+    def _shape(self, full: tuple[int, ...]) -> Shape:
+        """A shape without the batch; one of a single number where there is nothing else."""
+        if full and full[0] == self.batch:
+            return full[1:] or (1,)
+        return full or (1,)
+
+    def _plain(self, value: Value, call: Call | None) -> str:
+        """The node of a value as it lies: one more where it lies otherwise than its node says."""
+        if value.form == PLAIN:
+            return value.node
+        words = {Last: "permute", Grouped: "view", Subsampled: "slice"}
+        name = words[type(value.form)]
+        if isinstance(value.form, Grouped) and value.form.turned:
+            name = "transpose"
+        shape = self._shape(value.shape)
+        made = self.names.unique(value.node.rpartition(".")[0], name)
+        return self._append(made, moves.unknown(name, shape), (value.node,), shape, call)
+
+    def _append(
+        self, id: str, op: Op, inputs: tuple[str, ...], shape: Shape, call: Call | None
+    ) -> str:
+        self.nodes[id] = Node(id, op, inputs, shape)
+        if call is not None:
+            inside = [
+                one for one in call.scopes if not one.path or f"{id}.".startswith(f"{one.path}.")
+            ]
+            self.calls[id] = replace(call, scopes=tuple(inside))
+        return id
+
+    def _set(
+        self,
+        call: Call,
+        node: str,
+        form: Form = PLAIN,
+        *,
+        shape: tuple[int, ...] | None = None,
+        owner: str = "",
+        output: str | None = None,
+    ) -> None:
+        """Say what a call puts out."""
+        name = call.outputs[0] if output is None else output
+        full = self._full(call, name, node) if shape is None else shape
+        self.values[name] = Value(node, full, form, owner or name)
+
+    def _full(self, call: Call, name: str, node: str) -> tuple[int, ...]:
+        known = self.program.shapes.get(name)
+        return known if known is not None else (self.batch, *self.nodes[node].output_shape)
+
+    # Calls
+
+    def _call(self, call: Call) -> None:
+        if call.target in ("_operator.getitem", "builtin.getitem"):
+            return
+        name = call.target.partition(".")[2]
+        plain = name.removesuffix("_")
+        is_in_place = name != plain and not name.startswith("__")
+        reads = [one for one in call.reads if one in self.values]
+        if not reads:
+            self._constant(call)
+            return
+        if is_in_place and call.reads[0] in self.values:
+            self._check_in_place(call, call.reads[0])
+        handler = _HANDLERS.get(plain)
+        first = self._value(reads[0], call)
+        if handler is None or not handler(self, call, first):
+            self._op(call, plain)
+        if is_in_place and call.outputs[0] in self.values:
+            self.values[call.reads[0]] = self.values[call.outputs[0]]
+
+    def _constant(self, call: Call) -> None:
+        """A call on constants alone: what is made of it is not followed."""
+        for output in call.outputs:
+            self.constants[output] = tuple(self._sources(call))
+
+    def _sources(self, call: Call) -> list[str]:
+        """The tensors of the model that a call reads, at first hand or computed from."""
+        names: dict[str, None] = {}
+        for name in call.reads:
+            if name in self.program.weights:
+                names[name] = None
+            names.update(dict.fromkeys(self.constants.get(name, ())))
+        return list(names)
+
+    def _check_in_place(self, call: Call, name: str) -> None:
+        """Refuse to lose what is written over a view of something that is read later."""
+        value = self._value(name, call)
+        for other, one in self.values.items():
+            is_part = other != name and one.owner == value.owner and one != value
+            if is_part and self.last_read.get(other, -1) > self.at:
+                raise ForeignError(
+                    f"{call.shown} writes over a part of {quote(visible(other))}, which is read "
+                    "later",
+                    "export it without the operation in place",
+                    call=call.name,
+                )
+
+    def _op(self, call: Call, plain: str) -> None:
+        """The op that a call is, by the records; opaque where none knows it."""
+        values = {name: self._value(name, call) for name in call.reads if name in self.values}
+        reads = [values[name] for name in call.reads if name in values]
+        weights = {
+            argument: self.program.weights[one.name]
+            for argument, one in call.arguments.items()
+            if isinstance(one, Ref) and one.name in self.program.weights
+        }
+        forms = {value.form for value in reads}
+        form = forms.pop()
+        known = _readers().get(plain, ()) if not forms and form in (PLAIN, LAST) else ()
+        for kind in known:
+            given = self._given(call, reads, weights, form)
+            try:
+                op = kind.of_aten(given)
+                self._check_form(op, form)
+                if not self._reads_well(op, reads):
+                    continue
+                shape = op.infer(*given.inputs)
+            except (NotReadError, ShapeError):
+                continue
+            if self._agrees(call, op, shape, form) and self._holds(op, weights):
+                self._place(call, op, [value.node for value in reads], shape, form)
+                return
+        self._opaque(call, plain, reads)
+
+    def _given(
+        self, call: Call, reads: Sequence[Value], weights: Mapping[str, Weight], form: Form
+    ) -> Given:
+        """A call as records read it, in terms of maps whose channels come first."""
+        output = self.program.shapes.get(call.outputs[0])
+        return Given(
+            target=call.target.removesuffix("_"),
+            arguments={
+                name: one for name, one in call.arguments.items() if not isinstance(one, Ref)
+            },
+            inputs=[self.nodes[value.node].output_shape for value in reads],
+            weights={name: one.shape for name, one in weights.items()},
+            output=None if output is None else self._shape(output),
+            rank=len(reads[0].shape),
+        )
+
+    def _reads_well(self, op: Op, reads: Sequence[Value]) -> bool:
+        """Whether an op reads one value, or several that are not the same."""
+        if op.arity is Arity.ONE:
+            return len(reads) == 1
+        return op.arity is not Arity.SEVERAL or len({one.node for one in reads}) == len(reads)
+
+    def _check_form(self, op: Op, form: Form) -> None:
+        """Raise `NotReadError` for an op that does not act on values that lie like this."""
+        acts_on_last = op.kind in ("layer_norm", "channel_linear", "add", "multiply")
+        if form == LAST and not (acts_on_last or (isinstance(op, ElementWise) and not op.state)):
+            raise NotReadError("it reads channels where they are not")
+        if form == PLAIN and op.kind == "channel_linear":
+            raise NotReadError("it reads channels last")
+
+    def _agrees(self, call: Call, op: Op, shape: Shape, form: Form) -> bool:
+        """Whether the model says the same of what an op puts out, where it says anything."""
+        known = self.program.shapes.get(call.outputs[0])
+        if form == LAST:
+            shape = (*shape[1:], shape[0])
+        return known is None or self._shape(known) == shape
+
+    def _holds(self, op: Op, weights: Mapping[str, Weight]) -> bool:
+        """Whether the tensors that an op needs are tensors of the model."""
+        needed = {name for name in op.state if name not in ("", "num_batches_tracked")}
+        return needed <= weights.keys() if needed else True
+
+    def _place(
+        self, call: Call, op: Op, inputs: Sequence[str], shape: Shape, form: Form = PLAIN
+    ) -> None:
+        """Put an op into the network, under the name that it bears in the model."""
+        if op.arity is Arity.SEVERAL and len(inputs) == 1:  # a sum of one
+            self._set(call, inputs[0], form, owner=self._owner(call))
+            return
+        if op.kind == "concat":
+            inputs = self._begun(inputs)
+        id = self._named(call, op, inputs)
+        self._append(id, op, tuple(inputs), shape, call)
+        if op.kind == "concat":
+            parts = tuple([part for one in inputs for part in self._spread(one)])
+            self.spread[id] = parts
+            self.joined[parts] = id
+        owner = self._owner(call) if op.storage.value == "shared" else ""
+        self._set(call, id, form, owner=owner)
+
+    def _begun(self, inputs: Sequence[str]) -> Sequence[str]:
+        """What is joined, beginning with what has been joined before, as in dense blocks: they add
+        to what there is."""
+        parts = tuple([part for one in inputs for part in self._spread(one)])
+        for count in range(len(parts) - 1, 1, -1):
+            before = self.joined.get(parts[:count])
+            if before is not None:
+                return (before, *parts[count:])
+        return inputs
+
+    def _spread(self, id: str) -> tuple[str, ...]:
+        """What a concatenation joins in the end."""
+        return self.spread.get(id, (id,))
+
+    def _owner(self, call: Call) -> str:
+        return next(self.values[name].owner for name in call.reads if name in self.values)
+
+    def _named(self, call: Call, op: Op, inputs: Sequence[str]) -> str:
+        held = self._held(call, op)
+        if not held:
+            return self.names.of_call(call, op, inputs)
+        paths = {_path(key, name) for name, key in held.items()}
+        path = paths.pop() if len(paths) == 1 else None
+        if self.program.dialect == "onnx":
+            path = self._path_in_onnx(call, held)
+        id = None if path is None else self.names.of_module(path)
+        if id is None:
+            parent = call.path.rpartition(".")[0]
+            id = self.names.unique(parent, family(op))
+        self.said[id] = call.path
+        for name, key in held.items():
+            self.keys[key_of(id, name)] = key
+        self.counted.update(self._sources(call))
+        return id
+
+    def _path_in_onnx(self, call: Call, held: Mapping[str, str]) -> str:
+        """The path of a layer: its weight's where that has kept its name and is nobody else's,
+        otherwise what the exporter says, which takes a folded norm's for the layer's."""
+        path = _path(held.get("weight", ""), "weight")
+        if "" in held:
+            path = held[""]
+        return path if path and self.readers[held.get("weight", path)] == 1 else call.path
+
+    def _held(self, call: Call, op: Op) -> dict[str, str]:
+        """The model's keys of the tensors that an op has, by their names in the op."""
+        weights = {
+            argument: self.program.weights[one.name].key
+            for argument, one in call.arguments.items()
+            if isinstance(one, Ref) and one.name in self.program.weights
+        }
+        if "" in op.state:
+            return dict.fromkeys([""], *weights.values())
+        return {name: weights[name] for name in op.state if name in weights}
+
+    def _opaque(self, call: Call, plain: str, reads: Sequence[Value]) -> None:
+        """What no record knows: a node with the model's own shape for each thing it puts out."""
+        inputs = tuple([self._plain(value, call) for value in reads])
+        names = [one for one in self._sources(call) if one not in self.counted]
+        self.counted.update(names)
+        found = [self.program.weights[name] for name in names]
+        weights = _worded(found)
+        held = tuple([(name, one.shape) for name, one in weights.items() if one.is_learned])
+        for number, output in enumerate(call.outputs):
+            if not output or output not in self.last_read:
+                continue
+            known = self.program.shapes.get(output)
+            if known is None:
+                raise ForeignError(
+                    f"{call.shown} is not an op that archc knows, and the model does not give "
+                    "the shape of its output",
+                    call=call.name,
+                )
+            details = _details(call) + (f" [{number}]" if len(call.outputs) > 1 else "")
+            shape = self._shape(known)
+            op = moves.unknown(plain, shape, details[:MAX_DETAILS], held)
+            id = self._named_opaque(call, op, weights)
+            self._append(id, op, inputs, shape, call)
+            owner = reads[0].owner if plain in _VIEWS and reads else ""
+            self._set(call, id, output=output, owner=owner)
+            held = ()
+
+    def _named_opaque(self, call: Call, op: Op, weights: Mapping[str, Weight]) -> str:
+        id = self.names.of_call(call, op)
+        for name, one in weights.items():
+            self.keys[key_of(id, name)] = one.key
+        return id
+
+    # Calls that lay tensors out
+
+    def _same(self, call: Call, value: Value) -> bool:
+        """A call that puts out what it reads."""
+        self._set(call, value.node, value.form, shape=value.shape, owner=value.owner)
+        return True
+
+    def _permute(self, call: Call, value: Value) -> bool:
+        dims = call.arguments.get("dims")
+        turns: dict[tuple[tuple[int, ...], Form], Form] = {
+            ((0, 2, 3, 1), PLAIN): LAST,
+            ((0, 3, 1, 2), LAST): PLAIN,
+        }
+        form = turns.get((_positive(dims, len(value.shape)), value.form))
+        if form is None or len(self.nodes[value.node].output_shape) != 3:
+            return False
+        self._set(call, value.node, form, shape=self._turned(value, dims), owner=value.owner)
+        return True
+
+    def _turned(self, value: Value, dims: Argument) -> tuple[int, ...]:
+        return tuple([value.shape[dim] for dim in _positive(dims, len(value.shape))])
+
+    def _transpose(self, call: Call, value: Value) -> bool:
+        sides = _positive((call.arguments.get("dim0"), call.arguments.get("dim1")), 5)
+        if not isinstance(value.form, Grouped) or value.form.turned or set(sides) != {1, 2}:
+            return False
+        batch, groups, each, *rest = value.shape
+        form = Grouped(value.form.groups, turned=True)
+        self._set(call, value.node, form, shape=(batch, each, groups, *rest), owner=value.owner)
+        return True
+
+    def _view(self, call: Call, value: Value) -> bool:
+        known = self.program.shapes.get(call.outputs[0])
+        node = self.nodes[value.node].output_shape
+        if known is None:
+            return False
+        if isinstance(value.form, Grouped) and known == (self.batch, *node):
+            if value.form.turned:
+                op = moves.shuffled(value.form.groups)
+                self._place(call, op, [value.node], node)
+            else:
+                self._set(call, value.node, owner=value.owner)
+            return True
+        if value.form == LAST and node[1:] == (1, 1) and known == (self.batch, node[0]):
+            self._place(call, moves.flat(), [value.node], (node[0],))
+            return True
+        if value.form != PLAIN:
+            return False
+        if known == value.shape:
+            return self._same(call, value)
+        if len(node) == 3 and len(known) == 5 and known[3:] == node[1:] and known[0] == self.batch:
+            self._set(call, value.node, Grouped(known[1]), shape=known, owner=value.owner)
+            return True
+        return False
+
+    def _mean(self, call: Call, value: Value) -> bool:
+        """A mean over the map that leaves a vector: a pooling and a flatten."""
+        dims = _positive(call.arguments.get("dim"), len(value.shape))
+        over = {PLAIN: [2, 3], LAST: [1, 2]}.get(value.form)
+        if len(value.shape) != 4 or sorted(dims) != over:
+            return False
+        if call.arguments.get("keepdim") or call.arguments.get("dtype") is not None:
+            return False
+        pool, flatten = moves.averaged(), moves.flat()
+        channels = self.nodes[value.node].output_shape[0]
+        id = self.names.of_call(call, pool)
+        self._append(id, pool, (value.node,), (channels, 1, 1), call)
+        flat = self.names.of_call(call, flatten)
+        self._append(flat, flatten, (id,), (channels,), call)
+        self._set(call, flat)
+        return True
+
+    def _chunk(self, call: Call, value: Value) -> bool:
+        """Equal parts of the channels."""
+        dim = call.arguments.get("dim", 0)
+        shapes = {self.program.shapes.get(one) for one in call.outputs}
+        if value.form != PLAIN or _positive((dim,), len(value.shape)) != (1,) or len(shapes) != 1:
+            return False
+        for number, output in enumerate(call.outputs, 1):
+            if output in self.last_read:
+                op = moves.part(number, len(call.outputs))
+                shape = op.infer(self.nodes[value.node].output_shape)
+                id = self.names.of_call(call, op)
+                self._append(id, op, (value.node,), shape, call)
+                self._set(call, id, output=output, owner=value.owner)
+        return True
+
+    def _slice(self, call: Call, value: Value) -> bool:
+        """Every so many rows or columns, as option A has them; all of them; a part of channels."""
+        known, get = self.program.shapes.get(call.outputs[0]), call.arguments.get
+        dim = _positive((get("dim", 0),), len(value.shape))[0]
+        step, start = get("step", 1), get("start")
+        if known == value.shape and step == 1:
+            return self._same(call, value)
+        if value.form == PLAIN and dim == 1 and step == 1 and known is not None:
+            return self._part(call, value, 0 if start is None else start, known[1])
+        if start not in (None, 0) or not isinstance(step, int) or known is None:
+            return False
+        rows = value.form == PLAIN and dim == 2
+        columns = value.form == Subsampled(step) and dim == 3
+        if step < 2 or not (rows or columns) or known[dim] != -(-value.shape[dim] // step):
+            return False
+        self._set(call, value.node, Subsampled(step, columns), shape=known, owner=value.owner)
+        return True
+
+    def _part(self, call: Call, value: Value, start: Argument, count: int) -> bool:
+        """A part of the channels that they have a whole number of."""
+        if not isinstance(start, int) or start < 0 or value.shape[1] % count or start % count:
+            return False
+        op = moves.part(start // count + 1, value.shape[1] // count)
+        shape = op.infer(self.nodes[value.node].output_shape)
+        id = self.names.of_call(call, op)
+        self._append(id, op, (value.node,), shape, call)
+        self._set(call, id, owner=value.owner)
+        return True
+
+    def _pad(self, call: Call, value: Value) -> bool:
+        """Zero channels behind a map, which may be subsampled: option A."""
+        pads, mode = call.arguments.get("pad"), call.arguments.get("mode", "constant")
+        if not isinstance(pads, tuple) or mode != "constant" or call.arguments.get("value"):
+            return False
+        if not any(pads):
+            return self._same(call, value)
+        zeros = len(pads) == 6 and not any(pads[:5])
+        if not zeros or not isinstance(pads[5], int) or pads[5] < 0:
+            return False
+        stride = 1
+        if isinstance(value.form, Subsampled) and value.form.both:
+            stride = value.form.stride
+        elif value.form != PLAIN:
+            return False
+        shape = self.nodes[value.node].output_shape
+        if len(shape) != 3:
+            return False
+        op = moves.padded(shape[0], pads[5], stride)
+        self._place(call, op, [value.node], op.infer(shape))
+        return True
+
+
+_Handler: TypeAlias = Callable[[_Building, Call, Value], bool]
+
+_HANDLERS: Mapping[str, _Handler] = {
+    **dict.fromkeys(("contiguous", "clone", "alias", "detach"), _Building._same),
+    "permute": _Building._permute,
+    "transpose": _Building._transpose,
+    **dict.fromkeys(("view", "reshape"), _Building._view),
+    "mean": _Building._mean,
+    **dict.fromkeys(("chunk", "split"), _Building._chunk),
+    "slice": _Building._slice,
+    **dict.fromkeys(("pad", "constant_pad_nd"), _Building._pad),
+}
+
+
+def _positive(dims: Argument, rank: int) -> tuple[int, ...]:
+    """Dimensions counted from 0; none where they are not numbers."""
+    dims = dims if isinstance(dims, tuple) else (dims,)
+    if not all(isinstance(dim, int) for dim in dims):
+        return ()
+    return tuple([dim % rank if rank else 0 for dim in dims if isinstance(dim, int)])
+
+
+def _path(key: str, name: str) -> str:
+    """The path of the module that has a tensor under a key, by what the op calls the tensor."""
+    if not name:
+        return key
+    return key.removesuffix(f".{name}") if key.endswith(f".{name}") else ""
+
+
+def _worded(weights: Sequence[Weight]) -> dict[str, Weight]:
+    """Tensors by names that keys of a state dict can end in."""
+    named: dict[str, Weight] = {}
+    for weight in weights:
+        word = re.sub(r"\W", "_", weight.key, flags=re.ASCII)
+        while word in named:
+            word += "_"
+        named[word] = weight
+    return named
+
+
+def _details(call: Call) -> str:
+    """A call's arguments that are no tensors, in short."""
+    plain = {
+        name: value
+        for name, value in call.arguments.items()
+        if not isinstance(value, Ref) and not (isinstance(value, tuple) and _has_ref(value))
+    }
+    return ", ".join(f"{visible(name)}={_told(value)}" for name, value in plain.items())
+
+
+def _has_ref(value: tuple[Argument, ...]) -> bool:
+    return any(isinstance(one, Ref) for one in value)
+
+
+def _told(value: Argument) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_told, value))}]"
+    return visible(str(value))

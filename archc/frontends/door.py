@@ -1,0 +1,105 @@
+"""From what a user calls a model to a model that was read: a file, or a callable of Python's."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from archc.errors import reason
+from archc.frontends.imported import Imported
+from archc.frontends.program import ForeignError
+from archc.inputs import note_input
+from archc.source.caller import said
+from archc.text import quote_name
+
+USUAL_SIZE = (3, 224, 224)
+"""The images of a module, where nothing else is said."""
+
+Kind: TypeAlias = Literal["onnx", "pt2", "module"]
+
+_CALLABLE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+_IN_FILE = re.compile(r".+\.py:[A-Za-z_][\w.]*")
+
+
+def kind_of(name: str) -> Kind | None:
+    """What kind of foreign model a user means: by how a file is called, or as the name of a
+    callable; None for a spec."""
+    suffix = os.path.splitext(name)[1].lower()
+    if suffix == ".onnx":
+        return "onnx"
+    if suffix == ".pt2":
+        return "pt2"
+    if not os.path.lexists(name) and (_CALLABLE.fullmatch(name) or _IN_FILE.fullmatch(name)):
+        return "module"
+    return None
+
+
+def size_of(input: Sequence[int] | str | None) -> tuple[int, int, int] | None:
+    """An image's size, given as numbers or as ``C,H,W``. Raises `ForeignError` for anything
+    else."""
+    if input is None:
+        return None
+    given = input.split(",") if isinstance(input, str) else list(input)
+    try:
+        numbers = [int(one) for one in given]
+    except (TypeError, ValueError):
+        numbers = []
+    if len(numbers) != 3 or min(numbers) < 1:
+        what = said("`--input` takes channels, height and width", "`input` must be (C, H, W)")
+        raise ForeignError(f"{what}, not {input!r:.60}", "for example 3,224,224")
+    return numbers[0], numbers[1], numbers[2]
+
+
+def read(name: str, input: Sequence[int] | str | None = None) -> Imported:
+    """A model by what a user calls it. Raises `ForeignError` where it cannot be read."""
+    kind = kind_of(name)
+    if kind == "onnx":
+        return read_onnx_file(name, input)
+    if kind == "pt2":
+        return read_archive_file(name, input)
+    from archc.frontends.torch_export.live import export_module
+    from archc.frontends.torch_module.loading import load_module
+
+    module = load_module(name)
+    program = export_module(module, size_of(input) or USUAL_SIZE, name.rpartition(":")[2])
+    return Imported(program, name)
+
+
+def read_onnx_file(file: str, input: Sequence[int] | str | None = None) -> Imported:
+    """An ONNX file. Raises `ForeignError`."""
+    from archc.frontends.onnx.reader import read_onnx
+
+    _check(file, "ONNX file")
+    return Imported(read_onnx(Path(file), quote_name(file), size_of(input)), file)
+
+
+def read_archive_file(file: str, input: Sequence[int] | str | None = None) -> Imported:
+    """A ``.pt2`` file. Raises `ForeignError`."""
+    from archc.frontends.torch_export.archive import read_archive
+
+    if input is not None:
+        what = said("`--input`", "`input`")
+        raise ForeignError(f"{quote_name(file)}: {what} is for specs: a program has its size")
+    _check(file, "exported program")
+    with open(file, "rb") as stream:
+        return Imported(read_archive(stream, quote_name(file), Path(file)), file)
+
+
+def _check(file: str, what: str) -> None:
+    """Raise `ForeignError` for what is no file that can be read."""
+    note_input(file)
+    try:
+        mode = os.stat(file).st_mode
+        if not stat.S_ISREG(mode):
+            kind = "a folder" if stat.S_ISDIR(mode) else "no regular file"
+            raise ForeignError(f"{quote_name(file)} is {kind}, not an {what}")
+        with open(file, "rb"):
+            pass
+    except FileNotFoundError:
+        raise ForeignError(f"there is no file {quote_name(file)}") from None
+    except (OSError, ValueError) as error:
+        raise ForeignError(f"{quote_name(file)} cannot be read: {reason(error)}") from None

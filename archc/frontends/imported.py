@@ -1,0 +1,115 @@
+"""A foreign model that was read: its network, and where its tensors lie."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from archc.dataclassing import dataclass
+from archc.frontends.building import Built, build
+from archc.frontends.program import ForeignError, Program
+from archc.frontends.repeats import module_names
+from archc.frontends.structure import regions_of
+from archc.graph import Network, Region, key_of, lint, renamed
+from archc.graph.deploy import close_up
+from archc.text import quote_name
+
+if TYPE_CHECKING:
+    from archc.frontends.tensors import Array
+
+MAX_NAME = 64
+"""Characters of a network's name, as in specs."""
+
+
+@dataclass(frozen=True, repr=False)
+class Imported:
+    """A program as a network.
+
+    ``source`` is what the user called it: a file, or a callable.
+    """
+
+    program: Program
+    source: str
+
+    def __repr__(self) -> str:
+        return f"Imported({self.source!r})"
+
+    @cached_property
+    def _built(self) -> Built:
+        return build(self.program)
+
+    @cached_property
+    def network(self) -> Network:
+        """The network. Raises `ForeignError` where no network of archc can do what it does."""
+        built = self._built
+        name = name_of(self.program.name)
+        names = self._names
+        nodes = [
+            node._replace(id=names[node.id], inputs=tuple([names[one] for one in node.inputs]))
+            for node in built.nodes.values()
+        ]
+        return lint(
+            Network(
+                name=name,
+                nodes={node.id: node for node in nodes},
+                title=name,
+                source=self.source,
+                regions=renamed(self._regions, names),
+                is_foreign=True,
+            )
+        )
+
+    @cached_property
+    def _names(self) -> Mapping[str, str]:
+        """The ids of nodes by those that building gave them: where a folded norm is gone, the
+        counted modules behind it move up, as in `deploy_form`; of a model without modules, blocks
+        become some."""
+        built = self._built
+        if built.has_paths:
+            return close_up(built.nodes, built.folded)
+        return module_names(self._regions, built.nodes)
+
+    @cached_property
+    def _regions(self) -> tuple[Region, ...]:
+        return regions_of(self._built.nodes, self._built.calls)
+
+    @cached_property
+    def keys(self) -> Mapping[str, str]:
+        """What the model calls each tensor of `Network.state`; those that it has no use for are
+        left out (the counters of norms)."""
+        built, names = self._built, self._names
+        return {
+            key_of(names[id], name): built.keys[key]
+            for id, node in built.nodes.items()
+            for name in node.op.state
+            if (key := key_of(id, name)) in built.keys
+        }
+
+    def arrays(self) -> dict[str, Array]:
+        """The tensors of `Network.state` by its keys, as far as the model has them, read now.
+
+        Raises `ForeignError` where the model's file does not hold what it says, or is not at hand,
+        ModuleNotFoundError without numpy.
+        """
+        tensors, keys = self.program.tensors, self.keys
+        if tensors is None:
+            raise ForeignError(f"{quote_name(self.source)} has no tensors that archc reads")
+        found = tensors.read(set(keys.values()))
+        state = self.network.state
+        return {key: found[theirs].reshape(state[key]) for key, theirs in keys.items()}
+
+
+def name_of(text: str) -> str:
+    """The name of a network, by what its file or its class is called.
+
+    >>> name_of("models/ResNet-50 (v2).onnx"), name_of("50x1")
+    ('ResNet-50_v2', 'net_50x1')
+    """
+    stem = re.split(r"[\\\\/]", text)[-1]
+    stem = re.sub(r"\.(onnx|pt2)$", "", stem, flags=re.IGNORECASE)
+    word = re.sub(r"[^A-Za-z0-9_.-]+", "_", stem).strip("_.-")[:MAX_NAME]
+    if not word:
+        return "net"
+    return word if word[0].isalpha() else f"net_{word}"[:MAX_NAME]

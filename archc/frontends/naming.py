@@ -1,0 +1,130 @@
+"""The ids of a foreign model's ops: paths of its modules, otherwise unique places."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import field
+
+from archc.dataclassing import dataclass
+from archc.frontends.program import Call, Scope
+from archc.ops import Op
+
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*|[0-9]+")
+
+
+@dataclass
+class Names:
+    """Gives each op its id, once.
+
+    ``calls`` are all of the program, so that a module is known that several of them stand in.
+    """
+
+    calls: Iterable[Call]
+    taken: set[str] = field(default_factory=lambda: {"input"})
+    around: set[str] = field(default_factory=set)
+    """The paths of modules around others."""
+    used: Counter[str] = field(default_factory=Counter)
+    within: Counter[str] = field(default_factory=Counter)
+    layers: set[str] = field(default_factory=set)
+    """The paths of modules that have weights of their own."""
+    has_paths: bool = False
+    """Whether the program says anything of modules; otherwise all that is of a kind is counted."""
+
+    def __post_init__(self) -> None:
+        for call in self.calls:
+            self.within[call.path] += 1
+            self.has_paths |= bool(call.path)
+            for scope in call.scopes[:-1]:
+                self.around.add(scope.path)
+        self.around.discard("")
+
+    def note_tensors(self, keys: Iterable[str], *, surround: bool = False) -> None:
+        """Note the modules that hold tensors of these keys as weights of their own, and with
+        ``surround`` those around them, of which nothing else may say anything."""
+        for key in keys:
+            path, _, last = key.rpartition(".")
+            if last == "weight":
+                self.layers.add(path)
+            parent = path.rpartition(".")[0] if surround else ""
+            while parent and parent not in self.around:
+                self.around.add(parent)
+                parent = parent.rpartition(".")[0]
+
+    def of_module(self, path: str) -> str | None:
+        """The path as an id, or None where it cannot be one."""
+        if not path or path in self.taken or path in self.around or not is_path(path):
+            return None
+        return self._take(path)
+
+    def of_call(self, call: Call, op: Op, inputs: Sequence[str] = ()) -> str:
+        """An id for an op without tensors: its module's path where it has one to itself.
+
+        One that reads several values, of which none is of its module, stands before that module:
+        modules have one input.
+        """
+        last = call.scopes[-1] if call.scopes else Scope("", "")
+        if last.is_torchs and self.within[last.path] == 1:
+            found = self.of_module(last.path)
+            if found is not None:
+                return found
+        parent = last.path
+        if last.is_torchs:
+            parent = parent.rpartition(".")[0]
+        while parent and not self._has_room(parent):
+            parent = parent.rpartition(".")[0]
+        if len(set(inputs)) > 1:
+            while parent and not any(one.startswith(f"{parent}.") for one in inputs):
+                parent = parent.rpartition(".")[0]
+        return self.unique(parent, family(op))
+
+    def _has_room(self, path: str) -> bool:
+        """Whether a module can have others in it: it is none of a layer's own."""
+        is_layer = path in self.layers and path not in self.around
+        return is_path(path) and path not in self.taken and not is_layer
+
+    def unique(self, parent: str, word: str) -> str:
+        """A place below a path that nothing has yet."""
+        base = f"{parent}.{word}" if parent else word
+        self.used[base] += 1
+        number = self.used[base]
+        name = base if number == 1 and self.has_paths else numbered(base, number)
+        while name in self.taken or name in self.around:
+            self.used[base] += 1
+            name = numbered(base, self.used[base])
+        return self._take(name)
+
+    def _take(self, name: str) -> str:
+        self.taken.add(name)
+        parent = name.rpartition(".")[0]
+        while parent:
+            self.around.add(parent)
+            parent = parent.rpartition(".")[0]
+        return name
+
+
+def numbered(word: str, number: int) -> str:
+    """A word that is counted.
+
+    >>> numbered("conv", 2), numbered("relu6", 2)
+    ('conv2', 'relu6_2')
+    """
+    return f"{word}_{number}" if word[-1].isdigit() else f"{word}{number}"
+
+
+def is_path(path: str) -> bool:
+    """Whether a path is one that modules may have in archc."""
+    return all(_WORD.fullmatch(part) for part in path.split("."))
+
+
+def family(op: Op) -> str:
+    """What an op is called where nobody has named it.
+
+    >>> from archc.ops import ReLU, AdaptiveAvgPool2d
+    >>> family(ReLU()), family(AdaptiveAvgPool2d(1))
+    ('relu', 'adaptive_avg_pool')
+    """
+    word = getattr(op, "name", "") if op.kind == "opaque" else op.kind
+    word = re.sub(r"[^A-Za-z0-9_]", "_", word).strip("_") or "op"
+    return re.sub(r"2d$", "", word if not word[0].isdigit() else f"op_{word}")

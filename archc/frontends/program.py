@@ -1,0 +1,131 @@
+"""Programs of tensor operations: what every reader of a foreign model makes of it.
+
+A program says only what the model says; which ops of archc its calls are is for
+`archc.frontends.building` to find out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import field
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from archc.dataclassing import dataclass
+from archc.errors import ArchcError
+from archc.text import quote, visible
+
+if TYPE_CHECKING:
+    from archc.frontends.tensors import Tensors
+
+MAX_CALLS = 200_000
+"""Calls of one program; a network of 10,000 blocks has fewer."""
+
+MAX_ELEMENTS = 2**62
+"""Elements of a tensor: one of more could not be addressed."""
+
+
+class ForeignError(ArchcError):
+    """A model cannot be read: ``message`` says of which file, and why.
+
+    ``call`` names the call at fault, where one is.
+    """
+
+    def __init__(self, message: str, hint: str | None = None, *, call: str = ""):
+        super().__init__(message, hint)
+        self.call = call
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """An argument that is a tensor: a value or a weight, by its name in the program."""
+
+    name: str
+
+
+Scalar: TypeAlias = int | float | bool | str | None
+Argument: TypeAlias = "Scalar | Ref | tuple[Argument, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A module that a call stands in: its path, and the full name of its class."""
+
+    path: str
+    label: str
+
+    @property
+    def is_torchs(self) -> bool:
+        """Whether its class is one of torch's own."""
+        return self.label.startswith("torch.nn.")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One operation: what it is called (``aten.conv2d``), on what, and what it puts out.
+
+    ``scopes`` are the modules around it, outermost first. Arguments that have their defaults may be
+    left out.
+    """
+
+    name: str
+    target: str
+    arguments: Mapping[str, Argument]
+    outputs: tuple[str, ...]
+    scopes: tuple[Scope, ...] = ()
+
+    @property
+    def path(self) -> str:
+        """The path of the innermost module around it."""
+        return self.scopes[-1].path if self.scopes else ""
+
+    @property
+    def reads(self) -> list[str]:
+        """The names of the tensors among its arguments, in order."""
+        return list(_refs(self.arguments.values()))
+
+    @property
+    def shown(self) -> str:
+        """The call in messages: what it is, and where it stands."""
+        where = f" in {quote(self.path)}" if self.path else ""
+        return f"{quote(visible(self.target))}{where}"
+
+
+def _refs(arguments: Iterable[Argument]) -> Iterable[str]:
+    for argument in arguments:
+        if isinstance(argument, Ref):
+            yield argument.name
+        elif isinstance(argument, tuple):
+            yield from _refs(argument)
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """A tensor that a program holds: its key in the state dict, its shape, and whether it is
+    learned. ``values`` are those of a small constant of numbers, where they are known."""
+
+    key: str
+    shape: tuple[int, ...]
+    is_learned: bool = True
+    values: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Program:
+    """A model as calls in the order in which they run.
+
+    ``inputs`` has the shapes of the images and whatever else it takes, batch included; ``shapes``
+    those of values, as far as the model says them. ``dialect`` is whose names the calls bear.
+    With ``channels_last`` the images have their channels last; ``tensors`` are where the weights
+    lie, by key.
+    """
+
+    name: str
+    dialect: Literal["aten", "onnx"]
+    inputs: Mapping[str, tuple[int, ...]]
+    outputs: tuple[str, ...]
+    calls: tuple[Call, ...]
+    weights: Mapping[str, Weight]
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    source: str = ""
+    channels_last: bool = False
+    tensors: Tensors | None = None

@@ -1,0 +1,181 @@
+"""Exported programs that are in memory, and modules, as programs."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from archc.frontends.patterns import gathered
+from archc.frontends.program import Argument, Call, ForeignError, Program, Ref, Scope, Weight
+from archc.frontends.torch_export.archive import plain_target
+from archc.text import visible
+
+if TYPE_CHECKING:
+    import torch
+    from torch.export import ExportedProgram
+
+
+def read_program(program: ExportedProgram, name: str = "program") -> Program:
+    """An exported program of torch. Raises `ForeignError` for one that archc cannot read."""
+    return gathered(_Reading(program, name).program(), exactly=True)
+
+
+def export_module(module: torch.nn.Module, input: Sequence[int], name: str = "") -> Program:
+    """A module in eval mode, run on images ``(channels, height, width)`` by torch.export.
+
+    No image is computed: torch runs the module's code on tensors without values. Raises
+    `ForeignError` where it cannot be exported; the mode it was in is kept.
+    """
+    import torch
+
+    shape = tuple(input)
+    if len(shape) != 3 or not all(type(side) is int and side > 0 for side in shape):
+        raise ForeignError(f"`input` must be (channels, height, width), not {input!r}")
+    held = next(iter([*module.parameters(), *module.buffers()]), None)
+    device = held.device if held is not None else torch.device("cpu")
+    dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
+    modes = {one: one.training for one in module.modules()}
+    try:
+        module.eval()
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            images = torch.empty(1, *shape, device=device, dtype=dtype)
+            program = torch.export.export(module, (images,))
+    except Exception as error:  # whatever the module's own code and torch.export raise
+        first = visible(str(error).strip().split("\n")[0])[:300]
+        kind = type(error).__name__
+        raise ForeignError(
+            f"torch.export cannot export the {type(module).__name__}: {kind}: {first}",
+            "torch.export needs a forward without control flow that depends on values",
+        ) from error
+    finally:
+        for one, mode in modes.items():
+            one.training = mode
+    return read_program(program, name or type(module).__name__)
+
+
+class _Reading:
+    """An exported program's graph as calls."""
+
+    def __init__(self, program: ExportedProgram, name: str):
+        self.exported, self.name = program, name
+        signature = program.graph_signature
+        self.keys: dict[str, str] = {
+            **signature.inputs_to_parameters,
+            **signature.inputs_to_buffers,
+            **getattr(signature, "inputs_to_lifted_tensor_constants", {}),
+        }
+        self.learned = set(signature.inputs_to_parameters)
+        self.lists: dict[str, list[str]] = {}
+
+    def program(self) -> Program:
+        weights: dict[str, Weight] = {}
+        inputs: dict[str, tuple[int, ...]] = {}
+        shapes: dict[str, tuple[int, ...]] = {}
+        calls: list[Call] = []
+        outputs: tuple[str, ...] = ()
+        for node in self.exported.graph.nodes:
+            if node.op == "placeholder":
+                shape = _shape_of(node.meta.get("val"))
+                if shape is None:
+                    continue
+                shapes[node.name] = shape
+                if node.name in self.keys:
+                    key = self.keys[node.name]
+                    weights[node.name] = Weight(key, shape, node.name in self.learned)
+                else:
+                    inputs[node.name] = shape
+            elif node.op == "call_function":
+                self._note(node, shapes, calls)
+            elif node.op == "output":
+                mutated = set(self.exported.graph_signature.buffers_to_mutate)
+                outputs = tuple([n.name for n in node.all_input_nodes if n.name not in mutated])
+            else:
+                raise ForeignError(f"the program has a node of the kind {node.op!r}")
+        return Program(self.name, "aten", inputs, outputs, tuple(calls), weights, shapes, self.name)
+
+    def _note(self, node: Any, shapes: dict[str, tuple[int, ...]], calls: list[Call]) -> None:
+        """Note a call; what takes an item of its results is no call of its own."""
+        target = _target(node.target)
+        if target == "_operator.getitem":
+            listed, number = node.args
+            if listed.name in self.lists:
+                self.lists[listed.name][number] = node.name
+                shape = _shape_of(node.meta.get("val"))
+                if shape is not None:
+                    shapes[node.name] = shape
+                position = next(i for i, one in enumerate(calls) if one.name == listed.name)
+                outputs = tuple(self.lists[listed.name])
+                calls[position] = _with_outputs(calls[position], outputs)
+            return
+        value = node.meta.get("val")
+        outputs = (node.name,)
+        if isinstance(value, (list, tuple)):
+            self.lists[node.name] = [f"{node.name}[{number}]" for number in range(len(value))]
+            outputs = tuple(self.lists[node.name])
+            for one, tensor in zip(outputs, value, strict=True):
+                if (shape := _shape_of(tensor)) is not None:
+                    shapes[one] = shape
+        elif (shape := _shape_of(value)) is not None:
+            shapes[node.name] = shape
+        scopes = tuple([Scope(path, _class(label)) for path, label in _stack(node)])
+        calls.append(Call(node.name, target, _arguments(node), outputs, scopes))
+
+
+def _with_outputs(call: Call, outputs: tuple[str, ...]) -> Call:
+    return Call(call.name, call.target, call.arguments, outputs, call.scopes)
+
+
+def _target(target: Any) -> str:
+    name = str(target)
+    if getattr(target, "__name__", "") == "getitem":
+        return "_operator.getitem"
+    return plain_target(name)
+
+
+def _stack(node: Any) -> Iterable[tuple[str, Any]]:
+    """The modules around a node, outermost first, as paths and classes."""
+    stack: Mapping[str, tuple[str, Any]] = node.meta.get("nn_module_stack", {})
+    return stack.values()
+
+
+def _class(label: Any) -> str:
+    return label if isinstance(label, str) else f"{label.__module__}.{label.__qualname__}"
+
+
+def _arguments(node: Any) -> Mapping[str, Argument]:
+    """A call's arguments by the names of torch's schema."""
+    schema = getattr(node.target, "_schema", None)
+    names = [one.name for one in schema.arguments] if schema is not None else []
+    given = {
+        names[i] if i < len(names) else str(i): _argument(one) for i, one in enumerate(node.args)
+    }
+    return {**given, **{name: _argument(one) for name, one in node.kwargs.items()}}
+
+
+def _argument(value: Any) -> Argument:
+    if hasattr(value, "all_input_nodes"):
+        return Ref(value.name)
+    if isinstance(value, (list, tuple)):
+        return tuple([_argument(one) for one in value])
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    size = _size_of(value)
+    return "?" if size is None else size
+
+
+def _shape_of(value: Any) -> tuple[int, ...] | None:
+    """The shape of a tensor; of sizes that are computed, the sample's."""
+    if not hasattr(value, "shape"):
+        return None
+    sizes = [_size_of(side) for side in value.shape]
+    return None if None in sizes else tuple([size for size in sizes if size is not None])
+
+
+def _size_of(side: Any) -> int | None:
+    if isinstance(side, int):
+        return side
+    node = getattr(side, "node", None)
+    hint = getattr(node, "hint", None)
+    return hint if isinstance(hint, int) else None

@@ -1,0 +1,1 @@
+"""Modules of torch as programs; getting one by its name runs its author's code."""
