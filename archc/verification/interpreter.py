@@ -217,5 +217,11 @@ _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "layer_scale": lambda _, tensors, x: tensors.own * x,
     "affine": _affine,
     "channel_linear": _channel_linear,
+    "token_linear": lambda _, tensors, x: F.linear(x, tensors["weight"], tensors.get("bias")),
+    "token_norm": lambda n, tensors, x: F.layer_norm(
+        x, x.shape[-1:], tensors["weight"], tensors["bias"], n["eps"]
+    ),
+    "matmul": lambda _, __, a, b: a @ b,
+    "attention": lambda _, __, q, k, v: F.scaled_dot_product_attention(q, k, v),
 }
 """What each op computes, given its attributes, its tensors and its inputs."""
