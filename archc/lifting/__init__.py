@@ -1,0 +1,1 @@
+"""Networks back into specs: models of other libraries as somebody would have written them."""
