@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from archc.api import from_module as from_module
     from archc.api import from_onnx as from_onnx
     from archc.api import fully_convolutional as fully_convolutional
+    from archc.api import lift as lift
     from archc.api import load as load
     from archc.api import loads as loads
     from archc.api import match_weights as match_weights
@@ -133,6 +134,7 @@ __all__ = [
     "from_module",
     "from_onnx",
     "fully_convolutional",
+    "lift",
     "list",
     "load",
     "loads",

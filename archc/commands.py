@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
+from archc.api.foreign import is_model
 from archc.api.reading import (
     Keys,
     Settings,
@@ -19,6 +20,9 @@ from archc.api.reading import (
 )
 from archc.choices import check_choice
 from archc.design import Design
+from archc.frontends.program import ForeignError
+from archc.source.foreign import file_of
+from archc.text import quote_name
 
 if TYPE_CHECKING:
     from archc.building import Builds
@@ -147,15 +151,21 @@ def watch(
 ) -> None:
     """Show a spec's figure on a local page, redrawn on every save, until it is interrupted.
 
-    With ``base``, another spec, the figure marks what differs from that. Port 0 takes any that is
-    free; the address is printed. Raises `SpecError` where there is no such spec, `ArchcError` for a
-    port that is taken, ModuleNotFoundError where what it needs is not installed.
+    A model's file (``.onnx``, ``.pt2``, ``FILE.py:NAME``) is watched, too. With ``base``, another
+    spec, the figure marks what differs from that. Port 0 takes any that is free; the address is
+    printed. Raises `SpecError` where there is no such spec, `ArchcError` for a port that is taken,
+    ModuleNotFoundError where what it needs is not installed.
     """
     from archc.watching import Preview, serve
 
     names = [os.fsdecode(one) for one in (spec, base) if one is not None]
     for name in names:
-        source_of(name)
+        if not is_model(name):
+            source_of(name)
+        elif not file_of(name):
+            raise ForeignError(
+                f"{quote_name(name)} cannot be watched", "give the file it is in, FILE.py:NAME"
+            )
     other = names[1] if base is not None else None
     preview = Preview(names[0], changes_of(with_, input, set, keys), fold, other)
 

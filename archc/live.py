@@ -32,15 +32,20 @@ def build_module(
 ) -> torch.nn.Module:
     """An instance of a network's emitted class on torch's default device.
 
-    It is freshly initialised, or has the weights of a checkpoint, or those of them that fit where
-    its options say so. With ``deploy`` it is of the network's deploy form, and the weights are
-    folded unless they are so already. Its lines show in tracebacks, and it can be pickled, to other
-    processes too. Raises ModuleNotFoundError where torch is not installed, `WeightsError` where the
-    checkpoint does not fit.
+    It has the weights of a checkpoint, or those of them that fit where its options say so; without
+    one those of the model that the network was made of, or is freshly initialised. With ``deploy``
+    it is of the network's deploy form, and the weights are folded unless they are so already. Its
+    lines show in tracebacks, and it can be pickled, to other processes too. Raises
+    ModuleNotFoundError where torch is not installed, `WeightsError` where the checkpoint does not
+    fit.
     """
     require_torch()
+    if checkpoint is None and network.model is not None:
+        from archc.weights import own_weights
+
+        checkpoint = own_weights(network)
     if checkpoint is None:
-        return instance(network.name, emit(deploy_form(network) if deploy else network))
+        return _fresh(network, deploy=deploy)
     from archc.weights import check_range, folded_weights, is_folded, weights_to_load
 
     if deploy and checkpoint.options.partial and not is_folded(network, checkpoint):
@@ -49,10 +54,15 @@ def build_module(
         check_range(weights, checkpoint)
     else:
         weights = weights_to_load(network, checkpoint, deploy=deploy)
-    built = build_module(network, deploy=deploy)
+    built = _fresh(network, deploy=deploy)
     # Of its keys, only old counters may be missing, or what a checkpoint fits in part lacks.
     built.load_state_dict(weights, strict=False)
     return built
+
+
+def _fresh(network: Network, *, deploy: bool) -> torch.nn.Module:
+    """A freshly initialised instance."""
+    return instance(network.name, emit(deploy_form(network) if deploy else network))
 
 
 def instance(name: str, source: str, file: str | None = None) -> torch.nn.Module:

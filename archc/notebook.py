@@ -10,7 +10,7 @@ from archc.backends.figure import DrawOptions, draw
 from archc.backends.figure.pages import figure_css, figure_element
 from archc.backends.numbers import shape
 from archc.graph import Network
-from archc.words import summary
+from archc.words import facts
 
 _STYLE = """
 @supports (color: light-dark(#000, #fff)) {{
@@ -38,8 +38,8 @@ def html(network: Network) -> str:
     name = f"{prefix}network"
     colours = figure_css().replace(":root", f"#{name}").replace("#figure", f"#{prefix}figure")
     style = _STYLE.format(name=name, colours=colours)
-    facts = [*summary(network).split(", "), f"for one {shape(network.input_shape)} image"]
-    totals = ", ".join([f'<span class="unbroken">{escape(fact)}</span>' for fact in facts])
+    told = [*facts(network), f"for one {shape(network.input_shape)} image"]
+    totals = ", ".join([f'<span class="unbroken">{escape(fact)}</span>' for fact in told])
     heading = f"<p><strong>{escape(network.title or network.name)}</strong><br/>{totals}</p>"
     return f'<div id="{name}"><style>{style}</style>{heading}{figure}</div>'
 

@@ -83,11 +83,33 @@ _ADDED = {
 """What a command prints besides its record, where that is more than the spec."""
 
 
+_OPTIONAL = ("products", "no_rule")
+"""What is left out of a record where there is nothing to say."""
+
+_INPUTS = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string"},
+            "shape": {"type": "array", "items": {"type": "integer"}},
+        },
+        "required": ["name", "shape"],
+        "additionalProperties": False,
+    },
+}
+
+
 def _record(name: str) -> dict[str, Any]:
     """The schema of the record that a command prints."""
     from pydantic import TypeAdapter
 
-    return _closed(TypeAdapter(_record_type(name)).json_schema())
+    record = _closed(TypeAdapter(_record_type(name)).json_schema())
+    properties = record["properties"]
+    if "inputs" in properties:  # which stand there in place of `input`, where there are several
+        properties["inputs"] = _INPUTS
+        properties["input"] = {"anyOf": [properties["input"], {"type": "null"}]}
+    return record
 
 
 def _record_type(name: str) -> type:
@@ -127,6 +149,8 @@ def _closed(record: dict[str, Any]) -> dict[str, Any]:
             for key, value in part.items()
             if not (key == "title" and isinstance(value, str))
         }
+        if "required" in kept:
+            kept["required"] = [key for key in kept["required"] if key not in _OPTIONAL]
         if "properties" in kept:
             kept["additionalProperties"] = False
         if "prefixItems" in kept:

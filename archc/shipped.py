@@ -29,6 +29,15 @@ def is_within(path: str | None, folder: Path) -> bool:
     return path is not None and os.path.realpath(path).startswith(f"{folder}{os.sep}")
 
 
+def shipped_blocks(name: str) -> str | None:
+    """The path of a shipped file of blocks, by a name such as ``torchvision/blocks/regnet.yaml``;
+    None where there is none."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]+/blocks/[A-Za-z0-9_-]+\.yaml", name):
+        return None
+    path = os.path.join(shipped_folder(), name)
+    return path if os.path.isfile(path) else None
+
+
 def shipped_names() -> list[str]:
     """The names of all shipped specs, as ``imagenet/resnet34``, in order."""
     return [name for _, name in sorted(_shipped())]

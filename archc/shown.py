@@ -32,7 +32,10 @@ class Shown:
 
 
 class Result(Shown):
-    """A result about one network, for images of the shape ``input``."""
+    """A result about one network, for images of the shape ``input``.
+
+    Of a network that takes several values, ``inputs`` are the shapes of all of them by name.
+    """
 
     __slots__ = ()
     input: tuple[int, ...]

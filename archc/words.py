@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 from archc.analysis import Count
+from archc.analysis.conventions import DEFAULT
 from archc.backends.numbers import in_short
+from archc.backends.unknown import apart, without_rule
 from archc.graph import Network, foldings
 
 
 def summary(one: Network | Count) -> str:
-    """``34 layers, 21.62 M parameters, 3.64 G multiply-adds``."""
-    layers = "1 layer" if one.layers == 1 else f"{one.layers} layers"
-    return (
-        f"{layers}, {in_short(one.params)} parameters, {in_short(one.multiply_adds)} multiply-adds"
-    )
+    """``34 layers, 21.62 M parameters, 3.64 G multiply-adds``, and what is apart or left out."""
+    return ", ".join(facts(one))
+
+
+def facts(one: Network | Count) -> list[str]:
+    """The parts of a `summary`."""
+    return ["1 layer" if one.layers == 1 else f"{one.layers} layers", *costs(one)]
+
+
+def costs(one: Network | Count) -> list[str]:
+    """The parts of a `summary` without the layers."""
+    parts = [
+        f"{in_short(one.params)} parameters",
+        f"{in_short(one.multiply_adds)} multiply-adds",
+        *filter(None, [apart(one.products)]),
+    ]
+    no_rule = one.no_rule if isinstance(one, Network) else one.not_counted
+    if isinstance(one, Network) or one.convention == DEFAULT:
+        parts[-1] = " ".join(filter(None, [parts[-1], without_rule(no_rule)]))
+    return parts
 
 
 def folded(network: Network) -> str:

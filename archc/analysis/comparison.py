@@ -20,7 +20,11 @@ Change: TypeAlias = Literal["added", "removed", "changed"]
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What a network amounts to; memory is in bytes, for one image in float32."""
+    """What a network amounts to; memory is in bytes, for one image in float32.
+
+    ``products`` are those of the multiply-adds that multiply values with values, and ``no_rule``
+    says how many ops of which names the multiply-adds leave out.
+    """
 
     layers: int
     params: int
@@ -28,6 +32,8 @@ class Totals:
     weights: int
     inference: int
     training: int
+    products: int
+    no_rule: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +158,8 @@ def _totals(network: Network) -> Totals:
         weights=sum(needs.params.values()),
         inference=needs.inference,
         training=needs.training,
+        products=network.products,
+        no_rule=dict(network.no_rule),
     )
 
 
@@ -263,7 +271,7 @@ def _matched(first: _Roles, second: _Roles) -> dict[str, str]:
     others = _left_over(second, {other: one for one, other in pairs.items()})
     for place, run in left.items():
         other_run = others.get(place, [])
-        kinds, other_kinds = ([node.op.kind for node in nodes] for nodes in (run, other_run))
+        kinds, other_kinds = ([node.op.called for node in nodes] for nodes in (run, other_run))
         alike = SequenceMatcher(None, kinds, other_kinds, autojunk=False)
         for start, other, size in alike.get_matching_blocks():
             for step in range(size):
@@ -304,7 +312,7 @@ def _changes(first: _Roles, second: _Roles, pairs: Mapping[str, str]) -> Iterato
                     change="changed",
                     a=node.id,
                     b=other.id,
-                    op=other.op.kind,
+                    op=other.op.called,
                     part=part,
                     block=first.standings[node.id].block,
                     role=first.roles[node.id][2],
@@ -324,7 +332,7 @@ def _one_sided(change: Literal["added", "removed"], node: Node, roles: _Roles) -
         change=change,
         a=None if added else node.id,
         b=node.id if added else None,
-        op=node.op.kind,
+        op=node.op.called,
         part=roles.part_of[node.id],
         block=roles.standings[node.id].block,
         role=roles.roles[node.id][2],
@@ -341,8 +349,8 @@ def _differences(
     foreign = first.network.is_foreign or second.network.is_foreign
     if names[0] != names[1] and not (foreign and (a.id == b.id or not a.op.state)):
         yield f"name {names[0]} → {names[1]}"
-    if a.op.kind != b.op.kind:
-        yield f"{a.op.kind} → {b.op.kind}"
+    if a.op.called != b.op.called:
+        yield f"{a.op.called} → {b.op.called}"
     elif a.op != b.op:
         for name in a.op.field_names():
             values = getattr(a.op, name), getattr(b.op, name)

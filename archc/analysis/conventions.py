@@ -11,11 +11,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import field
 from typing import Any, NamedTuple, TypeAlias
 
 from archc.analysis.plain import as_plain
 from archc.dataclassing import dataclass
-from archc.graph import Network, Shape
+from archc.graph import Network, Node, Shape
 from archc.ops import (
     GELU,
     AdaptiveAvgPool2d,
@@ -30,6 +31,8 @@ from archc.ops import (
     Concat,
     Conv2d,
     Dropout,
+    Einsum,
+    ExtraInput,
     Flatten,
     GroupNorm,
     Hardsigmoid,
@@ -48,6 +51,7 @@ from archc.ops import (
     Pad,
     ReLU,
     ReLU6,
+    SeveralOutputs,
     Sigmoid,
     SiLU,
     Softmax,
@@ -114,12 +118,13 @@ class Costs(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """A network in a convention: its total, how many ops of which kinds are not in it, and what
-    each op counts, by id."""
+    """A network in a convention: its total, how many ops of which kinds are not in it, what each op
+    counts, by id, and which of them are not counted."""
 
     total: int
     not_counted: dict[str, int]
     by_id: dict[str, Costs]
+    without_rule: frozenset[str]
 
 
 def tally(network: Network, convention: Convention) -> Tally:
@@ -129,12 +134,19 @@ def tally(network: Network, convention: Convention) -> Tally:
     alone.
     """
     calls = _calls(network.inference)
-    by_kind, not_counted = _by_kind(calls, convention)
+    by_kind, not_counted = _by_kind(_all_calls(network, calls), convention)
     by_id = {id: Costs(network.nodes[id].params, 0, 0) for id in network.side_of}
+    without: list[str] = []
     for call, ids in calls:
-        costs = Costs(call.op.params, call.multiply_adds, convention.flops(call) or 0)
-        by_id.update(dict.fromkeys(ids, costs))
-    return Tally(sum(by_kind.values()), not_counted, by_id)
+        flops = convention.flops(call)
+        by_id.update(dict.fromkeys(ids, Costs(call.op.params, call.multiply_adds, flops or 0)))
+        without += ids if flops is None else []
+    for node in network.nodes.values() if network.is_foreign else ():
+        if node.op.plain is not node.op:  # some of its tensors are another's, or more are its own
+            more = sum(convention.flops(one) or 0 for one in _beside(node))
+            costs = by_id[node.id]
+            by_id[node.id] = Costs(node.params, node.multiply_adds, costs.flops + more)
+    return Tally(sum(by_kind.values()), not_counted, by_id, frozenset(without))
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +170,7 @@ class Explanation(Result):
     input: Shape
     multiply_adds: int
     conventions: tuple[Explained, ...]
+    inputs: Mapping[str, Shape] = field(default_factory=dict)
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -177,7 +190,7 @@ class Explanation(Result):
 
 def explain(network: Network) -> Explanation:
     """Every convention's total, split into multiply-adds and what each kind of op adds to them."""
-    calls = _calls(network.inference)
+    calls = _all_calls(network, _calls(network.inference))
     plain, _ = _by_kind(calls, CONVENTIONS[DEFAULT])
     explained = []
     for one in CONVENTIONS.values():
@@ -194,10 +207,29 @@ def explain(network: Network) -> Explanation:
                 not_counted=not_counted,
             )
         )
-    return Explanation(network.name, network.input_shape, network.multiply_adds, tuple(explained))
+    return Explanation(
+        network.name,
+        network.input_shape,
+        network.multiply_adds,
+        tuple(explained),
+        network.several_inputs,
+    )
 
 
 _Calls: TypeAlias = list[tuple[Call, list[str]]]
+
+
+def _beside(node: Node) -> list[Call]:
+    """The layers that compute something for an op of tensors of the model alone."""
+    return [Call(op, (), shape) for op, shape in node.op.beside]
+
+
+def _all_calls(network: Network, calls: _Calls) -> _Calls:
+    """Calls, and those of what is computed of tensors of the model alone."""
+    if not network.is_foreign:
+        return calls
+    nodes = network.nodes.values()
+    return [*calls, *[(one, [node.id]) for node in nodes for one in _beside(node)]]
 
 
 def _calls(network: Network) -> _Calls:
@@ -214,7 +246,7 @@ def _calls(network: Network) -> _Calls:
         if key in found:
             found[key][1].append(node.id)
         else:
-            found[key] = (node.op, [node.id])
+            found[key] = (node.op.plain, [node.id])
     calls: dict[tuple[Op, Shape, Shape], list[str]] = {}
     for (_, read, output), (op, ids) in found.items():
         calls.setdefault((op, read, output), []).extend(ids)
@@ -229,14 +261,8 @@ def _by_kind(calls: _Calls, convention: Convention) -> tuple[dict[str, int], dic
         flops = convention.flops(call)
         counted[call.op.kind] += len(ids) * (flops or 0)
         if flops is None:
-            not_counted[_called(call.op)] += len(ids)
+            not_counted[call.op.called] += len(ids)
     return dict(counted), dict(not_counted)
-
-
-def _called(op: Op) -> str:
-    """What an op is called where it has no formula: its kind, or the name of one that archc does
-    not know."""
-    return op.name if isinstance(op, Opaque) else op.kind
 
 
 # Formulas
@@ -285,18 +311,18 @@ def _nothing(call: Call) -> int:
 
 
 def _nothing_if_known(call: Call) -> int | None:
-    return 0 if isinstance(call.op, Opaque) and call.op.is_free else None
+    return 0 if call.op.has_rule else None
 
 
 _POOLS = (MaxPool2d, AvgPool2d, AdaptiveAvgPool2d)
 _LAYERS = (Conv2d, Linear, ChannelLinear, TokenLinear)
-_PRODUCTS = (MatMul, Attention)
+_PRODUCTS = (MatMul, Einsum, Attention)
 _NORMS = (GroupNorm, LayerNorm2d)
 _SLOPES = (ReLU6, LeakyReLU, SiLU, GELU)
 _FREE: dict[type[Op], Formula] = dict.fromkeys(
     (
         *(Input, Add, Multiply, ZeroPadShortcut, Flatten, Identity, Dropout, StochasticDepth),
-        *(Sigmoid, Softmax, Pad),
+        *(Sigmoid, Softmax, Pad, ExtraInput, SeveralOutputs),
     ),
     _nothing,
 ) | {Opaque: _nothing_if_known}
@@ -343,7 +369,7 @@ CONVENTIONS: dict[str, Convention] = {
             "fvcore 0.1.5.post20221221",
             "flops",
             "norms 2 per element, adaptive pooling 1 per element",
-            dict.fromkeys((*_LAYERS, MatMul), _multiply_adds)
+            dict.fromkeys((*_LAYERS, MatMul, Einsum), _multiply_adds)
             | {BatchNorm2d: _elements(2), AdaptiveAvgPool2d: _elements(1)}
             | dict.fromkeys((*_NORMS, TokenNorm), _elements(5))
             | dict.fromkeys((ReLU, MaxPool2d, AvgPool2d), _nothing),

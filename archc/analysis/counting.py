@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import field
 from typing import Any
 
-from archc.analysis.conventions import CONVENTIONS, DEFAULT, Costs, tally
+from archc.analysis.conventions import CONVENTIONS, DEFAULT, Tally, tally
 from archc.analysis.parts import runs
 from archc.analysis.plain import as_plain
 from archc.choices import LEVELS as LEVELS
@@ -21,7 +23,8 @@ class Row:
     """The counts of a part of a network; ``stage`` and ``block`` are None in stem and head.
 
     ``layers`` counts the convolutions and linear layers of the part that lie on the main path. What
-    is of a side head has parameters alone: it is not computed in inference.
+    is of a side head has parameters alone: it is not computed in inference. ``no_rule`` says
+    how many ops of which kinds are not in ``flops``, as `Count` does of the network.
     """
 
     name: str
@@ -33,6 +36,7 @@ class Row:
     params: int
     multiply_adds: int
     flops: int
+    no_rule: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -40,7 +44,8 @@ class Count(Result):
     """The counts of a network for one image of shape ``input``, and of its parts.
 
     ``flops`` is the total that ``tool`` prints, in its own unit; ``not_counted`` says how many ops
-    of which kinds its convention says nothing about.
+    of which kinds its convention says nothing about. ``products`` are those of the multiply-adds
+    that multiply values with values, as attention does, and not with weights.
     """
 
     name: str
@@ -51,8 +56,10 @@ class Count(Result):
     flops: int
     convention: str
     tool: str
+    products: int
     not_counted: dict[str, int]
     rows: tuple[Row, ...]
+    inputs: Mapping[str, Shape] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """The counts as plain data; integers are exact."""
@@ -70,31 +77,34 @@ def count(network: Network, by: Level = "stage", convention: str = DEFAULT) -> C
     chosen = CONVENTIONS[convention]
     total = tally(network, chosen)
     layers = frozenset(id for id in network.main_path if network.nodes[id].is_layer)
-    parts = _parts(network, by, total.by_id)
+    parts = _parts(network, by, total)
     return Count(
         name=network.name,
         input=network.input_shape,
+        inputs=network.several_inputs,
         layers=network.layers,
         params=network.params,
         multiply_adds=network.multiply_adds,
         flops=total.total,
         convention=convention,
         tool=chosen.tool,
+        products=network.products,
         not_counted=total.not_counted,
-        rows=tuple(
-            [_row(name, list(nodes), network, layers, total.by_id, by) for name, nodes in parts]
-        ),
+        rows=tuple([_row(name, list(nodes), network, layers, total, by) for name, nodes in parts]),
     )
 
 
-def _parts(
-    network: Network, by: Level, costs: Mapping[str, Costs]
-) -> Iterable[tuple[str, Iterable[Node]]]:
+def _parts(network: Network, by: Level, total: Tally) -> Iterable[tuple[str, Iterable[Node]]]:
     nodes = list(network.nodes.values())
     if by == "network":
         return [(network.name, nodes)]
     if by == "layer":
-        return [(node.id, [node]) for node in nodes if node.params or costs[node.id].flops]
+        costs = total.by_id
+        return [
+            (node.id, [node])
+            for node in nodes
+            if node.params or costs[node.id].flops or not node.op.has_rule
+        ]
 
     parts: list[tuple[str, list[Node]]] = []
     for part, here, run in runs(network):
@@ -113,7 +123,7 @@ def _row(
     nodes: list[Node],
     network: Network,
     layers: frozenset[str],
-    costs: Mapping[str, Costs],
+    total: Tally,
     by: Level,
 ) -> Row:
     # Of a part with a side head, which may be written at its end, the output is that of the trunk.
@@ -121,13 +131,13 @@ def _row(
     standing = network.standings[last.id]
     params = multiply_adds = flops = 0
     for node in nodes:  # in one go: networks have 100,000
-        cost = costs[node.id]
+        cost = total.by_id[node.id]
         params += cost.params
         multiply_adds += cost.multiply_adds
         flops += cost.flops
     return Row(
         name=name,
-        op=last.op.kind if by == "layer" else None,
+        op=last.op.called if by == "layer" else None,
         stage=None if by == "network" else standing.stage,
         block=None if by in ("network", "stage") else standing.block,
         output_shape=last.output_shape,
@@ -135,4 +145,5 @@ def _row(
         params=params,
         multiply_adds=multiply_adds,
         flops=flops,
+        no_rule=dict(Counter([node.op.called for node in nodes if node.id in total.without_rule])),
     )

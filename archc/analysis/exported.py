@@ -92,4 +92,4 @@ def followed(a: Network, b: Network) -> dict[str, str]:
 
 def _place(node: Node, inputs: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     """What an op is and what it reads, in any order where that makes no difference."""
-    return node.op.kind, tuple(sorted(inputs)) if node.op.commutes else inputs
+    return node.op.called, tuple(sorted(inputs)) if node.op.commutes else inputs

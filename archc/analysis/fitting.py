@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import field
 from typing import Any, Literal
 
 from archc.analysis.moments import Moments, inference_moments, training_moments
 from archc.analysis.plain import as_plain
 from archc.choices import BYTES, OPTIMIZERS, check_choice
 from archc.dataclassing import dataclass
-from archc.graph import Network
+from archc.graph import Network, Shape
 from archc.shown import Result
 
 Use = Literal["inference", "training"]
@@ -36,12 +37,18 @@ class FitRow:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Fit(Result):
-    """The largest batches of images of shape ``input`` that fit into ``memory`` bytes."""
+    """The largest batches of images of shape ``input`` that fit into ``memory`` bytes.
+
+    ``no_rule`` says of how many ops of which names nothing is known: they are taken to keep what
+    they read.
+    """
 
     name: str
     input: tuple[int, ...]
     memory: int
+    no_rule: dict[str, int]
     rows: tuple[FitRow, ...]
+    inputs: Mapping[str, Shape] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """The batches as plain data; integers are exact bytes."""
@@ -71,7 +78,14 @@ def fit(
         for dtype in _known(dtypes, BYTES, "dtype")
         for row in _rows(network, memory, dtype, _known(optimizers, OPTIMIZERS, "optimizer"))
     ]
-    return Fit(network.name, network.input_shape, memory, tuple(rows))
+    return Fit(
+        network.name,
+        network.input_shape,
+        memory,
+        dict(network.no_rule),
+        tuple(rows),
+        network.several_inputs,
+    )
 
 
 def _known(names: Iterable[str], known: Collection[str], what: str) -> list[str]:

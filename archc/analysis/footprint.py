@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import field
 from typing import Any
 
 from archc.analysis.lifetimes import State, Values
@@ -41,6 +43,8 @@ class Memory(Result):
     take at once in a forward without gradients, ``inference_at`` the op at which they do;
     ``training`` is what a training step keeps of images and activations for its gradients.
     ``gradients`` are as large as the parameters, and ``optimizer`` says what each keeps besides.
+    ``no_rule`` says of how many ops of which names nothing is known: they are taken to keep what
+    they read.
     """
 
     name: str
@@ -54,7 +58,9 @@ class Memory(Result):
     training: int
     gradients: int
     optimizer: dict[str, int]
+    no_rule: dict[str, int]
     rows: tuple[LayerMemory, ...]
+    inputs: Mapping[str, Shape] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """The memory as plain data; integers are exact bytes."""
@@ -83,6 +89,7 @@ def memory(network: Network, batch: int = 1, dtype: str = "float32") -> Memory:
     return Memory(
         name=network.name,
         input=network.input_shape,
+        inputs=network.several_inputs,
         batch=batch,
         dtype=dtype,
         params=state.params,
@@ -92,10 +99,11 @@ def memory(network: Network, batch: int = 1, dtype: str = "float32") -> Memory:
         training=sum(kept.values()),
         gradients=learned,
         optimizer={name: optimizer_state(state, name) for name in OPTIMIZERS},
+        no_rule=dict(network.no_rule),
         rows=tuple(
             LayerMemory(
                 name=id,
-                op=node.op.kind,
+                op=node.op.called,
                 stage=network.standings[id].stage,
                 block=network.standings[id].block,
                 output_shape=node.output_shape,

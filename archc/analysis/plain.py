@@ -9,9 +9,19 @@ from typing import Any
 def as_plain(record: Any) -> dict[str, Any]:
     """A dataclass instance as a dictionary, and so the instances in its fields.
 
+    What is said of models of other libraries alone is left out where there is nothing to say.
+
     Like `dataclasses.asdict`, which copies every number and takes ten times as long.
     """
-    return {name: _plain(getattr(record, name)) for name in _names(type(record))}
+    plain = {name: _plain(getattr(record, name)) for name in _names(type(record))}
+    for name in _OPTIONAL & plain.keys():
+        if not plain[name]:
+            del plain[name]
+    if "inputs" in plain and plain.pop("inputs"):  # of one, its shape is all there is to say
+        named = record.inputs.items()
+        plain["input"] = None
+        plain["inputs"] = [{"name": name, "shape": list(shape)} for name, shape in named]
+    return plain
 
 
 def _plain(value: Any) -> Any:
@@ -25,6 +35,8 @@ def _plain(value: Any) -> Any:
         return {key: _plain(one) for key, one in value.items()}
     return as_plain(value) if is_dataclass(kind) else value
 
+
+_OPTIONAL = frozenset({"products", "no_rule"})
 
 _ATOMS = frozenset({str, int, float, bool, type(None)})
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import field
 from typing import Any
 
 from archc.analysis.plain import as_plain
@@ -40,6 +41,7 @@ class Fields(Result):
     name: str
     input: Shape
     rows: tuple[Field, ...]
+    inputs: Mapping[str, Shape] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """The fields as plain data."""
@@ -64,7 +66,7 @@ def receptive_fields(network: Network) -> Fields:
             rows.append(_field(node, network.standings[node.id], found))
         if node.id == network.logits:
             break
-    return Fields(network.name, network.input_shape, tuple(rows))
+    return Fields(network.name, network.input_shape, tuple(rows), network.several_inputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +197,7 @@ def _field(node: Node, standing: Standing, axes: tuple[_Axis, _Axis]) -> Field:
     width = height if axes[1] is axes[0] else _seen(axes[1])
     return Field(
         name=node.id,
-        op=node.op.kind,
+        op=node.op.called,
         stage=standing.stage,
         block=standing.block,
         output_shape=node.output_shape,

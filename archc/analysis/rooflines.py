@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import field
 from typing import Any, Literal
 
 from archc.analysis.plain import as_plain
@@ -48,7 +50,10 @@ class LayerBound:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Roofline(Result):
-    """The least time of a forward: the sum over its layers, which run one after another."""
+    """The least time of a forward: the sum over its layers, which run one after another.
+
+    ``no_rule`` says of how many ops of which names only the bytes are known.
+    """
 
     name: str
     input: Shape
@@ -59,7 +64,9 @@ class Roofline(Result):
     intensity: float
     seconds: float
     compute_bound: float
+    no_rule: dict[str, int]
     rows: tuple[LayerBound, ...]
+    inputs: Mapping[str, Shape] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """The bounds as plain data."""
@@ -88,7 +95,7 @@ def roofline(network: Network, device: Device, batch: int = 1) -> Roofline:
             rows.append(
                 LayerBound(
                     name=node.id,
-                    op=node.op.kind,
+                    op=node.op.called,
                     stage=network.standings[node.id].stage,
                     block=network.standings[node.id].block,
                     output_shape=node.output_shape,
@@ -108,6 +115,7 @@ def roofline(network: Network, device: Device, batch: int = 1) -> Roofline:
     return Roofline(
         name=network.name,
         input=network.input_shape,
+        inputs=network.several_inputs,
         batch=batch,
         device=device,
         multiply_adds=multiply_adds,
@@ -115,5 +123,6 @@ def roofline(network: Network, device: Device, batch: int = 1) -> Roofline:
         intensity=2 * multiply_adds / moved if moved else 0.0,
         seconds=seconds,
         compute_bound=computing / seconds if seconds else 0.0,
+        no_rule=dict(network.no_rule),
         rows=tuple(rows),
     )

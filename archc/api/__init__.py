@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from archc.api.checking import fix
     from archc.api.foreign import from_export, from_module, from_onnx, is_model, read_model
+    from archc.api.lifting import lift, lifted_model
     from archc.api.modules import (
         WeightsLike,
         bench,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         match_weights,
         module,
         origin,
+        own_weights,
         read_weights,
         require_torch,
         state_dict,
@@ -67,7 +69,11 @@ _HOMES = {
         "roofline",
         "sweep",
     ),
-    ".foreign": ("from_export", "from_module", "from_onnx", "is_model", "read_model"),
+    ".lifting": ("lift", "lifted_model"),
+    ".foreign": (
+        *("from_export", "from_module", "from_onnx", "is_model", "read_model"),
+        *("read_changed_model", "runs_code"),
+    ),
     ".checking": ("fix",),
     ".modules": (
         "WeightsLike",
@@ -80,6 +86,7 @@ _HOMES = {
         "match_weights",
         "module",
         "origin",
+        "own_weights",
         "read_weights",
         "require_torch",
         "state_dict",
@@ -122,21 +129,26 @@ __all__ = [
     "from_onnx",
     "fully_convolutional",
     "is_model",
+    "lift",
+    "lifted_model",
     "load",
     "loads",
     "match_weights",
     "memory",
     "module",
     "origin",
+    "own_weights",
     "read",
     "read_blocks",
     "read_changed",
+    "read_changed_model",
     "read_model",
     "read_weights",
     "receptive_fields",
     "report",
     "require_torch",
     "roofline",
+    "runs_code",
     "show",
     "specs",
     "state_dict",

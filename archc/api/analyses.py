@@ -33,18 +33,24 @@ if TYPE_CHECKING:
 
 
 def count(
-    spec: SpecLike, by: Level = "stage", convention: ConventionName = "multiply-adds"
+    spec: SpecLike,
+    by: Level = "stage",
+    convention: ConventionName = "multiply-adds",
+    *,
+    input: Sequence[int] | None = None,
 ) -> Count:
     """Parameters and FLOPs for one image, with rows by network, stage, block or layer.
 
-    ``convention`` says whose FLOPs: multiply-adds, or what torch, fvcore, ptflops, thop, torchinfo,
-    calflops or pycls counts. Raises ValueError for an unknown level or convention.
+    ``input`` is the image's (channels, height, width), for a module or whatever else is yet to be
+    read: ``archc.count(module, input=(3, 32, 32))``. ``convention`` says whose FLOPs:
+    multiply-adds, or what torch, fvcore, ptflops, thop, torchinfo, calflops or pycls counts. Raises
+    ValueError for an unknown level or convention.
 
     >>> import archc
     >>> archc.count("imagenet/resnet34").multiply_adds
     3644493824
     """
-    return analysis.count(network_of(spec), by, convention)
+    return analysis.count(network_of(spec, input), by, convention)
 
 
 def explain(spec: SpecLike) -> Explanation:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from archc.api.reading import SpecLike, network_of
 from archc.design import Design
-from archc.graph import deploy_form
+from archc.errors import ArchcError
+from archc.graph import Network, deploy_form
+from archc.text import quote_name
 
 if TYPE_CHECKING:
     import torch
@@ -48,10 +50,11 @@ def module(
     """A torch module that takes images ``(batch, channels, height, width)``.
 
     It is freshly initialised, or has the ``weights`` of a file (``.safetensors``, ``.pth``) or a
-    state dict. With ``deploy`` its convolutions have taken in the norms behind them; weights are
-    folded for it. ``partial``, ``rename``, ``ema`` and ``match`` say how the weights are matched
-    with the network, as for `read_weights`. Raises ModuleNotFoundError where torch is not
-    installed, `WeightsError` where the weights cannot be read or do not fit.
+    state dict; a model of another library keeps its own, unless others are given. With
+    ``deploy`` its convolutions have taken in the norms behind them; weights are folded for it.
+    ``partial``, ``rename``, ``ema`` and ``match`` say how the weights are matched with the network,
+    as for `read_weights`. Raises ModuleNotFoundError where torch is not installed, `WeightsError`
+    where the weights cannot be read or do not fit.
     """
     from archc.live import build_module
 
@@ -89,7 +92,7 @@ def match_weights(
 
 def state_dict(
     spec: SpecLike,
-    weights: WeightsLike,
+    weights: WeightsLike | None = None,
     *,
     partial: bool = False,
     rename: Renames = (),
@@ -99,19 +102,21 @@ def state_dict(
     """Weights of whatever names as a state dict of the network's module: copies on the CPU under
     its keys, in its shapes and their own dtype, with ``partial`` those that fit.
 
-    Options are as for `module`. Raises as that.
+    Without ``weights`` they are those of a model of another library. Options are as for `module`.
+    Raises as that.
     """
     from archc.weights import weights_to_load
 
     require_torch("reading weights")
     checkpoint = weights_of(weights, partial=partial, rename=rename, ema=ema, match=match)
-    found = weights_to_load(network_of(spec), _given(checkpoint))
+    network = network_of(spec)
+    found = weights_to_load(network, _given(checkpoint, network))
     return {key: tensor.clone() for key, tensor in found.items()}
 
 
 def fold(
     spec: SpecLike,
-    weights: WeightsLike,
+    weights: WeightsLike | None = None,
     *,
     rename: Renames = (),
     ema: bool = False,
@@ -119,14 +124,16 @@ def fold(
 ) -> dict[str, torch.Tensor]:
     """Trained weights as those of the network's deploy form, in their own dtype.
 
-    ``rename``, ``ema`` and ``match`` are as for `read_weights`. Raises `WeightsError` where they
-    cannot be read, do not fit, or cannot be folded.
+    Without ``weights`` they are those of a model of another library. ``rename``, ``ema`` and
+    ``match`` are as for `read_weights`. Raises `WeightsError` where they cannot be read, do not
+    fit, or cannot be folded.
     """
     from archc.weights import deploy_weights
 
     require_torch("folding weights")
-    checkpoint = _given(weights_of(weights, rename=rename, ema=ema, match=match))
-    folded = deploy_weights(network_of(spec), checkpoint)
+    network = network_of(spec)
+    checkpoint = _given(weights_of(weights, rename=rename, ema=ema, match=match), network)
+    folded = deploy_weights(network, checkpoint)
     return {key: tensor.clone() for key, tensor in folded.items()}  # of its own, whatever was read
 
 
@@ -272,12 +279,13 @@ def to_safetensors(
     return to_safetensors(weights, about)
 
 
-def origin(design: Design) -> dict[str, str]:
+def origin(spec: Design | Network) -> dict[str, str]:
     """Whose weights they are, for the file that holds them: several networks may have the same
-    tensors and compute something else from them."""
+    tensors and compute something else from them. Of a network that is no spec's nothing is said.
+    """
     from archc.weights.origin import describe_origin
 
-    return describe_origin(design.spec)
+    return describe_origin(spec.spec) if isinstance(spec, Design) else {}
 
 
 def require_torch(what: str) -> None:
@@ -322,7 +330,27 @@ def _options(partial: bool, rename: Renames, ema: bool, match: By) -> MatchOptio
     return MatchOptions(parse_renames(rename), ema, match, partial)
 
 
-def _given(checkpoint: Checkpoint | None) -> Checkpoint:
+def _given(checkpoint: Checkpoint | None, network: Network | None = None) -> Checkpoint:
+    """The weights that were given, or else a network's own."""
+    if checkpoint is None and network is not None and network.model is not None:
+        checkpoint = own_weights(network)
+        if checkpoint is None:
+            raise ArchcError(f"{quote_name(network.model.source)} has no weights", "give it some")
     if checkpoint is None:
         raise TypeError("`weights` must be a file or a state dict, not None")
     return checkpoint
+
+
+def own_weights(spec: SpecLike) -> Checkpoint | None:
+    """The weights of a model of another library, as those of the network that was made of it; None
+    for a spec, and for a model without values.
+
+    Raises `ForeignError` where they cannot be read.
+    """
+    network = network_of(spec)
+    if network.model is None or not network.model.has_weights:
+        return None
+    require_torch("reading weights")
+    from archc.weights import own_weights
+
+    return own_weights(network)

@@ -102,7 +102,7 @@ def _edges(network: Network) -> Iterator[tuple[str, str, int]]:
     """Who is read by whom, and as which of its inputs: as networkx has edges, by who is read."""
     readers: dict[str, list[tuple[str, str, int]]] = {id: [] for id in network.nodes}
     for node in network.nodes.values():
-        for position, source in enumerate(node.inputs):
+        for position, source in enumerate(() if node.op.is_given else node.inputs):
             readers[source].append((source, node.id, position))
     for edges in readers.values():
         yield from edges

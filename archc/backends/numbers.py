@@ -49,3 +49,16 @@ def shape(sizes: Sequence[int]) -> str:
 @lru_cache(maxsize=1024)  # a deep network has few shapes, each at many of its ops
 def _shape(sizes: tuple[int, ...]) -> str:
     return "x".join(map(str, sizes))
+
+
+def places(sizes: Sequence[int]) -> str:
+    """Where a value has its features: height and width of a map, one number of a square, or how
+    many tokens.
+
+    >>> places((56, 56)), places((56, 48)), places((197,))
+    ('56', '56x48', '197 tokens')
+    """
+    if len(sizes) == 1:
+        return counted(sizes[0], "token")
+    height, width = sizes
+    return str(height) if height == width else f"{height}x{width}"

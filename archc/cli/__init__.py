@@ -19,6 +19,7 @@ from archc.cli.terminal import say, say_click_error, say_warnings
 GROUPS = {
     "Author": {
         "new": "Write a variant of a spec, or a block, to start from.",
+        "lift": "Write a model of another library as a spec.",
         "list": "List the shipped networks, or block types.",
         "check": "Check specs and blocks and explain what is wrong with them.",
         "explain": "Explain a kind of error or warning, with an example.",
@@ -108,7 +109,9 @@ class Commands(click.Group):
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="SPEC is the path of a YAML file, the name of a shipped spec (imagenet/resnet34), "
-    "or - for standard input. Shell completion: archc completion --help",
+    "or - for standard input. Where a network is counted, drawn, compared or emitted it may be a "
+    "model: FILE.onnx, FILE.pt2 (torch.export), FILE.py:NAME or package.module:NAME, which run "
+    "code. Shell completion: archc completion --help",
 )
 @click.version_option(__version__, "--version", "-V", message="archc %(version)s")
 def cli() -> None:

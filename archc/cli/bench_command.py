@@ -99,7 +99,8 @@ def command(
     """Time the module against the limit of the hardware.
 
     The limit is the larger of multiply-adds over the matrix rate and bytes over the bandwidth,
-    both measured on the device in the same run. Weights are random.
+    both measured on the device in the same run. Weights are random, or the
+    model's own.
 
     \b
     Examples:

@@ -18,7 +18,7 @@ from archc.cli.changes import Changes
 from archc.cli.complete import ATTRIBUTES, KEYS, SETTINGS, Complete
 from archc.cli.startup import GC_THRESHOLDS
 from archc.cli.terminal import say, say_heading
-from archc.errors import ArchcError, OutputError, reason
+from archc.errors import OutputError, reason
 from archc.inputs import note_output
 from archc.shipped import is_within, shipped_folder
 from archc.text import quote_name
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from archc.design import Design
     from archc.graph import Network
     from archc.source.diagnostics import Diagnostic, Note
-    from archc.spec.overrides import Size
     from archc.weights import Checkpoint
 
 MAX_BATCH = 2**31 - 1
@@ -180,7 +179,7 @@ class _Memory(_ParamType):
 
 
 SPEC = _NamedFile("spec", _shipped_specs)
-"""A spec: a path, a shipped name or ``-``."""
+"""A spec: a path, a shipped name or ``-``; where networks are read, a model, too."""
 
 RECIPE = _NamedFile("recipe", _shipped_recipes)
 """A recipe: a path or a shipped name."""
@@ -417,22 +416,17 @@ def _network(name: str, changes: Changes) -> Network:
 
     if not api.is_model(name):
         return read_spec(name, changes).network
-    return api.read_model(name, input=_size_alone(name, changes)).network
+    return read_model(name, changes)
 
 
-def _size_alone(name: str, changes: Changes) -> Size | None:
-    """The image's size, which is all that can be changed of a model that is no spec."""
-    from archc.spec.overrides import InputSize, Set
+def read_model(name: str, changes: Changes = ()) -> Network:
+    """The network of a model of another library; whose code runs is said on stderr."""
+    from archc import api
 
-    size: Size | None = None
-    for change in changes:
-        if not isinstance(change, InputSize):
-            option = "--set" if isinstance(change, Set) else "--with"
-            raise ArchcError(
-                f"`{option}` is for specs, and {quote_name(name)} is a model of another kind"
-            )
-        size = change.size
-    return size
+    if api.runs_code(name):
+        say(f"archc: running {quote_name(name)}", err=True)
+    network: Network = api.read_changed_model(name, changes).network
+    return network
 
 
 def tell_warnings(design: Design) -> Design:

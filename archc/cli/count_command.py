@@ -92,6 +92,8 @@ def command(
       archc count torchvision/resnet50 --explain
       archc count imagenet/resnet50 --memory --batch 32 --by layer
       archc count imagenet/resnet50 --roofline h200-bf16 --batch 256
+      archc count model.onnx
+      archc count my_net.py:Net --input 3,32,32 --by layer
     """
     asked = {"--explain": explain, "--memory": memory, "--receptive-field": receptive_field}
     view = _one_of({**asked, "--roofline": roofline is not None})

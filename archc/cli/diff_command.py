@@ -49,7 +49,7 @@ def command(
     quiet: bool,
     output: Path | None,
 ) -> int:
-    """Compare two specs: stage by stage, op by op, and what the difference costs.
+    """Compare two specs or models: stage by stage, op by op, and what the difference costs.
 
     Like diff(1), exits with 0 if both compile to the same graph, 1 if they differ, 2 on errors.
     --with, --set and --input apply to both. Memory is for one image in float32.
@@ -58,6 +58,7 @@ def command(
     Examples:
       archc diff imagenet/resnet50 imagenet/resnet101
       archc diff imagenet/resnet50 torchvision/resnet50 --format markdown
+      archc diff model.onnx torchvision/resnet50
     """
     try:
         from archc import api
@@ -94,4 +95,5 @@ def _print(found: Comparison, specs: tuple[str, str], format_: str, output: Path
     shown = [tables.totals(found, a, b)]
     if not found.same:
         shown += [tables.parts(found, a, b), tables.changes(found)]
-    put_out_tables([table for table in shown if table.rows], format_, output)
+    notes = tables.notes(found, a, b)
+    put_out_tables([table for table in shown if table.rows], format_, output, notes)

@@ -91,6 +91,7 @@ def command(
       archc draw imagenet/resnet50 torchvision/densenet121 --overview -o overview.pdf
       archc draw timm/seresnet50 torchvision/resnet50 --diff --fold -o difference.svg
       archc draw imagenet/resnet50 --heat params --fold -o parameters.png
+      archc draw model.pt2 --fold -o model.svg
     """
     format_ = _format(format_, output)
     if dpi is not None and format_ != "png":

@@ -16,14 +16,16 @@ from archc.cli.common import (
     data,
     device_or_auto,
     put_out,
+    read_model,
     read_spec,
     recipe,
     spec_and_recipe_options,
     workers,
 )
 from archc.cli.terminal import say
-from archc.cli.weights_options import GivenWeights, partial_weights, tell_weights
-from archc.text import listing
+from archc.cli.weights_options import GivenWeights, partial_weights, tell_own_weights, tell_weights
+from archc.errors import ArchcError
+from archc.text import listing, quote_name
 
 if TYPE_CHECKING:
     from archc.graph import Network
@@ -83,6 +85,7 @@ def command(
     """Measure the test error of a run, or of a spec with weights.
 
     A RUN is a folder from `archc train`; it is tested with its own recipe on the full test set.
+    An ONNX file or an exported program has weights of its own.
     For a SPEC, --set changes the recipe if recipes have such a key, and otherwise the spec.
 
     \b
@@ -138,12 +141,21 @@ def _subject(
                 "spec and recipe"
             )
         return Path(name), ()
+    from archc import api
+
+    of_spec, settings = route(changes)
+    if api.is_model(name):
+        network = read_model(name, of_spec)
+        if weights is None and not tell_own_weights(network):
+            raise ArchcError(
+                f"{quote_name(name)} has no weights", "give them with `--weights FILE`"
+            )
+        return network, settings
     if weights is None:
         from archc.spec.files import open_spec
 
         open_spec(name)
         raise click.UsageError("a SPEC needs --weights FILE; a RUN has its own")
-    of_spec, settings = route(changes)
     design = read_spec(name, of_spec)
     check_settings(settings, design.spec)
     return design.network, settings

@@ -18,7 +18,7 @@ from archc.cli.common import (
     tell_foldings,
 )
 from archc.cli.terminal import say
-from archc.cli.weights_options import GivenWeights, partial_weights, tell_weights
+from archc.cli.weights_options import GivenWeights, partial_weights, tell_own_weights, tell_weights
 
 
 @click.command("export", cls=SpecCommand)
@@ -52,6 +52,7 @@ def command(
 
     It takes float32 images (batch, channels, height, width) and returns the logits. An ONNX file
     has the graph's ids as names, the state dict's keys as initializers, and no other nodes.
+    A model that has weights of its own keeps them unless --weights gives others.
 
     \b
     Examples:
@@ -76,10 +77,10 @@ def command(
         deploy=deploy,
         batch=batch,
     )
-    if checkpoint is None:
-        say("archc: the weights are random; use --weights for trained ones", err=True)
-    else:
+    if checkpoint is not None:
         tell_weights(network, checkpoint, deploy=deploy)
+    elif not tell_own_weights(network):
+        say("archc: the weights are random; use --weights for trained ones", err=True)
     if deploy:
         tell_foldings(network, checkpoint)
     put_out(content, output)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archc import api
 from archc.backends.table import Table
+from archc.backends.unknown import without_rule
 from archc.choices import Dtype, OptimizerName
 from archc.cli.views import View
 from archc.dataclassing import dataclass
 from archc.graph import Network
 from archc.hardware import find_device
 from archc.tables import views as tables
+
+if TYPE_CHECKING:
+    from archc.analysis import Fit, Memory, Roofline
 
 
 @dataclass
@@ -39,6 +43,10 @@ class Memories(View):
     def csv(self, names: Sequence[str]) -> Table:
         """All in one."""
         return tables.all_memory(names, self.found, self.by_layer)
+
+    def notes(self, names: Sequence[str]) -> list[str]:
+        """What nothing is known of."""
+        return _unknown(names, self.found, "taken to keep what they read")
 
 
 @dataclass
@@ -88,6 +96,10 @@ class Rooflines(View):
         """All in one."""
         return tables.all_rooflines(names, self.found)
 
+    def notes(self, names: Sequence[str]) -> list[str]:
+        """What nothing is known of."""
+        return _unknown(names, self.found, "whose bytes alone are counted")
+
 
 @dataclass
 class Fits(View):
@@ -119,6 +131,16 @@ class Fits(View):
     def notes(self, names: Sequence[str]) -> list[str]:
         """What is left out."""
         return [
+            *_unknown(names, self.found, "taken to keep what they read"),
             "Tensors alone: the workspaces of kernels (cuDNN's, for example), the rounding and "
-            "caching of the allocator, and the CUDA context come on top."
+            "caching of the allocator, and the CUDA context come on top.",
         ]
+
+
+def _unknown(names: Sequence[str], found: Sequence[Memory | Roofline | Fit], so: str) -> list[str]:
+    """A line for each network with ops of which nothing is known."""
+    return [
+        f"{name}: {words}, {so}"
+        for name, one in zip(names, found, strict=True)
+        if (words := without_rule(one.no_rule))
+    ]

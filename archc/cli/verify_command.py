@@ -86,7 +86,9 @@ def command(
     """Verify the emitted module against its graph, op by op.
 
     The graph is run op by op beside the module, with the same weights: freshly initialised, or
-    those of a checkpoint, which must fit. Exit code 0 if every check passes, 1 if one does not.
+    those of a checkpoint, which must fit. Of a model, such as FILE.onnx, they are its own, and
+    the module is compared with the model, too. Exit code 0 if every check passes, 1 if one does
+    not.
 
     \b
     Examples:
@@ -96,6 +98,7 @@ def command(
       archc verify torchvision/resnet50 --weights checkpoint.pth#model_ema
       archc verify cifar10/resnet20 cifar10/resnet56 --device cuda
       archc verify cifar10/preresnet110 --deploy --format json
+      archc verify model.onnx
       archc verify imagenet/resnet50 --source my_resnet50.py
     """
     _check_single(specs, {"--weights": weights, "--source": source})

@@ -9,7 +9,7 @@ from typing import Any
 
 from archc import api
 from archc.backends.table import Table
-from archc.choices import ConventionName, Level
+from archc.choices import CONVENTIONS, ConventionName, Level
 from archc.cli.common import put_out, put_out_tables
 from archc.cli.terminal import say
 from archc.dataclassing import dataclass
@@ -36,14 +36,14 @@ class View(ABC):
         """Lines that stand below the tables."""
         return []
 
-    def warnings(self, names: Sequence[str]) -> list[str]:
-        """Lines for stderr, whatever the format."""
+    def warnings(self, names: Sequence[str], *, is_data: bool) -> list[str]:
+        """Lines for stderr; with ``is_data`` the rest is for programs."""
         return []
 
 
 def put_out_view(view: View, specs: Sequence[str], format_: str, output: Path | None) -> None:
     """Print a view, or write it to a file."""
-    for line in view.warnings(specs):
+    for line in view.warnings(specs, is_data=format_ in ("json", "csv")):
         say(f"archc: {line}", err=True)
     if format_ == "json":
         records = [
@@ -86,9 +86,10 @@ class Counts(View):
             return count_tables.networks(names, self.found)
         return count_tables.all_parts(names, self.found)
 
-    def warnings(self, names: Sequence[str]) -> list[str]:
-        """What the convention says nothing about."""
-        return count_tables.silences(names, self.found)
+    def warnings(self, names: Sequence[str], *, is_data: bool) -> list[str]:
+        """What the convention says nothing about, where its own table does not say so."""
+        told = is_data or self.convention != CONVENTIONS[0]
+        return count_tables.silences(names, self.found) if told else []
 
 
 @dataclass

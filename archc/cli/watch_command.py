@@ -6,8 +6,9 @@ import click
 
 from archc.choices import diff_conflict
 from archc.cli.changes import Changes, SpecCommand
-from archc.cli.common import SPEC, spec_options
+from archc.cli.common import SPEC, read_model, spec_options
 from archc.cli.terminal import say
+from archc.text import quote_name
 
 
 @click.command("watch", cls=SpecCommand)
@@ -37,7 +38,8 @@ def command(
     """Show a spec's figure on a local page, redrawn on every save; Ctrl-C stops it.
 
     While the spec is broken, the figure ends at the first mistake, and the mistakes are listed
-    above it. Only this machine can reach the page.
+    above it. A model's file (FILE.onnx, FILE.pt2, FILE.py:NAME) is watched, too. Only this
+    machine can reach the page.
 
     \b
     Examples:
@@ -52,11 +54,20 @@ def command(
     base, spec = specs if diff else (None, specs[0])
     if "-" in specs:
         raise click.BadParameter("standard input cannot be watched", param_hint="'SPEC'")
+    from archc import api
+    from archc.source.foreign import file_of
     from archc.spec.files import open_spec
     from archc.watching import Preview, serve
 
     for name in specs:
-        open_spec(name)
+        if not api.is_model(name):
+            open_spec(name)
+        elif not file_of(name):
+            raise click.UsageError(
+                f"{quote_name(name)} cannot be watched: give the file it is in, FILE.py:NAME"
+            )
+        else:
+            read_model(name, changes)
     preview = Preview(spec, changes, fold, base)
 
     def ready(address: str) -> None:

@@ -11,6 +11,7 @@ import click
 from archc.cli.common import Command
 from archc.cli.terminal import say
 from archc.dataclassing import dataclass
+from archc.text import quote_name
 
 if TYPE_CHECKING:
     from archc.graph import Network
@@ -63,8 +64,10 @@ def partial_weights(command: Command) -> Command:
 
 
 def weights_argument(command: Command) -> Command:
-    """``WEIGHTS`` with the options of `weights`."""
-    argument = click.argument("weights", metavar="WEIGHTS", type=click.Path(readable=False))
+    """``WEIGHTS`` with the options of `weights`; a model that is no spec may have its own."""
+    argument = click.argument(
+        "weights", metavar="[WEIGHTS]", type=click.Path(readable=False), required=False
+    )
     # Other commands have this option, and click's hint for it would be `--with`.
     wrong = click.option(
         "--weights", "_", hidden=True, expose_value=False, is_eager=True, callback=_refuse_option
@@ -147,6 +150,15 @@ def tell_weights(
         first, *mapping = lines
         say(f"archc: {checkpoint.file}: {first}", *mapping, err=True)
     tell_left_out(checkpoint)
+
+
+def tell_own_weights(network: Network) -> bool:
+    """Say on stderr that a model's own weights are used; False where it has none."""
+    model = network.model
+    if model is None or not model.has_weights:
+        return False
+    say(f"archc: {quote_name(model.source)}: the weights are its own", err=True)
+    return True
 
 
 def tell_left_out(checkpoint: Checkpoint) -> None:

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import field, replace
 from functools import cache
 from typing import TypeAlias
 
 from archc.dataclassing import dataclass
-from archc.frontends.naming import Names, family
+from archc.frontends.naming import Names, family, is_path
 from archc.frontends.program import Argument, Call, ForeignError, Program, Ref, Weight
 from archc.graph import Node, Shape
 from archc.graph.network import key_of
 from archc.ops import OPS, Arity, Op, ShapeError, moves
 from archc.ops.given import Given, NotReadError
 from archc.ops.traits import ElementWise
-from archc.text import quote, visible
+from archc.text import listing, quote, visible
 
 MAX_DETAILS = 200
 """Characters of an opaque op's arguments."""
@@ -115,6 +116,15 @@ _VIEWS = frozenset(
 """Calls whose results may share the memory of what they read."""
 
 
+_NEW = frozenset(
+    [
+        *("new_zeros", "new_ones", "new_full", "new_empty", "new_empty_strided", "zeros_like"),
+        *("ones_like", "full_like", "empty_like", "rand_like", "randn_like"),
+    ]
+)
+"""Calls that read of a value but its shape and its type."""
+
+
 @dataclass
 class _Building:
     program: Program
@@ -127,6 +137,14 @@ class _Building:
     """What is computed from the model's tensors alone, with the names of these."""
     said: dict[str, str] = field(default_factory=dict)
     """The paths of the modules that layers stand in, as the model says."""
+    layers: dict[str, tuple[Op, Shape]] = field(default_factory=dict)
+    """The layers on tensors of the model alone, by the names of their calls."""
+    works: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """The calls of such layers that a value is computed with."""
+    worked: set[str] = field(default_factory=set)
+    """Those of them that some op counts."""
+    holders: dict[str, str] = field(default_factory=dict)
+    """The ids of the ops that have the model's tensors, by key."""
     counted: set[str] = field(default_factory=set)
     """The names of the tensors that some op has."""
     joined: dict[tuple[str, ...], str] = field(default_factory=dict)
@@ -141,18 +159,7 @@ class _Building:
         self.names = Names(program.calls)
         keys = [one.key for one in program.weights.values()]
         self.names.note_tensors(keys, surround=program.dialect == "onnx")
-        if len(program.inputs) != 1:
-            raise ForeignError(f"it takes {len(program.inputs)} inputs")
-        for name, shape in program.inputs.items():
-            if len(shape) != 4:
-                raise ForeignError(f"it takes a tensor of {len(shape)} sides, not images")
-            self.batch = shape[0]
-            image = shape[1:]
-            form: Form = PLAIN
-            if program.channels_last:
-                image, form = (shape[3], *shape[1:3]), LAST
-            self.nodes["input"] = Node("input", moves.image(), (), image)
-            self.values[name] = Value("input", shape, form, owner=name)
+        self._given_values()
         for index, call in enumerate(program.calls):
             for name in call.reads:
                 self.last_read[name] = index
@@ -162,9 +169,39 @@ class _Building:
         for self.at, call in enumerate(program.calls):
             self._call(call)
         outputs = tuple([self._plain(self._value(name, None), None) for name in program.outputs])
+        if len(distinct := tuple(dict.fromkeys(outputs))) > 1:
+            shape = self.nodes[distinct[0]].output_shape
+            id = self.names.unique("", "outputs")
+            outputs = (self._append(id, moves.ends(len(distinct)), distinct, shape, None),)
         folded = frozenset(self._folded() if program.dialect == "onnx" else ())
         has_paths = self.names.has_paths
         return self._cleaned(Built(self.nodes, self.keys, outputs, self.calls, has_paths, folded))
+
+    def _given_values(self) -> None:
+        """The images, the first of the inputs that can be, and whatever else is given."""
+        inputs = self.program.inputs
+        images = next((name for name, shape in inputs.items() if len(shape) == 4), None)
+        if images is None:
+            shapes = [f"{quote(visible(n))} is {'x'.join(map(str, s))}" for n, s in inputs.items()]
+            what = f"it takes no images (batch, channels, height, width): {listing(shapes, 'and')}"
+            raise ForeignError(what if shapes else "it takes nothing")
+        shape = inputs[images]
+        self.batch = shape[0]
+        image = shape[1:]
+        form: Form = PLAIN
+        if self.program.channels_last:
+            image, form = (shape[3], *shape[1:3]), LAST
+        self.nodes["input"] = Node("input", moves.image(), (), image)
+        self.values[images] = Value("input", shape, form, owner=images)
+        modules = {call.path.partition(".")[0] for call in self.program.calls}
+        for name, full in inputs.items():
+            if name != images:
+                shown = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")[:40] or "value"
+                shown = shown if shown[0].isalpha() else f"value_{shown}"
+                shown = f"{shown}_input" if shown in modules else shown
+                id, own = self.names.unique("", shown), self._shape(full)
+                self._append(id, moves.given(id, own), ("input",), own, None)
+                self.values[name] = Value(id, full, owner=name)
 
     def _folded(self) -> Iterator[str]:
         """The counted modules that are gone behind layers whose weights are not their own any more,
@@ -218,8 +255,19 @@ class _Building:
         if isinstance(value.form, Grouped) and value.form.turned:
             name = "transpose"
         shape = self._shape(value.shape)
-        made = self.names.unique(value.node.rpartition(".")[0], name)
+        made = self.names.within_module(self._place_of(value, call), name)
         return self._append(made, moves.unknown(name, shape), (value.node,), shape, call)
+
+    def _place_of(self, value: Value, call: Call | None) -> str:
+        """The path of the module in which a value is read, or where it comes from."""
+        around = [scope.path for scope in call.scopes if not scope.is_torchs] if call else []
+        return around[-1] if around else value.node.rpartition(".")[0]
+
+    def _as_it_lies(self, value: Value, call: Call) -> Value:
+        """A value whose node says how it lies."""
+        if value.form == PLAIN:
+            return value
+        return Value(self._plain(value, call), value.shape, owner=value.owner)
 
     def _append(
         self, id: str, op: Op, inputs: tuple[str, ...], shape: Shape, call: Call | None
@@ -260,7 +308,7 @@ class _Building:
         plain = name.removesuffix("_")
         is_in_place = name != plain and not name.startswith("__")
         reads = [one for one in call.reads if one in self.values]
-        if not reads:
+        if not reads or plain in _NEW or (is_in_place and call.reads[0] not in self.values):
             self._constant(call)
             return
         if is_in_place and call.reads[0] in self.values:
@@ -276,6 +324,7 @@ class _Building:
         """A call on constants alone: what is made of it is not followed."""
         for output in call.outputs:
             self.constants[output] = tuple(self._sources(call))
+        self._note_layer(call)
 
     def _sources(self, call: Call) -> list[str]:
         """The tensors of the model that a call reads, at first hand or computed from."""
@@ -309,9 +358,15 @@ class _Building:
             if isinstance(one, Ref) and one.name in self.program.weights
         }
         forms = {value.form for value in reads}
+        if len(forms) > 1 and forms <= {PLAIN, LAST}:
+            reads = [self._as_it_lies(value, call) for value in reads]
+            forms = {PLAIN}
         form = forms.pop()
+        is_twice = len({value.node for value in reads}) < len(reads) and len(reads) > 1
         known = _readers().get(plain, ()) if not forms and form in (PLAIN, LAST) else ()
         for kind in known:
+            if is_twice and kind.arity is Arity.SEVERAL:
+                continue  # merges are of different values
             given = self._given(call, reads, weights, form)
             try:
                 op = kind.of_aten(given)
@@ -377,7 +432,13 @@ class _Building:
             return
         if op.kind == "concat":
             inputs = self._begun(inputs)
+        op = self._again(call, op)
+        held = self._held(call, op.plain)
+        others = self._others(call, held.values())
+        op = moves.besides(op, _shapes(others), self._computed(call))
         id = self._named(call, op, inputs)
+        for name, one in others.items():
+            self.keys[key_of(id, name)] = one.key
         self._append(id, op, tuple(inputs), shape, call)
         if op.kind == "concat":
             parts = tuple([part for one in inputs for part in self._spread(one)])
@@ -385,6 +446,20 @@ class _Building:
             self.joined[parts] = id
         owner = self._owner(call) if op.storage.value == "shared" else ""
         self._set(call, id, form, owner=owner)
+
+    def _again(self, call: Call, op: Op) -> Op:
+        """The op, or another call of one that has some of its tensors.
+
+        ONNX files say nothing of that: exporters merge tensors that are equal by chance.
+        """
+        if not op.state or self.program.dialect == "onnx":
+            return op
+        held = self._held(call, op)
+        lent = [name for name, key in held.items() if key in self.holders]
+        if not lent:
+            return op
+        names = [name for name in op.state if name not in held or name in lent]
+        return moves.again(op, self.holders[held[lent[0]]], names)
 
     def _begun(self, inputs: Sequence[str]) -> Sequence[str]:
         """What is joined, beginning with what has been joined before, as in dense blocks: they add
@@ -405,21 +480,35 @@ class _Building:
 
     def _named(self, call: Call, op: Op, inputs: Sequence[str]) -> str:
         held = self._held(call, op)
+        if not held and op.shares:
+            return self._unique(call, op)
         if not held:
             return self.names.of_call(call, op, inputs)
         paths = {_path(key, name) for name, key in held.items()}
         path = paths.pop() if len(paths) == 1 else None
         if self.program.dialect == "onnx":
             path = self._path_in_onnx(call, held)
+        elif call.scopes and call.scopes[-1].is_torchs and self._is_lent(call):
+            path = call.path  # its tensors may be called as those of another module
         id = None if path is None else self.names.of_module(path)
         if id is None:
-            parent = call.path.rpartition(".")[0]
-            id = self.names.unique(parent, family(op))
+            id = self._unique(call, op)
         self.said[id] = call.path
         for name, key in held.items():
             self.keys[key_of(id, name)] = key
+            self.holders.setdefault(key, id)
         self.counted.update(self._sources(call))
         return id
+
+    def _unique(self, call: Call, op: Op) -> str:
+        """An id that nothing has yet, beside the module that a call is of."""
+        parent, _, last = call.path.rpartition(".")
+        word = last if op.shares and is_path(last) and not last.isdigit() else family(op.plain)
+        return self.names.unique(parent, word)
+
+    def _is_lent(self, call: Call) -> bool:
+        """Whether another call reads a tensor of the model that this one reads."""
+        return any(self.readers[name] > 1 for name in call.reads if name in self.program.weights)
 
     def _path_in_onnx(self, call: Call, held: Mapping[str, str]) -> str:
         """The path of a layer: its weight's where that has kept its name and is nobody else's,
@@ -443,11 +532,8 @@ class _Building:
     def _opaque(self, call: Call, plain: str, reads: Sequence[Value]) -> None:
         """What no record knows: a node with the model's own shape for each thing it puts out."""
         inputs = tuple([self._plain(value, call) for value in reads])
-        names = [one for one in self._sources(call) if one not in self.counted]
-        self.counted.update(names)
-        found = [self.program.weights[name] for name in names]
-        weights = _worded(found)
-        held = tuple([(name, one.shape) for name, one in weights.items() if one.is_learned])
+        weights = self._others(call)
+        held = _shapes(weights)
         for number, output in enumerate(call.outputs):
             if not output or output not in self.last_read:
                 continue
@@ -461,11 +547,48 @@ class _Building:
             details = _details(call) + (f" [{number}]" if len(call.outputs) > 1 else "")
             shape = self._shape(known)
             op = moves.unknown(plain, shape, details[:MAX_DETAILS], held)
+            op = moves.besides(op, (), self._computed(call))
             id = self._named_opaque(call, op, weights)
             self._append(id, op, inputs, shape, call)
             owner = reads[0].owner if plain in _VIEWS and reads else ""
             self._set(call, id, output=output, owner=owner)
             held = ()
+
+    def _others(self, call: Call, held: Collection[str] = ()) -> dict[str, Weight]:
+        """The tensors of the model that a call reads, directly or computed from, and no op has;
+        ``held`` are the keys of those that the call's own op has."""
+        weights = self.program.weights
+        names = [one for one in self._sources(call) if one not in self.counted]
+        names = [one for one in names if weights[one].key not in held]
+        if held and self.program.dialect == "onnx":
+            return {}
+        self.counted.update(names)
+        return _worded([weights[name] for name in names])
+
+    def _computed(self, call: Call) -> list[tuple[Op, Shape]]:
+        """The layers that compute what a call reads of tensors of the model alone, each once."""
+        names = [one for name in call.reads for one in self.works.get(name, ())]
+        new = [one for one in dict.fromkeys(names) if one not in self.worked]
+        self.worked.update(new)
+        return [self.layers[name] for name in new]
+
+    def _note_layer(self, call: Call) -> None:
+        """Note a layer on tensors of the model alone, and what is made of such."""
+        names = [one for name in call.reads for one in self.works.get(name, ())]
+        weights = {
+            argument: self.program.weights[one.name].shape
+            for argument, one in call.arguments.items()
+            if isinstance(one, Ref) and one.name in self.program.weights
+        }
+        shape = self.program.shapes.get(call.outputs[0])
+        given = Given(call.target, {}, [], {n: s for n, s in weights.items() if n != "input"})
+        for kind in _readers().get(call.target.partition(".")[2], ()) if shape else ():
+            if kind.kind == "token_linear" and "weight" in given.weights and shape:
+                with suppress(NotReadError):
+                    self.layers[call.name] = (kind.of_aten(given), shape)
+                    names.append(call.name)
+        if names:
+            self.works.update(dict.fromkeys(call.outputs, tuple(names)))
 
     def _named_opaque(self, call: Call, op: Op, weights: Mapping[str, Weight]) -> str:
         id = self.names.of_call(call, op)
@@ -639,6 +762,11 @@ def _path(key: str, name: str) -> str:
     if not name:
         return key
     return key.removesuffix(f".{name}") if key.endswith(f".{name}") else ""
+
+
+def _shapes(weights: Mapping[str, Weight]) -> tuple[tuple[str, Shape], ...]:
+    """The shapes of the tensors that are learned, by name."""
+    return tuple([(name, one.shape) for name, one in weights.items() if one.is_learned])
 
 
 def _worded(weights: Sequence[Weight]) -> dict[str, Weight]:

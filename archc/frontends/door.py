@@ -3,39 +3,21 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 from archc.errors import reason
 from archc.frontends.imported import Imported
 from archc.frontends.program import ForeignError
+from archc.graph.network import Runner
 from archc.inputs import note_input
 from archc.source.caller import said
+from archc.source.foreign import kind_of
 from archc.text import quote_name
 
 USUAL_SIZE = (3, 224, 224)
 """The images of a module, where nothing else is said."""
-
-Kind: TypeAlias = Literal["onnx", "pt2", "module"]
-
-_CALLABLE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
-_IN_FILE = re.compile(r".+\.py:[A-Za-z_][\w.]*")
-
-
-def kind_of(name: str) -> Kind | None:
-    """What kind of foreign model a user means: by how a file is called, or as the name of a
-    callable; None for a spec."""
-    suffix = os.path.splitext(name)[1].lower()
-    if suffix == ".onnx":
-        return "onnx"
-    if suffix == ".pt2":
-        return "pt2"
-    if not os.path.lexists(name) and (_CALLABLE.fullmatch(name) or _IN_FILE.fullmatch(name)):
-        return "module"
-    return None
 
 
 def size_of(input: Sequence[int] | str | None) -> tuple[int, int, int] | None:
@@ -65,8 +47,8 @@ def read(name: str, input: Sequence[int] | str | None = None) -> Imported:
     from archc.frontends.torch_module.loading import load_module
 
     module = load_module(name)
-    program = export_module(module, size_of(input) or USUAL_SIZE, name.rpartition(":")[2])
-    return Imported(program, name)
+    size = size_of(input) or USUAL_SIZE
+    return export_module(module, size, name.rpartition(":")[2], name)
 
 
 def read_onnx_file(file: str, input: Sequence[int] | str | None = None) -> Imported:
@@ -74,7 +56,14 @@ def read_onnx_file(file: str, input: Sequence[int] | str | None = None) -> Impor
     from archc.frontends.onnx.reader import read_onnx
 
     _check(file, "ONNX file")
-    return Imported(read_onnx(Path(file), quote_name(file), size_of(input)), file)
+    program = read_onnx(Path(file), quote_name(file), size_of(input))
+
+    def runner() -> Runner:
+        from archc.frontends.onnx.running import running
+
+        return running(Path(file), program)
+
+    return Imported(program, file, runner)
 
 
 def read_archive_file(file: str, input: Sequence[int] | str | None = None) -> Imported:

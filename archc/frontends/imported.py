@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Any
 
 from archc.dataclassing import dataclass
 from archc.frontends.building import Built, build
@@ -14,10 +14,8 @@ from archc.frontends.repeats import module_names
 from archc.frontends.structure import regions_of
 from archc.graph import Network, Region, key_of, lint, renamed
 from archc.graph.deploy import close_up
+from archc.graph.network import Runner
 from archc.text import quote_name
-
-if TYPE_CHECKING:
-    from archc.frontends.tensors import Array
 
 MAX_NAME = 64
 """Characters of a network's name, as in specs."""
@@ -27,11 +25,13 @@ MAX_NAME = 64
 class Imported:
     """A program as a network.
 
-    ``source`` is what the user called it: a file, or a callable.
+    ``source`` is what the user called it: a file, or a callable. ``runner`` gives the model itself
+    to run, or raises `ForeignError`.
     """
 
     program: Program
     source: str
+    runner: Callable[[], Runner] | None = None
 
     def __repr__(self) -> str:
         return f"Imported({self.source!r})"
@@ -58,6 +58,7 @@ class Imported:
                 source=self.source,
                 regions=renamed(self._regions, names),
                 is_foreign=True,
+                model=self,
             )
         )
 
@@ -87,7 +88,19 @@ class Imported:
             if (key := key_of(id, name)) in built.keys
         }
 
-    def arrays(self) -> dict[str, Array]:
+    @property
+    def has_weights(self) -> bool:
+        """Whether the model has values for its tensors: one that torch made on its meta device has
+        none."""
+        return self.program.tensors is not None
+
+    def original(self) -> Runner:
+        """The model itself, to be run. Raises `ForeignError` where archc does not run it."""
+        if self.runner is None:
+            raise ForeignError("archc runs nothing that a .pt2 file holds")
+        return self.runner()
+
+    def arrays(self) -> dict[str, Any]:
         """The tensors of `Network.state` by its keys, as far as the model has them, read now.
 
         Raises `ForeignError` where the model's file does not hold what it says, or is not at hand,

@@ -79,13 +79,22 @@ class Names:
                 parent = parent.rpartition(".")[0]
         return self.unique(parent, family(op))
 
+    def within_module(self, path: str, word: str) -> str:
+        """A place below the innermost module on a path that can have others in it."""
+        while path and not self._has_room(path):
+            path = path.rpartition(".")[0]
+        return self.unique(path, word)
+
     def _has_room(self, path: str) -> bool:
         """Whether a module can have others in it: it is none of a layer's own."""
         is_layer = path in self.layers and path not in self.around
         return is_path(path) and path not in self.taken and not is_layer
 
     def unique(self, parent: str, word: str) -> str:
-        """A place below a path that nothing has yet."""
+        """A place below a path that nothing has yet; of a path that can be none, below what of it
+        can."""
+        while parent and not is_path(parent):
+            parent = parent.rpartition(".")[0]
         base = f"{parent}.{word}" if parent else word
         self.used[base] += 1
         number = self.used[base]

@@ -6,16 +6,13 @@ A program says only what the model says; which ops of archc its calls are is for
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import field
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from archc.dataclassing import dataclass
 from archc.errors import ArchcError
 from archc.text import quote, visible
-
-if TYPE_CHECKING:
-    from archc.frontends.tensors import Tensors
 
 MAX_CALLS = 200_000
 """Calls of one program; a network of 10,000 blocks has fewer."""
@@ -109,6 +106,14 @@ class Weight:
     values: tuple[float, ...] | None = None
 
 
+class Values(Protocol):
+    """Where the tensors of a program lie."""
+
+    def read(self, keys: Collection[str]) -> Mapping[str, Any]:
+        """Those of these keys, read now: numpy's arrays or torch's tensors. Raises `ForeignError`
+        where they are not as the program says."""
+
+
 @dataclass(frozen=True)
 class Program:
     """A model as calls in the order in which they run.
@@ -128,4 +133,4 @@ class Program:
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     source: str = ""
     channels_last: bool = False
-    tensors: Tensors | None = None
+    tensors: Values | None = None

@@ -17,6 +17,7 @@ from archc.frontends.found import Found
 from archc.frontends.program import Call, Scope
 from archc.frontends.repeats import by_repeats
 from archc.graph import Node, Region
+from archc.graph.extents import extents
 
 LAYERS = 2
 """How many layers make a block: one of fewer is what people call a layer."""
@@ -205,6 +206,7 @@ def _short(label: str) -> str:
 def _staged(rows: Sequence[Node], found: Sequence[Found], modules: _Around) -> tuple[Region, ...]:
     """Blocks as stages, and what stands around them."""
     stages = list(_stages(rows, found))
+    features = extents(rows)
     regions: list[Region] = []
     if stem := _ids(rows, 0, found[0].first):
         regions.append(Region("stem", tuple(stem)))
@@ -225,7 +227,7 @@ def _staged(rows: Sequence[Node], found: Sequence[Found], modules: _Around) -> t
                 tuple(members),
                 number,
                 label=modules.labels.get(path),
-                attributes={"width": rows[stage[-1].last].output_shape[0]},
+                attributes={"width": features[rows[stage[-1].last].id].features},
                 path=path,
             )
         )

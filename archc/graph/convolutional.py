@@ -201,4 +201,5 @@ def _rebuilt(network: Network, names: dict[str, str], replaced: dict[str, Op]) -
         stands_for[node.id] = new.id
     words = "; ".join(filter(None, [network.description, "fully convolutional form"]))
     regions = renamed(network.regions, names)
-    return lint(replace(network, nodes=nodes, description=words, regions=regions))
+    made = replace(network, nodes=nodes, description=words, regions=regions, model=None)
+    return lint(made)

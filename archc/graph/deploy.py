@@ -42,12 +42,13 @@ def foldings(network: Network) -> Foldings:
     reads = Counter(source for node in network.nodes.values() for source in node.inputs)
     convolution: dict[str, str] = {}  # at the beginning of the run of norms that ends here
     norms: dict[str, tuple[str, ...]] = {}
+    lent = {node.op.shares for node in network.nodes.values()}
     for node in network.nodes.values():
         if isinstance(node.op, Conv2d):
             convolution[node.id] = node.id
         elif isinstance(node.op, BatchNorm2d):
             (source,) = node.inputs
-            if source in convolution and reads[source] == 1:
+            if source in convolution and reads[source] == 1 and source not in lent:
                 start = convolution[node.id] = convolution[source]
                 norms[start] = (*norms.get(start, ()), node.id)
     gone = {norm for run in norms.values() for norm in run}
@@ -95,6 +96,7 @@ def deploy_form(network: Network) -> Network:
         regions=regions,
         initial=replace(network.initial, own=own),
         written={found.names[id]: network.written.get(id, ()) for id in found.names},
+        model=None,  # its weights are not folded
     )
     return lint(made)
 

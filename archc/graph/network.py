@@ -6,10 +6,11 @@ from collections.abc import Callable, Collection, Container, Hashable, Iterable,
 from dataclasses import field, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from archc.dataclassing import dataclass
 from archc.graph.authored import Authored
+from archc.graph.extents import Extent, extents
 from archc.graph.initial import USUAL, Initial, Rule
 from archc.graph.regions import NOWHERE, Region, Standing, renamed, standings
 from archc.graph.trunk import trunk
@@ -77,6 +78,42 @@ class Side:
     weight: float
 
 
+class Model(Protocol):
+    """The model of another library that a network was made of, as far as it is at hand."""
+
+    @property
+    def source(self) -> str:
+        """What its user calls it: a file, or a callable."""
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether it has values for its tensors."""
+
+    def arrays(self) -> Mapping[str, Any]:
+        """Its tensors by the keys of `Network.state`: numpy's arrays or torch's tensors.
+
+        Raises `ArchcError` where they cannot be read.
+        """
+
+    def original(self) -> Runner:
+        """Itself, to be run. Raises `ArchcError`, which says why, where archc does not run it."""
+
+
+class Runner(Protocol):
+    """What runs a model on images."""
+
+    @property
+    def batch(self) -> int | None:
+        """How many images it takes at once, where it takes no other number."""
+
+    @property
+    def is_torch(self) -> bool:
+        """Whether torch computes what it puts out, so that equal means equal bits."""
+
+    def __call__(self, images: Any) -> Any:
+        """The first thing that it puts out, for a torch tensor of images in float32."""
+
+
 @dataclass(frozen=True, repr=False)
 class Network(Shown):
     """A network as a graph: what every count, figure and module of archc is made from.
@@ -105,6 +142,8 @@ class Network(Shown):
     is_foreign: bool = False
     """Whether it comes from a model of another library, in which ops without tensors are called
     anything."""
+    model: Model | None = field(default=None, compare=False)
+    """That model, where it is at hand: its weights are the network's."""
 
     @property
     def input_shape(self) -> Shape:
@@ -115,6 +154,24 @@ class Network(Shown):
     def output(self) -> str:
         """The id of the output."""
         return next(id for id in reversed(list(self.nodes)) if id not in self.side_of)
+
+    @cached_property
+    def inputs(self) -> Mapping[str, Shape]:
+        """The shapes of all that it takes, by name, the images first."""
+        found = {id: node.output_shape for id, node in self.nodes.items() if node.op.is_given}
+        return MappingProxyType({next(iter(self.nodes)): self.input_shape, **found})
+
+    @property
+    def several_inputs(self) -> dict[str, Shape]:
+        """`inputs` where there are several, otherwise nothing."""
+        return dict(self.inputs) if len(self.inputs) > 1 else {}
+
+    @cached_property
+    def outputs(self) -> Mapping[str, Shape]:
+        """The shapes of all that it puts out, by the ids of what they are."""
+        last = self.nodes[self.output]
+        ids = last.inputs if last.op.kind == "outputs" else (last.id,)
+        return MappingProxyType({id: self.nodes[id].output_shape for id in ids})
 
     @cached_property
     def inference(self) -> Network:
@@ -174,6 +231,23 @@ class Network(Shown):
         return sum(count * op.multiply_adds(shape) for op, shape, count in alike)
 
     @cached_property
+    def products(self) -> int:
+        """Those of the multiply-adds that multiply values with values, as attention does."""
+        alike = self.inference._alike
+        return sum(
+            count * op.plain.multiply_adds(shape) for op, shape, count in alike if op.is_product
+        )
+
+    @cached_property
+    def no_rule(self) -> Mapping[str, int]:
+        """How many ops of which names have multiply-adds that nothing is known of."""
+        found: dict[str, int] = {}
+        for op, _, count in self.inference._alike:
+            if not op.has_rule:
+                found[op.called] = found.get(op.called, 0) + count
+        return MappingProxyType(found)
+
+    @cached_property
     def _alike(self) -> list[tuple[Op, Shape, int]]:
         """The ops with their output shapes, and how often each is there: equal blocks share ops."""
         found: dict[tuple[int, Shape], list[Node]] = {}
@@ -207,6 +281,11 @@ class Network(Shown):
     def layers(self) -> int:
         """The paper's depth: convolutions and linear layers on the main path, the longest one."""
         return self.depths[self.output]
+
+    @cached_property
+    def extents(self) -> Mapping[str, Extent]:
+        """The places of each node's value and its features, by id."""
+        return MappingProxyType(extents(self.nodes.values()))
 
     @cached_property
     def main_path(self) -> tuple[str, ...]:
@@ -246,7 +325,7 @@ class Network(Shown):
         side = self.side_of.get(node.id)
         return {
             "op": node.op.kind,
-            "inputs": list(node.inputs),
+            "inputs": [] if node.op.is_given else list(node.inputs),
             "stage": standing.stage,
             "block": standing.block,
             "output_shape": list(node.output_shape),
@@ -269,6 +348,11 @@ class Network(Shown):
             "description": self.description,
             "input": list(self.input_shape),
         }
+        if len(self.inputs) > 1:
+            about["input"] = None
+            about["inputs"] = _named(self.inputs)
+        if len(self.outputs) > 1:
+            about["outputs"] = _named(self.outputs)
         if self.sides:
             about["sides"] = [side.name for side in self.sides]
             about["side_weights"] = [side.weight for side in self.sides]
@@ -287,9 +371,13 @@ class Network(Shown):
         graph: networkx.DiGraph[str] = networkx.DiGraph(**self.about)
         for node in self.nodes.values():
             graph.add_node(node.id, **self.attributes(node))
-            for position, source in enumerate(node.inputs):
+            for position, source in enumerate(() if node.op.is_given else node.inputs):
                 graph.add_edge(source, node.id, position=position)
         return graph
+
+
+def _named(shapes: Mapping[str, Shape]) -> list[dict[str, Any]]:
+    return [{"name": name, "shape": list(shape)} for name, shape in shapes.items()]
 
 
 def key_of(node_id: str, name: str) -> str:

@@ -21,6 +21,7 @@ from archc.ops.activation import (
     Softmax,
     Tanh,
 )
+from archc.ops.again import Again
 from archc.ops.base import (
     FACTS,
     MAX_CHANNELS,
@@ -31,6 +32,7 @@ from archc.ops.base import (
     describe,
 )
 from archc.ops.convolution import Conv2d
+from archc.ops.ends import ExtraInput, SeveralOutputs
 from archc.ops.facts import Arity, Role, Shape, Size, Storage, pair
 from archc.ops.linear import ChannelLinear, Linear
 from archc.ops.merge import Add, Concat, Multiply
@@ -48,7 +50,7 @@ from archc.ops.shape import (
     Pad,
     ZeroPadShortcut,
 )
-from archc.ops.tokens import Attention, MatMul, TokenLinear, TokenNorm
+from archc.ops.tokens import Attention, Einsum, MatMul, TokenLinear, TokenNorm
 
 OPS: Mapping[str, type[Op]] = {
     op.kind: op
@@ -58,7 +60,17 @@ OPS: Mapping[str, type[Op]] = {
         *(ReLU6, LeakyReLU, SiLU, Hardswish, Hardsigmoid, Sigmoid, Tanh, GELU),
         *(Multiply, Concat, Chunk, ChannelShuffle, Identity, Pad),
         *(GroupNorm, LayerNorm2d, LayerScale, Affine, ChannelLinear, StochasticDepth),
-        *(Opaque, TokenLinear, TokenNorm, MatMul, Attention),
+        *(
+            Again,
+            ExtraInput,
+            SeveralOutputs,
+            Opaque,
+            TokenLinear,
+            TokenNorm,
+            MatMul,
+            Einsum,
+            Attention,
+        ),
     )
 }
 """The ops of this package by their kinds."""
@@ -73,6 +85,7 @@ __all__ = [
     "AdaptiveAvgPool2d",
     "Add",
     "Affine",
+    "Again",
     "Arity",
     "Attention",
     "AvgPool2d",
@@ -83,6 +96,8 @@ __all__ = [
     "Concat",
     "Conv2d",
     "Dropout",
+    "Einsum",
+    "ExtraInput",
     "Flatten",
     "GroupNorm",
     "Hardsigmoid",
@@ -102,6 +117,7 @@ __all__ = [
     "ReLU",
     "ReLU6",
     "Role",
+    "SeveralOutputs",
     "Shape",
     "ShapeError",
     "SiLU",

@@ -151,6 +151,53 @@ class Op:
         return self if self.changes(*inputs) else None
 
     @property
+    def called(self) -> str:
+        """What people call it: its kind, or the name of one that is not known by more."""
+        return self.kind
+
+    @property
+    def plain(self) -> Op:
+        """The op that it computes: itself, unless it is another call of one."""
+        return self
+
+    @property
+    def is_given(self) -> bool:
+        """Whether its value is given to the network beside the images, whatever it reads."""
+        return False
+
+    @property
+    def beside(self) -> tuple[tuple[Op, Shape], ...]:
+        """The layers that compute something for it of tensors of the model alone, with the shapes
+        that they put out; their multiply-adds are among its own."""
+        return ()
+
+    @property
+    def shares(self) -> str:
+        """The id of the op whose tensors it uses; empty for all but another call of one."""
+        return ""
+
+    @property
+    def has_rule(self) -> bool:
+        """Whether its multiply-adds are known; where they are not, every total says so."""
+        return True
+
+    @property
+    def is_product(self) -> bool:
+        """Whether its multiply-adds are those of values with values, as in attention."""
+        return False
+
+    @property
+    def puts_features_last(self) -> bool | None:
+        """Whether what it puts out has its features, or channels, last; None for as it reads
+        them."""
+        return False
+
+    @property
+    def moves_features(self) -> bool:
+        """Whether it may exchange sides of what it reads."""
+        return False
+
+    @property
     def params(self) -> int:
         """The number of learned parameters."""
         return 0

@@ -47,8 +47,8 @@ class Dropout(ElementWise):
         return APART if self.p else VIEW
 
     def look(self) -> Look:
-        """A word beside the arrow."""
-        word = f"dropout {self.p:g}"
+        """A word beside the arrow; nothing where it drops nothing."""
+        word = f"dropout {self.p:g}" if self.p else ""
         return Look(word=word, words=word)
 
     def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:

@@ -24,18 +24,23 @@ from archc.ops.facts import (
 )
 
 _MOVES = """
-permute transpose t movedim view reshape flatten unflatten squeeze unsqueeze expand repeat
+permute transpose t movedim moveaxis swapaxes swapdims view reshape flatten
+unflatten squeeze unsqueeze expand expand_as view_as repeat
 select slice narrow index index_select gather roll flip pad constant_pad_nd cat stack split
 split_with_sizes chunk unbind contiguous clone copy alias new_zeros zeros_like ones_like
 as_strided scatter pixel_shuffle pixel_unshuffle
 """
 _ELEMENT_WISE = """
-add sub rsub mul div neg abs pow sqrt rsqrt exp log clamp minimum maximum where masked_fill
+add sub rsub mul div neg abs pow sqrt rsqrt exp log clamp clamp_min clamp_max square
+minimum maximum where masked_fill
 eq ne lt le gt ge logical_and logical_or logical_not to _to_copy relu sigmoid tanh silu gelu
 reciprocal floor ceil round sign sin cos tan remainder isnan softsign hard_sigmoid swish
 elu selu celu mish softplus hardtanh hardswish hardsigmoid leaky_relu prelu erf softmax dropout
 """
 
+_PERMUTATIONS = frozenset(
+    ["permute", "transpose", "t", "movedim", "moveaxis", "swapaxes", "swapdims", "Transpose"]
+)
 _MOVED = frozenset(_MOVES.split())
 FREE = _MOVED | frozenset(_ELEMENT_WISE.split())
 """Names of ops that multiply nothing with weights, and add nothing up but a softmax."""
@@ -56,6 +61,7 @@ class Opaque(Op):
     details: str = ""
     held: tuple[tuple[str, Shape], ...] = ()
 
+    unexported = frozenset(["output", "held"])  # shapes are compared by themselves
     arity = Arity.ANY
     channels = MIXED
     storage = Storage.KEPT
@@ -72,9 +78,24 @@ class Opaque(Op):
         """Nothing: its shapes are no sizes of windows."""
 
     @property
-    def is_free(self) -> bool:
+    def called(self) -> str:
+        """Its name."""
+        return self.name
+
+    @property
+    def has_rule(self) -> bool:
         """Whether it is known to have no multiply-adds."""
         return self.name in FREE
+
+    @property
+    def puts_features_last(self) -> bool | None:
+        """As it reads them, for all that is known."""
+        return None
+
+    @property
+    def moves_features(self) -> bool:
+        """Whether it is a permutation."""
+        return self.name in _PERMUTATIONS
 
     def infer(self, *inputs: Shape) -> Shape:
         """What the model says."""

@@ -95,6 +95,16 @@ class Input(Op):
 
 
 @dataclass(frozen=True, slots=True)
+class Tokens(Input):
+    """What a part of a network reads, features last; figures alone have it."""
+
+    @property
+    def puts_features_last(self) -> bool | None:
+        """They do."""
+        return True
+
+
+@dataclass(frozen=True, slots=True)
 class Flatten(Unary):
     """A feature map laid out as one vector."""
 

@@ -6,6 +6,7 @@ Their shapes have no batch, as all have: ``(tokens, features)``, or more sides b
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 
 from archc.dataclassing import dataclass
@@ -56,6 +57,11 @@ class TokenLinear(Unary):
         exported=("linear", "addmm", "matmul"),
     )
 
+    @property
+    def puts_features_last(self) -> bool | None:
+        """It does."""
+        return True
+
     @classmethod
     def of_aten(cls, given: Given) -> Op:
         """A linear layer on what is no vector of an image."""
@@ -100,9 +106,13 @@ class TokenLinear(Unary):
         return Look(box="fc", label=label, mark="linear", words=label)
 
     def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
-        """A Transpose of the weight, a MatMul and an Add."""
-        raise NotImplementedError(self.kind)
-        yield
+        """An Einsum, which takes the weight as torch lays it out, and an Add."""
+        yield Initializer("weight")
+        suffix = ".product" if self.bias else ""
+        yield OnnxNode("Einsum", output, {"equation": "...i,oi->...o"}, suffix=suffix)
+        if self.bias:
+            yield Initializer("bias")
+            yield OnnxNode("Add", output)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +132,11 @@ class TokenNorm(Unary):
         module=Module("nn.LayerNorm", ("num_channels",), (("eps", 1e-5),)),
         exported=("layer_norm", "native_layer_norm"),
     )
+
+    @property
+    def puts_features_last(self) -> bool | None:
+        """It does."""
+        return True
 
     @classmethod
     def of_aten(cls, given: Given) -> Op:
@@ -187,6 +202,11 @@ class Product(Op):
     has_gates = False
     roles = tensors()
 
+    @property
+    def is_product(self) -> bool:
+        """It is."""
+        return True
+
     def multiply_adds(self, output: Shape) -> int:
         """Of each output, ``inner``."""
         return self.inner * math.prod(output)
@@ -231,6 +251,45 @@ class MatMul(Product):
     def look(self) -> Look:
         """A cross where ways meet."""
         return Look(glyph="\N{MULTIPLICATION SIGN}", name="matrix product")
+
+
+@dataclass(frozen=True, slots=True)
+class Einsum(Product):
+    """Sums of products of two values by Einstein's convention: ``bhqd,bhkd->bhqk``."""
+
+    kind = "einsum"
+    equation: str
+
+    torch = Torch(is_module=False, exported=("einsum",))
+
+    @classmethod
+    def of_aten(cls, given: Given) -> Op:
+        """Of two values, each of whose sides has a letter of its own."""
+        equation = given.get("equation", "")
+        given.require(isinstance(equation, str) and len(given.inputs) == 2, "it is not of two")
+        words = equation.replace(" ", "")
+        is_plain = re.fullmatch(r"[A-Za-z]+,[A-Za-z]+->[A-Za-z]+", words) is not None
+        given.require(is_plain, "its equation is not plain")
+        letters, output = words.split("->")
+        sizes: dict[str, int] = {}
+        for names, shape in zip(letters.split(","), given.inputs, strict=True):
+            names = names[len(names) - len(shape) :]  # without the batch
+            given.require(len(names) == len({*names}) == len(shape), "its sides are not letters")
+            for name, size in zip(names, shape, strict=True):
+                given.require(sizes.setdefault(name, size) == size, "its sides do not fit")
+        return cls(math.prod(size for name, size in sizes.items() if name not in output), words)
+
+    def infer(self, *inputs: Shape) -> Shape:
+        """The sides of the result, by their letters."""
+        letters, output = self.equation.split("->")
+        sizes: dict[str, int] = {}
+        for names, shape in zip(letters.split(","), inputs, strict=True):
+            sizes.update(zip(names[len(names) - len(shape) :], shape, strict=False))
+        return tuple([sizes[name] for name in output if name in sizes])
+
+    def look(self) -> Look:
+        """A cross where ways meet."""
+        return Look(glyph="\N{MULTIPLICATION SIGN}", name="product")
 
 
 @dataclass(frozen=True, slots=True)

@@ -238,14 +238,14 @@ def _layers(number: int, network: Network, figure: Figure, memory: Memory) -> Ma
         multiply_adds = 0 if node.id in network.side_of else node.multiply_adds
         sizes = [network.nodes[one].output_shape for one in node.inputs]
         facts = (
-            node.op.kind,
+            escape(node.op.called),
             ", ".join(map(shape, sizes)),
             shape(node.output_shape),
             "" if field is None else shape(field.size),
         )
         numbers = (
             exactly(node.params) if node.params else "",
-            exactly(multiply_adds) if multiply_adds else "",
+            exactly(multiply_adds) if multiply_adds else "" if node.op.has_rule else "no rule",
             percent(multiply_adds / whole) if multiply_adds else "",
             exactly(kept[node.id]) if kept.get(node.id) else "",
         )
@@ -282,7 +282,7 @@ def _comparison(networks: Sequence[Network], specs: Sequence[str]) -> list[Table
     tables = [replace(count_tables.compared(specs, counts), title="All networks")]
     for other, name in zip(networks[1:], specs[1:], strict=True):
         found = analysis.compare(networks[0], other)
-        tables.append(diff_tables.totals(found, specs[0], name))
+        tables.append(diff_tables.noted_totals(found, specs[0], name))
         if not found.same:
             table = diff_tables.parts(found, specs[0], name)
             tables.append(replace(table, title=f"{specs[0]} and {name}, part by part"))

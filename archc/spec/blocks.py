@@ -14,6 +14,7 @@ from archc.blocks.possible import Possible
 from archc.blocks.reading import Reader
 from archc.blocks.rows import ANY
 from archc.dataclassing import dataclass
+from archc.shipped import shipped_blocks
 from archc.source.ancestry import MAX_ANCESTORS, read_mapping
 from archc.source.diagnostics import Findings, Note, Place, Source, SpecError
 from archc.source.files import identity, open_text
@@ -140,9 +141,13 @@ class Blocks:
         beside = place.source
         folder = beside.base
         name = os.path.normpath(os.path.join(beside.folder, os.path.dirname(beside.name), path))
+        file = os.path.normpath(os.path.join(folder, path))
+        shipped = shipped_blocks(path)
+        if shipped is not None and not os.path.lexists(file):
+            file, name = shipped, path
         try:
             source = open_text(
-                os.path.normpath(os.path.join(folder, path)),
+                file,
                 KIND,
                 name=name,
                 via=place,

@@ -14,6 +14,7 @@ from archc.shipped import RECIPES, SUFFIX, shipped_folder, shipped_names
 from archc.source.caller import said
 from archc.source.diagnostics import Place, Source, fail
 from archc.source.files import check_is_meant, fill, os_reason, read_bytes
+from archc.source.foreign import not_a_spec
 from archc.source.reader import MAX_BYTES
 from archc.source.suggest import distance, meant_by, nearest
 from archc.text import listing, quote, quote_name
@@ -106,6 +107,9 @@ def _read_stdin(source: Source) -> bytes:
 
 def _read(source: Source, place: Place, spec: str) -> bytes:
     """The bytes of a spec, which its author or the user calls ``spec`` at a place."""
+
+    if (trouble := not_a_spec(spec)) is not None:
+        fail(place, *trouble, code="not-a-spec")
 
     def folder_hint() -> str | None:
         group, held = _group(spec)

@@ -43,7 +43,7 @@ def variant(name: str, parent: str, path: Path) -> str:
     The parent is a path or a shipped name, not standard input, which no file can extend. Raises
     `SpecError` if the name is none that a spec may have, or the parent is not valid.
     """
-    _check_name(name)
+    check_name(name)
     spec = load_spec(parent)
     depths = [stage.model.depth for stage in spec.stages]
     lines = [f"extends: {reference(parent, path)}", f"name: {_word(name)}"]
@@ -114,7 +114,8 @@ def schema_for(path: Path) -> str:
     return plain if re.fullmatch(r"[^\s#%]+", plain) else installed.as_uri()
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Raise `SpecError` for a name that no spec may have."""
     source = Source("NAME", name)
     findings = Findings()
     entry = Entry(source.start(), Value(name, source.start(), name))

@@ -9,12 +9,15 @@ from archc.analysis import CONVENTIONS, Count, Explanation, Row
 from archc.analysis.conventions import DEFAULT
 from archc.backends.numbers import counted, exactly, in_short, percent, shape
 from archc.backends.table import Cell, Column, Table
+from archc.backends.unknown import names, without_rule
+from archc.text import listing
 from archc.words import summary
 
 SPEC = Column("spec", "spec")
 _PARAMS = Column("parameters", "params", exactly)
 _MULTIPLY_ADDS = Column("multiply-adds", "multiply_adds", exactly)
 _SHARE = Column("of all", "share", percent)
+_NO_RULE = Column("no rule for", "no_rule")
 _PART = (
     Column("part", "part"),
     Column("op", "op"),
@@ -49,6 +52,12 @@ def compared(specs: Sequence[str], counts: Sequence[Count]) -> Table:
     most = max(one.flops for one in counts)
     columns = (*plain.columns, Column("in short", "in_short"))
     rows = [(*row, in_short(one.flops)) for row, one in zip(plain.rows, counts, strict=True)]
+    if any(one.products for one in counts):
+        columns = (*columns, Column("in attention's products", "products", exactly))
+        rows = [(*row, one.products) for row, one in zip(rows, counts, strict=True)]
+    if any(one.not_counted for one in counts):
+        columns = (*columns, _NO_RULE)
+        rows = [(*row, _left_out(one)) for row, one in zip(rows, counts, strict=True)]
     if len(counts) > 1 and most:
         columns = (*columns, Column("of largest", "of_largest", percent))
         rows = [(*row, one.flops / most) for row, one in zip(rows, counts, strict=True)]
@@ -58,14 +67,29 @@ def compared(specs: Sequence[str], counts: Sequence[Count]) -> Table:
 def parts(one: Count) -> Table:
     """The parts of a network with their shares of its FLOPs, totals in the title."""
     flops = _flops(one)
+    by_layer = any(row.op is not None for row in one.rows)
     columns, rows = _without_empty(
-        (*_PART, *flops, _SHARE),
-        [(*_cells(row), *[row.flops for _ in flops], _share(row, one)) for row in one.rows],
+        (*_PART, *flops, _SHARE, _NO_RULE),
+        [
+            (
+                *_cells(row, blank=by_layer and not flops),
+                *[None if by_layer and row.no_rule else row.flops for _ in flops],
+                None if by_layer and row.no_rule else _share(row, one),
+                _left_out(row),
+            )
+            for row in one.rows
+        ],
     )
-    title = f"{one.name}: {summary(one)} (one {shape(one.input)} image)"
+    title = f"{one.name}: {summary(one)} ({_given(one)})"
     if flops:
         title += f"; {exactly(one.flops)} {flops[0].heading}"
     return Table(columns, rows, title)
+
+
+def _given(one: Count) -> str:
+    """What the counts are for: an image, and whatever else the network takes."""
+    others = [f"{name} of {shape(size)}" for name, size in list(one.inputs.items())[1:]]
+    return listing([f"one {shape(one.input)} image", *others], "and")
 
 
 def all_parts(specs: Sequence[str], counts: Sequence[Count]) -> Table:
@@ -77,6 +101,10 @@ def all_parts(specs: Sequence[str], counts: Sequence[Count]) -> Table:
         for spec, one in zip(specs, counts, strict=True)
         for row in one.rows
     )
+    if any(one.not_counted for one in counts):
+        columns = (*columns, _NO_RULE)
+        left_out = [_left_out(row) for one in counts for row in one.rows]
+        rows = tuple((*row, names) for row, names in zip(rows, left_out, strict=True))
     return Table(columns, rows)
 
 
@@ -113,12 +141,16 @@ def built(found: Iterable[Any]) -> Table:
 
 def silences(specs: Sequence[str], counts: Iterable[Count]) -> list[str]:
     """What counters say nothing about, a line each."""
-    return [
-        f"{spec}: {one.tool} has no rule for "
-        f"{_ops(one.not_counted)}, which its total leaves out: {CONVENTIONS[one.convention].unit}"
-        for spec, one in zip(specs, counts, strict=True)
-        if one.not_counted
-    ]
+    lines = []
+    for spec, one in zip(specs, counts, strict=True):
+        if one.not_counted and one.convention == DEFAULT:
+            lines.append(f"{spec}: {without_rule(one.not_counted)}")
+        elif one.not_counted:
+            lines.append(
+                f"{spec}: {one.tool} has no rule for {_ops(one.not_counted)}, which its total "
+                f"leaves out: {CONVENTIONS[one.convention].unit}"
+            )
+    return lines
 
 
 def explained(one: Explanation) -> Table:
@@ -198,8 +230,15 @@ def _more(number: int) -> str:
     return f"{number:+,}"
 
 
-def _cells(row: Row) -> tuple[Cell, ...]:
-    return (row.name, row.op, row.output_shape, row.layers, row.params, row.multiply_adds)
+def _cells(row: Row, *, blank: bool = False) -> tuple[Cell, ...]:
+    """A row's cells; with ``blank`` no number for an op without a rule."""
+    multiply_adds = None if blank and row.no_rule else row.multiply_adds
+    return (row.name, row.op, row.output_shape, row.layers, row.params, multiply_adds)
+
+
+def _left_out(one: Row | Count) -> str | None:
+    """What a total leaves out, by name."""
+    return names(one.no_rule if isinstance(one, Row) else one.not_counted) or None
 
 
 def _share(row: Row, one: Count) -> float | None:

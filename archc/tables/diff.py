@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import field, replace
 from itertools import groupby
 
 from archc.analysis import Comparison
 from archc.analysis.comparison import LayerChange, Part, Totals
 from archc.backends.numbers import counted, exactly, shape
 from archc.backends.table import Cell, Column, Table
+from archc.backends.unknown import without_rule
 from archc.dataclassing import dataclass
 
 
@@ -29,6 +30,24 @@ def totals(one: Comparison, a: str, b: str) -> Table:
     renamed = f", {counted(one.renamed, 'op')} renamed" if one.renamed else ""
     title = f"{a} and {b}: " + ("the same graph" if one.same else f"different{renamed}")
     return Table(columns, rows, title)
+
+
+def noted_totals(one: Comparison, a: str, b: str) -> Table:
+    """`totals` with its `notes` in the title."""
+    table = totals(one, a, b)
+    return replace(table, title="; ".join([table.title, *notes(one, a, b)]))
+
+
+def notes(one: Comparison, a: str, b: str) -> list[str]:
+    """What totals leave out, and what was left out so that the networks could be compared."""
+    told = [
+        f"{name}: {words}"
+        for name, found in ((a, one.totals_a), (b, one.totals_b))
+        if (words := without_rule(found.no_rule))
+    ]
+    if one.left_out:
+        told.append(f"left out of both, as exported models lack it: {', '.join(one.left_out)}")
+    return told
 
 
 def parts(one: Comparison, a: str, b: str) -> Table:
@@ -95,11 +114,13 @@ def _totals(a: Totals, b: Totals) -> Iterator[tuple[str, int, int]]:
         ("layers", "layers"),
         ("params", "parameters"),
         ("multiply_adds", "multiply-adds"),
+        ("products", "multiply-adds, in products of attention"),
         ("weights", "weights, bytes"),
         ("inference", "inference: peak activations, bytes"),
         ("training", "training: activations saved, bytes"),
     ):
-        yield what, getattr(a, name), getattr(b, name)
+        if name != "products" or a.products or b.products:
+            yield what, getattr(a, name), getattr(b, name)
 
 
 def _ratio(before: int, after: int) -> float | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any, TypeVar
 
-from archc.backends.numbers import counted, in_bytes, in_short
+from archc.backends.numbers import counted, in_bytes
 from archc.backends.table import Column, Table
 
 _Entry = TypeVar("_Entry")
@@ -34,8 +34,9 @@ def _of_kind(known: Mapping[str, _Entry], result: Any) -> _Entry:
 
 
 def _costs(result: Any) -> str:
-    costs = f"{in_short(result.params)} parameters, {in_short(result.multiply_adds)} multiply-adds"
-    return f"{result.name!r}, {costs}"
+    from archc.words import costs
+
+    return f"{result.name!r}, {', '.join(costs(result))}"
 
 
 def _difference(result: Any) -> str:
@@ -143,7 +144,7 @@ def _comparison(result: Any) -> Sequence[Table]:
     from archc.tables import diff
 
     return [
-        diff.totals(result, result.a, result.b),
+        diff.noted_totals(result, result.a, result.b),
         *([diff.changes(result)] if result.changes else []),
     ]
 

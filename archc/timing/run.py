@@ -238,16 +238,17 @@ def prepared(network: Network, options: BenchOptions, device: torch.device) -> n
     """The module that is measured, on its device, in its type and layout.
 
     Fresh running statistics would let values grow without bounds, so they are taken from a
-    forward in training mode first.
+    forward in training mode first; a network that has weights of its own keeps its own.
     """
     torch.manual_seed(0)
     with torch.device("cpu"):  # whatever torch's default device is
         module = build_module(network)
     module.to(device)
-    _settle(module, network, device)
+    if network.model is None or not network.model.has_weights:
+        _settle(module, network, device)
     if options.deploy:
         with torch.device("meta"):
-            folded = build_module(network, deploy=True)
+            folded = build_module(replace(network, model=None), deploy=True)
         folded.to_empty(device=device)
         folded.load_state_dict(fold_weights(network, module.state_dict()))
         module = folded

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import archc
-from archc.api.modules import weights_of
-from archc.api.reading import Settings, changes_of, read_changed
+from archc.api.modules import own_weights, weights_of
+from archc.api.reading import Settings, changes_of, network_of, read_changed
 from archc.errors import ArchcError
 from archc.extras import require
 from archc.recipes import KEYS, Recipe, check_settings, load_recipe, route
@@ -121,13 +121,12 @@ def evaluate(
     folder = Path(os.fsdecode(data))
     if isinstance(subject, (str, os.PathLike)) and Path(os.fsdecode(subject)).is_dir():
         tested = subject_of_run(Path(os.fsdecode(subject)), weights)
-    elif weights is None:
-        if not isinstance(subject, archc.Network):
-            archc.read(subject)  # which says if there is no such file
-        raise ArchcError("a spec has no weights of its own", "give it `weights=...`")
     else:
-        network = subject if isinstance(subject, archc.Network) else archc.load(subject)
-        tested = subject_of_spec(network, weights, folder, recipe, settings)
+        network = network_of(subject)
+        own = own_weights(network) if weights is None else weights
+        if own is None:
+            raise ArchcError("a spec has no weights of its own", "give it `weights=...`")
+        tested = subject_of_spec(network, own, folder, recipe, settings)
     if fully_convolutional and not scales:
         scales = (tested.usual_side,)
     return evaluate(

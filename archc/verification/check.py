@@ -18,7 +18,8 @@ from archc.devices import on_device
 from archc.graph import Network, Shape, deploy_form
 from archc.live import instance, source_name
 from archc.running import as_it_was, fault_of, lacks_memory
-from archc.verification.report import Fault, Report, Row
+from archc.verification.original import Original
+from archc.verification.report import ORIGINAL, Fault, Report, Row
 from archc.verification.settings import reproducible
 from archc.verification.structure import (
     check_classes,
@@ -31,7 +32,7 @@ from archc.verification.structure import (
     observe,
 )
 from archc.verification.subject import Subject
-from archc.weights import Checkpoint, match_in_words, weights_to_load
+from archc.weights import Checkpoint, match_in_words, own_weights, weights_to_load
 
 CHECKS = (
     "emitted source",
@@ -93,22 +94,29 @@ def verify(
     """Check an emitted module against its network's graph.
 
     ``source`` is what to check, by default what archc emits: Python, which is executed. ``file`` is
-    where it was read. Weights are freshly initialised unless there is a checkpoint. With
+    where it was read. Weights are those of the checkpoint, or of the network's own model, which the
+    module is compared with then, where it can be run; otherwise freshly initialised. With
     ``deploy`` it is the network's deploy form, with folded weights. ``done`` is called with each
     row as soon as it is found; a row replaces an earlier one of the same check. Raises
     `WeightsError` where the checkpoint does not fit, `DeviceError` for a device that is not there
     or lacks the memory.
     """
     options = options or Options()
-    told, weights = None, None
+    told, weights, original = None, None, None
+    if network.model is not None:
+        original = Original(network.model, checkpoint is None, deploy)
+        checkpoint = own_weights(network) if checkpoint is None else checkpoint
     if checkpoint is not None:
         told = match_in_words(network, checkpoint, deploy=deploy)[0]
+        if original is not None and original.is_own:
+            told = f"the model's own, {counted(len(checkpoint.tensors), 'tensor')}"
         weights = weights_to_load(network, checkpoint, deploy=deploy)
     network = deploy_form(network) if deploy else network
     text = _Text(
         network.name, emit(network) if source is None else source, file, is_emitted=source is None
     )
-    rows = _told(told, options.checks, _found(network, text, weights, options))
+    checks = options.checks if original is None else (*options.checks, ORIGINAL)
+    rows = _told(told, checks, _found(network, text, weights, options, original))
     found: dict[str, Row] = {}
     # What `done` raises is not raised inside the generators, where it would count as the source's.
     with closing(rows):
@@ -116,7 +124,7 @@ def verify(
             found[row.check] = row
             if done is not None:
                 done(row)
-    order = ("weights", *CHECKS)
+    order = ("weights", *CHECKS, ORIGINAL)
     ordered = sorted(found.values(), key=lambda row: order.index(row.check))
     return Report(network.name, options.device, tuple(ordered))
 
@@ -136,12 +144,16 @@ def _told(
 
 
 def _found(
-    network: Network, text: _Text, weights: Mapping[str, Tensor] | None, options: Options
+    network: Network,
+    text: _Text,
+    weights: Mapping[str, Tensor] | None,
+    options: Options,
+    original: Original | None,
 ) -> Iterator[Row]:
     """The rows of the checks that could be run; a source's own failure is a row, too."""
     with on_device(options.device) as device, as_it_was(device), reproducible(device):
         try:
-            yield from _rows(network, text, weights, options, device)
+            yield from _rows(network, text, weights, options, device, original)
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:  # a source may raise anything
@@ -157,6 +169,7 @@ def _rows(
     weights: Mapping[str, Tensor] | None,
     options: Options,
     device: torch.device,
+    original: Original | None,
 ) -> Iterator[Row]:
     """The rows of the checks, up to one whose failure makes the rest impossible."""
     try:
@@ -192,6 +205,8 @@ def _rows(
             yield subject.check_export()
             yield subject.check_compile(options.backend)
         yield subject.check_deploy()
+        if original is not None:
+            yield original.check(network, subject)
 
 
 def _images(batch: int, input_shape: Shape) -> Tensor:

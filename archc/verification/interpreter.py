@@ -131,6 +131,10 @@ def _pad(node: Attributes, _: _Tensors, x: Tensor) -> Tensor:
     return padded
 
 
+def _token_norm(node: Attributes, tensors: _Tensors, x: Tensor) -> Tensor:
+    return F.layer_norm(x, [x.shape[-1]], tensors["weight"], tensors["bias"], node["eps"])
+
+
 def _stochastic_depth(x: Tensor, p: float, training: bool) -> Tensor:
     if not training or not p:
         return x
@@ -218,10 +222,6 @@ _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "affine": _affine,
     "channel_linear": _channel_linear,
     "token_linear": lambda _, tensors, x: F.linear(x, tensors["weight"], tensors.get("bias")),
-    "token_norm": lambda n, tensors, x: F.layer_norm(
-        x, x.shape[-1:], tensors["weight"], tensors["bias"], n["eps"]
-    ),
-    "matmul": lambda _, __, a, b: a @ b,
-    "attention": lambda _, __, q, k, v: F.scaled_dot_product_attention(q, k, v),
+    "token_norm": _token_norm,
 }
 """What each op computes, given its attributes, its tensors and its inputs."""

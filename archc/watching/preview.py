@@ -8,14 +8,17 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from archc.api.foreign import is_model, read_changed_model
 from archc.backends.figure import FORMATS, MOST_LAYERS, DrawOptions, FigureError, draw
 from archc.backends.figure.pages import figure_element
 from archc.backends.figure.scene import element_id
 from archc.backends.numbers import shape
 from archc.compile import compile_spec
 from archc.dataclassing import dataclass
+from archc.frontends.program import ForeignError
 from archc.graph import Network, fold_repeats
 from archc.pages.figures import SAVED
+from archc.source.foreign import file_of
 from archc.spec import Spec, SpecError, load_spec
 from archc.spec.overrides import Change
 from archc.spec.resolve import spec_files
@@ -80,7 +83,7 @@ class Preview:
 
     def files(self) -> list[Path]:
         """The files that what is shown depends on: the specs and what they extend."""
-        return [*spec_files(self.spec), *([] if self.base is None else spec_files(self.base))]
+        return [*_files(self.spec), *([] if self.base is None else _files(self.base))]
 
     async def refresh(self) -> None:
         """Compile and draw; notify the listeners if anything has changed."""
@@ -131,15 +134,18 @@ class Preview:
         try:
             self._base_network = None
             if self.base is not None:
-                base = compile_spec(load_spec(self.base, self.changes))
-            spec = load_spec(self.spec, self.changes)
-            network = compile_spec(spec)
+                base = _network(self.base, self.changes)
+            if is_model(self.spec):
+                network = _network(self.spec, self.changes)
+            else:
+                spec = load_spec(self.spec, self.changes)
+                network = compile_spec(spec)
             self._base_network = base if self.base is not None else None
             new = self._state(network)
         except SpecError as error:
             faults = tuple([diagnostic.render() for diagnostic in error.diagnostics])
             new = self._broken(spec, faults)
-        except (FigureError, OSError) as error:
+        except (FigureError, ForeignError, OSError) as error:
             new = self._stale((f"error: {error}",))
         else:
             self.good, self._good_network = new, network
@@ -183,3 +189,15 @@ class Preview:
         """The last good figure, or none, with what is wrong now."""
         self.network = self._good_network
         return replace(self.good, faults=faults, stale=bool(self.good.figure))
+
+
+def _network(name: str, changes: Sequence[Change]) -> Network:
+    """The network of a spec or a model, as it is now."""
+    if is_model(name):
+        return read_changed_model(name, changes).network
+    return compile_spec(load_spec(name, changes))
+
+
+def _files(name: str) -> list[Path]:
+    """The files that a network depends on."""
+    return [Path(file_of(name))] if is_model(name) else spec_files(name)

@@ -17,6 +17,7 @@ from archc.weights.load import (
 )
 from archc.weights.misfits import MisfitError, StrangeNamesError, describe
 from archc.weights.options import MATCHES, By, MatchOptions, parse_renames
+from archc.weights.own import own_weights
 
 __all__ = [
     "MATCHES",
@@ -39,6 +40,7 @@ __all__ = [
     "is_folded",
     "match",
     "match_in_words",
+    "own_weights",
     "parse_renames",
     "read_checkpoint",
     "weights_of",

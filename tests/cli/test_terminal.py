@@ -146,7 +146,7 @@ def test_no_text_disturbs_a_terminal(
 
 def test_every_command_that_takes_a_text_is_tried() -> None:
     tried = {arguments[0] for _, arguments in COMMAND_LINES}
-    assert set(COMMANDS) - tried == {"schema", "bench", "export", "completion", "explain"}
+    assert set(COMMANDS) - tried == {"schema", "bench", "export", "completion", "explain", "lift"}
 
 
 def test_json_and_csv_keep_a_file_name_as_it_is(

@@ -266,7 +266,7 @@ def test_a_wrong_command_line_exits_with_2(folder: Path) -> None:
             "--weights takes a single SPEC",
         ),
     ):
-        synopsis = {"fold": "SPEC WEIGHTS", "export": "SPEC", "verify": "SPEC..."}[arguments[0]]
+        synopsis = {"fold": "SPEC [WEIGHTS]", "export": "SPEC", "verify": "SPEC..."}[arguments[0]]
         assert_refused(folder, arguments, usage(arguments[0], synopsis, message), code=2)
 
 

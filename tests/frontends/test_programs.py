@@ -315,7 +315,7 @@ def test_a_bomb_is_refused() -> None:
 def test_a_program_is_read_alive_as_from_its_file() -> None:
     module = Net(lambda m, x: m.conv(x).relu(), conv=nn.Conv2d(4, 2, 3)).eval()
     program = torch.export.export(module, (torch.zeros(1, 4, 8, 8),))
-    alive = build(export_module(module, (4, 8, 8)))
+    alive = build(export_module(module, (4, 8, 8)).program)
     stream = io.BytesIO()
     torch.export.save(program, stream)
     read = build(read_archive(stream, "x.pt2"))

@@ -250,7 +250,7 @@ def test_statistics_that_are_no_numbers_are_refused(value: float) -> None:
 
 def test_weights_are_needed() -> None:
     with pytest.raises(TypeError, match=r"^`weights` must be a file or a state dict, not None$"):
-        archc.fold(network_of("basic, option B"), None)  # type: ignore[arg-type]
+        archc.fold(network_of("basic, option B"), None)
 
 
 # As users do it

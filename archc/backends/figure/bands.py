@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
 from itertools import groupby
@@ -57,7 +58,7 @@ def _larger_first(first: list[Size], second: list[Size]) -> Iterator[Size]:
 
 
 def _area(size: Size) -> int:
-    return size[0] * size[1]
+    return math.prod(size)
 
 
 def _common(first: list[Size], second: list[Size]) -> list[tuple[int, int]]:

@@ -26,7 +26,7 @@ from archc.backends.figure.text import one_line, shorten, wrap
 from archc.backends.figure.tree import Bus, Gate, Item, Join, Layer, Row, Rules, layers_of, rows_in
 from archc.dataclassing import dataclass
 from archc.graph import Network, Node, Region, renamed, walk
-from archc.ops import Arity, Input
+from archc.ops import Arity, moves
 
 PLACE = 11.0
 """Font size of the places of a block."""
@@ -105,8 +105,15 @@ def _runs(network: Network, regions: Iterable[Region]) -> _Runs:
 
 
 def block_regions(network: Network) -> list[Region]:
-    """The blocks of the stages; of a network without, those that are used as layers."""
-    blocks = [region for region in walk(network.regions) if region.kind == "block"]
+    """The blocks of the stages; of a network without, those that are used as layers.
+
+    Blocks of models of other libraries may read several values: they cannot be drawn alone.
+    """
+    blocks = [
+        region
+        for region in walk(network.regions)
+        if region.kind == "block" and _reads_one_value(network, region)
+    ]
     if blocks:
         return blocks
     found = list(layer_regions(network))
@@ -114,12 +121,21 @@ def block_regions(network: Network) -> list[Region]:
     return many or found
 
 
+def _reads_one_value(network: Network, region: Region) -> bool:
+    """Whether the ops of a region read one value of others."""
+    if not network.is_foreign:
+        return True  # as all that specs have
+    ids = {*region.nodes}
+    return len({one for id in ids for one in network.nodes[id].inputs} - ids) == 1
+
+
 def layer_regions(network: Network) -> Iterator[Region]:
     """The blocks that are used as layers, but for those inside of each other and of side heads."""
 
     def labelled(members: Iterable[Region | str]) -> Iterator[Region]:
         for member in members:
-            if isinstance(member, Region) and member.kind == "group" and member.label:
+            is_block = isinstance(member, Region) and member.kind == "group" and member.label
+            if isinstance(member, Region) and is_block and _reads_one_value(network, member):
                 yield member
             elif isinstance(member, Region):
                 yield from labelled(member.members)
@@ -203,7 +219,8 @@ def _alone(network: Network, members: list[Node]) -> Network:
     """A block as a network: what it reads from outside is its image."""
     inside = {node.id for node in members}
     (source,) = {one for node in members for one in node.inputs if one not in inside}
-    image = Node("input", Input(), (), network.nodes[source].output_shape)
+    op = moves.read_by_a_part(features_last=network.extents[source].is_last)
+    image = Node("input", op, (), network.nodes[source].output_shape)
     nodes = {"input": image}
     for node in members:
         inputs = tuple(["input" if one == source else one for one in node.inputs])
@@ -405,7 +422,7 @@ class _Drawing:
     @property
     def shown_channels(self) -> int:
         """The channels that come in."""
-        return self.block.network.nodes["input"].output_shape[0]
+        return self.block.network.extents["input"].features
 
     @property
     def words(self) -> str:

@@ -29,7 +29,7 @@ class Part(Unary):
     """Several ops as one box: what a group or a block computes, for figures alone.
 
     ``path`` is where they are, ``inside`` names their layers, ``output`` is the shape that they put
-    out.
+    out. ``is_attention`` says that they weigh tokens by products of tokens.
     """
 
     kind = "part"
@@ -40,12 +40,23 @@ class Part(Unary):
     products: int
     output: Shape
     stride: Size = 1
+    is_attention: bool = False
 
     channels = MIXED
     torch = Torch(is_module=False)
 
     def __post_init__(self) -> None:
         """Leave the tuples as they are: a shape is no size."""
+
+    @property
+    def puts_features_last(self) -> bool | None:
+        """As it reads them."""
+        return None
+
+    @property
+    def is_product(self) -> bool:
+        """Whether it is an attention."""
+        return self.is_attention
 
     @property
     def params(self) -> int:
@@ -207,11 +218,14 @@ class Drawn:
 
 def _joined(groups: Iterable[Set[str]]) -> list[frozenset[str]]:
     """The groups, those that have something in common as one."""
-    place: dict[str, frozenset[str]] = {}
+    place: dict[str, set[str]] = {}
     for group in groups:
-        new = frozenset(group).union(*[place.get(id, ()) for id in group])
-        place.update(dict.fromkeys(new, new))
-    return list(dict.fromkeys(place.values()))
+        common = list({id(found): found for one in group if (found := place.get(one))}.values())
+        joined = max(common, key=len, default=set())
+        for new in (group - joined, *[other for other in common if other is not joined]):
+            joined |= new
+            place.update(dict.fromkeys(new, joined))
+    return [frozenset(one) for one in {id(one): one for one in place.values()}.values()]
 
 
 def drawn(
@@ -226,13 +240,73 @@ def drawn(
 
     With ``keep_block`` a block is not drawn as one box where a part of it would do.
     """
-    found = Drawn(network, network.main_path)
+    found = _with_attentions(Drawn(network, network.main_path), rules)
     while True:
         row, wrong = tree(found.network, found.path, rules)
         wrong = wrong or [frozenset(ids) for ids in refuse(found.network, row)]
         if not wrong:
             return replace(found, row=row)
         found = _collapse(found, _enclosures(found, wrong, keep_block))
+
+
+def _with_attentions(found: Drawn, rules: Rules) -> Drawn:
+    """The network with all that an attention computes, from queries, keys and values on, as one box
+    each: how these are laid out is no branch that anyone would draw."""
+    network = found.network
+    new: dict[str, Node] = {}
+    holds: dict[str, frozenset[str]] = {}
+    gone: set[str] = set()
+    for node in [*network.nodes.values()][::-1] if network.products else ():
+        if not node.op.is_product or node.id in gone:
+            continue
+        ids = _attention(found, node, rules)
+        inside = [network.nodes[id] for id in network.nodes if id in ids]
+        attends = node.op.kind == "attention" or any("softmax" in one.op.called for one in inside)
+        if len(ids) < 2 or not attends:
+            continue
+        sources = {one: None for each in inside for one in each.inputs if one not in ids}
+        part = Part(
+            label="attention",
+            path=node.id,
+            inside=", ".join(one.op.called for one in inside if one.op.is_product),
+            learned=sum(one.params for one in inside),
+            products=sum(one.multiply_adds for one in inside),
+            output=node.output_shape,
+            is_attention=True,
+        )
+        new[node.id] = node._replace(op=part, inputs=tuple(sources))
+        holds[node.id] = frozenset(ids)
+        gone |= ids - {node.id}
+    if not new:
+        return found
+    nodes = {id: new.get(id, node) for id, node in network.nodes.items() if id not in gone}
+    regions = renamed(network.regions, {id: id for id in nodes})
+    made = replace(network, nodes=nodes, regions=regions)
+    return Drawn(made, made.main_path, holds)
+
+
+def _attention(found: Drawn, end: Node, rules: Rules) -> set[str]:
+    """A product with the ops without boxes that only it needs, as far as these come together."""
+    nodes = found.network.nodes
+    ids: set[str] = set()
+    left = [end.id]
+    while left:
+        id = left.pop()
+        node = nodes[id]
+        if id in ids or not node.inputs or (id != end.id and rules.is_box(node)):
+            continue
+        ids.add(id)
+        left += node.inputs
+    while lost := {
+        id for id in ids - {end.id} if any(reader not in ids for reader in found._readers[id])
+    }:
+        ids -= lost
+    while True:
+        sources = {one for id in ids for one in nodes[id].inputs if one not in ids}
+        readers = [id for id in ids if sources & {*nodes[id].inputs}]
+        if len(sources) != 1 or len(readers) != 1 or readers[0] == end.id:
+            return ids
+        ids -= {*readers}
 
 
 class _Enclosure(NamedTuple):
@@ -310,7 +384,7 @@ def _collapse(found: Drawn, enclosures: Iterable[_Enclosure]) -> Drawn:
     for enclosure in enclosures:
         inside = [network.nodes[id] for id in sorted(enclosure.ids, key=places.__getitem__)]
         entry, exit_ = found.ends(enclosure.ids)
-        part = _part(enclosure, inside, found.trunk(entry, exit_))
+        part = _part(enclosure, inside, found.trunk(entry, exit_), network.extents[exit_].features)
         new[exit_] = Node(exit_, part, (entry,), network.nodes[exit_].output_shape)
         gone |= enclosure.ids - {exit_}
         within = [holds.pop(id, frozenset([id])) for id in enclosure.ids]
@@ -321,18 +395,25 @@ def _collapse(found: Drawn, enclosures: Iterable[_Enclosure]) -> Drawn:
     return Drawn(replace(network, nodes=nodes, regions=regions), path, holds)
 
 
-def _part(enclosure: _Enclosure, inside: Sequence[Node], trunk: Sequence[Node]) -> Part:
-    shape = trunk[-1].output_shape
-    labels = [label for node in inside if (label := node.op.look().label)]
+def _inside(nodes: Sequence[Node]) -> str:
+    """What the layers in a box are."""
+    labels = [label for node in nodes if (label := node.op.look().label)]
     if len(labels) > _MAX_INSIDE:
         labels[_MAX_INSIDE:] = [f"and {len(labels) - _MAX_INSIDE} more"]
+    return "; ".join(labels)
+
+
+def _part(
+    enclosure: _Enclosure, inside: Sequence[Node], trunk: Sequence[Node], features: int
+) -> Part:
+    shape = trunk[-1].output_shape
     strides = [pair(getattr(node.op, "stride", 1)) for node in trunk]
     rows, columns = math.prod(high for high, _ in strides), math.prod(wide for _, wide in strides)
     stride = rows if rows == columns else (rows, columns)
     return Part(
-        label=f"{enclosure.name}, {shape[0]}{step(stride)}",
+        label=f"{enclosure.name}, {features}{step(stride)}",
         path=enclosure.path or trunk[-1].id,
-        inside="; ".join(labels),
+        inside=_inside(inside),
         learned=sum(node.params for node in inside),
         products=sum(node.multiply_adds for node in inside),
         output=shape,

@@ -23,7 +23,6 @@ from archc.backends.figure.model import (
     Pill,
     Repeat,
     Shortcut,
-    Size,
 )
 from archc.backends.figure.text import one_line
 from archc.backends.figure.tree import (
@@ -41,8 +40,9 @@ from archc.backends.figure.tree import (
 )
 from archc.backends.numbers import exactly, in_short
 from archc.backends.numbers import shape as _shape
+from archc.backends.unknown import remarks
 from archc.dataclassing import dataclass
-from archc.graph import Folded, Network, Node, Shape, fold_repeats
+from archc.graph import Folded, Network, Node, fold_repeats
 from archc.ops import Add
 
 MARK = 8.5
@@ -255,6 +255,7 @@ def _lane_width(network: Network, lane: Row) -> float:
 def _totals(network: Network) -> tuple[str, ...]:
     return (
         f"{in_short(network.multiply_adds)} multiply-adds",
+        *remarks(network),
         f"{in_short(network.params)} parameters",
     )
 
@@ -365,21 +366,21 @@ def shown_in(network: Network, node: Node) -> bool:
     if not node.op.look().box:
         return False
     shapes = [network.nodes[source].output_shape for source in node.inputs]
-    return _size(node.output_shape) == (1, 1) or node.op.changes(*shapes)
+    return network.extents[node.id].places == (1, 1) or node.op.changes(*shapes)
 
 
 def _box(picture: Drawn, node: Node, in_lane: bool, is_large: bool) -> Box:
     network, look = picture.network, node.op.look()
     channels = width = None
-    if look.box == "conv" or isinstance(node.op, Part):
-        channels = width = node.output_shape[0]
+    if look.box == "conv" or (isinstance(node.op, Part) and not node.op.is_product):
+        channels = width = network.extents[node.id].features
         if not isinstance(node.op, Part):
             width = picture.stage_width(node.id) or channels
     return Box(
         id=node.id,
         kind=look.box,
         label=one_line(look.label.replace(" conv", "") if in_lane or is_large else look.label),
-        size=_size(node.output_shape),
+        size=network.extents[node.id].places,
         width=width,
         channels=channels,
         tooltip="\n".join(_facts(network, node)),
@@ -402,8 +403,8 @@ def _glyph(network: Network, node: Node) -> Glyph:
     return Glyph(
         id=node.id,
         glyph=look.glyph or look.name[:1] or "?",
-        words=f"{node.output_shape[0]}-d" if node.op.kind == "concat" else "",
-        size=_size(node.output_shape),
+        words=f"{network.extents[node.id].features}-d" if node.op.kind == "concat" else "",
+        size=network.extents[node.id].places,
         tooltip=f"{node.id}\n{look.name or node.op.kind} of {len(node.inputs)}",
         place=_place(network, node.id),
     )
@@ -438,12 +439,10 @@ def _facts(network: Network, node: Node) -> Iterator[str]:
         yield f"{exactly(node.params)} parameters"
     if node.multiply_adds:
         yield f"{exactly(node.multiply_adds)} multiply-adds"
+    if not node.op.has_rule:
+        yield f"no rule for {one_line(node.op.called)}"
     if isinstance(node.op, Part):
         yield f"inside: {one_line(node.op.inside)}"
-
-
-def _size(shape: Shape) -> Size:
-    return (shape[1], shape[2]) if len(shape) == 3 else (1, 1)
 
 
 # Shortcuts

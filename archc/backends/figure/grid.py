@@ -11,6 +11,7 @@ from archc.backends.figure.arrows import FORK, Event, Spacing, events_of
 from archc.backends.figure.metrics import Metrics
 from archc.backends.figure.model import Column, Size
 from archc.backends.figure.tree import Bus, Gate, Item, Join, Layer, Row
+from archc.backends.numbers import places
 from archc.dataclassing import dataclass
 
 
@@ -39,10 +40,7 @@ class Band:
     @property
     def label(self) -> str:
         """Its size: one number for a square."""
-        if not self.size:
-            return ""
-        height, width = self.size
-        return str(height) if height == width else f"{height}x{width}"
+        return places(self.size) if self.size else ""
 
 
 class Plan:

@@ -37,7 +37,7 @@ def lay_out(
     box_width = _box_width(columns, metrics)
     room = box_width + 2 * metrics.overhang
     title_lines = max(len(wrap(column.title, metrics.title, room)) for column in columns)
-    head = _head_height(title_lines, metrics)
+    head = _head_height(title_lines, columns, metrics)
     grid = Grid(columns, metrics, head)
     left = metrics.margin + _gutter_width(grid, metrics) + metrics.gutter_gap
     drawn: list[_Column] = []
@@ -79,9 +79,10 @@ def _box_width(columns: Sequence[Column], metrics: Metrics) -> float:
 # The grid
 
 
-def _head_height(title_lines: int, metrics: Metrics) -> float:
+def _head_height(title_lines: int, columns: Sequence[Column], metrics: Metrics) -> float:
     """What titles, totals and the row of the image take."""
-    titles = title_lines * metrics.title_line + 2 * metrics.totals_line
+    totals = max([len(column.totals) for column in columns], default=0)
+    titles = title_lines * metrics.title_line + totals * metrics.totals_line
     return metrics.margin + titles + metrics.box + metrics.gap + metrics.band_gap
 
 

@@ -12,7 +12,8 @@ from archc.backends.figure.tree import Bus, Item, Join, Layer, Row
 from archc.dataclassing import dataclass
 
 Size: TypeAlias = tuple[int, ...]
-"""Height and width of a feature map in pixels; a vector counts as one pixel."""
+"""Height and width of a feature map in pixels; a vector counts as one pixel. Of tokens, how many
+there are."""
 
 
 @dataclass(frozen=True, slots=True)

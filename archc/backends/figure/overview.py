@@ -17,6 +17,7 @@ from archc.backends.figure.stages import Stage, share, stages
 from archc.backends.figure.text import one_line, shorten
 from archc.backends.figure.theme import is_between_octaves, octave
 from archc.backends.numbers import in_short
+from archc.backends.unknown import remark
 from archc.dataclassing import dataclass
 from archc.graph import Network
 
@@ -70,10 +71,12 @@ class _Row:
     def totals(self) -> str:
         """What all of it costs and holds."""
         network = self.network
-        return (
-            f"{in_short(network.multiply_adds)} multiply-adds, "
-            f"{in_short(network.params)} parameters"
-        )
+        parts = [
+            f"{in_short(network.multiply_adds)} multiply-adds",
+            *remark(network),
+            f"{in_short(network.params)} parameters",
+        ]
+        return ", ".join(filter(None, parts))
 
     @property
     def lines(self) -> int:

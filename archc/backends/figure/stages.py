@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,9 +14,11 @@ from typing import NamedTuple
 from archc.analysis.parts import has_stages, runs
 from archc.backends.figure.text import one_line
 from archc.backends.numbers import exactly, percent
+from archc.backends.numbers import places as _places
 from archc.backends.numbers import shape as _shape
 from archc.dataclassing import dataclass
 from archc.graph import Network, Node, Region, Shape, walk
+from archc.graph.extents import Extent
 
 MAX_STAGES = 8
 """Of more stages than these, neighbours with maps of one size are shown together."""
@@ -27,15 +30,16 @@ _MAX_LAYERS = 3
 class Stage:
     """A part of a network as one box: ``name`` is ``stem``, ``stage 2`` or ``head``.
 
-    ``label`` says what it is made of, ``output`` is the shape that it puts out, ``width`` the
-    number of channels that its colour represents, None in a head that ends in a vector. ``column``
-    numbers stages from 1, so that those of several networks can be aligned; a stem has 0, a head
-    None.
+    ``label`` says what it is made of, ``output`` is the shape that it puts out, ``extent`` the
+    places of that, ``width`` the number of channels that its colour represents, None in a head that
+    ends in a vector. ``column`` numbers stages from 1, so that those of several networks can be
+    aligned; a stem has 0, a head None.
     """
 
     name: str
     label: str
     output: Shape
+    extent: Extent
     width: int | None
     params: int
     multiply_adds: int
@@ -48,13 +52,16 @@ class Stage:
 
     @property
     def rows(self) -> int:
-        """The height of the map that it puts out, in pixels; a vector has 1."""
-        return self.output[1] if len(self.output) == 3 else 1
+        """The height of the map that it puts out, in pixels, or of one of as many pixels as it has
+        tokens; a vector has 1."""
+        places = self.extent.places
+        return places[0] if len(places) == 2 else math.isqrt(places[0])
 
     @property
     def size(self) -> str:
         """``56x56``."""
-        return _shape(self.output[1:]) if len(self.output) == 3 else "1x1"
+        places = self.extent.places
+        return _shape(places) if len(places) == 2 else _places(places)
 
     def facts(self, network: Network) -> Iterator[str]:
         """Lines about it: what it is, what it puts out, costs and holds."""
@@ -105,7 +112,7 @@ class _Group:
         self.nodes += unit.nodes
         if unit.label and not self.network.side_of.get(unit.nodes[0].id):
             self.add_block(unit.label, unit.nodes)
-            self.add_width(unit.label, unit.nodes[-1].output_shape[0])
+            self.add_width(unit.label, self.network.extents[unit.nodes[-1].id].features)
 
     def add_width(self, label: str, width: int) -> None:
         """Note a width."""
@@ -135,12 +142,14 @@ def _stage(network: Network, group: _Group, column: int) -> Stage:
     trunk = [node for node in group.nodes if node.id not in network.side_of] or group.nodes
     output = trunk[-1].output_shape
     given = group.widths.get("")
-    width = given[-1] if given else output[0] if len(output) == 3 else None
+    extent = network.extents[trunk[-1].id]
+    width = given[-1] if given else extent.features if len(output) > 1 else None
     is_head = group.name == "head"
     return Stage(
         name=group.name,
-        label="; ".join([_label(group, trunk, output), *_sides(group)]).removeprefix("; "),
+        label="; ".join([_label(group, trunk, extent.features), *_sides(group)]).removeprefix("; "),
         output=output,
+        extent=extent,
         width=None if is_head else width,
         params=sum([node.params for node in group.nodes]),
         multiply_adds=sum([node.multiply_adds for node in trunk]),
@@ -166,15 +175,16 @@ def _by_stage(network: Network) -> Sequence[_Group]:
                     groups[stage.name].add_block(_plain(block.label or "block"), nodes)
     found = list(groups.values())
     if sum(group.number > 0 for group in found) > MAX_STAGES:
-        return list(_merged(found))
+        return list(_merged(network, found))
     return found
 
 
-def _merged(groups: Iterable[_Group]) -> Iterator[_Group]:
+def _merged(network: Network, groups: Iterable[_Group]) -> Iterator[_Group]:
     """Neighbouring stages whose maps are of one size, together."""
 
     def size(group: _Group) -> object:
-        return (group.name if group.number == 0 else "stage"), _size(group.nodes[-1])
+        last = group.nodes[-1]
+        return (group.name if group.number == 0 else "stage"), network.extents[last.id].places
 
     for _, members in groupby(groups, size):
         first, *others = members
@@ -206,8 +216,9 @@ def _by_size(network: Network) -> Sequence[_Group]:
         last = next((node for node in reversed(unit.nodes) if node.id in main), None)
         if last is None or not last.inputs:
             continue
-        if not groups or size != _size(last):
-            size = _size(last)
+        places = network.extents[last.id].places
+        if not groups or size != places:
+            size = places
             groups.append(_Group(network, "part"))
         for held in waiting:
             groups[-1].add(held)
@@ -245,19 +256,15 @@ def _units(network: Network) -> Iterator[_Unit]:
         yield _Unit(label, list(members))
 
 
-def _size(node: Node) -> tuple[int, ...]:
-    return node.output_shape[1:] or (1, 1)
-
-
 # Words
 
 
-def _label(group: _Group, trunk: Sequence[Node], output: Shape) -> str:
+def _label(group: _Group, trunk: Sequence[Node], features: int) -> str:
     """``bottleneck, 64, × 3``; of a part without blocks, its layers."""
     if not group.blocks:
         return _layers(group.network, trunk)
     main = max(group.blocks, key=lambda label: (group.costs[label], group.blocks[label]))
-    widths = group.widths.get("") or group.widths.get(main) or [output[0]]
+    widths = group.widths.get("") or group.widths.get(main) or [features]
     ends = " to ".join([str(end) for end in sorted({min(widths), max(widths)})])
     words = [f"{main}, {ends}{_times(group.blocks[main])}"]
     if others := len(group.blocks) - 1:
@@ -290,7 +297,7 @@ def _times(count: int) -> str:
 def _does_something(network: Network, node: Node) -> bool:
     """Whether an op changes anything: VGG's adaptive pooling of 7x7 maps to 7x7 does not."""
     shapes = [network.nodes[source].output_shape for source in node.inputs]
-    return _size(node) == (1, 1) or node.op.changes(*shapes)
+    return network.extents[node.id].places == (1, 1) or node.op.changes(*shapes)
 
 
 _CAMEL = re.compile(r"(?:[A-Z][a-z]+)+")

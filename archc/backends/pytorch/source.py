@@ -17,6 +17,7 @@ from archc.graph import Network, Node
 from archc.graph.modules import Group, StructureError, fold
 from archc.graph.schedule import Schedule
 from archc.ops import Op
+from archc.text import quote, quote_name
 
 CLASSES = "num_classes"
 """The argument of a network's class, by torchvision's name."""
@@ -40,23 +41,32 @@ def emit(network: Network) -> str:
     if not network.is_foreign:
         return _emitted(network)
     for node in network.nodes.values():
+        if node.op.is_given or node.op.kind == "outputs":
+            what = "takes" if node.op.is_given else "puts out"
+            raise EmitError(
+                f"{network.name} cannot be written in PyTorch: it {what} several values"
+            )
+        if node.op.shares:
+            raise EmitError(
+                f"{network.name} cannot be written in PyTorch: `{node.id}` uses the tensors of "
+                f"`{node.op.shares}`, and archc writes no module that is called twice"
+            )
+        if node.op.plain is not node.op:
+            raise EmitError(
+                f"{network.name} cannot be written in PyTorch: `{node.id}` reads a tensor that is "
+                "computed from the model's weights"
+            )
         how = node.op.torch
         if not (how.module or how.call or how.parameter) and node.inputs:
-            name = _called(node.op)
+            name = node.op.called
             raise EmitError(
                 f"{network.name} cannot be written in PyTorch: archc does not know how to write "
-                f"`{name}`, at `{node.id}`"
+                f"{quote(name)} at `{quote_name(node.id)}`"
             )
     try:
         return _emitted(network)
     except StructureError as error:
         raise EmitError(f"{network.name} cannot be written in PyTorch: {error}") from error
-
-
-def _called(op: Op) -> str:
-    """What an op is called: its kind, or the name that it has in the model."""
-    name = getattr(op, "name", op.kind)
-    return name if isinstance(name, str) else op.kind
 
 
 def _emitted(network: Network) -> str:

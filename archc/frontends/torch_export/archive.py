@@ -7,6 +7,7 @@ The schema is that of torch/_export/serde/schema.py, version 8.
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -55,7 +56,7 @@ def read_archive(stream: BinaryIO, file: str, source: Source | None = None) -> P
             config = _json(archive, members, _WEIGHTS, file) if _WEIGHTS in members else {}
             constants = _json(archive, members, _CONSTANTS, file) if _CONSTANTS in members else {}
         program = gathered(_Reading(file, graph, config).program(), exactly=True)
-        if source is None:
+        if source is None or _lacks_values(members):
             return program
         tensors = {**constants.get("config", {}), **config.get("config", {})}
         names = {name: info.filename for name, info in members.items()}
@@ -86,6 +87,13 @@ def _members(archive: zipfile.ZipFile, file: str) -> dict[str, zipfile.ZipInfo]:
     if len(roots) != 1:
         raise ForeignError(f"{file} is not an exported program: its members are not in one folder")
     return members
+
+
+def _lacks_values(members: Mapping[str, zipfile.ZipInfo]) -> bool:
+    """Whether the weights of a model without values are there, as of torch's meta device."""
+    folder = f"{os.path.dirname(_WEIGHTS)}/"
+    sizes = [info.file_size for name, info in members.items() if name.startswith(folder)]
+    return len(sizes) > 1 and sum(size > 0 for size in sizes) == 1  # that of the JSON
 
 
 def _the_graph(members: Mapping[str, object], file: str) -> str:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
+from archc.dataclassing import dataclass
+from archc.frontends.imported import Imported
 from archc.frontends.patterns import gathered
 from archc.frontends.program import Argument, Call, ForeignError, Program, Ref, Scope, Weight
 from archc.frontends.torch_export.archive import plain_target
@@ -16,29 +20,40 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
 
-def read_program(program: ExportedProgram, name: str = "program") -> Program:
+def read_program(program: ExportedProgram, name: str = "program") -> Imported:
     """An exported program of torch. Raises `ForeignError` for one that archc cannot read."""
-    return gathered(_Reading(program, name).program(), exactly=True)
+    read = gathered(_Reading(program, name).program(), exactly=True)
+
+    def runner() -> _Running:
+        (shape,) = read.inputs.values()
+        is_free = bool(getattr(program, "range_constraints", {}))
+        return _Running(program.module(), None if is_free else shape[0])
+
+    return Imported(read, name, runner)
 
 
-def export_module(module: torch.nn.Module, input: Sequence[int], name: str = "") -> Program:
+def export_module(
+    module: torch.nn.Module, input: Sequence[int], name: str = "", source: str = ""
+) -> Imported:
     """A module in eval mode, run on images ``(channels, height, width)`` by torch.export.
 
-    No image is computed: torch runs the module's code on tensors without values. Raises
-    `ForeignError` where it cannot be exported; the mode it was in is kept.
+    No image is computed: torch runs the module's code on tensors without values. ``source`` is what
+    the user calls it. Raises `ForeignError` where it cannot be exported; the mode it was in is
+    kept.
     """
     import torch
 
     shape = tuple(input)
     if len(shape) != 3 or not all(type(side) is int and side > 0 for side in shape):
         raise ForeignError(f"`input` must be (channels, height, width), not {input!r}")
-    held = next(iter([*module.parameters(), *module.buffers()]), None)
-    device = held.device if held is not None else torch.device("cpu")
-    dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
-    modes = {one: one.training for one in module.modules()}
+    device, dtype = _placed(module)
     try:
-        module.eval()
-        with warnings.catch_warnings(), torch.no_grad():
+        with (
+            redirect_stdout(sys.stderr),
+            in_eval_mode(module),
+            warnings.catch_warnings(),
+            torch.no_grad(),
+        ):
             warnings.simplefilter("ignore")
             images = torch.empty(1, *shape, device=device, dtype=dtype)
             program = torch.export.export(module, (images,))
@@ -49,10 +64,73 @@ def export_module(module: torch.nn.Module, input: Sequence[int], name: str = "")
             f"torch.export cannot export the {type(module).__name__}: {kind}: {first}",
             "torch.export needs a forward without control flow that depends on values",
         ) from error
+    name = name or type(module).__name__
+    read = gathered(_Reading(program, name).program(), exactly=True)
+    return Imported(read, source or name, lambda: _Running(module, None))
+
+
+def _placed(module: torch.nn.Module) -> tuple[torch.device, torch.dtype]:
+    """The device and the type of a module's numbers."""
+    import torch
+
+    held = next(iter([*module.parameters(), *module.buffers()]), None)
+    device = held.device if held is not None else torch.device("cpu")
+    dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
+    return device, dtype
+
+
+@contextmanager
+def in_eval_mode(module: torch.nn.Module) -> Iterator[None]:
+    """A module and those in it are in eval mode while it is entered, then as they were."""
+    modes = {one: one.training for one in module.modules()}
+    try:
+        for one in modes:
+            one.training = False
+        yield
     finally:
         for one, mode in modes.items():
             one.training = mode
-    return read_program(program, name or type(module).__name__)
+
+
+@dataclass(frozen=True)
+class _Running:
+    """A module, or that of a program, as what computes."""
+
+    module: torch.nn.Module
+    batch: int | None
+    is_torch: bool = True
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        """The first tensor that it puts out, in float32, where the images are."""
+        import torch
+        from torch.utils._pytree import tree_leaves
+
+        device, dtype = _placed(self.module)
+        with in_eval_mode(self.module), torch.no_grad():
+            found = tree_leaves(self.module(images.to(device, dtype)))
+        result: torch.Tensor = next(one for one in found if isinstance(one, torch.Tensor))
+        return result.to(images.device, torch.float32)
+
+
+@dataclass(frozen=True)
+class _Live:
+    """The tensors of a program that is in memory."""
+
+    held: Mapping[str, torch.Tensor]
+
+    def read(self, keys: Collection[str]) -> dict[str, torch.Tensor]:
+        """Those of these keys, which are the program's own."""
+        return {key: self.held[key].detach().cpu() for key in keys}
+
+
+def _live(program: ExportedProgram, keys: Collection[str]) -> _Live | None:
+    """The tensors of a program by their keys, where they have values."""
+    from torch import Tensor
+
+    held = {**program.state_dict, **program.constants}
+    found = {key: one for key, one in held.items() if key in keys and isinstance(one, Tensor)}
+    without = any(one.is_meta or type(one).__name__ == "FakeTensor" for one in found.values())
+    return None if without or len(found) < len(keys) else _Live(found)
 
 
 class _Reading:
@@ -93,7 +171,18 @@ class _Reading:
                 outputs = tuple([n.name for n in node.all_input_nodes if n.name not in mutated])
             else:
                 raise ForeignError(f"the program has a node of the kind {node.op!r}")
-        return Program(self.name, "aten", inputs, outputs, tuple(calls), weights, shapes, self.name)
+        keys = {one.key for one in weights.values()}
+        return Program(
+            self.name,
+            "aten",
+            inputs,
+            outputs,
+            tuple(calls),
+            weights,
+            shapes,
+            self.name,
+            tensors=_live(self.exported, keys),
+        )
 
     def _note(self, node: Any, shapes: dict[str, tuple[int, ...]], calls: list[Call]) -> None:
         """Note a call; what takes an item of its results is no call of its own."""

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import os
 import sys
+from contextlib import redirect_stdout
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -22,12 +23,13 @@ def load_module(name: str) -> torch.nn.Module:
     Raises `ForeignError` where there is none, or its code fails.
     """
     where, _, what = name.rpartition(":")
-    found: object = _run_file(where) if where.endswith(".py") else _imported(where)
-    for part in what.split("."):
-        found = getattr(found, part, None)
-        if found is None:
-            raise ForeignError(f"there is no {quote(what)} in {quote(where)}")
-    return _made(found, name)
+    with redirect_stdout(sys.stderr):  # whatever it prints
+        found: object = _run_file(where) if where.endswith(".py") else _imported(where)
+        for part in what.split("."):
+            found = getattr(found, part, None)
+            if found is None:
+                raise ForeignError(f"there is no {quote(what)} in {quote(where)}")
+        return _made(found, name)
 
 
 def _made(found: object, name: str) -> torch.nn.Module:
@@ -40,7 +42,7 @@ def _made(found: object, name: str) -> torch.nn.Module:
         raise ForeignError(f"{quote(name)} is a Python `{kind}`, not a module or what makes one")
     try:
         made = found()
-    except Exception as error:  # whatever its author's code raises
+    except (Exception, SystemExit) as error:  # whatever its author's code raises
         raise ForeignError(f"{quote(name)} failed: {_first_line(error)}") from error
     if not isinstance(made, torch.nn.Module):
         raise ForeignError(f"{quote(name)} gives a Python `{type(made).__name__}`, not a module")
@@ -53,14 +55,18 @@ def _run_file(path: str) -> ModuleType:
     if spec is None or spec.loader is None:
         raise ForeignError(f"{visible(path)} cannot be run")
     module = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(name, module)
+    held = sys.modules.get(name)
+    if held is None or getattr(held, "__file__", None) == module.__file__:
+        sys.modules[name] = module  # where classes are looked up; another module of the name stays
     folder = os.path.dirname(os.path.abspath(path))
     try:
         with _First(folder):
             spec.loader.exec_module(module)
-    except OSError as error:
-        raise ForeignError(f"{visible(path)} cannot be read: {_first_line(error)}") from error
-    except Exception as error:  # whatever its author's code raises
+    except FileNotFoundError as error:
+        if os.path.lexists(path):
+            raise ForeignError(f"{visible(path)} failed: {_first_line(error)}") from error
+        raise ForeignError(f"there is no file {visible(path)}") from error
+    except (Exception, SystemExit) as error:  # whatever its author's code raises
         raise ForeignError(f"{visible(path)} failed: {_first_line(error)}") from error
     return module
 
@@ -73,7 +79,7 @@ def _imported(name: str) -> ModuleType:
         missing = error.name or name
         hint = "install it, or run archc in its folder" if name.startswith(missing) else None
         raise ForeignError(f"there is no module {quote(missing)}", hint) from error
-    except Exception as error:  # whatever its author's code raises
+    except (Exception, SystemExit) as error:  # whatever its author's code raises
         raise ForeignError(f"importing {quote(name)} failed: {_first_line(error)}") from error
 
 
@@ -91,6 +97,6 @@ class _First:
             sys.path.remove(self.folder)
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     line = next(iter(str(error).strip().splitlines()), "")
     return f"{type(error).__name__}: {visible(line)[:300]}" if line else type(error).__name__

@@ -1,0 +1,66 @@
+"""ONNX files run by onnxruntime, once archc has read them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archc.dataclassing import dataclass
+from archc.extras import require
+from archc.frontends.program import ForeignError, Program
+from archc.text import in_words, quote_name, visible
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Running:
+    """A session of onnxruntime, on the CPU."""
+
+    session: Any
+    name: str
+    batch: int | None
+    channels_last: bool
+    is_torch: bool = False
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        """The first thing that it puts out, in float32, where the images are."""
+        import torch
+
+        given = images.permute(0, 2, 3, 1) if self.channels_last else images
+        array = given.cpu().contiguous().numpy()
+        if self.session.get_inputs()[0].type == "tensor(float16)":
+            array = array.astype("float16")
+        try:
+            first = self.session.run(None, {self.name: array})[0]
+        except Exception as error:  # of a dozen types, and from C++
+            raise ForeignError(f"onnxruntime fails: {visible(in_words(error))}") from error
+        return torch.from_numpy(first).to(images.device, torch.float32)
+
+
+def running(file: Path, program: Program) -> Running:
+    """A file that was read as a program, whose tensors lie in it or in its folder.
+
+    Every tensor is read first, which refuses files that lie elsewhere or are not as the model says.
+    Raises `ForeignError` where onnxruntime does not take it, ModuleNotFoundError without that.
+    """
+    require("onnxruntime", "running an ONNX file", "onnx", package="onnxruntime")
+    import onnxruntime
+
+    if program.tensors is not None:
+        program.tensors.read({one.key for one in program.weights.values()})
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(
+            str(file), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # of a dozen types, and from C++
+        name = quote_name(str(file))
+        raise ForeignError(f"onnxruntime cannot read {name}: {visible(in_words(error))}") from error
+    first = session.get_inputs()[0]
+    batch = first.shape[0] if first.shape else None
+    return Running(
+        session, first.name, batch if isinstance(batch, int) else None, program.channels_last
+    )
