@@ -129,7 +129,12 @@ def test_results_as_plain_data_are_what_dataclasses_make_of_them() -> None:
         memory(network),
         receptive_fields(network),
     ):
-        assert found.as_dict() == asdict(found)
+        # What is said of models of other libraries alone is left out where there is none.
+        expected = asdict(found)
+        for one in (expected, *expected.get("rows", ())):
+            for name in ("products", "no_rule", "inputs"):
+                one.pop(name, None)
+        assert found.as_dict() == expected
 
 
 def test_reading_a_network_leaves_the_search_for_garbage_on() -> None:

@@ -209,7 +209,6 @@ LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03."
         ("net.yml", _safetensors(), "safetensors"),
         ("weights.npz", _zip("a.weight.npy"), "NumPy"),
         ("array", b"\x93NUMPY\x01\x00v\x00", "NumPy"),
-        ("weights.onnx", b"\x08\x08\x12\x07pytorch\x1a\x052.0.0\x00\xff", "ONNX"),
         ("weights.h5", b"\x89HDF\r\n\x1a\n\x00", "HDF5"),
     ],
 )
