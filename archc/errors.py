@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class ArchcError(Exception):
@@ -47,7 +49,7 @@ def _restored(kind: type[ArchcError], args: tuple[object, ...], state: dict[str,
 class OutputError(ArchcError):
     """A file cannot be written; the message says which and why."""
 
-    def __init__(self, path: Path, reason: str):
+    def __init__(self, path: Path | str, reason: str):
         where = "to standard output" if str(path) == "-" else repr(str(path))
         super().__init__(f"cannot write {where}: {reason}")
 

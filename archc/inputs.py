@@ -14,10 +14,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from archc.dataclassing import dataclass
 from archc.errors import OutputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _Identity = tuple[int, int]
 
@@ -80,8 +83,8 @@ def _refuse(seen: _Seen, output: str, identity: _Identity | None) -> None:
     if read is None:
         return
     if read == repr(output):
-        raise OutputError(Path(output), "this command also reads it")
-    raise OutputError(Path(output), f"it is the same file as {read}, which this command reads")
+        raise OutputError(output, "this command also reads it")
+    raise OutputError(output, f"it is the same file as {read}, which this command reads")
 
 
 def _identity(path: str | os.PathLike[str] | int) -> _Identity | None:

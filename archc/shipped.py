@@ -9,7 +9,10 @@ import os
 import re
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SUFFIX = ".yaml"
 RECIPES = "recipes"
@@ -17,16 +20,25 @@ RECIPES = "recipes"
 
 
 @cache
-def shipped_folder() -> Path:
+def shipped_path() -> str:
     """Where the shipped specs lie: inside an installed package, or in the checkout's ``specs/``."""
-    package = Path(__file__).resolve().parent
-    installed = package / "_shipped"
-    return installed if installed.is_dir() else package.parent / "specs"
+    package = os.path.dirname(os.path.realpath(__file__))
+    installed = os.path.join(package, "_shipped")
+    if os.path.isdir(installed):
+        return installed
+    return os.path.join(os.path.dirname(package), "specs")
 
 
-def is_within(path: str | None, folder: Path) -> bool:
-    """Whether a path leads into a folder."""
-    return path is not None and os.path.realpath(path).startswith(f"{folder}{os.sep}")
+def shipped_folder() -> Path:
+    """The same as a path of pathlib, which most commands need not import."""
+    from pathlib import Path
+
+    return Path(shipped_path())
+
+
+def is_shipped(path: str | None) -> bool:
+    """Whether a path leads to something that is shipped."""
+    return path is not None and os.path.realpath(path).startswith(f"{shipped_path()}{os.sep}")
 
 
 def shipped_blocks(name: str) -> str | None:
@@ -34,7 +46,7 @@ def shipped_blocks(name: str) -> str | None:
     None where there is none."""
     if not re.fullmatch(r"[A-Za-z0-9_-]+/blocks/[A-Za-z0-9_-]+\.yaml", name):
         return None
-    path = os.path.join(shipped_folder(), name)
+    path = os.path.join(shipped_path(), name)
     return path if os.path.isfile(path) else None
 
 
@@ -44,7 +56,7 @@ def shipped_names() -> list[str]:
 
 
 def _shipped() -> Iterator[tuple[tuple[str, list[tuple[int, int | str]]], str]]:
-    folder = str(shipped_folder())
+    folder = shipped_path()
     for group in os.listdir(folder):
         place = os.path.join(folder, group)
         if group == RECIPES or not os.path.isdir(place):

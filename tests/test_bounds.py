@@ -23,7 +23,7 @@ from archc.blocks import STANDARD
 from archc.cli.common import many_objects
 from archc.compile import compile_spec
 from archc.graph import Network, lint
-from archc.ops import Conv2d, ReLU
+from archc.ops import Conv2d
 from archc.source.diagnostics import Source
 from archc.spec import resolve
 
@@ -82,7 +82,7 @@ def test_a_formula_is_asked_once_for_equal_ops() -> None:
         calls.append(call)
         return 1
 
-    found = tally(network, Convention("ones", "", "", "", {Conv2d: formula, ReLU: formula}))
+    found = tally(network, Convention("ones", "", "", "", {"conv2d": formula, "relu": formula}))
     assert found.total == 50 * 7
     assert len(calls) <= 2 * 9  # for the total and for the parts
     assert found.by_id["layer1.7.conv2"].flops == 1

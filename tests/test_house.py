@@ -7,10 +7,10 @@ from collections import Counter
 from pathlib import Path
 
 import archc
-from archc.ops import OPS
+from archc.ops.foreign import EVERY_OP
 
 ROOT = Path(archc.__file__).parent
-NAMES = {op.__name__ for op in OPS.values()}
+NAMES = {op.__name__ for op in EVERY_OP.values()}
 
 MOST = 40
 """References to concrete ops outside of their package: layers and blocks make them, folding knows

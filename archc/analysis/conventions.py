@@ -17,50 +17,7 @@ from typing import Any, NamedTuple, TypeAlias
 from archc.analysis.plain import as_plain
 from archc.dataclassing import dataclass
 from archc.graph import Network, Node, Shape
-from archc.ops import (
-    GELU,
-    AdaptiveAvgPool2d,
-    Add,
-    Affine,
-    Attention,
-    AvgPool2d,
-    BatchNorm2d,
-    ChannelLinear,
-    ChannelShuffle,
-    Chunk,
-    Concat,
-    Conv2d,
-    Dropout,
-    Einsum,
-    ExtraInput,
-    Flatten,
-    GroupNorm,
-    Hardsigmoid,
-    Hardswish,
-    Identity,
-    Input,
-    LayerNorm2d,
-    LayerScale,
-    LeakyReLU,
-    Linear,
-    MatMul,
-    MaxPool2d,
-    Multiply,
-    Op,
-    Opaque,
-    Pad,
-    ReLU,
-    ReLU6,
-    SeveralOutputs,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    StochasticDepth,
-    Tanh,
-    TokenLinear,
-    TokenNorm,
-    ZeroPadShortcut,
-)
+from archc.ops import Op
 from archc.shown import Result
 
 DEFAULT = "multiply-adds"
@@ -100,11 +57,11 @@ class Convention:
     tool: str
     unit: str
     note: str
-    formulas: Mapping[type[Op], Formula]
+    formulas: Mapping[str, Formula]
 
     def flops(self, call: Call) -> int | None:
         """What an op counts; None where the counter has no rule for such an op."""
-        formula = self.formulas.get(type(call.op))
+        formula = self.formulas.get(call.op.kind)
         return None if formula is None else formula(call)
 
 
@@ -314,23 +271,41 @@ def _nothing_if_known(call: Call) -> int | None:
     return 0 if call.op.has_rule else None
 
 
-_POOLS = (MaxPool2d, AvgPool2d, AdaptiveAvgPool2d)
-_LAYERS = (Conv2d, Linear, ChannelLinear, TokenLinear)
-_PRODUCTS = (MatMul, Einsum, Attention)
-_NORMS = (GroupNorm, LayerNorm2d)
-_SLOPES = (ReLU6, LeakyReLU, SiLU, GELU)
-_FREE: dict[type[Op], Formula] = dict.fromkeys(
+_POOLS = ("max_pool2d", "avg_pool2d", "adaptive_avg_pool2d")
+_LAYERS = ("conv2d", "linear", "channel_linear", "token_linear")
+_PRODUCTS = ("matmul", "einsum", "attention")
+_NORMS = ("group_norm", "layer_norm")
+_SLOPES = ("relu6", "leaky_relu", "silu", "gelu")
+_FREE: dict[str, Formula] = dict.fromkeys(
     (
-        *(Input, Add, Multiply, ZeroPadShortcut, Flatten, Identity, Dropout, StochasticDepth),
-        *(Sigmoid, Softmax, Pad, ExtraInput, SeveralOutputs),
+        *(
+            "input",
+            "add",
+            "multiply",
+            "zero_pad_shortcut",
+            "flatten",
+            "identity",
+            "dropout",
+            "stochastic_depth",
+        ),
+        *("sigmoid", "softmax", "pad", "extra_input", "outputs"),
     ),
     _nothing,
-) | {Opaque: _nothing_if_known}
+) | {"opaque": _nothing_if_known}
 """What no counter counts: nothing is computed, `+` and `*` are no modules and no functions that a
 counter sees, and the softmax stands behind the logits."""
-_UNSEEN: dict[type[Op], Formula] = dict.fromkeys(
+_UNSEEN: dict[str, Formula] = dict.fromkeys(
     (
-        *(Hardswish, Hardsigmoid, Tanh, Concat, Chunk, ChannelShuffle, LayerScale, Affine),
+        *(
+            "hardswish",
+            "hardsigmoid",
+            "tanh",
+            "concat",
+            "chunk",
+            "channel_shuffle",
+            "layer_scale",
+            "affine",
+        ),
         # These are free unless a counter says otherwise.
         *(*_SLOPES, *_NORMS),
     ),
@@ -340,7 +315,7 @@ _UNSEEN: dict[type[Op], Formula] = dict.fromkeys(
 
 
 def _convention(
-    name: str, tool: str, unit: str, note: str, formulas: Mapping[type[Op], Formula]
+    name: str, tool: str, unit: str, note: str, formulas: Mapping[str, Formula]
 ) -> Convention:
     return Convention(name, tool, unit, note, {**_FREE, **_UNSEEN, **formulas})
 
@@ -354,7 +329,7 @@ CONVENTIONS: dict[str, Convention] = {
             "FLOPs",
             "convolutions and linear layers, no biases",
             dict.fromkeys((*_LAYERS, *_PRODUCTS), _multiply_adds)
-            | dict.fromkeys((BatchNorm2d, TokenNorm, ReLU, *_POOLS), _nothing),
+            | dict.fromkeys(("batch_norm2d", "token_norm", "relu", *_POOLS), _nothing),
         ),
         _convention(
             "torch",
@@ -362,17 +337,17 @@ CONVENTIONS: dict[str, Convention] = {
             "FLOPs",
             "a multiply-add is two operations",
             dict.fromkeys((*_LAYERS, *_PRODUCTS), _operations)
-            | dict.fromkeys((BatchNorm2d, TokenNorm, ReLU, *_POOLS), _nothing),
+            | dict.fromkeys(("batch_norm2d", "token_norm", "relu", *_POOLS), _nothing),
         ),
         _convention(
             "fvcore",
             "fvcore 0.1.5.post20221221",
             "flops",
             "norms 2 per element, adaptive pooling 1 per element",
-            dict.fromkeys((*_LAYERS, MatMul, Einsum), _multiply_adds)
-            | {BatchNorm2d: _elements(2), AdaptiveAvgPool2d: _elements(1)}
-            | dict.fromkeys((*_NORMS, TokenNorm), _elements(5))
-            | dict.fromkeys((ReLU, MaxPool2d, AvgPool2d), _nothing),
+            dict.fromkeys((*_LAYERS, "matmul", "einsum"), _multiply_adds)
+            | {"batch_norm2d": _elements(2), "adaptive_avg_pool2d": _elements(1)}
+            | dict.fromkeys((*_NORMS, "token_norm"), _elements(5))
+            | dict.fromkeys(("relu", "max_pool2d", "avg_pool2d"), _nothing),
         ),
         _convention(
             "ptflops",
@@ -381,10 +356,12 @@ CONVENTIONS: dict[str, Convention] = {
             "biases; norms 2 per element; ReLUs and poolings counted twice, as module and as "
             "function",
             dict.fromkeys(_LAYERS, _multiply_adds_and_bias)
-            | dict.fromkeys((BatchNorm2d, GroupNorm, ReLU, GELU, *_POOLS), _elements(2))
+            | dict.fromkeys(("batch_norm2d", "group_norm", "relu", "gelu", *_POOLS), _elements(2))
             # Counted once: as modules, or the silu as a function. Of layer norms, `affine` is
             # asked for, which they do not have.
-            | dict.fromkeys((ReLU6, LeakyReLU, SiLU, LayerNorm2d, TokenNorm), _elements(1)),
+            | dict.fromkeys(
+                ("relu6", "leaky_relu", "silu", "layer_norm", "token_norm"), _elements(1)
+            ),
         ),
         _convention(
             "thop",
@@ -392,18 +369,18 @@ CONVENTIONS: dict[str, Convention] = {
             "MACs",
             "norms 4 per element; average pooling the sums of its windows",
             dict.fromkeys(_LAYERS, _multiply_adds)
-            | dict.fromkeys((BatchNorm2d, LayerNorm2d, TokenNorm), _elements(4))
-            | {AvgPool2d: _outputs, AdaptiveAvgPool2d: _window_sums}
-            | dict.fromkeys((ReLU, MaxPool2d), _nothing),
+            | dict.fromkeys(("batch_norm2d", "layer_norm", "token_norm"), _elements(4))
+            | {"avg_pool2d": _outputs, "adaptive_avg_pool2d": _window_sums}
+            | dict.fromkeys(("relu", "max_pool2d"), _nothing),
         ),
         _convention(
             "torchinfo",
             "torchinfo 1.8.0",
             "mult-adds",
             "biases; norms their number of parameters, regardless of the map",
-            dict.fromkeys((*_LAYERS[1:], BatchNorm2d, TokenNorm, *_NORMS), _params)
-            | {Conv2d: _params_at_positions}
-            | dict.fromkeys((ReLU, *_POOLS), _nothing),
+            dict.fromkeys((*_LAYERS[1:], "batch_norm2d", "token_norm", *_NORMS), _params)
+            | {"conv2d": _params_at_positions}
+            | dict.fromkeys(("relu", *_POOLS), _nothing),
         ),
         _convention(
             "calflops",
@@ -411,18 +388,20 @@ CONVENTIONS: dict[str, Convention] = {
             "FLOPs",
             "a multiply-add is two; biases of convolutions; norms 2 per element; ReLUs, poolings 1",
             dict.fromkeys(_LAYERS[1:], _operations)
-            | {Conv2d: _operations_and_bias}
-            | {BatchNorm2d: _elements(2), **dict.fromkeys((*_NORMS, TokenNorm), _elements(5))}
+            | {"conv2d": _operations_and_bias}
+            | {"batch_norm2d": _elements(2), **dict.fromkeys((*_NORMS, "token_norm"), _elements(5))}
             # A module of relu6 calls another function than the one that is counted.
-            | dict.fromkeys((ReLU, LeakyReLU, SiLU, GELU, *_POOLS), _elements(1)),
+            | dict.fromkeys(("relu", "leaky_relu", "silu", "gelu", *_POOLS), _elements(1)),
         ),
         Convention(
             "pycls",
             "pycls 5719de6",
             "flops",
             "biases",
-            {**_FREE, **dict.fromkeys((Conv2d, Linear), _multiply_adds_and_bias)}
-            | dict.fromkeys((BatchNorm2d, ReLU, SiLU, MaxPool2d, AdaptiveAvgPool2d), _nothing),
+            {**_FREE, **dict.fromkeys(("conv2d", "linear"), _multiply_adds_and_bias)}
+            | dict.fromkeys(
+                ("batch_norm2d", "relu", "silu", "max_pool2d", "adaptive_avg_pool2d"), _nothing
+            ),
         ),
     )
 }

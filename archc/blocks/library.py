@@ -7,16 +7,16 @@ asked for.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from pathlib import Path
 
 from archc.blocks.definition import Definition, Stage
 from archc.blocks.reading import Reader
 from archc.source.diagnostics import Findings, Source
 from archc.source.reader import read
 
-STD = Path(__file__).parent / "std"
+STD = os.path.join(os.path.dirname(__file__), "std")
 FILES = {
     "basic": "basic",
     "basic_conv": "basic_conv",
@@ -97,9 +97,9 @@ class _Standard(Library):
         return self._read.get(name)
 
     def _of_file(self, file: str) -> dict[str, Definition]:
-        path = STD / f"{file}.yaml"
         findings = Findings()
-        source = Source(f"std/{path.name}", path.read_text(encoding="utf-8"), kind="block file")
+        with open(os.path.join(STD, f"{file}.yaml"), encoding="utf-8") as opened:
+            source = Source(f"std/{file}.yaml", opened.read(), kind="block file")
         root = read(source, findings)
         assert isinstance(root.data, dict)
         blocks = root.data["blocks"].value.data

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -29,6 +28,8 @@ from archc.cli.common import (
 from archc.cli.terminal import say
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from archc.timing import BenchResult
 
 

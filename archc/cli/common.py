@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -20,10 +19,12 @@ from archc.cli.startup import GC_THRESHOLDS
 from archc.cli.terminal import say, say_heading
 from archc.errors import OutputError, reason
 from archc.inputs import note_output
-from archc.shipped import is_within, shipped_folder
+from archc.shipped import is_shipped
 from archc.text import quote_name
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from archc.backends.table import Table
     from archc.blocks import Definition
     from archc.design import Design
@@ -60,12 +61,14 @@ class OutputFile(click.Path):
     """The path of a file to write; `note_output` knows of it before anything is read."""
 
     def __init__(self, *, allow_dash: bool = False):
-        super().__init__(path_type=Path, allow_dash=allow_dash)
+        super().__init__(allow_dash=allow_dash)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path; raises click.BadParameter, and `OutputError` if it is read, too."""
         if value == "":
             self.fail("the file name is empty", param, ctx)
+        from pathlib import Path
+
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
         if not (self.allow_dash and str(path) == "-"):
             note_output(path)
@@ -75,14 +78,13 @@ class OutputFile(click.Path):
 class OutputFolder(click.Path):
     """The path of a folder to write into."""
 
-    def __init__(self) -> None:
-        super().__init__(path_type=Path)
-
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path; raises click.BadParameter for an empty one, which is no folder's name."""
         if value == "":
             self.fail("the folder name is empty", param, ctx)
-        return super().convert(value, param, ctx)
+        from pathlib import Path
+
+        return Path(os.fsdecode(super().convert(value, param, ctx)))
 
 
 class _NamedFile(_ParamType):
@@ -331,6 +333,8 @@ def device(command: Command) -> Command:
 
 def data(command: Command) -> Command:
     """``--data DIR``."""
+    from pathlib import Path
+
     return click.option(
         "--data",
         metavar="DIR",
@@ -385,7 +389,7 @@ def read_spec(name: str, changes: Changes = ()) -> Design:
 
     design = api.read_changed(name, changes)
     # Looking for warnings takes time, and as they are, the shipped specs have none (a test).
-    if not changes and is_within(design.spec.place.source.path, shipped_folder()):
+    if not changes and is_shipped(design.spec.place.source.path):
         return design
     return tell_warnings(design)
 
@@ -500,14 +504,14 @@ def put_out(content: str | bytes, path: Path | None, hint: str | None = None) ->
     raw = content.encode(errors="surrogateescape") if isinstance(content, str) else content
     if path is None or str(path) == "-":
         if sys.stdout is None:
-            raise OutputError(Path("-"), "it is closed")
+            raise OutputError("-", "it is closed")
         try:
             sys.stdout.buffer.write(raw)
             sys.stdout.buffer.flush()
         except BrokenPipeError:
             raise  # whoever reads it has seen enough
         except OSError as error:
-            raise OutputError(Path("-"), reason(error)) from error
+            raise OutputError("-", reason(error)) from error
     else:
         from archc.files import write
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +11,9 @@ from archc.choices import BYTES, CONVENTIONS, LEVELS, ConventionName, Dtype, Lev
 from archc.cli.changes import Changes, SpecCommand
 from archc.cli.common import format_for, load_networks, output, specs, table_format
 from archc.cli.complete import DEVICES
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _TAKES = {
     "--by": (None, "--memory"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -23,6 +22,8 @@ from archc.cli.common import (
 from archc.cli.terminal import say
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from archc.analysis import Comparison
 
 SAME, DIFFERENT, TROUBLE = 0, 1, 2

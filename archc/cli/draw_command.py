@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +12,9 @@ from archc.cli.changes import Changes, SpecCommand
 from archc.cli.common import WIDTH, OutputFile, is_quiet, load_networks, put_out, quiet, specs
 from archc.cli.terminal import say
 from archc.widths import HELP
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command("draw", cls=SpecCommand)

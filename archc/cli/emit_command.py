@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -21,6 +20,8 @@ from archc.errors import ArchcError
 from archc.text import quote_name
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from archc.graph import Network
 
 

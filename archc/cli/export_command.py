@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,6 +19,9 @@ from archc.cli.common import (
 )
 from archc.cli.terminal import say
 from archc.cli.weights_options import GivenWeights, partial_weights, tell_own_weights, tell_weights
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command("export", cls=SpecCommand)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from archc.choices import BYTES, OPTIMIZERS, Dtype, OptimizerName
 from archc.cli.changes import Changes, SpecCommand
 from archc.cli.common import MEMORY, format_for, load_networks, output, specs, table_format
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _DTYPES: tuple[Dtype, ...] = ("float32", "bfloat16")
 _OPTIMIZERS: tuple[OptimizerName, ...] = ("sgd", "momentum", "adam")

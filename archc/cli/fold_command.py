@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -24,6 +24,9 @@ from archc.cli.weights_options import (
 )
 from archc.errors import ArchcError
 from archc.text import quote_name
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command("fold", cls=SpecCommand)

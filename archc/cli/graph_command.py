@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from archc.cli.changes import Changes, SpecCommand
 from archc.cli.common import load_networks, output, put_out, spec
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command("graph", cls=SpecCommand)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from archc.cli.common import SPEC, OutputFile, is_stream, put_out, quiet
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command("new")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from archc.choices import diff_conflict
 from archc.cli.changes import Changes, SpecCommand
 from archc.cli.common import OutputFile, is_stream, load_networks, put_out, quiet, specs
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command("report", cls=SpecCommand)

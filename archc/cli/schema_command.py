@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from archc.cli.common import output, put_out, read_spec_or_blocks
 from archc.cli.complete import offering
 from archc.schemas import SCHEMAS
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NAMES = offering(lambda _: SCHEMAS)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +12,8 @@ from archc.cli.changes import Changes, SpecCommand
 from archc.cli.common import SPEC, output, put_out, read_spec_or_blocks, spec_options
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from archc.blocks import Definition
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import sys
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -30,6 +29,8 @@ from archc.devices import PRECISIONS
 from archc.text import visible
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from archc.training import Progress, Trained
 
 WEIGHTS = "weights.safetensors"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archc import api
 from archc.backends.table import Table
@@ -15,6 +14,9 @@ from archc.cli.terminal import say
 from archc.dataclassing import dataclass
 from archc.graph import Network
 from archc.tables import counts as count_tables
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class View(ABC):

@@ -19,7 +19,8 @@ from archc.frontends.naming import Names, family, is_path
 from archc.frontends.program import Argument, Call, ForeignError, Program, Ref, Weight
 from archc.graph import Node, Shape
 from archc.graph.network import key_of
-from archc.ops import OPS, Arity, Op, ShapeError, moves
+from archc.ops import Arity, Op, ShapeError, moves
+from archc.ops.foreign import EVERY_OP
 from archc.ops.given import Given, NotReadError
 from archc.ops.traits import ElementWise
 from archc.text import listing, quote, visible
@@ -99,7 +100,7 @@ def build(program: Program) -> Built:
 def _readers() -> Mapping[str, tuple[type[Op], ...]]:
     """The ops that go by each of torch's names."""
     readers: dict[str, tuple[type[Op], ...]] = {}
-    for op in OPS.values():
+    for op in EVERY_OP.values():
         for name in op.torch.exported:
             name = name.removesuffix("_")
             readers[name] = (*readers.get(name, ()), op)

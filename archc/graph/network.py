@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from archc.dataclassing import dataclass
 from archc.graph.authored import Authored
-from archc.graph.extents import Extent, extents
 from archc.graph.initial import USUAL, Initial, Rule
 from archc.graph.regions import NOWHERE, Region, Standing, renamed, standings
 from archc.graph.trunk import trunk
@@ -19,6 +18,8 @@ from archc.shown import Shown
 
 if TYPE_CHECKING:
     import networkx
+
+    from archc.graph.extents import Extent
 
 
 class Node(NamedTuple):
@@ -285,6 +286,8 @@ class Network(Shown):
     @cached_property
     def extents(self) -> Mapping[str, Extent]:
         """The places of each node's value and its features, by id."""
+        from archc.graph.extents import extents
+
         return MappingProxyType(extents(self.nodes.values()))
 
     @cached_property

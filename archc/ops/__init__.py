@@ -21,7 +21,6 @@ from archc.ops.activation import (
     Softmax,
     Tanh,
 )
-from archc.ops.again import Again
 from archc.ops.base import (
     FACTS,
     MAX_CHANNELS,
@@ -32,13 +31,11 @@ from archc.ops.base import (
     describe,
 )
 from archc.ops.convolution import Conv2d
-from archc.ops.ends import ExtraInput, SeveralOutputs
 from archc.ops.facts import Arity, Role, Shape, Size, Storage, pair
 from archc.ops.linear import ChannelLinear, Linear
 from archc.ops.merge import Add, Concat, Multiply
 from archc.ops.noise import Dropout, StochasticDepth
 from archc.ops.norm import BatchNorm2d, GroupNorm, LayerNorm2d
-from archc.ops.opaque import Opaque
 from archc.ops.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from archc.ops.scale import Affine, LayerScale
 from archc.ops.shape import (
@@ -50,7 +47,6 @@ from archc.ops.shape import (
     Pad,
     ZeroPadShortcut,
 )
-from archc.ops.tokens import Attention, Einsum, MatMul, TokenLinear, TokenNorm
 
 OPS: Mapping[str, type[Op]] = {
     op.kind: op
@@ -60,20 +56,9 @@ OPS: Mapping[str, type[Op]] = {
         *(ReLU6, LeakyReLU, SiLU, Hardswish, Hardsigmoid, Sigmoid, Tanh, GELU),
         *(Multiply, Concat, Chunk, ChannelShuffle, Identity, Pad),
         *(GroupNorm, LayerNorm2d, LayerScale, Affine, ChannelLinear, StochasticDepth),
-        *(
-            Again,
-            ExtraInput,
-            SeveralOutputs,
-            Opaque,
-            TokenLinear,
-            TokenNorm,
-            MatMul,
-            Einsum,
-            Attention,
-        ),
     )
 }
-"""The ops of this package by their kinds."""
+"""The ops that specs are made of, by their kinds; `archc.ops.foreign` has all."""
 
 __all__ = [
     "FACTS",
@@ -85,9 +70,7 @@ __all__ = [
     "AdaptiveAvgPool2d",
     "Add",
     "Affine",
-    "Again",
     "Arity",
-    "Attention",
     "AvgPool2d",
     "BatchNorm2d",
     "ChannelLinear",
@@ -96,8 +79,6 @@ __all__ = [
     "Concat",
     "Conv2d",
     "Dropout",
-    "Einsum",
-    "ExtraInput",
     "Flatten",
     "GroupNorm",
     "Hardsigmoid",
@@ -108,16 +89,13 @@ __all__ = [
     "LayerScale",
     "LeakyReLU",
     "Linear",
-    "MatMul",
     "MaxPool2d",
     "Multiply",
     "Op",
-    "Opaque",
     "Pad",
     "ReLU",
     "ReLU6",
     "Role",
-    "SeveralOutputs",
     "Shape",
     "ShapeError",
     "SiLU",
@@ -127,8 +105,6 @@ __all__ = [
     "StochasticDepth",
     "Storage",
     "Tanh",
-    "TokenLinear",
-    "TokenNorm",
     "ZeroPadShortcut",
     "describe",
     "pair",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from archc.dataclassing import dataclass
 from archc.ops.base import Op, ShapeError, describe
@@ -24,8 +24,10 @@ from archc.ops.facts import (
     Storage,
     Torch,
 )
-from archc.ops.given import Given
 from archc.ops.traits import ElementWise
+
+if TYPE_CHECKING:
+    from archc.ops.given import Given
 
 
 @dataclass(frozen=True, slots=True)

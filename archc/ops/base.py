@@ -29,7 +29,9 @@ from archc.ops.facts import (
     pair,
     stored,
 )
-from archc.ops.given import Given, NotReadError
+
+if TYPE_CHECKING:
+    from archc.ops.given import Given
 
 Number: TypeAlias = int | float | bool | tuple[int, int] | tuple[float, ...]
 """What an op's fields hold."""
@@ -231,7 +233,7 @@ class Op:
                 given.require(isinstance(value, (int, float)), f"its {field.name} is not a number")
                 numbers[field.name] = value
             elif field.default is MISSING:
-                raise NotReadError(f"it does not say its {field.name}")
+                given.require(False, f"it does not say its {field.name}")
         return cls(**numbers)
 
     def gradient(self, output: Shape, *inputs: Shape) -> Gradient:

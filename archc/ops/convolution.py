@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from archc.dataclassing import dataclass
 from archc.ops.base import MAX_CHANNELS, Op, ShapeError, by, require_map, slide, spread, step
@@ -27,8 +28,10 @@ from archc.ops.facts import (
     stored,
     tensors,
 )
-from archc.ops.given import Given
 from archc.ops.traits import Unary
+
+if TYPE_CHECKING:
+    from archc.ops.given import Given
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from archc.dataclassing import dataclass
 from archc.ops.base import MAX_CHANNELS, Op, ShapeError, describe, require_map
@@ -25,8 +26,10 @@ from archc.ops.facts import (
     changed,
     tensors,
 )
-from archc.ops.given import Given
 from archc.ops.traits import Unary
+
+if TYPE_CHECKING:
+    from archc.ops.given import Given
 
 
 @dataclass(frozen=True, slots=True)

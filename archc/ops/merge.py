@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from archc.dataclassing import dataclass
 from archc.ops.base import MAX_CHANNELS, Op, ShapeError, describe
@@ -21,8 +22,10 @@ from archc.ops.facts import (
     Torch,
     factor,
 )
-from archc.ops.given import Given
 from archc.ops.traits import Merging
+
+if TYPE_CHECKING:
+    from archc.ops.given import Given
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from archc.dataclassing import dataclass
 from archc.ops.base import Op, ShapeError, require_map
@@ -21,8 +22,10 @@ from archc.ops.facts import (
     Torch,
     tensors,
 )
-from archc.ops.given import Given
 from archc.ops.traits import ElementWise
+
+if TYPE_CHECKING:
+    from archc.ops.given import Given
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from archc.dataclassing import dataclass
 from archc.ops.base import Op, ShapeError, by, require_map, slide, step
@@ -28,8 +28,10 @@ from archc.ops.facts import (
     pair,
     stored,
 )
-from archc.ops.given import Given
 from archc.ops.traits import Unary, Windowed
+
+if TYPE_CHECKING:
+    from archc.ops.given import Given
 
 _ARGUMENTS = (
     *(("kernel_size", None), ("stride", "kernel_size"), ("padding", 0)),

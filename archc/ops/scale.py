@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from archc.dataclassing import dataclass
 from archc.ops.base import Op, ShapeError, require_map
@@ -26,8 +27,10 @@ from archc.ops.facts import (
     factor,
     tensors,
 )
-from archc.ops.given import Given, short
 from archc.ops.traits import ElementWise
+
+if TYPE_CHECKING:
+    from archc.ops.given import Given
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +164,8 @@ class Affine(ElementWise):
 
     def canonical(self, *inputs: Shape) -> Op | None:
         """With its numbers in the fewest digits that are the same in float32."""
+        from archc.ops.given import short
+
         return Affine(tuple(map(short, self.scale)), tuple(map(short, self.shift)))
 
     def infer(self, *inputs: Shape) -> Shape:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from archc.dataclassing import dataclass
 from archc.ops.base import MAX_PIXELS, Op, ShapeError, require_map, slide, step
@@ -35,8 +36,10 @@ from archc.ops.facts import (
     pair,
     tensors,
 )
-from archc.ops.given import Given
 from archc.ops.traits import ElementWise, Unary
+
+if TYPE_CHECKING:
+    from archc.ops.given import Given
 
 # Option A as measured the best or near it of six forms, in both memory layouts.
 _ZERO_PAD = tuple(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from difflib import SequenceMatcher, get_close_matches
 
 from archc.source.diagnostics import Advice
 
@@ -79,6 +78,8 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     for meant in _synonyms(word):
         if meant.lower() in lower:
             return lower[meant.lower()]
+    from difflib import get_close_matches
+
     matches = get_close_matches(word.lower(), lower, n=8, cutoff=0.7)
     return lower[min(matches, key=lambda match: distance(word, match))] if matches else None
 
@@ -86,6 +87,8 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 def distance(word: str, other: str) -> tuple[float, int]:
     """How far apart two words are; of equally close ones, how far apart their numbers are."""
     word, other = word.lower(), other.lower()
+    from difflib import SequenceMatcher
+
     ratio = SequenceMatcher(None, other, word).ratio()
     first, second = (int("".join(re.findall(r"\d", text)) or 0) for text in (word, other))
     return -ratio, abs(first - second)

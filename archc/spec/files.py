@@ -7,14 +7,12 @@ import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 
 from archc.inputs import note_input
-from archc.shipped import RECIPES, SUFFIX, shipped_folder, shipped_names
+from archc.shipped import RECIPES, SUFFIX, shipped_names, shipped_path
 from archc.source.caller import said
 from archc.source.diagnostics import Place, Source, fail
 from archc.source.files import check_is_meant, fill, os_reason, read_bytes
-from archc.source.foreign import not_a_spec
 from archc.source.reader import MAX_BYTES
 from archc.source.suggest import distance, meant_by, nearest
 from archc.text import listing, quote, quote_name
@@ -66,7 +64,7 @@ def open_parent(spec: str, place: Place) -> Source:
         parent = Source(spec, path=path, via=place)
     else:
         name = _beside(os.path.join(child.folder, child.name), spec)
-        if _shipped_path(child.name) == Path(child.path or "") and _shipped_path(name):
+        if _shipped_path(child.name) == child.path and _shipped_path(name):
             name = name.removesuffix(SUFFIX)  # one shipped spec beside another, both by name
         parent = Source(name, path=path, via=place)
     raw = _read(parent, place, spec)
@@ -80,13 +78,13 @@ def _beside(child: str, spec: str) -> str:
     return os.path.normpath(os.path.join(os.path.dirname(child), spec))
 
 
-def _shipped_path(spec: str) -> Path | None:
+def _shipped_path(spec: str) -> str | None:
     if not re.fullmatch(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+", spec):
         return None
     group, name = spec.split("/")
     if group in (".", "..", RECIPES):
         return None
-    path = shipped_folder() / group / (name.removesuffix(SUFFIX) + SUFFIX)
+    path = os.path.join(shipped_path(), group, name.removesuffix(SUFFIX) + SUFFIX)
     return path if os.path.isfile(path) else None
 
 
@@ -105,11 +103,19 @@ def _read_stdin(source: Source) -> bytes:
         )
 
 
-def _read(source: Source, place: Place, spec: str) -> bytes:
-    """The bytes of a spec, which its author or the user calls ``spec`` at a place."""
+def _refuse_model(spec: str, place: Place) -> None:
+    """Refuse what is called as models of other libraries are."""
+    if "." not in spec or spec.endswith(_SUFFIXES):  # as of most
+        return
+    from archc.source.foreign import not_a_spec
 
     if (trouble := not_a_spec(spec)) is not None:
         fail(place, *trouble, code="not-a-spec")
+
+
+def _read(source: Source, place: Place, spec: str) -> bytes:
+    """The bytes of a spec, which its author or the user calls ``spec`` at a place."""
+    _refuse_model(spec, place)
 
     def folder_hint() -> str | None:
         group, held = _group(spec)
@@ -143,7 +149,7 @@ def _suggest(spec: str, path: str, author: str | None) -> str:
     meant.
     """
     wanted = os.path.basename(spec).removesuffix(SUFFIX)
-    beside = {Path(name).stem: name for name in _specs_beside(path, author)}
+    beside = {os.path.splitext(name)[0]: name for name in _specs_beside(path, author)}
     near = nearest(wanted, beside)
     alike = _shipped_alike(spec.removesuffix(SUFFIX))
     if near is not None and _is_meant(near, wanted, alike, is_file=spec.endswith(_SUFFIXES)):

@@ -14,7 +14,6 @@ from archc.source.diagnostics import Findings, Note, Place
 from archc.source.reader import INVALID, Value
 from archc.source.suggest import closest
 from archc.source.validate import describe, kinds_of, tainted
-from archc.spec.factor import Factor, factor_in, rounded
 from archc.spec.models import Attribute
 from archc.text import listing
 
@@ -57,6 +56,8 @@ class Options:
 
     def round(self, name: str, factor: Attribute, number: int, exact: Fraction) -> int:
         """A product as a whole number, of which its user is told."""
+        from archc.spec.factor import rounded
+
         whole = rounded(exact)
         self._rounded.setdefault((factor.value.place, name), []).append((number, exact, whole))
         return whole
@@ -140,6 +141,8 @@ def _product(
     model: type[Stage],
     options: Options,
 ) -> Value:
+    from archc.spec.factor import Factor, factor_in
+
     place, times = factor.value.place, factor_in(factor.value.data)
     assert isinstance(times, Factor)
     data = None if before is None else before.data

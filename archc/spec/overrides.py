@@ -11,8 +11,6 @@ from archc.dataclassing import dataclass
 from archc.source.caller import said
 from archc.source.diagnostics import Findings, Place, Source, fail
 from archc.source.reader import INVALID, Entry, Value, scalar
-from archc.source.settings import located
-from archc.source.settings import written as written_value
 from archc.text import quote
 
 Override: TypeAlias = str | tuple[str, object]
@@ -74,6 +72,8 @@ def locate_with(name: str, data: object) -> tuple[str, Entry]:
     """An attribute and its value as a program gives them; types count as they do in a spec."""
     text = _line(written((name, data)))
     source = Source("with_", text)
+    from archc.source.settings import located
+
     return name, Entry(source.start(), located(data, Place(source, 1, len(name) + 2)))
 
 
@@ -82,6 +82,8 @@ def written(override: Override) -> str:
     if isinstance(override, str):
         return override
     name, data = override
+    from archc.source.settings import written as written_value
+
     return f"{name}={written_value(data)}"
 
 
@@ -137,6 +139,8 @@ def parse_input(size: Size, findings: Findings) -> Entry:
 
 def _locate_input(size: Sequence[int]) -> Entry:
     """An image's size as a program gives it; what it may be is checked like a spec's."""
+    from archc.source.settings import located
+
     source = Source("input", f"({', '.join(map(str, size))})")
     items, column = [], 2
     for number in size:

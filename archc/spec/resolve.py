@@ -11,7 +11,6 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archc.blocks import MAX_BLOCKS, STANDARD, Around, Library
@@ -19,7 +18,7 @@ from archc.blocks.names import Names, outside, template
 from archc.blocks.tree import Template
 from archc.dataclassing import dataclass
 from archc.graph.initial import USUAL
-from archc.shipped import shipped_folder
+from archc.shipped import shipped_path
 from archc.source.ancestry import MAX_ANCESTORS, open_ancestor, read_mapping
 from archc.source.caller import said
 from archc.source.diagnostics import Advice, Findings, Note, Place, Source, SpecError
@@ -345,22 +344,22 @@ def _lay_over(draft: _Draft, entries: dict[str, Entry], place: Place) -> None:
         draft.whole = False
 
 
-def spec_files(spec: str) -> list[Path]:
+def spec_files(spec: str) -> list[str]:
     """The files that a spec is made of: its own, then what it extends, as far as they can be read.
 
     A file that is missing is among them, as the last.
     """
-    paths = [Path(spec)]
+    paths = [spec]
     try:
         source = open_spec(spec)
         while source.path is not None and len(paths) <= MAX_ANCESTORS:
-            paths[-1] = Path(source.path)
+            paths[-1] = source.path
             root = read(source, Findings())
             entry = root.data.get("extends") if isinstance(root.data, dict) else None
             if entry is None or not isinstance(entry.value.data, str):
                 break
             beside = os.path.join(os.path.dirname(source.path), entry.value.data)
-            paths.append(Path(os.path.normpath(beside)))
+            paths.append(os.path.normpath(beside))
             source = open_parent(entry.value.data, entry.value.place)
     except SpecError:
         pass
@@ -550,7 +549,7 @@ def _label(source: Source, changes: Sequence[Change]) -> str:
     name = source.name
     if source.path is not None:
         path = os.path.realpath(source.path)
-        folder = os.path.realpath(shipped_folder())
+        folder = shipped_path()
         inside = path.startswith(folder + os.sep)
         name = os.path.relpath(path, folder).replace(os.sep, "/") if inside else path
         name = name.removesuffix(".yaml") if inside else os.path.basename(path)
@@ -562,5 +561,5 @@ def _group(source: Source) -> str:
     """GROUP for a spec that lies in ``specs/GROUP/``, nothing for others."""
     if source.path is None:
         return ""
-    folder = Path(os.path.realpath(source.path)).parent
-    return folder.name if folder.parent.name in ("specs", "_shipped") else ""
+    above, group = os.path.split(os.path.dirname(os.path.realpath(source.path)))
+    return group if os.path.basename(above) in ("specs", "_shipped") else ""

@@ -40,8 +40,6 @@ from archc.source.validate import (
     unknown,
     validate,
 )
-from archc.spec.factor import factor_in
-from archc.spec.lists import list_in_keys, list_in_text
 from archc.spec.models import KEYS, SETTABLE, Attribute, Overlay, PlacedStage
 from archc.spec.options import SHOWN, Options, multiplied, numbered
 from archc.text import listing, quote
@@ -280,7 +278,7 @@ class _Stages:
     ) -> Attribute:
         """An attribute, its value invalid where it is a list of one value per stage, but a text."""
         value = attribute.value
-        written = list_in_text(value)
+        written = _list_in_text(value)
         if written is None or name not in model.model_fields or "array" in kinds_of(model, name):
             return attribute
         message = f"`{name}` must be {expected(model, name)}, not {describe(value)}"
@@ -326,7 +324,7 @@ class _Stages:
                 if name not in self.known:
                     continue
                 found = Attribute(key, value, via)
-                if overlay.via == "set" and factor_in(value.data) is not None:
+                if overlay.via == "set" and _is_factor(value.data):
                     factors.setdefault(name, []).append(found)
                     continue
                 factors.pop(name, None)
@@ -395,6 +393,8 @@ class _Stages:
             what = f"{who} no attribute"
             if name in items:
                 continue
+            from archc.spec.lists import list_in_keys
+
             if found := list_in_keys(entries, name):
                 key, written, items = found
                 hint = f"a list has brackets: `{key}: {written}`"
@@ -440,7 +440,7 @@ class _Stages:
 
     def _check_text(self, name: str, value: Value) -> None:
         """Complain of a list without brackets."""
-        if (written := list_in_text(value)) is None:
+        if (written := _list_in_text(value)) is None:
             return
         message = f"`{name}` must be one value or a list of one per stage, not {describe(value)}"
         is_certain = written.count(",") + 1 == len(self.written.rows)
@@ -549,6 +549,22 @@ def _elsewhere(name: str, entry: Entry) -> str:
     if name == "input":
         return f"use {said('`--input 3,224,224`', '`input=(3, 224, 224)`')}"
     return f"`{option}` sets only stage attributes; set `{name}` in a spec that extends this one"
+
+
+def _is_factor(data: object) -> bool:
+    """Whether a value is a multiple, such as ``x0.5``."""
+    from archc.spec.factor import factor_in
+
+    return factor_in(data) is not None
+
+
+def _list_in_text(value: Value) -> str | None:
+    """A list that is written without brackets, with them; None for anything else."""
+    if not isinstance(value.data, str) or "," not in value.data:
+        return None
+    from archc.spec.lists import list_in_text
+
+    return list_in_text(value)
 
 
 def _count(number: int, noun: str) -> str:

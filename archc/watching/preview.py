@@ -200,4 +200,4 @@ def _network(name: str, changes: Sequence[Change]) -> Network:
 
 def _files(name: str) -> list[Path]:
     """The files that a network depends on."""
-    return [Path(file_of(name))] if is_model(name) else spec_files(name)
+    return [Path(file_of(name))] if is_model(name) else [Path(one) for one in spec_files(name)]

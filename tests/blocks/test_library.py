@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from archc.blocks import STANDARD, Library
@@ -12,7 +14,7 @@ from archc.source.reader import read
 
 
 def test_every_file_is_listed_with_its_blocks() -> None:
-    assert {path.stem for path in STD.glob("*.yaml")} == set(FILES.values())
+    assert {path.stem for path in Path(STD).glob("*.yaml")} == set(FILES.values())
     assert list(STANDARD.definitions) == list(FILES)
     for name, one in STANDARD.definitions.items():
         assert one.place.source.name == f"std/{FILES[name]}.yaml"
@@ -21,7 +23,7 @@ def test_every_file_is_listed_with_its_blocks() -> None:
 @pytest.mark.parametrize("file", sorted(set(FILES.values())))
 def test_its_definitions_pass_the_checks_of_types(file: str) -> None:
     """They are not run whenever a block of the library is read."""
-    path = STD / f"{file}.yaml"
+    path = Path(STD, f"{file}.yaml")
     findings = Findings()
     root = read(Source(path.name, path.read_text()), findings)
     assert isinstance(root.data, dict)

@@ -17,7 +17,8 @@ from archc.graph import Network, Node
 from archc.lifting.lifted import lifted
 from archc.lifting.units import prepared
 from archc.lifting.writing import scalar, written
-from archc.ops import Conv2d, Op, Opaque
+from archc.ops import Conv2d, Op
+from archc.ops.opaque import Opaque
 from archc.source.diagnostics import Findings, Source
 from archc.source.reader import read
 from archc.spec import resolve

@@ -68,7 +68,7 @@ def test_that_of_a_spec_accepts_the_spec(name: str) -> None:
     assert accepts(schema_of(load_spec(name)), yaml.safe_load(text))
 
 
-BLOCK_FILES = [*STD.glob("*.yaml"), *shipped_folder().glob("*/blocks/*.yaml")]
+BLOCK_FILES = [*Path(STD).glob("*.yaml"), *shipped_folder().glob("*/blocks/*.yaml")]
 
 
 @pytest.mark.parametrize("path", BLOCK_FILES, ids=lambda path: path.stem)
