@@ -60,6 +60,10 @@ def reason(error: Exception) -> str:
     return (words or str(error)).lower()
 
 
+class UnwrittenError(ArchcError):
+    """A network has an op that archc cannot write in the form that is asked for."""
+
+
 class SweepError(ArchcError):
     """A sweep cannot be made."""
 

@@ -24,8 +24,8 @@ from torch.nn.modules.dropout import _DropoutNd
 def compiled(module: nn.Module) -> Callable[[Tensor], Tensor]:
     """A module in eval mode, compiled for inference: without gradients, with frozen weights.
 
-    It takes images ``(batch, channels, height, width)``, compiles when it is first called, and anew
-    for images of another size or type, and where torch is told to compute otherwise. Weights become
+    It takes images ``(batch, channels, height, width)``. Its first call compiles it, and so
+    does an image of another size or type, or a change of torch's settings. Weights become
     constants, which must not change afterwards; in float64 on a CPU they do not. On CUDA it replays
     CUDA graphs, and convolutions take in the additions and ReLUs that follow them. Raises TypeError
     for what is no module, ValueError for one in training mode, also where it is called.

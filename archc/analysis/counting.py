@@ -44,7 +44,7 @@ class Count(Result):
     """The counts of a network for one image of shape ``input``, and of its parts.
 
     ``flops`` is the total that ``tool`` prints, in its own unit; ``not_counted`` says how many ops
-    of which kinds its convention says nothing about. ``products`` are those of the multiply-adds
+    of which kinds its convention has no formula for. ``products`` are those of the multiply-adds
     that multiply values with values, as attention does, and not with weights.
     """
 

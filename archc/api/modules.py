@@ -140,8 +140,8 @@ def fold(
 def compiled(module: torch.nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
     """A module in eval mode, compiled for inference: without gradients, with frozen weights.
 
-    It takes images ``(batch, channels, height, width)``, compiles when it is first called, and anew
-    for images of another size or type, and where torch is told to compute otherwise. Weights become
+    It takes images ``(batch, channels, height, width)``. Its first call compiles it, and so
+    does an image of another size or type, or a change of torch's settings. Weights become
     constants, which must not change afterwards; in float64 on a CPU they do not. On CUDA it replays
     CUDA graphs, and convolutions take in the additions and ReLUs that follow them. Raises
     ModuleNotFoundError where torch is not installed, TypeError for what is no module, ValueError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -14,6 +14,9 @@ from archc.cli.complete import DEVICES
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from archc.cli.views import View
+    from archc.graph import Network
 
 _TAKES = {
     "--by": (None, "--memory"),
@@ -118,16 +121,24 @@ def command(
         found: views.View = views.Counts(networks, level, convention or CONVENTIONS[0])
     elif view == "--explain":
         found = views.Explained(networks)
-    else:
-        from archc.cli import layer_views
+    elif view == "--memory":
+        from archc.cli.layer_views import Memories
 
-        if view == "--memory":
-            found = layer_views.Memories(networks, batch or 1, dtype or "float32", by == "layer")
-        elif roofline is not None:
-            found = layer_views.Rooflines(networks, roofline, devices, batch or 1)
-        else:
-            found = layer_views.ReceptiveFields(networks)
+        found = Memories(networks, batch or 1, dtype or "float32", by == "layer")
+    else:
+        found = _of_layers(networks, roofline, devices, batch or 1)
     views.put_out_view(found, specs, format_for(format_, output), output)
+
+
+def _of_layers(
+    networks: Sequence[Network], roofline: str | None, devices: str | None, batch: int
+) -> View:
+    """The layers beside a device's limits, or what each of them sees of the image."""
+    from archc.cli import layer_views
+
+    if roofline is not None:
+        return layer_views.Rooflines(networks, roofline, devices, batch)
+    return layer_views.ReceptiveFields(networks)
 
 
 def _one_of(asked: Mapping[str, bool]) -> str | None:

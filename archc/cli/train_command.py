@@ -31,6 +31,7 @@ from archc.text import visible
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from archc.errors import Interrupted
     from archc.training import Progress, Trained
 
 WEIGHTS = "weights.safetensors"
@@ -147,18 +148,23 @@ def command(
             )
         except Interrupted as error:
             shown.close()
-            name = signal.Signals(error.signal).name
-            say(
-                f"archc: {name}: saved at iteration {error.iteration:,} in "
-                f"{folder}; continue with --resume",
-                err=True,
-            )
-            return 128 + error.signal
+            return _interrupted(error, folder)
     if trained.is_first:
         _tell(trained)
         if _modified(folder / WEIGHTS) != before:
             tell_written(folder / WEIGHTS)
     return 0
+
+
+def _interrupted(error: Interrupted, folder: Path) -> int:
+    """Say where a run that was asked to stop is saved; returns the exit code."""
+    name = signal.Signals(error.signal).name
+    say(
+        f"archc: {name}: saved at iteration {error.iteration:,} in {folder}; continue with "
+        "--resume",
+        err=True,
+    )
+    return 128 + error.signal
 
 
 def _modified(file: Path) -> tuple[int, int] | None:

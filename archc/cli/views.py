@@ -89,7 +89,7 @@ class Counts(View):
         return count_tables.all_parts(names, self.found)
 
     def warnings(self, names: Sequence[str], *, is_data: bool) -> list[str]:
-        """What the convention says nothing about, where its own table does not say so."""
+        """The ops that the convention has no formula for, where its own table leaves them out."""
         told = is_data or self.convention != CONVENTIONS[0]
         return count_tables.silences(names, self.found) if told else []
 

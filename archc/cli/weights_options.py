@@ -1,5 +1,4 @@
-"""``--weights FILE``, the options that say how it is matched with a network, and what is told of
-that."""
+"""``--weights FILE``, the options for matching it with a network, and messages on the result."""
 
 from __future__ import annotations
 

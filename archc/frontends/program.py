@@ -45,7 +45,7 @@ Argument: TypeAlias = "Scalar | Ref | tuple[Argument, ...]"
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A module that a call stands in: its path, and the full name of its class."""
+    """A module around a call: its path, and the full name of its class."""
 
     path: str
     label: str

@@ -26,7 +26,7 @@ from archc.lifting.tree import (
 
 
 def grouped(row: Row, prefix: str, total: Counter[str], read: frozenset[str] = frozenset()) -> Row:
-    """A row with what stands in a module of its own below a path in a group.
+    """A row in which the ops of each module below a path are a group.
 
     ``total`` counts the ids below each path that have to come out again in the whole network: what
     is not all together makes no group. ``read`` are the values that are read by name elsewhere.
@@ -59,7 +59,7 @@ def grouped(row: Row, prefix: str, total: Counter[str], read: frozenset[str] = f
 
 
 def _homes(row: Row, prefix: str, total: Counter[str]) -> list[str | None]:
-    """The module that each item stands in; what has no keys goes with what it stands before."""
+    """The module of each item; an item without keys belongs to that of the next one."""
     here = count_paths(kept(row))
     homes = [_home(item, prefix, here, total) for item in row]
     for index in range(len(row) - 2, -1, -1):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from archc.dataclassing import dataclass
@@ -12,13 +11,12 @@ from archc.ops.facts import (
     Arity,
     Gradient,
     Look,
-    OnnxStep,
     Reach,
     Saved,
     Shape,
-    Torch,
     tensors,
 )
+from archc.ops.traits import Unwritten
 
 
 def _as_the_op(name: str) -> Any:
@@ -26,7 +24,7 @@ def _as_the_op(name: str) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Again(Op):
+class Again(Unwritten):
     """Another call of a module, or of one with some of its tensors, or with more than its own.
 
     It computes what ``op`` does, and what that multiplies counts again; ``of`` is the id of the op
@@ -44,7 +42,6 @@ class Again(Op):
 
     arity = Arity.ANY
     roles = tensors()
-    torch = Torch(is_module=False)
     channels: ClassVar[Any] = _as_the_op("channels")
     storage: ClassVar[Any] = _as_the_op("storage")
     overwrites: ClassVar[Any] = _as_the_op("overwrites")
@@ -142,8 +139,3 @@ class Again(Op):
     def start(self, name: str) -> float | None:
         """As the op; not known of others."""
         return self.op.start(name) if name in self.op.state else None
-
-    def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
-        """Not written."""
-        raise NotImplementedError(self.kind)
-        yield

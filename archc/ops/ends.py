@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from archc.dataclassing import dataclass
-from archc.ops.base import Op
 from archc.ops.facts import (
     EVERYTHING,
     MIXED,
     NOTHING,
     Arity,
     Look,
-    OnnxStep,
     Reach,
     Saved,
     Shape,
     Storage,
-    Torch,
-    tensors,
 )
-from archc.ops.traits import Unary
+from archc.ops.traits import Ordinary, Unary, Unwritten
 
 
 @dataclass(frozen=True, slots=True)
-class ExtraInput(Unary):
+class ExtraInput(Unwritten, Unary):
     """What a network takes beside its images, called ``name``.
 
     Its node stands behind the images', as if it read them, so that a network begins in one place.
@@ -35,7 +29,6 @@ class ExtraInput(Unary):
     shape: Shape
 
     channels = MIXED
-    torch = Torch(is_module=False)
 
     def __post_init__(self) -> None:
         """Nothing: its shape is no size."""
@@ -62,14 +55,9 @@ class ExtraInput(Unary):
         words = f"input {self.name}"
         return Look(box="other", label=words, mark=words, words=words)
 
-    def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
-        """Not written."""
-        raise NotImplementedError(self.kind)
-        yield
-
 
 @dataclass(frozen=True, slots=True)
-class SeveralOutputs(Op):
+class SeveralOutputs(Unwritten, Ordinary):
     """All that a network puts out, where that is several values; its shape is the first one's."""
 
     kind = "outputs"
@@ -78,14 +66,7 @@ class SeveralOutputs(Op):
     arity = Arity.ANY
     channels = MIXED
     storage = Storage.SHARED
-    overwrites = False
-    is_layer = False
     runs_on_the_way = True
-    trains_only = False
-    commutes = False
-    has_gates = False
-    roles = tensors()
-    torch = Torch(is_module=False)
 
     @property
     def puts_features_last(self) -> bool | None:
@@ -108,8 +89,3 @@ class SeveralOutputs(Op):
         """A box."""
         words = f"{self.count} outputs"
         return Look(box="other", label=words, mark=words, words=words)
-
-    def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
-        """Not written."""
-        raise NotImplementedError(self.kind)
-        yield

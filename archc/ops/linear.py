@@ -33,10 +33,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Linear(Unary):
-    """A fully connected layer; multiply-adds ``in * out``, adding the bias not counted."""
+class Dense(Unary):
+    """A layer with a weight for each feature that it reads and each that it puts out.
 
-    kind = "linear"
+    Multiply-adds are the weights of an output, times the outputs; adding the bias is not counted.
+    """
+
     in_features: int
     out_features: int
     bias: bool = True
@@ -45,6 +47,32 @@ class Linear(Unary):
     storage = Storage.OWN
     is_layer = True
     roles = tensors(weight=Role.KERNEL, bias=Role.BIAS)
+
+    @property
+    def params(self) -> int:
+        """The weights and the biases."""
+        return self.out_features * (self.in_features + self.bias)
+
+    @property
+    def state(self) -> dict[str, Shape]:
+        """``weight``, and ``bias`` if it has one."""
+        weight = (self.out_features, self.in_features)
+        return {"weight": weight, **({"bias": (self.out_features,)} if self.bias else {})}
+
+    def multiply_adds(self, output: Shape) -> int:
+        """The weights of an output, times the outputs."""
+        return self.in_features * math.prod(output)
+
+    def saved(self) -> Saved:
+        """What it reads."""
+        return INPUTS
+
+
+@dataclass(frozen=True, slots=True)
+class Linear(Dense):
+    """A fully connected layer; multiply-adds ``in * out``, adding the bias not counted."""
+
+    kind = "linear"
     torch = Torch(
         is_module=True,
         module=Module("nn.Linear", ("in_features", "out_features"), (("bias", True),)),
@@ -69,28 +97,9 @@ class Linear(Unary):
             )
         return (self.out_features,)
 
-    @property
-    def params(self) -> int:
-        """The weights and the biases."""
-        return self.out_features * (self.in_features + self.bias)
-
-    @property
-    def state(self) -> dict[str, Shape]:
-        """``weight``, and ``bias`` if it has one."""
-        weight = (self.out_features, self.in_features)
-        return {"weight": weight, **({"bias": (self.out_features,)} if self.bias else {})}
-
-    def multiply_adds(self, output: Shape) -> int:
-        """The weights."""
-        return self.in_features * self.out_features
-
     def reach(self) -> Reach:
         """The whole vector."""
         return EVERYTHING
-
-    def saved(self) -> Saved:
-        """What it reads."""
-        return INPUTS
 
     def look(self) -> Look:
         """A box: ``fc 1000``."""
@@ -124,7 +133,7 @@ class ChannelLinear(nn.Linear):
 
 
 @dataclass(frozen=True, slots=True)
-class ChannelLinear(Unary):
+class ChannelLinear(Dense):
     """A linear layer over the channels of each place of a map: a 1x1 convolution, with the tensors
     of a linear layer (Liu et al. 2022, "A ConvNet for the 2020s").
 
@@ -132,14 +141,6 @@ class ChannelLinear(Unary):
     """
 
     kind = "channel_linear"
-    in_features: int
-    out_features: int
-    bias: bool = True
-
-    channels = changed("in_features", "out_features")
-    storage = Storage.OWN
-    is_layer = True
-    roles = tensors(weight=Role.KERNEL, bias=Role.BIAS)
     torch = Torch(
         is_module=True,
         module=Module(
@@ -175,21 +176,6 @@ class ChannelLinear(Unary):
                 code="limit-exceeded",
             )
         return out
-
-    @property
-    def params(self) -> int:
-        """The weights and the biases."""
-        return self.out_features * (self.in_features + self.bias)
-
-    @property
-    def state(self) -> dict[str, Shape]:
-        """``weight``, and ``bias`` if it has one."""
-        weight = (self.out_features, self.in_features)
-        return {"weight": weight, **({"bias": (self.out_features,)} if self.bias else {})}
-
-    def multiply_adds(self, output: Shape) -> int:
-        """The weights of an output, times the outputs."""
-        return self.in_features * math.prod(output)
 
     def reach(self) -> Reach:
         """Its own place."""

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
 from typing import Any
 
 from archc.dataclassing import dataclass
-from archc.ops.base import Op
 from archc.ops.facts import (
     EVERYTHING,
     INPUTS,
     MIXED,
     Arity,
     Look,
-    OnnxStep,
     Reach,
     Role,
     Saved,
     Shape,
     Storage,
-    Torch,
     tensors,
 )
+from archc.ops.traits import Ordinary, Unwritten
 
 _MOVES = """
 permute transpose t movedim moveaxis swapaxes swapdims view reshape flatten
@@ -47,7 +45,7 @@ FREE = _MOVED | frozenset(_ELEMENT_WISE.split())
 
 
 @dataclass(frozen=True, slots=True)
-class Opaque(Op):
+class Opaque(Unwritten, Ordinary):
     """An op that archc knows by its name alone: its shape is what the model says.
 
     ``details`` are its arguments as text, by which two of one name are told apart; ``held`` are the
@@ -65,14 +63,7 @@ class Opaque(Op):
     arity = Arity.ANY
     channels = MIXED
     storage = Storage.KEPT
-    overwrites = False
-    is_layer = False
-    runs_on_the_way = False
-    trains_only = False
-    commutes = False
-    has_gates = False
     roles = tensors(weight=Role.KERNEL)
-    torch = Torch(is_module=False)
 
     def __post_init__(self) -> None:
         """Nothing: its shapes are no sizes of windows."""
@@ -104,9 +95,7 @@ class Opaque(Op):
     @property
     def params(self) -> int:
         """Those of the tensors that it reads."""
-        from math import prod
-
-        return sum(prod(shape) for _, shape in self.held)
+        return sum(math.prod(shape) for _, shape in self.held)
 
     @property
     def state(self) -> dict[str, Shape]:
@@ -142,8 +131,3 @@ class Opaque(Op):
         if self.name in FREE:
             return Look(word=self.name, mark=self.name, words=self.name)
         return Look(box="other", label=self.name, mark=self.name, words=self.name)
-
-    def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
-        """None: it is not known how."""
-        raise NotImplementedError(self.name)
-        yield

@@ -34,9 +34,8 @@ from archc.ops.facts import (
     Window,
     changed,
     pair,
-    tensors,
 )
-from archc.ops.traits import ElementWise, Unary
+from archc.ops.traits import ElementWise, Ordinary, Unary
 
 if TYPE_CHECKING:
     from archc.ops.given import Given
@@ -60,20 +59,14 @@ class ZeroPadShortcut(nn.Module):
 
 
 @dataclass(frozen=True, slots=True)
-class Input(Op):
+class Input(Ordinary):
     """The image: ``(channels, height, width)``; its shape stands on its node."""
 
     kind = "input"
     arity = Arity.NONE
     channels = TIED
     storage = Storage.KEPT  # the images are the caller's
-    overwrites = False
-    is_layer = False
     runs_on_the_way = True
-    trains_only = False
-    commutes = False
-    has_gates = False
-    roles = tensors()
     torch = Torch(is_module=False)
 
     def infer(self, *inputs: Shape) -> Shape:

@@ -29,28 +29,19 @@ from archc.ops.facts import (
     Shape,
     Storage,
     Torch,
-    changed,
     tensors,
 )
 from archc.ops.given import Given
-from archc.ops.linear import features
-from archc.ops.traits import Unary
+from archc.ops.linear import Dense, features
+from archc.ops.traits import Ordinary, Unary, Unwritten
 
 
 @dataclass(frozen=True, slots=True)
-class TokenLinear(Unary):
+class TokenLinear(Dense):
     """A linear layer over the last side of a value; multiply-adds are ``in * out`` for each token,
     adding the bias not counted."""
 
     kind = "token_linear"
-    in_features: int
-    out_features: int
-    bias: bool = True
-
-    channels = changed("in_features", "out_features")
-    storage = Storage.OWN
-    is_layer = True
-    roles = tensors(weight=Role.KERNEL, bias=Role.BIAS)
     torch = Torch(
         is_module=True,
         module=Module("nn.Linear", ("in_features", "out_features"), (("bias", True),)),
@@ -77,28 +68,9 @@ class TokenLinear(Unary):
             )
         return (*x[:-1], self.out_features)
 
-    @property
-    def params(self) -> int:
-        """The weights and the biases."""
-        return self.out_features * (self.in_features + self.bias)
-
-    @property
-    def state(self) -> dict[str, Shape]:
-        """``weight``, and ``bias`` if it has one."""
-        weight = (self.out_features, self.in_features)
-        return {"weight": weight, **({"bias": (self.out_features,)} if self.bias else {})}
-
-    def multiply_adds(self, output: Shape) -> int:
-        """The weights of an output, times the outputs."""
-        return self.in_features * math.prod(output)
-
     def reach(self) -> Reach:
         """Its own token."""
         return POINT
-
-    def saved(self) -> Saved:
-        """What it reads."""
-        return INPUTS
 
     def look(self) -> Look:
         """A box: ``linear, 768``."""
@@ -183,7 +155,7 @@ class TokenNorm(Unary):
 
 
 @dataclass(frozen=True, slots=True)
-class Product(Op):
+class Product(Unwritten, Ordinary):
     """An op of several values that multiplies matrices, of which none is a tensor of the model.
 
     ``inner`` is how many products each output is a sum of.
@@ -194,13 +166,6 @@ class Product(Op):
     arity = Arity.ANY
     channels = MIXED
     storage = Storage.OWN
-    overwrites = False
-    is_layer = False
-    runs_on_the_way = False
-    trains_only = False
-    commutes = False
-    has_gates = False
-    roles = tensors()
 
     @property
     def is_product(self) -> bool:
@@ -218,11 +183,6 @@ class Product(Op):
     def saved(self) -> Saved:
         """What it reads."""
         return INPUTS
-
-    def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
-        """Not written."""
-        raise NotImplementedError(self.kind)
-        yield
 
 
 @dataclass(frozen=True, slots=True)

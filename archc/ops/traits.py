@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 from archc.dataclassing import dataclass
+from archc.errors import UnwrittenError
 from archc.ops.base import Op, ShapeError, describe
 from archc.ops.facts import (
     NOTHING,
@@ -12,12 +14,14 @@ from archc.ops.facts import (
     TIED,
     Arity,
     Channels,
+    OnnxStep,
     Point,
     Reach,
     Saved,
     Shape,
     Size,
     Storage,
+    Torch,
     Window,
     pair,
     tensors,
@@ -27,11 +31,9 @@ _NO_TENSORS = tensors()
 
 
 @dataclass(frozen=True, slots=True)
-class Unary(Op):
-    """An op that reads one value and holds no tensors."""
+class Ordinary(Op):
+    """An op with none of the marks that ops can have, which holds no tensors."""
 
-    arity = Arity.ONE
-    storage = Storage.KEPT
     overwrites = False
     is_layer = False
     runs_on_the_way = False
@@ -39,6 +41,25 @@ class Unary(Op):
     commutes = False
     has_gates = False
     roles = _NO_TENSORS
+
+
+@dataclass(frozen=True, slots=True)
+class Unary(Ordinary):
+    """An op that reads one value and holds no tensors."""
+
+    arity = Arity.ONE
+    storage = Storage.KEPT
+
+
+@dataclass(frozen=True, slots=True)
+class Unwritten(Op):
+    """An op of models of other libraries that archc cannot write down, in PyTorch or in ONNX."""
+
+    torch = Torch(is_module=False)
+
+    def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
+        """Raises `UnwrittenError`."""
+        raise UnwrittenError(f"archc does not know how to write `{self.called}`")
 
 
 @dataclass(frozen=True, slots=True)

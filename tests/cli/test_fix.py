@@ -6,6 +6,7 @@ import json
 import os
 import re
 from pathlib import Path
+from random import Random
 
 import pytest
 from broken.catalogue import SPEC, entries
@@ -311,3 +312,32 @@ def test_four_in_five_hints_of_the_catalogue_mend_their_mistake(tmp_path: Path) 
     assert gone >= 0.9 * hints
     assert alone > 50
     assert checks >= 0.7 * alone
+
+
+def misspelt(text: str, choose: Random) -> str:
+    """A spec with one word of its own, no text of its author's, misspelt in one letter."""
+    lines = [
+        line for line in text.splitlines() if not re.match(r"(description|title|name|#)", line)
+    ]
+    words = sorted(set(re.findall(r"(?<![\w/.#])[a-z_]{4,}(?=[:,\]}])", "\n".join(lines))))
+    word = choose.choice(words)
+    at = choose.randrange(len(word) - 1)
+    typo = choose.choice(
+        [word[:at] + word[at + 1 :], word[:at] + word[at + 1] + word[at] + word[at + 2 :]]
+    )
+    return re.sub(rf"(?<![\w/.#]){word}(?=[:,\]}}])", typo, text, count=1)
+
+
+def test_four_in_five_hints_for_a_misspelt_word_apply_and_the_spec_checks(tmp_path: Path) -> None:
+    choose, hints, checks = Random(3), 0, 0
+    for name in library.specs("torchvision")[::2]:
+        text = (shipped_folder() / f"{name}.yaml").read_text()
+        text = text.replace("extends: ", "extends: torchvision/").replace(".yaml\n", "\n")
+        text = text.replace("blocks/", "torchvision/blocks/")
+        file = put(tmp_path / SPEC, misspelt(text, choose))
+        if any("did you mean" in (one.hint or "") for one in library.check(file)):
+            hints += 1
+            library.fix(file)
+            checks += not library.check(file)
+    assert hints > 20
+    assert checks >= 0.8 * hints

@@ -12,7 +12,7 @@ from archc.backends.pytorch.initial import initialisation
 from archc.backends.pytorch.members import KIND, Path, Slot, members_of
 from archc.backends.pytorch.text import RESERVED, WIDTH, Namespace, class_name, prose
 from archc.backends.pytorch.writer import Writer, kind_of, literal
-from archc.errors import ArchcError
+from archc.errors import UnwrittenError
 from archc.graph import Network, Node
 from archc.graph.modules import Group, StructureError, fold
 from archc.graph.schedule import Schedule
@@ -23,7 +23,7 @@ CLASSES = "num_classes"
 """The argument of a network's class, by torchvision's name."""
 
 
-class EmitError(ArchcError):
+class EmitError(UnwrittenError):
     """A network cannot be written in PyTorch."""
 
 

@@ -21,7 +21,7 @@ def _size(at: At) -> None:
 
 
 def _constant(at: At) -> object:
-    """A tensor that stands in a node."""
+    """A tensor that a node holds."""
     attributes = at.node.attributes
     value = attributes.get("value")
     if isinstance(value, Tensor):
