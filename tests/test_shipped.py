@@ -140,7 +140,7 @@ def test_an_index_of_other_specs_is_not_believed(
         if text is not None:
             (tmp_path / "index.json").write_text(text, encoding="utf-8")
         with monkeypatch.context() as patch:
-            for module in ("archc.shipped", "archc.listing", "archc.spec.files"):
-                patch.setattr(f"{module}.shipped_folder", lambda: tmp_path)
+            for module in ("archc.shipped", "archc.spec.files"):
+                patch.setattr(f"{module}.shipped_path", lambda: str(tmp_path))
             found = {row["spec"]: row["layers"] for row in summaries()}
         assert found == {"imagenet/plain34": 34, "imagenet/resnet34": 34}
