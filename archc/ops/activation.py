@@ -73,6 +73,7 @@ class ReLU(Activation):
     word = "relu"
     overwrites = True
     torch = _written("nn.ReLU", "F.relu", "relu", "relu_", in_place=True)
+    onnx_names = ("Relu",)
 
     def saved(self) -> Saved:
         """Its output, which is positive where its gradient passes."""
@@ -99,6 +100,7 @@ class LeakyReLU(Activation):
         in_place=True,
         numbers=(("negative_slope", 0.01),),
     )
+    onnx_names = ("LeakyRelu",)
 
     def infer(self, *inputs: Shape) -> Shape:
         """The shape it reads."""
@@ -128,6 +130,7 @@ class Sigmoid(Activation):
     kind = "sigmoid"
     word = "sigmoid"
     torch = _written("nn.Sigmoid", "torch.sigmoid", "sigmoid")
+    onnx_names = ("Sigmoid",)
 
     def saved(self) -> Saved:
         """Its output."""
@@ -145,6 +148,7 @@ class Tanh(Activation):
     kind = "tanh"
     word = "tanh"
     torch = _written("nn.Tanh", "torch.tanh", "tanh")
+    onnx_names = ("Tanh",)
 
     def saved(self) -> Saved:
         """Its output."""
@@ -176,6 +180,7 @@ class ReLU6(InputSaving):
     kind = "relu6"
     word = "relu6"
     torch = _written("nn.ReLU6", "F.relu6", "relu6", "hardtanh", "clamp")
+    onnx_names = ("Clip",)
 
     @classmethod
     def of_aten(cls, given: Given) -> Op:
@@ -202,6 +207,7 @@ class SiLU(InputSaving):
     kind = "silu"
     word = "silu"
     torch = _written("nn.SiLU", "F.silu", "silu")
+    onnx_names = ("Swish", "com.microsoft.QuickGelu")
 
     def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
         """A Sigmoid and a Mul: ONNX has no such op before opset 24."""
@@ -216,6 +222,7 @@ class Hardswish(InputSaving):
     kind = "hardswish"
     word = "hardswish"
     torch = _written("nn.Hardswish", "F.hardswish", "hardswish")
+    onnx_names = ("HardSwish",)
 
     def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
         """A HardSwish."""
@@ -229,6 +236,7 @@ class Hardsigmoid(InputSaving):
     kind = "hardsigmoid"
     word = "hardsigmoid"
     torch = _written("nn.Hardsigmoid", "F.hardsigmoid", "hardsigmoid")
+    onnx_names = ("HardSigmoid",)
 
     def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
         """A HardSigmoid."""
@@ -260,6 +268,7 @@ class GELU(InputSaving):
     torch = Torch(
         is_module=True, module=Module("GELU", source=_GELU), ends_line=True, exported=("gelu",)
     )
+    onnx_names = ("Gelu", "com.microsoft.Gelu")
 
     @classmethod
     def of_aten(cls, given: Given) -> Op:
@@ -292,6 +301,7 @@ class Softmax(ElementWise):
         call=Call(lambda x: f"torch.softmax({x}, dim=1)"),
         exported=("softmax", "_softmax"),
     )
+    onnx_names = ("Softmax",)
 
     @classmethod
     def of_aten(cls, given: Given) -> Op:

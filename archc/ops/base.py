@@ -105,6 +105,9 @@ class Op:
     has_gates: ClassVar[bool]
     """Whether some of what it reads may only weigh the rest, as in squeeze-and-excitation."""
     torch: ClassVar[Torch]
+    onnx_names: ClassVar[tuple[str, ...]] = ()
+    """What ONNX calls it: the operations that are read as it, with their domains where they have
+    one. One that it is written as is among them, unless several are written for it."""
     roles: ClassVar[Mapping[str, Role]]
     """What the tensors of its state are, in torch's order; some may be absent."""
     unexported: ClassVar[frozenset[str]] = frozenset()

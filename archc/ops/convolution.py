@@ -69,6 +69,7 @@ class Conv2d(Unary):
         ),
         exported=("conv2d", "convolution"),
     )
+    onnx_names = ("Conv", "com.microsoft.FusedConv")
 
     @classmethod
     def of_aten(cls, given: Given) -> Op:

@@ -78,6 +78,7 @@ class Linear(Dense):
         module=Module("nn.Linear", ("in_features", "out_features"), (("bias", True),)),
         exported=("linear", "addmm"),
     )
+    onnx_names = ("Gemm",)
 
     @classmethod
     def of_aten(cls, given: Given) -> Op:
@@ -151,6 +152,7 @@ class ChannelLinear(Dense):
         ),
         exported=("linear", "addmm", "matmul"),
     )
+    onnx_names = ("MatMul", "Conv")
 
     @classmethod
     def of_aten(cls, given: Given) -> Op:

@@ -39,6 +39,7 @@ class Add(Merging):
         call=Call(lambda *xs: " + ".join(xs), augmented="+="),
         exported=("add", "add_"),
     )
+    onnx_names = ("Add", "Sum")
 
     @classmethod
     def of_aten(cls, given: Given) -> Op:
@@ -75,6 +76,7 @@ class Multiply(Merging):
     torch = Torch(
         is_module=False, call=Call(lambda *xs: " * ".join(map(factor, xs))), exported=("mul",)
     )
+    onnx_names = ("Mul",)
 
     def infer(self, *inputs: Shape) -> Shape:
         """The shape of the larger one."""
@@ -127,6 +129,7 @@ class Concat(Merging):
         call=Call(lambda *xs: f"torch.cat([{', '.join(xs)}], dim=1)"),
         exported=("cat",),
     )
+    onnx_names = ("Concat",)
 
     def infer(self, *inputs: Shape) -> Shape:
         """The channels of all, at the places of each."""

@@ -37,6 +37,7 @@ class Dropout(ElementWise):
         module=Module("nn.Dropout", ("p",)),
         exported=("dropout", "native_dropout"),
     )
+    onnx_names = ("Dropout",)
 
     def saved(self) -> Saved:
         """The factors: on a CPU of the values' dtype, on CUDA a byte for each."""

@@ -59,6 +59,7 @@ class BatchNorm2d(ElementWise):
         module=Module("nn.BatchNorm2d", ("num_features",), (("eps", 1e-5), ("momentum", 0.1))),
         exported=("batch_norm", "_native_batch_norm_legit"),
     )
+    onnx_names = ("BatchNormalization",)
 
     @classmethod
     def of_aten(cls, given: Given) -> Op:
@@ -182,6 +183,7 @@ class LayerNorm2d(ChannelNorm):
         module=Module("LayerNorm2d", ("num_channels",), (("eps", 1e-5),), source=_LAYER_NORM),
         exported=("layer_norm", "native_layer_norm"),
     )
+    onnx_names = ("LayerNormalization",)
 
     @classmethod
     def of_aten(cls, given: Given) -> Op:
@@ -230,6 +232,7 @@ class GroupNorm(ChannelNorm):
         module=Module("nn.GroupNorm", ("num_groups", "num_channels"), (("eps", 1e-5),)),
         exported=("group_norm", "native_group_norm"),
     )
+    onnx_names = ("InstanceNormalization", "GroupNormalization")
 
     @classmethod
     def of_aten(cls, given: Given) -> Op:

@@ -137,6 +137,7 @@ class MaxPool2d(_Pool2d):
         ends_line=True,
         exported=("max_pool2d", "max_pool2d_with_indices"),
     )
+    onnx_names = ("MaxPool",)
 
     def canonical(self, *inputs: Shape) -> Op | None:
         """Rounded down where that makes no difference; of windows of a place each, nothing."""
@@ -174,6 +175,7 @@ class AvgPool2d(_Pool2d):
         ends_line=True,
         exported=("avg_pool2d",),
     )
+    onnx_names = ("AveragePool",)
 
     def canonical(self, *inputs: Shape) -> Op | None:
         """Over the whole map it is what an adaptive pooling says more plainly; without padding
@@ -223,6 +225,7 @@ class AdaptiveAvgPool2d(Unary):
         ends_line=True,
         exported=("adaptive_avg_pool2d", "_adaptive_avg_pool2d", "mean"),
     )
+    onnx_names = ("GlobalAveragePool", "ReduceMean")
 
     @classmethod
     def of_aten(cls, given: Given) -> Op:

@@ -58,6 +58,7 @@ class LayerScale(ElementWise):
         ),
         exported=("mul",),
     )
+    onnx_names = ("Mul",)
 
     @classmethod
     def of_aten(cls, given: Given) -> Op:
@@ -147,6 +148,7 @@ class Affine(ElementWise):
         module=Module("Affine", ("scale", "shift"), source=_AFFINE),
         exported=("affine",),
     )
+    onnx_names = ("Mul", "Add")
 
     @classmethod
     def of_aten(cls, given: Given) -> Op:

@@ -114,6 +114,7 @@ class Flatten(Unary):
         call=Call(lambda x: f"torch.flatten({x}, 1)"),
         exported=("flatten", "view", "reshape"),
     )
+    onnx_names = ("Flatten", "Reshape")
 
     @classmethod
     def of_aten(cls, given: Given) -> Op:
@@ -154,6 +155,7 @@ class Identity(ElementWise):
     kind = "identity"
     storage = Storage.SHARED
     torch = Torch(is_module=True, module=Module("nn.Identity"), exported=("alias",))
+    onnx_names = ("Identity",)
 
     def changes(self, *inputs: Shape) -> bool:
         """It does nothing."""
@@ -195,6 +197,7 @@ class Chunk(Unary):
         ),
         exported=("split", "chunk", "slice"),
     )
+    onnx_names = ("Split", "Slice")
 
     def infer(self, *inputs: Shape) -> Shape:
         """A part of the channels, or of a vector's features."""
@@ -277,6 +280,7 @@ class ChannelShuffle(Unary):
         module=Module("ChannelShuffle", ("groups",), source=_CHANNEL_SHUFFLE),
         exported=("transpose",),
     )
+    onnx_names = ("Transpose",)
 
     def infer(self, *inputs: Shape) -> Shape:
         """The shape it reads."""
@@ -339,6 +343,7 @@ class ZeroPadShortcut(Unary):
         ),
         exported=("pad", "constant_pad_nd"),
     )
+    onnx_names = ("Pad",)
 
     def infer(self, *inputs: Shape) -> Shape:
         """The output's channels, and every ``stride``-th place."""
@@ -417,6 +422,7 @@ class Pad(Unary):
         call=Call(lambda x, padding: f"F.pad({x}, {padding})", fields=("padding",)),
         exported=("pad", "constant_pad_nd"),
     )
+    onnx_names = ("Pad",)
 
     def __post_init__(self) -> None:
         """Nothing: its numbers are no pair."""

@@ -47,6 +47,7 @@ class TokenLinear(Dense):
         module=Module("nn.Linear", ("in_features", "out_features"), (("bias", True),)),
         exported=("linear", "addmm", "matmul"),
     )
+    onnx_names = ("MatMul", "Einsum")
 
     @property
     def puts_features_last(self) -> bool | None:
@@ -104,6 +105,7 @@ class TokenNorm(Unary):
         module=Module("nn.LayerNorm", ("num_channels",), (("eps", 1e-5),)),
         exported=("layer_norm", "native_layer_norm"),
     )
+    onnx_names = ("LayerNormalization",)
 
     @property
     def puts_features_last(self) -> bool | None:
@@ -191,6 +193,7 @@ class MatMul(Product):
 
     kind = "matmul"
     torch = Torch(is_module=False, exported=("matmul", "bmm", "mm"))
+    onnx_names = ("MatMul",)
 
     @classmethod
     def of_aten(cls, given: Given) -> Op:
@@ -221,6 +224,7 @@ class Einsum(Product):
     equation: str
 
     torch = Torch(is_module=False, exported=("einsum",))
+    onnx_names = ("Einsum",)
 
     @classmethod
     def of_aten(cls, given: Given) -> Op:
@@ -266,6 +270,7 @@ class Attention(Product):
     """The features of queries and keys."""
 
     torch = Torch(is_module=False, exported=("scaled_dot_product_attention",))
+    onnx_names = ("Attention",)
 
     @classmethod
     def of_aten(cls, given: Given) -> Op:

@@ -9,11 +9,10 @@ from archc.frontends.onnx.model import size
 from archc.frontends.onnx.reading import At
 
 NAMES = {
-    **{"Add": "add", "Sub": "sub", "Mul": "mul", "Div": "div", "Pow": "pow", "Mod": "remainder"},
+    **{"Sub": "sub", "Div": "div", "Pow": "pow", "Mod": "remainder"},
     **{"Equal": "eq", "Less": "lt", "LessOrEqual": "le", "Greater": "gt", "GreaterOrEqual": "ge"},
     **{"And": "logical_and", "Or": "logical_or", "Xor": "logical_xor", "Not": "logical_not"},
     **{"Min": "minimum", "Max": "maximum", "Mean": "mean", "Cast": "to", "Tile": "repeat"},
-    **{"HardSigmoid": "hard_sigmoid", "Clip": "clamp", "Selu": "selu", "Swish": "swish"},
     **{"DepthToSpace": "pixel_shuffle", "SpaceToDepth": "pixel_unshuffle", "TopK": "topk"},
     **{"GatherElements": "gather", "ScatterND": "scatter", "ScatterElements": "scatter"},
     **{"LRN": "local_response_norm", "LpNormalization": "normalize", "CumSum": "cumsum"},

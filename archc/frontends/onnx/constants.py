@@ -72,4 +72,4 @@ def _if(at: At) -> object:
     return None
 
 
-RULES: dict[str, Rule] = {"Constant": _constant, "Shape": _shape, "Size": _size, "If": _if}
+OTHERS: dict[str, Rule] = {"Constant": _constant, "Shape": _shape, "Size": _size, "If": _if}

@@ -17,8 +17,8 @@ def _same(at: At) -> None:
     opaque(at, at.shape(0))
 
 
-def _named(target: str) -> Rule:
-    """An operation on each element that has no numbers."""
+def named(target: str) -> Rule:
+    """An operation on each element that has no numbers, by torch's name for it."""
 
     def rule(at: At) -> None:
         at.put(f"aten.{target}", {"input": at.reads()}, at.shape(0))
@@ -36,28 +36,44 @@ def _operand(at: At, number: int, rank: int) -> Argument:
     return at.reads(number)
 
 
+def _commuting(name: str) -> Rule:
+    """An operation on two tensors whose order is free: the value before the constant."""
+
+    def rule(at: At) -> None:
+        dims = broadcast(at, at.shape(0), at.shape(1))
+        first, second = (_operand(at, number, len(dims)) for number in (0, 1))
+        if not at.is_value(0):
+            first, second = second, first
+        at.put(f"aten.{name}", {"input": first, "other": second}, dims)
+
+    return rule
+
+
 def _pairwise(at: At) -> None:
-    """An operation on two tensors; the value before the constant where the order is free."""
-    name = word(at.node.op)
+    """An operation on two tensors."""
     shapes = at.shape(0), at.shape(1)
     dims = broadcast(at, *shapes)
     first, second = (_operand(at, number, len(dims)) for number in (0, 1))
-    if at.node.op in ("Add", "Mul") and not at.is_value(0):
-        first, second = second, first
-    at.put(f"aten.{name}", {"input": first, "other": second}, dims)
+    at.put(f"aten.{word(at.node.op)}", {"input": first, "other": second}, dims)
 
 
 def _several(at: At) -> None:
-    """A sum, or something else, of any number of tensors."""
+    """What is neither first nor second of any number of tensors."""
+    shapes = [at.shape(number) for number in range(max(1, len(at.node.inputs)))]
+    if len(shapes) == 1:
+        at.alias()
+    else:
+        opaque(at, broadcast(at, *shapes))
+
+
+def _sum(at: At) -> None:
+    """A sum of any number of tensors."""
     count = len(at.node.inputs)
     first = at.shape(0)
     if count == 1:
         at.alias()
         return
     dims = broadcast(at, first, *[at.shape(number) for number in range(1, count)])
-    if at.node.op != "Sum":
-        opaque(at, dims)
-        return
     x = at.reads()
     for number in range(1, count):
         pair: dict[str, Argument] = {"input": x, "other": at.reads(number)}
@@ -75,7 +91,7 @@ def _clip(at: At) -> object:
     for number, name in ((1, "min"), (2, "max")):
         values = at.numbers(number)
         if at.has(number) and values is None:
-            _same(at)
+            opaque(at, at.shape(0), name="clamp")
             return None
         value = short(float(values[0])) if values else None
         if not at.has(number) and name in at.node.attributes:
@@ -113,7 +129,7 @@ def _swish(at: At) -> None:
     if at.real("alpha", 1.0) == 1:
         at.put("aten.silu", {"input": at.reads()}, at.shape(0))
     else:
-        _same(at)
+        opaque(at, at.shape(0), name="swish")
 
 
 def _prelu(at: At) -> None:
@@ -128,14 +144,16 @@ def _dropout(at: At) -> None:
     at.put("aten.dropout", arguments, *[at.shape(0)] * len(at.node.outputs))
 
 
-def _softmax(at: At) -> None:
-    old = at.reading.model.opset < 13
-    axis, rank = at.axis(1 if old else -1), len(at.shape(0))
-    if old and axis != rank - 1:
-        _same(at)  # over all sides from the axis on
-        return
-    name = "log_softmax" if at.node.op == "LogSoftmax" else "softmax"
-    at.put(f"aten.{name}", {"input": at.reads(), "dim": axis}, at.shape(0))
+def _softmax(name: str) -> Rule:
+    def rule(at: At) -> None:
+        old = at.reading.model.opset < 13
+        axis, rank = at.axis(1 if old else -1), len(at.shape(0))
+        if old and axis != rank - 1:
+            _same(at)  # over all sides from the axis on
+            return
+        at.put(f"aten.{name}", {"input": at.reads(), "dim": axis}, at.shape(0))
+
+    return rule
 
 
 def _cast(at: At) -> None:
@@ -157,19 +175,21 @@ LRN LpNormalization MeanVarianceNormalization CumSum Trilu QuantizeLinear Dequan
 IsNaN IsInf RMSNormalization
 """
 _PAIRWISE = """
-Add Sub Mul Div Pow Mod Equal Less LessOrEqual Greater GreaterOrEqual And Or Xor BitShift
+Sub Div Pow Mod Equal Less LessOrEqual Greater GreaterOrEqual And Or Xor BitShift
 BitwiseAnd BitwiseOr BitwiseXor
 """
 
-RULES: dict[str, Rule] = {
+BY_KIND: dict[str, tuple[Rule, ...]] = {
+    **{"add": (_commuting("add"), _sum), "multiply": (_commuting("mul"),)},
+    **{"relu6": (_clip,), "hardsigmoid": (_hard_sigmoid,), "leaky_relu": (_leaky,)},
+    **{"gelu": (_gelu, _gelu), "silu": (_swish, _swish), "dropout": (_dropout,)},
+    **{"softmax": (_softmax("softmax"),), "identity": (_identity,)},
+}
+OTHERS: dict[str, Rule] = {
     **dict.fromkeys(_SAME.split(), _same),
     **dict.fromkeys(_PAIRWISE.split(), _pairwise),
-    **dict.fromkeys(("Sum", "Mean", "Min", "Max"), _several),
-    **{"Relu": _named("relu"), "Sigmoid": _named("sigmoid"), "Tanh": _named("tanh")},
-    **{"HardSwish": _named("hardswish"), "Erf": _named("erf"), "Sqrt": _named("sqrt")},
-    **{"HardSigmoid": _hard_sigmoid, "LeakyRelu": _leaky, "Gelu": _gelu, "Swish": _swish},
-    **{"com.microsoft.Gelu": _gelu, "com.microsoft.QuickGelu": _same},
-    **{"PRelu": _prelu, "Clip": _clip, "Dropout": _dropout, "Cast": _cast, "CastLike": _identity},
-    **dict.fromkeys(("Softmax", "LogSoftmax"), _softmax),
-    **{"Identity": _identity, "Where": _where},
+    **dict.fromkeys(("Mean", "Min", "Max"), _several),
+    **{"Erf": named("erf"), "Sqrt": named("sqrt"), "PRelu": _prelu},
+    **{"LogSoftmax": _softmax("log_softmax"), "Cast": _cast, "CastLike": _identity},
+    **{"Where": _where},
 }

@@ -239,8 +239,12 @@ def _blocks(at: At) -> None:
     opaque(at, shape)
 
 
-def _reduced(at: At) -> object:
-    """What is left of some sides."""
+def reduced(name: str = "") -> Rule:
+    """What is left of some sides; ``name`` is torch's, of what it has with the same arguments."""
+    return lambda at: _reduced(at, name)
+
+
+def _reduced(at: At, name: str) -> object:
     dims = at.shape(0)
     axes = at.axes()
     if axes is None and at.has(1):
@@ -251,9 +255,9 @@ def _reduced(at: At) -> object:
     gone = set(axes or range(len(dims)))
     keep = bool(at.whole("keepdims", 1))
     shape = [1 if i in gone else side for i, side in enumerate(dims) if keep or i not in gone]
-    if at.node.op == "ReduceMean":
+    if name:
         over: dict[str, Argument] = {"dim": tuple(sorted(gone)), "keepdim": keep}
-        at.put("aten.mean", {"input": at.reads(), **over}, shape)
+        at.put(f"aten.{name}", {"input": at.reads(), **over}, shape)
     else:
         opaque(at, shape)
     return None
@@ -289,15 +293,18 @@ def _like(number: int) -> Rule:
 
 
 _REDUCED = """
-ReduceMean ReduceSum ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp
+ReduceSum ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp
 ReduceSumSquare
 """
 
-RULES: dict[str, Rule] = {
-    **dict.fromkeys(_REDUCED.split(), _reduced),
-    **{"Reshape": _reshape, "Flatten": _flatten, "Squeeze": _squeeze, "Unsqueeze": _unsqueeze},
-    **{"Transpose": _transpose, "Concat": _concat, "Split": _split, "Slice": _slice},
-    **{"Gather": _gather, "Pad": _pad, "Expand": _expand, "Tile": _tile},
+BY_KIND: dict[str, tuple[Rule, ...]] = {
+    **{"flatten": (_flatten, _reshape), "channel_shuffle": (_transpose,), "concat": (_concat,)},
+    **{"chunk": (_split, _slice), "pad": (_pad,)},
+}
+OTHERS: dict[str, Rule] = {
+    **dict.fromkeys(_REDUCED.split(), reduced()),
+    **{"Squeeze": _squeeze, "Unsqueeze": _unsqueeze},
+    **{"Gather": _gather, "Expand": _expand, "Tile": _tile},
     **dict.fromkeys(("Resize", "Upsample"), _resize),
     **dict.fromkeys(("DepthToSpace", "SpaceToDepth"), _blocks),
     **dict.fromkeys(("ArgMax", "ArgMin"), _arg),

@@ -41,13 +41,12 @@ def _layer_norm(at: At) -> None:
 
 
 def _group_norm(at: At) -> None:
-    """A norm of groups, or of each channel by itself."""
+    """A norm of groups; of each channel by itself, where they are not counted."""
     dims = at.shape(0)
     channels = dims[1] if len(dims) > 1 else 1
-    is_instance = at.node.op == "InstanceNormalization"
     arguments: dict[str, Argument] = {
         "input": at.reads(),
-        "num_groups": channels if is_instance else at.whole("num_groups", 1),
+        "num_groups": at.whole("num_groups", channels),
         "weight": at.weight(1),
         "bias": at.weight(2),
         "eps": at.real("epsilon", 1e-5),
@@ -151,24 +150,30 @@ def _as_product(at: At, terms: Sequence[str], written: str, dims: Sequence[int])
     return True
 
 
-def _quantized(at: At) -> object:
-    """Products of whole numbers: their shapes are those of others."""
-    scaled = at.node.op.startswith("QLinear")
-    order = (0, 3, 8) if scaled else (0, 1)
-    inputs = [at.node.inputs[one] for one in order if at.has(one)]
-    rule = _matmul if at.node.op.endswith(("MatMul", "MatMulInteger")) else windows.conv
-    plain = At(at.reading, replace(at.node, inputs=tuple(inputs)), at.scopes)
-    before = len(at.reading.calls)
-    rule(plain)
-    call = at.reading.calls[-1]
-    del at.reading.calls[before:]
-    opaque(at, at.reading.shapes[call.outputs[0]])
-    return None
+def _quantized(like: Rule, *order: int) -> Rule:
+    """A product of whole numbers: its shape is that of another, of the inputs in this order."""
+
+    def rule(at: At) -> None:
+        inputs = [at.node.inputs[one] for one in order if at.has(one)]
+        plain = At(at.reading, replace(at.node, inputs=tuple(inputs)), at.scopes)
+        before = len(at.reading.calls)
+        like(plain)
+        call = at.reading.calls[-1]
+        del at.reading.calls[before:]
+        opaque(at, at.reading.shapes[call.outputs[0]])
+
+    return rule
 
 
-RULES: dict[str, Rule] = {
-    **{"BatchNormalization": _batch_norm, "LayerNormalization": _layer_norm},
-    **dict.fromkeys(("InstanceNormalization", "GroupNormalization"), _group_norm),
-    **{"Gemm": _gemm, "MatMul": _matmul, "Attention": _attention, "Einsum": _einsum},
-    **dict.fromkeys(("QLinearConv", "ConvInteger", "QLinearMatMul", "MatMulInteger"), _quantized),
+BY_KIND: dict[str, tuple[Rule, ...]] = {
+    **{"batch_norm2d": (_batch_norm,), "layer_norm": (_layer_norm,)},
+    "group_norm": (_group_norm, _group_norm),
+    **{"linear": (_gemm,), "matmul": (_matmul,), "einsum": (_einsum,), "attention": (_attention,)},
+}
+OTHERS: dict[str, Rule] = {
+    **{
+        "QLinearConv": _quantized(windows.conv, 0, 3, 8),
+        "QLinearMatMul": _quantized(_matmul, 0, 3),
+    },
+    **{"ConvInteger": _quantized(windows.conv, 0, 1), "MatMulInteger": _quantized(_matmul, 0, 1)},
 }

@@ -11,7 +11,7 @@ from pathlib import Path
 from archc.errors import reason
 from archc.frontends.onnx.model import Model, read_model
 from archc.frontends.onnx.reading import Reading
-from archc.frontends.onnx.rules import RULES
+from archc.frontends.onnx.rules import rules
 from archc.frontends.onnx.tensors import OnnxTensors, with_indices
 from archc.frontends.onnx.wire import Buffer, WireError
 from archc.frontends.patterns import gathered
@@ -41,7 +41,7 @@ def read_onnx(source: Source, file: str = "", input: Sequence[int] | None = None
             "convert it with onnx.version_converter.convert_version",
         )
     model = with_indices(model, source, file)
-    reading = Reading(model, file, RULES, input)
+    reading = Reading(model, file, rules(), input)
     try:
         program = reading.program()
     except WireError as error:

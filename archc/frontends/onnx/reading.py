@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, replace
+from functools import cache
 from itertools import zip_longest
 from typing import NoReturn, TypeAlias
 
@@ -37,6 +38,7 @@ from archc.frontends.program import (
     Weight,
 )
 from archc.ops import MAX_CHANNELS, MAX_PIXELS
+from archc.ops.foreign import EVERY_OP
 from archc.ops.given import short
 from archc.source.caller import said
 from archc.text import quote, visible
@@ -147,7 +149,7 @@ class Reading:
     def _is_weight(self, info: Info) -> bool:
         """Whether an input is a tensor of the model that it was exported without."""
         readers = self.readers.get(info.name, [])
-        return bool(readers) and all(at > 0 and op in _HOLDING for op, at in readers)
+        return bool(readers) and all(at > 0 and op in _holding() for op, at in readers)
 
     def checked(self, dims: Sequence[int]) -> Dims:
         """Sides, where a tensor can have them."""
@@ -482,10 +484,12 @@ def _shown(name: str) -> str:
     return quote(visible(name))
 
 
-_HOLDING = {
-    *("Conv", "ConvTranspose", "BatchNormalization", "Gemm", "MatMul", "LayerNormalization"),
-    *("InstanceNormalization", "GroupNormalization", "PRelu", "Add", "Mul", "Identity"),
-}
+@cache
+def _holding() -> frozenset[str]:
+    """The operations that may read a tensor of the model."""
+    ops = [op for op in EVERY_OP.values() if op.roles or op.kind in ("add", "identity")]
+    names = [name for op in ops for name in op.onnx_names]
+    return frozenset([*names, "ConvTranspose", "PRelu"])
 
 
 def _readers(graph: Graph) -> dict[str, list[tuple[str, int]]]:

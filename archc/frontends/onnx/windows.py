@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from archc.frontends.onnx.model import OnnxNode
+from archc.frontends.onnx.layouts import reduced
+from archc.frontends.onnx.model import Attribute, OnnxNode
 from archc.frontends.onnx.reading import At, Rule
 from archc.frontends.program import Argument, Ref
-from archc.ops.given import short
 
 Pads = tuple[tuple[int, ...], tuple[int, ...]]
 """What is padded at the low and at the high ends."""
@@ -134,13 +134,17 @@ def transposed(at: At) -> object:
     return None
 
 
-def pool(at: At) -> object:
+def pool(name: str, *, is_mean: bool = False) -> Rule:
+    """A pooling, by torch's name for it without its dimensions."""
+    return lambda at: _pool(at, name, is_mean)
+
+
+def _pool(at: At, name: str, is_mean: bool) -> None:
     """A pooling, rounding up where it pads the high ends more."""
-    is_mean = at.node.op == "AveragePool"
     dims, kernel = at.shape(0), at.list("kernel_shape")
     if kernel is None or len(dims) != len(kernel) + 2:
         at.fail("has a window that does not match its input")
-        return None
+        return
     strides, dilations, wide, low, high = _window(at, kernel, dims[2:])
     ceil = bool(at.whole("ceil_mode", 0))
     counts = is_mean and bool(at.whole("count_include_pad", 0)) and any([*low, *high])
@@ -160,7 +164,6 @@ def pool(at: At) -> object:
             up = fits[0]
         else:
             low = [*low, *high]
-    name = {"AveragePool": "avg_pool", "MaxPool": "max_pool", "LpPool": "lp_pool"}[at.node.op]
     arguments: dict[str, Argument] = {
         "input": x,
         "kernel_size": tuple(kernel),
@@ -173,25 +176,25 @@ def pool(at: At) -> object:
     if not is_mean or not any(low):
         arguments.pop("count_include_pad")
     at.put(f"aten.{name}{len(kernel)}d", arguments, (*dims[:2], *sides))
-    return None
 
 
-def over_all(at: At) -> object:
-    """A pooling over the whole map."""
-    dims = at.shape(0)
-    kinds = {"GlobalAveragePool": "adaptive_avg_pool", "GlobalMaxPool": "adaptive_max_pool"}
-    ones = (1,) * (len(dims) - 2)
-    name = f"aten.{kinds.get(at.node.op, 'global_lp_pool')}{len(ones)}d"
-    at.put(name, {"input": at.reads(), "output_size": ones}, (*dims[:2], *ones))
-    return None
+def over_all(name: str) -> Rule:
+    """A pooling over the whole map, by torch's name for it without its dimensions."""
+
+    def rule(at: At) -> None:
+        dims = at.shape(0)
+        ones = (1,) * (len(dims) - 2)
+        given: dict[str, Argument] = {"input": at.reads(), "output_size": ones}
+        at.put(f"aten.{name}{len(ones)}d", given, (*dims[:2], *ones))
+
+    return rule
 
 
 def fused_conv(at: At) -> object:
     """onnxruntime's convolution with an activation behind it, and a sum before that."""
     activation = at.word("activation", "")
-    numbers = at.node.attributes.get("activation_params", ())
-    written = _ACTIVATIONS.get(activation)
-    if activation and written is None:
+    rule = at.reading.rules.get(activation)
+    if activation and rule is None:
         return False
     (out,) = at.node.outputs[:1]
     before = at.between()
@@ -200,37 +203,39 @@ def fused_conv(at: At) -> object:
     dims = at.reading.shapes[before]
     x = Ref(before)
     if at.has(3):
-        target = at.between() if written else out
+        target = at.between() if activation else out
         pair: dict[str, Argument] = {"input": x, "other": at.reads(3)}
         x = at.put("aten.add", pair, dims, outputs=[target])
-    if written is not None:
-        target, names = written
-        given = numbers if isinstance(numbers, tuple) else ()
-        arguments: dict[str, Argument] = {"input": x}
-        for name, one in zip(names, given, strict=False):
-            arguments[name] = short(one) if isinstance(one, (int, float)) else None
-        at.put(target, arguments, dims, outputs=[out])
-    elif not at.has(3):
+    if rule is not None:
+        behind = replace(at.node, op=activation, inputs=(x.name,), attributes=_numbers(at))
+        return rule(At(at.reading, behind, at.scopes))
+    if not at.has(3):
         at.reading.aliases[out] = before
     return None
+
+
+def _numbers(at: At) -> dict[str, Attribute]:
+    """The numbers of the activation behind a convolution, under the names that they have as its
+    attributes."""
+    given = at.node.attributes.get("activation_params")
+    if not isinstance(given, tuple) or not given:
+        return {}
+    return {"alpha": given[0], "min": given[0], "beta": given[-1], "max": given[-1]}
 
 
 def _renamed(at: At, output: str) -> OnnxNode:
     return replace(at.node, inputs=at.node.inputs[:3], outputs=(output,))
 
 
-_ACTIVATIONS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "Relu": ("aten.relu", ()),
-    "Sigmoid": ("aten.sigmoid", ()),
-    "Tanh": ("aten.tanh", ()),
-    "LeakyRelu": ("aten.leaky_relu", ("negative_slope",)),
-    "Clip": ("aten.clamp", ("min", "max")),
+BY_KIND: dict[str, tuple[Rule, ...]] = {
+    "conv2d": (conv, fused_conv),
+    "max_pool2d": (pool("max_pool"),),
+    "avg_pool2d": (pool("avg_pool", is_mean=True),),
+    "adaptive_avg_pool2d": (over_all("adaptive_avg_pool"), reduced("mean")),
 }
-
-RULES: dict[str, Rule] = {
-    "Conv": conv,
+OTHERS: dict[str, Rule] = {
     "ConvTranspose": transposed,
-    **dict.fromkeys(("AveragePool", "MaxPool", "LpPool"), pool),
-    **dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool"), over_all),
-    "com.microsoft.FusedConv": fused_conv,
+    "LpPool": pool("lp_pool"),
+    "GlobalMaxPool": over_all("adaptive_max_pool"),
+    "GlobalLpPool": over_all("global_lp_pool"),
 }
