@@ -192,12 +192,26 @@ def test_writing_over_a_whole_is_followed() -> None:
     assert found.nodes["other"].inputs == ("relu",)
 
 
-def test_what_cannot_be_exported_says_why() -> None:
+def test_what_cannot_be_exported_says_why(capfd: pytest.CaptureFixture[str]) -> None:
     def run(m: Any, x: Tensor) -> Tensor:
+        print("running")
         return x if x.sum() > 0 else -x
 
-    with pytest.raises(ForeignError, match=r"^torch.export cannot export the Net: "):
+    def linear(m: Any, x: Tensor) -> Tensor:
+        y: Tensor = m.linear(x.flatten(1))
+        return y
+
+    with pytest.raises(ForeignError) as failed:
         network(run)
+    assert failed.value.message == (
+        "torch.export cannot export the Net: its forward decides by the values of tensors"
+    )
+    with pytest.raises(ForeignError, match=r"^torch.export cannot export the Net: ") as failed:
+        network(linear, linear=nn.Linear(5, 3))
+    assert failed.value.hint == (
+        "it was given one 4x8x8 image; `input=(C, H, W)` gives it another size"
+    )
+    assert capfd.readouterr() == ("", "")  # torch prints graphs and tracebacks
 
 
 # Files

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from archc.dataclassing import dataclass
@@ -13,6 +14,7 @@ from archc.frontends.imported import Imported
 from archc.frontends.patterns import gathered
 from archc.frontends.program import Argument, Call, ForeignError, Program, Ref, Scope, Weight
 from archc.frontends.torch_export.archive import plain_target
+from archc.source.caller import said
 from archc.text import visible
 
 if TYPE_CHECKING:
@@ -48,25 +50,44 @@ def export_module(
         raise ForeignError(f"`input` must be (channels, height, width), not {input!r}")
     device, dtype = _placed(module)
     try:
-        with (
-            redirect_stdout(sys.stderr),
-            in_eval_mode(module),
-            warnings.catch_warnings(),
-            torch.no_grad(),
-        ):
-            warnings.simplefilter("ignore")
+        with _silence(), in_eval_mode(module), torch.no_grad():
             images = torch.empty(1, *shape, device=device, dtype=dtype)
             program = torch.export.export(module, (images,))
     except Exception as error:  # whatever the module's own code and torch.export raise
-        first = visible(str(error).strip().split("\n")[0])[:300]
-        kind = type(error).__name__
-        raise ForeignError(
-            f"torch.export cannot export the {type(module).__name__}: {kind}: {first}",
-            "torch.export needs a forward without control flow that depends on values",
-        ) from error
+        why, hint = _reason(error, shape)
+        what = type(module).__name__
+        raise ForeignError(f"torch.export cannot export the {what}: {why}", hint) from error
     name = name or type(module).__name__
     read = gathered(_Reading(program, name).program(), exactly=True)
     return Imported(read, source or name, lambda: _Running(module, None))
+
+
+def _reason(error: Exception, shape: Sequence[int]) -> tuple[str, str]:
+    """Why an export ended, and what may help."""
+    kind = type(error).__name__
+    if "DataDependent" in kind:
+        return (
+            "its forward decides by the values of tensors",
+            "torch.export runs a forward without values: the same ops for all images",
+        )
+    first = visible(str(error).strip().split("\n")[0])[:300]
+    size = "x".join(map(str, shape))
+    other = said("--input C,H,W", "input=(C, H, W)")
+    return f"{kind}: {first}", f"it was given one {size} image; `{other}` gives it another size"
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Nothing is printed, logged or warned of: torch prints whole graphs before it raises an error,
+    and what a module prints it would print for images without values."""
+    disabled = logging.root.manager.disable
+    try:
+        logging.disable(logging.CRITICAL)
+        with redirect_stdout(StringIO()) as lost, redirect_stderr(lost), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
 
 
 def _placed(module: torch.nn.Module) -> tuple[torch.device, torch.dtype]:
