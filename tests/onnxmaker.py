@@ -10,6 +10,9 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from archc.backends.onnx import to_onnx
+from archc.graph import Network
+
 Array = npt.NDArray[Any]
 
 
@@ -76,3 +79,29 @@ class Maker:
     def _name(self, letter: str) -> str:
         self.count += 1
         return f"{letter}{self.count}"
+
+
+def written(network: Network, *, random: bool = False) -> bytes:
+    """A network as archc writes it, with weights of zeros or by chance."""
+    state = {key: np.zeros(shape, np.float32) for key, shape in network.state.items()}
+    if random:
+        rng = np.random.default_rng(0)
+        for one in state.values():
+            one += rng.normal(size=one.shape) * 0.1
+    return to_onnx(network, state)
+
+
+def nameless(data: bytes) -> bytes:
+    """A model without any name of its author's."""
+    model = onnx.load_from_string(data)
+    new: dict[str, str] = {}
+    for index, tensor in enumerate(model.graph.initializer):
+        new[tensor.name] = tensor.name = f"w{index}"
+    for index, node in enumerate(model.graph.node):
+        node.name = ""
+        node.input[:] = [new.get(name, name) for name in node.input]
+        if node.output[0] != model.graph.output[0].name:
+            new[node.output[0]] = node.output[0] = f"v{index}"
+    del model.graph.value_info[:]
+    model.producer_name = ""
+    return bytes(model.SerializeToString())

@@ -93,3 +93,19 @@ def followed(a: Network, b: Network) -> dict[str, str]:
 def _place(node: Node, inputs: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     """What an op is and what it reads, in any order where that makes no difference."""
     return node.op.called, tuple(sorted(inputs)) if node.op.commutes else inputs
+
+
+def with_ids_of(a: Network, b: Network) -> Network:
+    """The network ``b`` with the ids of ``a`` for the ops that do the same on the same data."""
+    first, second, _ = as_exported(a, b)
+    names = {theirs: own for own, theirs in followed(first, second).items()}
+    taken = set(names.values())
+    for id in b.nodes:
+        if id not in names:
+            names[id] = id if id not in taken else f"{id}.other"
+    nodes = [
+        node._replace(id=names[node.id], inputs=tuple([names[one] for one in node.inputs]))
+        for node in b.nodes.values()
+    ]
+    regions = renamed(b.regions, names)
+    return replace(b, nodes={node.id: node for node in nodes}, regions=regions)

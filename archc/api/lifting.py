@@ -33,7 +33,7 @@ def lifted_model(
             f"{quote_name(model)} is not a model of another library",
             "those are FILE.onnx, FILE.pt2, package.module:callable and FILE.py:Name",
         )
-    return _lifted(read_model(model, input=input), name)
+    return lifted_of(read_model(model, input=input), name)
 
 
 def lift(
@@ -59,7 +59,7 @@ def lift(
         return _named(model, None, name).text
     if isinstance(model, (str, os.PathLike)):
         return lifted_model(os.fsdecode(model), input=input, name=name).text
-    return _lifted(_of_torch(model, input), name).text
+    return lifted_of(_of_torch(model, input), name).text
 
 
 def _of_torch(model: Any, input: Sequence[int] | None) -> Imported:
@@ -79,7 +79,11 @@ def _of_torch(model: Any, input: Sequence[int] | None) -> Imported:
     return export_module(model, size, name)
 
 
-def _lifted(model: Imported, name: str | None) -> Lifted:
+def lifted_of(model: Imported, name: str | None = None) -> Lifted:
+    """A model that was read, as a spec; ``name`` is what the spec is called.
+
+    Raises as `lifted_model`.
+    """
     return _named(model.network, model, name)
 
 
@@ -87,4 +91,6 @@ def _named(network: Network, model: Imported | None, name: str | None) -> Lifted
     if name is not None:
         check_name(name)
         network = replace(network, name=name)
-    return lifted(network, None if model is None else model.keys)
+    if model is None:
+        return lifted(network)
+    return lifted(network, model.keys, keeps_names=model.has_paths)

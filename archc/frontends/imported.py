@@ -62,6 +62,11 @@ class Imported:
             )
         )
 
+    @property
+    def has_paths(self) -> bool:
+        """Whether the model says in which modules its ops stand."""
+        return self._built.has_paths
+
     @cached_property
     def _names(self) -> Mapping[str, str]:
         """The ids of nodes by those that building gave them: where a folded norm is gone, the

@@ -43,20 +43,25 @@ class Names:
     def note_tensors(self, keys: Iterable[str], *, surround: bool = False) -> None:
         """Note the modules that hold tensors of these keys as weights of their own, and with
         ``surround`` those around them, of which nothing else may say anything."""
+        above: set[str] = set()
         for key in keys:
             path, _, last = key.rpartition(".")
             if last == "weight":
                 self.layers.add(path)
-            parent = path.rpartition(".")[0] if surround else ""
-            while parent and parent not in self.around:
-                self.around.add(parent)
+            parent = path.rpartition(".")[0]
+            while parent and parent not in above:
+                above.add(parent)
                 parent = parent.rpartition(".")[0]
+        # A norm that holds its activation is a module of weights, not one around others.
+        self.around -= self.layers - above
+        if surround:
+            self.around |= above
 
     def of_module(self, path: str) -> str | None:
         """The path as an id, or None where it cannot be one."""
         if not path or path in self.taken or path in self.around or not is_path(path):
             return None
-        return self._take(path)
+        return None if self._is_in_layer(path) else self._take(path)
 
     def of_call(self, call: Call, op: Op, inputs: Sequence[str] = ()) -> str:
         """An id for an op without tensors: its module's path where it has one to itself.
@@ -88,7 +93,15 @@ class Names:
     def _has_room(self, path: str) -> bool:
         """Whether a module can have others in it: it is none of a layer's own."""
         is_layer = path in self.layers and path not in self.around
-        return is_path(path) and path not in self.taken and not is_layer
+        is_free = is_path(path) and path not in self.taken
+        return is_free and not is_layer and not self._is_in_layer(path)
+
+    def _is_in_layer(self, path: str) -> bool:
+        """Whether a path is below a module with weights that is not around others."""
+        while path := path.rpartition(".")[0]:
+            if path in self.layers and path not in self.around:
+                return True
+        return False
 
     def unique(self, parent: str, word: str) -> str:
         """A place below a path that nothing has yet; of a path that can be none, below what of it

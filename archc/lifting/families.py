@@ -144,11 +144,20 @@ def _check(slots: Sequence[Slot], around: set[int]) -> None:
             if len(names) != 1 or set(slot.members) != around:
                 raise ApartError("they use values by name in different ways")
         if isinstance(slot.first, Layer):
-            names_of = {one.name for one in members if isinstance(one, Layer)}
-            if len(names_of) != 1:
-                raise ApartError(f"layers of one place are called {_listed(names_of)}")
+            _name_alike([one for one in members if isinstance(one, Layer)])
         for row in slot.rows:
             _check(row, set(slot.members))
+
+
+def _name_alike(layers: Sequence[Layer]) -> None:
+    """Have layers of one place say their name where some have to. Raises `ApartError`."""
+    if len({one.name for one in layers}) == 1:
+        return
+    names = {one.called for one in layers}
+    if len(names) != 1 or None in names:
+        raise ApartError(f"layers of one place are called {_listed(names)}")
+    for one in layers:
+        one.name = one.called
 
 
 def _listed(names: set[str | None]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 
 from archc.analysis.comparison import compare
+from archc.analysis.exported import with_ids_of
 from archc.blocks import STANDARD
 from archc.blocks.layers import LAYERS
 from archc.blocks.lowering import Module
@@ -62,6 +63,7 @@ class _Outside(Module):
 @dataclass
 class _Lifting:
     network: Network
+    keeps_names: bool = True
     steps: list[str] = field(default_factory=list)
     used: dict[str, None] = field(default_factory=dict)
     proposed: dict[object, Proposal | None] = field(default_factory=dict)
@@ -71,8 +73,8 @@ class _Lifting:
     def __post_init__(self) -> None:
         nodes = self.network.nodes
         self.style = Style.of(nodes)
-        self.rows = Rows(nodes, self.style)
-        self.kept = [id for id, node in nodes.items() if node.op.state]
+        self.rows = Rows(nodes, self.style, self.keeps_names)
+        self.kept = [id for id, node in nodes.items() if node.op.state and self.keeps_names]
         self.total = count_paths(self.kept)
         self.start = next(iter(nodes))
         self.naming = Naming(self.style, lambda group: library_part(group, self.style))
@@ -127,7 +129,9 @@ class _Lifting:
         first, last = at[0], at[-1]
         blocks: list[Unit] = []
         for number, unit in enumerate(units[first : last + 1]):
-            block = unit if unit.path is not None else as_block(unit, self.network, number)
+            block: Unit | None = unit
+            if unit.path is None:
+                block = as_block(unit, self.network, number, keeps_names=self.keeps_names)
             if block is None:
                 raise ApartError(
                     f"{quote(unit.ids[0])} is between blocks, and in no module of its own"
@@ -145,7 +149,7 @@ class _Lifting:
             data["blocks"] = definitions
         if stem:
             data["stem"] = stem
-        data |= staged(placed)
+        data |= staged(placed, keeps_names=self.keeps_names)
         self.is_irregular = any(
             not any(self.network.nodes[id].op.state for id in unit.ids) for unit in blocks
         )
@@ -169,7 +173,7 @@ class _Lifting:
                 continue
             one = made[unit.ids]
             fields = {**one.said, **({"stride": one.stride} if one.stride != 1 else {})}
-            parts = (Part(one.block, unit.path, is_kept=True),)
+            parts = (Part(one.block, unit.path, is_kept=self.keeps_names),)
             channels = nodes[unit.start].output_shape[0], nodes[unit.end].output_shape[0]
             row.append(Layer(one.block, fields, parts, *channels, source=unit.path))
         inside = {id for unit in blocks for id in unit.ids}
@@ -266,7 +270,7 @@ class _Lifting:
         key = tuple([unit.ids for unit in units])
         if key not in self.proposed:
             around = self.style.around(len(self.network.nodes))
-            finder = Proposals(self.network.nodes, around, keeps_names=True)
+            finder = Proposals(self.network.nodes, around, keeps_names=self.keeps_names)
             self.proposed[key] = finder.find(units, self._runs(units), library())
             self.steps += finder.tried
         return self.proposed[key]
@@ -364,12 +368,13 @@ class _Lifting:
             network = compile_spec(resolve(Source("lifted", text)))
         except SpecError as error:
             return str(error.diagnostics[0].message)
-        found = compare(self.network, network)
+        same = network if self.keeps_names else with_ids_of(self.network, network)
+        found = compare(self.network, same)
         if not found.same:
             change = found.changes[0]
             return f"{change.a or change.b}: {change.change}, {', '.join(change.what)}"
-        if dict(network.state) != dict(self.network.state):
-            differ = dict(network.state).items() ^ dict(self.network.state).items()
+        if dict(same.state) != dict(self.network.state):
+            differ = dict(same.state).items() ^ dict(self.network.state).items()
             return f"other keys: {sorted(differ)[0][0]}"
         return network
 
@@ -441,16 +446,23 @@ def _unique(name: str, taken: Mapping[str, object]) -> str:
     return found
 
 
-def lifted(network: Network, keys: Mapping[str, str] | None = None) -> Lifted:
+def lifted(
+    network: Network, keys: Mapping[str, str] | None = None, *, keeps_names: bool = True
+) -> Lifted:
     """The spec of a network.
 
     ``keys`` are what the model calls the tensors of the network's state, where it calls any
-    otherwise. Raises `ForeignError` where an op is outside of the language, naming it.
+    otherwise. With ``keeps_names`` the state of the spec has the network's keys; without, blocks
+    and layers are called as archc calls them. Raises `ForeignError` where an op is outside of the
+    language, naming it.
     """
     if keys is not None:
         _check_not_shared(keys)
-    found = _Lifting(prepared(network)).lift()
-    return replace(found, notes=tuple(_notes(network, found.network, keys or {})))
+    model = prepared(network)
+    found = _Lifting(model, keeps_names=keeps_names).lift()
+    if keeps_names:
+        return replace(found, notes=tuple(_notes(model, found.network, keys or {})))
+    return replace(found, notes=tuple(_new_keys(model, found.network, keys or {})))
 
 
 def _check_not_shared(keys: Mapping[str, str]) -> None:
@@ -480,3 +492,15 @@ def _notes(model: Network, spec: Network, keys: Mapping[str, str]) -> Iterator[s
             f"{len(differ):,} keys of the state dict are not the model's, "
             f"{quote(visible(differ[0]))} among them: weights have to be renamed"
         )
+
+
+def _new_keys(model: Network, spec: Network, keys: Mapping[str, str]) -> Iterator[str]:
+    """What tensors are called in the spec of a model that does not name its modules."""
+    pairs = zip(with_ids_of(model, spec).state, spec.state, strict=True)
+    for one, own in pairs:
+        if one in keys:
+            yield (
+                "the model does not name its modules; in the spec they have archc's names: "
+                f"{quote(visible(keys[one]))} is {quote(visible(own))}"
+            )
+            return

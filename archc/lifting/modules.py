@@ -209,6 +209,7 @@ class Naming:
         if len(item.parts) == 1:
             item = _written(item, self.style)
         wanted = [one.id.removeprefix(prefix) if one.is_kept else None for one in item.parts]
+        item.called = wanted[0]
         if self.names_all and not prefix and not item.parts[0].is_kept and not module.numbered:
             item.name = self._new_name(item.parts[0].family, taken)
             return [item]
@@ -324,10 +325,3 @@ def plain_labels(row: Row) -> Row:
         if isinstance(item, Recall):
             item.name = names.get(item.name, item.name)
     return row
-
-
-def free_names(row: Row) -> None:
-    """Have no name of a row come out again."""
-    for item in walk(row):
-        if isinstance(item, Layer):
-            item.parts = tuple([Part(one.family, "", False) for one in item.parts])

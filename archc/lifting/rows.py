@@ -21,6 +21,8 @@ class Rows:
 
     nodes: Mapping[str, Node]
     style: Style
+    keeps_names: bool = True
+    """Whether the ids of ops with tensors have to come out again."""
     labels: int = 0
     order: dict[str, int] = field(init=False)
 
@@ -99,6 +101,8 @@ class Rows:
         shape = self.nodes[node.inputs[0]].output_shape
         layer = layer_of(node, shape[0])
         layer.reads_map = len(shape) == 3
+        if not self.keeps_names:
+            layer.parts = tuple([Part(one.family, "", False) for one in layer.parts])
         return layer
 
     def _named(self, start: str, ids: Sequence[str]) -> Iterator[Item]:

@@ -25,15 +25,18 @@ class Placed:
     place: dict[str, int] = field(default_factory=dict)
 
 
-def staged(blocks: Sequence[Placed]) -> dict[str, Data]:
-    """The keys ``names``, ``defaults`` and ``stages`` of a spec."""
-    runs = [part for run in _runs(blocks) for part in _nameable(run)]
+def staged(blocks: Sequence[Placed], *, keeps_names: bool = True) -> dict[str, Data]:
+    """The keys ``names``, ``defaults`` and ``stages`` of a spec; ``keeps_names`` has the modules of
+    blocks at the paths of theirs."""
+    runs = list(_runs(blocks))
+    if keeps_names:
+        runs = [part for run in runs for part in _nameable(run)]
     number = 0
     for place, run in enumerate(runs, 1):
         for index, block in enumerate(run):
             number += 1
             block.place = {"stage": place, "block": index, "number": number}
-    names = _names(blocks)
+    names = _names(blocks) if keeps_names else "layer{stage}.{block}"
     usual, often = Counter(run[0].block for run in runs).most_common(1)[0]
     shared = _shared([run[0] for run in runs if run[0].block == usual])
     stages: list[Data] = []
@@ -47,7 +50,9 @@ def staged(blocks: Sequence[Placed]) -> dict[str, Data]:
         said = {**first.said, **({"stride": first.stride} if first.stride != 1 else {})}
         said = {k: v for k, v in said.items() if not is_usual or k not in shared}
         stage |= {k: said[k] for k in sorted(said, key=lambda key: key != "width")}
-        if names is None or any(_filled(names, one.place) != one.path for one in run):
+        if keeps_names and (
+            names is None or any(_filled(names, one.place) != one.path for one in run)
+        ):
             stage["name"] = _own_name(run)
         stages.append(stage)
     data: dict[str, Data] = {}

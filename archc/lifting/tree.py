@@ -27,7 +27,8 @@ class Part:
 class Layer:
     """A layer, or a block used as one, with its fields and the channels that reach it.
 
-    ``name`` is the one that has to be written, where one has to.
+    ``name`` is the one that has to be written, where one has to; ``called`` is what its first op is
+    called in the module around it, where that has to come out again.
     """
 
     word: str
@@ -36,6 +37,7 @@ class Layer:
     channels: int
     width: int
     name: str | None = None
+    called: str | None = None
     reads_map: bool = True
     source: str | None = None
     """The id of the module that a block used as a layer stands for."""

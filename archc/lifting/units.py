@@ -48,7 +48,7 @@ def prepared(network: Network) -> Network:
 
 def chain(network: Network, rows: Rows) -> Chain:
     """The units of a network in order; what is no block has no path."""
-    blocks = list(_blocks(network))
+    blocks = list(_blocks(network, keeps_names=rows.keeps_names))
     block_of: dict[str, int] = {}
     for number, (region, _) in enumerate(blocks):
         block_of.update(dict.fromkeys(region.nodes, number))
@@ -78,13 +78,19 @@ def chain(network: Network, rows: Rows) -> Chain:
     return _joined(units)
 
 
-def _blocks(network: Network) -> Sequence[tuple[Region, int | None]]:
-    """The blocks of a network that are modules, with the numbers of their stages."""
+def _blocks(network: Network, *, keeps_names: bool) -> Sequence[tuple[Region, int | None]]:
+    """The blocks of a network that are modules, with the numbers of their stages; where names do
+    not matter, those without a module as well."""
     found: list[tuple[Region, int | None]] = []
     for region in network.regions:
         for one in walk([region]):
-            if one.kind == "block" and one.path:
-                found.append((one, region.number))
+            if one.kind != "block":
+                continue
+            path = one.path
+            if path is None:
+                path = _module_of(one.nodes, network) if keeps_names else f"block.{len(found)}"
+            if path:
+                found.append((replace(one, path=path), region.number))
     if not found:
         for region in network.regions:
             found += [(one, None) for one in _outermost(region, network)]
@@ -125,18 +131,26 @@ def _joined(units: Chain) -> Chain:
     return out
 
 
-def as_block(unit: Unit, network: Network, number: int) -> Unit | None:
-    """What stands between blocks as a block of its own; None where it is no module."""
+def as_block(unit: Unit, network: Network, number: int, *, keeps_names: bool) -> Unit | None:
+    """What stands between blocks as a block of its own; None where names matter and it is no
+    module."""
     nodes = network.nodes
-    kept = [id for id in unit.ids if nodes[id].op.state]
-    if not kept:
+    if not any(nodes[id].op.state for id in unit.ids):
         kinds = [family(nodes[id].op) for id in unit.ids]
         return replace(unit, path=f"{kinds[0]}_{number}", label=None)
-    path = enclosing(kept)
-    if not path:
-        return None
-    others = (id for id in nodes if id.startswith(f"{path}.") and nodes[id].op.state)
-    if set(others) != set(kept):
+    if not keeps_names:
+        return replace(unit, path=f"transition.{number}", label=None)
+    path = _module_of(unit.ids, network)
+    if path is None:
         return None
     label = next((one.label for one in walk(network.regions) if one.path == path), None)
     return replace(unit, path=path, label=label)
+
+
+def _module_of(ids: Sequence[str], network: Network) -> str | None:
+    """The path of the module that has the tensors of some ops, and no others."""
+    nodes = network.nodes
+    kept = {id for id in ids if nodes[id].op.state}
+    path = enclosing(kept) if kept else ""
+    below = {id for id in nodes if id.startswith(f"{path}.") and nodes[id].op.state}
+    return path if path and below == kept else None

@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 
 import numpy as np
-import onnx
 import onnxruntime
 import pytest
 import torch
-from onnxmaker import Maker
+from onnxmaker import Maker, nameless, written
 
 import archc
-from archc.backends.onnx import to_onnx
 from archc.backends.pytorch import emit
 from archc.frontends.imported import Imported
 from archc.frontends.onnx.reader import read_onnx
@@ -30,32 +28,6 @@ FAMILIES = {
     "torchvision/regnet_y_400mf": [1, 3, 6, 6],
     "torchvision/squeezenet1_1": [2, 2, 4],
 }
-
-
-def written(network: Network, *, random: bool = False) -> bytes:
-    """A network as archc writes it, with weights of zeros or by chance."""
-    state = {key: np.zeros(shape, np.float32) for key, shape in network.state.items()}
-    if random:
-        rng = np.random.default_rng(0)
-        for one in state.values():
-            one += rng.normal(size=one.shape) * 0.1
-    return to_onnx(network, state)
-
-
-def nameless(data: bytes) -> bytes:
-    """A model without any name of its author's."""
-    model = onnx.load_from_string(data)
-    new: dict[str, str] = {}
-    for index, tensor in enumerate(model.graph.initializer):
-        new[tensor.name] = tensor.name = f"w{index}"
-    for index, node in enumerate(model.graph.node):
-        node.name = ""
-        node.input[:] = [new.get(name, name) for name in node.input]
-        if node.output[0] != model.graph.output[0].name:
-            new[node.output[0]] = node.output[0] = f"v{index}"
-    del model.graph.value_info[:]
-    model.producer_name = ""
-    return bytes(model.SerializeToString())
 
 
 def read(data: bytes) -> Imported:
