@@ -365,6 +365,8 @@ class _Building:
         form = forms.pop()
         is_twice = len({value.node for value in reads}) < len(reads) and len(reads) > 1
         known = _readers().get(plain, ()) if not forms and form in (PLAIN, LAST) else ()
+        if sum(one in self.last_read for one in call.outputs) > 1:
+            known = ()  # as of a pooling whose indices are used
         for kind in known:
             if is_twice and kind.arity is Arity.SEVERAL:
                 continue  # merges are of different values
@@ -604,8 +606,29 @@ class _Building:
         self._set(call, value.node, value.form, shape=value.shape, owner=value.owner)
         return True
 
+    def _expand(self, call: Call, value: Value) -> bool:
+        """A call that repeats nothing."""
+        known = self.program.shapes.get(call.outputs[0])
+        return known == value.shape and self._same(call, value)
+
+    def _as_strided(self, call: Call, value: Value) -> bool:
+        """A call that lays a tensor out as it is."""
+        shape, strides = value.shape, call.arguments.get("stride")
+        if call.arguments.get("size") != shape or call.arguments.get("storage_offset"):
+            return False
+        step, expected = 1, []
+        for side in reversed(shape):
+            expected.append(step)
+            step *= side
+        given = strides if isinstance(strides, tuple) and len(strides) == len(shape) else ()
+        plain = zip(given, reversed(expected), shape, strict=False)
+        fits = bool(given) and all(side == 1 or a == b for a, b, side in plain)
+        return fits and value.form == PLAIN and self._same(call, value)
+
     def _permute(self, call: Call, value: Value) -> bool:
         dims = call.arguments.get("dims")
+        if isinstance(value.form, Grouped) and dims == (0, 2, 1, 3, 4):
+            return self._turn(call, value)
         turns: dict[tuple[tuple[int, ...], Form], Form] = {
             ((0, 2, 3, 1), PLAIN): LAST,
             ((0, 3, 1, 2), LAST): PLAIN,
@@ -621,7 +644,11 @@ class _Building:
 
     def _transpose(self, call: Call, value: Value) -> bool:
         sides = _positive((call.arguments.get("dim0"), call.arguments.get("dim1")), 5)
-        if not isinstance(value.form, Grouped) or value.form.turned or set(sides) != {1, 2}:
+        return set(sides) == {1, 2} and self._turn(call, value)
+
+    def _turn(self, call: Call, value: Value) -> bool:
+        """Groups exchanged with the channels of each."""
+        if not isinstance(value.form, Grouped) or value.form.turned:
             return False
         batch, groups, each, *rest = value.shape
         form = Grouped(value.form.groups, turned=True)
@@ -740,11 +767,13 @@ _Handler: TypeAlias = Callable[[_Building, Call, Value], bool]
 
 _HANDLERS: Mapping[str, _Handler] = {
     **dict.fromkeys(("contiguous", "clone", "alias", "detach"), _Building._same),
+    "expand": _Building._expand,
+    "as_strided": _Building._as_strided,
     "permute": _Building._permute,
     "transpose": _Building._transpose,
     **dict.fromkeys(("view", "reshape"), _Building._view),
     "mean": _Building._mean,
-    **dict.fromkeys(("chunk", "split"), _Building._chunk),
+    **dict.fromkeys(("chunk", "split", "split_with_sizes"), _Building._chunk),
     "slice": _Building._slice,
     **dict.fromkeys(("pad", "constant_pad_nd"), _Building._pad),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import field
 
 from archc.dataclassing import dataclass
@@ -29,6 +29,8 @@ class Names:
     within: Counter[str] = field(default_factory=Counter)
     layers: set[str] = field(default_factory=set)
     """The paths of modules that have weights of their own."""
+    holding: set[str] = field(default_factory=set)
+    """The paths of modules that have tensors, and of those around them."""
     has_paths: bool = False
     """Whether the program says anything of modules; otherwise all that is of a kind is counted."""
 
@@ -48,10 +50,8 @@ class Names:
             path, _, last = key.rpartition(".")
             if last == "weight":
                 self.layers.add(path)
-            parent = path.rpartition(".")[0]
-            while parent and parent not in above:
-                above.add(parent)
-                parent = parent.rpartition(".")[0]
+            above.update(_upwards(path.rpartition(".")[0], above))
+            self.holding.update(_upwards(path, self.holding))
         # A norm that holds its activation is a module of weights, not one around others.
         self.around -= self.layers - above
         if surround:
@@ -61,7 +61,8 @@ class Names:
         """The path as an id, or None where it cannot be one."""
         if not path or path in self.taken or path in self.around or not is_path(path):
             return None
-        return None if self._is_in_layer(path) else self._take(path)
+        is_open = self._is_open(path.rpartition(".")[0]) and not self._is_in_layer(path)
+        return self._take(path) if is_open else None
 
     def of_call(self, call: Call, op: Op, inputs: Sequence[str] = ()) -> str:
         """An id for an op without tensors: its module's path where it has one to itself.
@@ -106,24 +107,32 @@ class Names:
     def unique(self, parent: str, word: str) -> str:
         """A place below a path that nothing has yet; of a path that can be none, below what of it
         can."""
-        while parent and not is_path(parent):
+        while parent and not (is_path(parent) and self._is_open(parent)):
             parent = parent.rpartition(".")[0]
         base = f"{parent}.{word}" if parent else word
         self.used[base] += 1
         number = self.used[base]
         name = base if number == 1 and self.has_paths else numbered(base, number)
-        while name in self.taken or name in self.around:
+        while name in self.taken or name in self.around or name in self.holding:
             self.used[base] += 1
             name = numbered(base, self.used[base])
         return self._take(name)
 
+    def _is_open(self, path: str) -> bool:
+        """Whether ops may stand below a path: no op has it, or one above it, as its id."""
+        return not any(one in self.taken for one in _upwards(path, ()))
+
     def _take(self, name: str) -> str:
         self.taken.add(name)
-        parent = name.rpartition(".")[0]
-        while parent:
-            self.around.add(parent)
-            parent = parent.rpartition(".")[0]
+        self.around.update(_upwards(name.rpartition(".")[0], self.around))
         return name
+
+
+def _upwards(path: str, known: Container[str]) -> Iterator[str]:
+    """A path and those above it, as far as they are not known."""
+    while path and path not in known:
+        yield path
+        path = path.rpartition(".")[0]
 
 
 def numbered(word: str, number: int) -> str:

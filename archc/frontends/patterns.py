@@ -19,16 +19,18 @@ Match: TypeAlias = "tuple[Call, tuple[Call, ...]] | None"
 """The call that several are, and those of them that go for it, but for the last."""
 
 
-Patterns: TypeAlias = "Mapping[str, tuple[Callable[[_Gathering, Call], Match], ...]]"
+Patterns: TypeAlias = "Mapping[str, tuple[Callable[[Gathering, Call], Match], ...]]"
 
 
 def gathered(program: Program, *, exactly: bool = False) -> Program:
     """The program with the patterns below as single calls; with ``exactly`` only with those that
     round as the calls do that they stand for."""
-    return _Gathering(program, _EXACT if exactly else _PATTERNS).program()
+    return Gathering(program, _EXACT if exactly else _PATTERNS).program()
 
 
-class _Gathering:
+class Gathering:
+    """A program while calls of it are taken together, by patterns for the last call of each."""
+
     def __init__(self, program: Program, patterns: Patterns):
         self.of, self.patterns = program, patterns
         self.by_output: dict[str, Call] = {}
@@ -82,13 +84,13 @@ class _Gathering:
         return isinstance(argument, Ref) and argument.name in self.of.weights
 
 
-def _first(call: Call) -> Argument:
+def first(call: Call) -> Argument:
     """What a call is made on: torch's schemas have two names for it."""
     return call.arguments.get("input", call.arguments.get("self"))
 
 
 def _pair(call: Call) -> tuple[Argument, Argument]:
-    return _first(call), call.arguments.get("other")
+    return first(call), call.arguments.get("other")
 
 
 def _orders(call: Call) -> Iterator[tuple[Argument, Argument]]:
@@ -98,7 +100,8 @@ def _orders(call: Call) -> Iterator[tuple[Argument, Argument]]:
     yield b, a
 
 
-def _is(argument: Argument, number: float) -> bool:
+def is_number(argument: Argument, number: float) -> bool:
+    """Whether an argument is a number, as near as float32 has it."""
     return (
         isinstance(argument, (int, float))
         and not isinstance(argument, bool)
@@ -106,7 +109,7 @@ def _is(argument: Argument, number: float) -> bool:
     )
 
 
-def _instead(call: Call, target: str, like: Call, **arguments: Argument) -> Call:
+def instead(call: Call, target: str, like: Call, **arguments: Argument) -> Call:
     """A call in the place of another, in the modules of the one that it is about."""
     return Call(like.name, target, arguments, call.outputs, like.scopes)
 
@@ -114,55 +117,60 @@ def _instead(call: Call, target: str, like: Call, **arguments: Argument) -> Call
 # Activations
 
 
-def _gated(of: _Gathering, call: Call) -> Match:
+def gated(of: Gathering, call: Call) -> Match:
     """x times its sigmoid, or its hard sigmoid."""
     for x, gate in _orders(call):
         for inner, target in (("aten.sigmoid", "silu"), ("aten.hardsigmoid", "hardswish")):
             made = of.made(gate, inner)
-            if made is not None and made.arguments["input"] == x:
-                return _instead(call, f"aten.{target}", call, input=x), (made,)
+            if made is not None and first(made) == x:
+                return instead(call, f"aten.{target}", call, input=x), (made,)
     return None
 
 
-def _cut(of: _Gathering, argument: Argument) -> tuple[Argument, tuple[Call, ...]] | None:
-    """What ``clamp(x + 3, 0, 6)`` is of."""
+def _cut(of: Gathering, argument: Argument) -> tuple[Argument, tuple[Call, ...]] | None:
+    """What ``clamp(x + 3, 0, 6)`` is of, whose bounds may be in one call or in two."""
     for target in ("aten.clamp", "aten.relu6"):
         clamp = of.made(argument, target)
         if clamp is None:
             continue
-        bounds = clamp.arguments.get("min", 0), clamp.arguments.get("max", 6)
-        added = of.made(clamp.arguments["input"], "aten.add")
-        if added is not None and bounds == (0, 6):
+        usual = (0, 6) if target == "aten.relu6" else (None, None)
+        bounds = [clamp.arguments.get(*one) for one in zip(("min", "max"), usual, strict=True)]
+        clamps = [clamp]
+        if bounds[0] is None and (lower := of.made(first(clamp), target)) is not None:
+            bounds[0] = lower.arguments.get("min") if "max" not in lower.arguments else None
+            clamps.append(lower)
+        added = of.made(first(clamps[-1]), "aten.add")
+        if added is not None and bounds == [0, 6]:
             for x, three in _orders(added):
-                if _is(three, 3):
-                    return x, (added, clamp)
+                if is_number(three, 3):
+                    return x, (added, *reversed(clamps))
     return None
 
 
-def _sixth(of: _Gathering, call: Call) -> Match:
+def sixth(of: Gathering, call: Call) -> Match:
     """A hard sigmoid as ``clamp(x + 3, 0, 6) / 6``, a hard swish as x times that."""
     a, b = _pair(call)
     by = 6.0 if call.target == "aten.div" else 1 / 6
-    x = a if _is(b, by) else b if call.target == "aten.mul" and _is(a, by) else None
+    x = a if is_number(b, by) else b if call.target == "aten.mul" and is_number(a, by) else None
     if x is None:
         return None
     cut = _cut(of, x)
     if cut is not None:
-        return _instead(call, "aten.hardsigmoid", call, input=cut[0]), cut[1]
+        return instead(call, "aten.hardsigmoid", call, input=cut[0]), cut[1]
     product = of.made(x, "aten.mul")
     if product is not None:
         for value, gate in _orders(product):
             cut = _cut(of, gate)
             if cut is not None and cut[0] == value:
-                made = _instead(call, "aten.hardswish", call, input=value)
+                made = instead(call, "aten.hardswish", call, input=value)
                 return made, (*cut[1], product)
     return None
 
 
-def _gelu(of: _Gathering, call: Call) -> Match:
+def _gelu(of: Gathering, call: Call) -> Match:
     """x / 2 * (1 + erf(x / sqrt(2))), in whatever order."""
     factors, inner = _factors(of, call)
-    halves = [one for one in factors if _is(one, 0.5)]
+    halves = [one for one in factors if is_number(one, 0.5)]
     sums = [(one, made) for one in factors if (made := of.made(one, "aten.add"))]
     if len(factors) != 3 or len(halves) != 1 or len(sums) != 1:
         return None
@@ -170,19 +178,19 @@ def _gelu(of: _Gathering, call: Call) -> Match:
     added = sums[0][1]
     for curve, unit in _orders(added):
         erf = of.made(curve, "aten.erf")
-        if erf is None or not _is(unit, 1):
+        if erf is None or not is_number(unit, 1):
             continue
         for target, by in (("aten.div", math.sqrt(2)), ("aten.mul", math.sqrt(0.5))):
             scaled = of.made(erf.arguments["input"], target)
             if scaled is None or scaled.arguments["input"] != x:
                 continue
-            if _is(scaled.arguments.get("other"), by):
-                made = _instead(call, "aten.gelu", call, input=x)
+            if is_number(scaled.arguments.get("other"), by):
+                made = instead(call, "aten.gelu", call, input=x)
                 return made, (scaled, erf, added, *inner)
     return None
 
 
-def _factors(of: _Gathering, call: Call) -> tuple[list[Argument], tuple[Call, ...]]:
+def _factors(of: Gathering, call: Call) -> tuple[list[Argument], tuple[Call, ...]]:
     """What a product is of, the products in it taken apart once."""
     factors: list[Argument] = []
     inner: list[Call] = []
@@ -199,7 +207,7 @@ def _factors(of: _Gathering, call: Call) -> tuple[list[Argument], tuple[Call, ..
 # Norms
 
 
-def _layer_norm(of: _Gathering, call: Call) -> Match:
+def _layer_norm(of: Gathering, call: Call) -> Match:
     """(x - mean) / sqrt(mean of its square + eps) * weight + bias, over the last side."""
     for product, bias in _orders(call):
         scaled = of.made(product, "aten.mul")
@@ -214,7 +222,7 @@ def _layer_norm(of: _Gathering, call: Call) -> Match:
             if shape is None or of.shape(x) is None or (of.shape(x) or ())[-1:] != shape:
                 continue
             tensors = {"weight": weight, "bias": bias}
-            made = _instead(
+            made = instead(
                 call, "aten.layer_norm", call, input=x, normalized_shape=shape, **tensors, eps=eps
             )
             return made, (*inner, scaled)
@@ -222,7 +230,7 @@ def _layer_norm(of: _Gathering, call: Call) -> Match:
 
 
 def _normalized(
-    of: _Gathering, argument: Argument
+    of: Gathering, argument: Argument
 ) -> tuple[Argument, Argument, tuple[Call, ...]] | None:
     """What is normalized over its last side, with which eps, in which calls."""
     quotient = of.made(argument, "aten.div")
@@ -247,14 +255,18 @@ def _normalized(
     return x, eps, (average, difference, square, mean, added, root, quotient)
 
 
-def _square(of: _Gathering, argument: Argument, base: Argument) -> Call | None:
+def _square(of: Gathering, argument: Argument, base: Argument) -> Call | None:
     power = of.made(argument, "aten.pow")
-    if power is not None and power.arguments["input"] == base and _is(power.arguments["other"], 2):
+    if (
+        power is not None
+        and power.arguments["input"] == base
+        and is_number(power.arguments["other"], 2)
+    ):
         return power
     return None
 
 
-def _group_norm(of: _Gathering, call: Call) -> Match:
+def _group_norm(of: Gathering, call: Call) -> Match:
     """Groups laid out as channels and normalized each by itself, then scaled and shifted."""
     for product, bias in _orders(call):
         scaled = of.made(product, "aten.mul")
@@ -275,12 +287,12 @@ def _group_norm(of: _Gathering, call: Call) -> Match:
                 continue
             numbers = {"num_groups": norm.arguments["num_groups"], "eps": norm.arguments["eps"]}
             tensors = {"weight": weight, "bias": bias}
-            made = _instead(call, "aten.group_norm", call, input=x, **numbers, **tensors)
+            made = instead(call, "aten.group_norm", call, input=x, **numbers, **tensors)
             return made, (grouped, norm, view, scaled)
     return None
 
 
-def _changes_nothing(of: _Gathering, norm: Call) -> bool:
+def _changes_nothing(of: Gathering, norm: Call) -> bool:
     """Whether the scales of a norm are all 1 and the shifts 0."""
     for name, number in (("weight", 1.0), ("bias", 0.0)):
         one = norm.arguments.get(name)
@@ -293,7 +305,7 @@ def _changes_nothing(of: _Gathering, norm: Call) -> bool:
 # Layers
 
 
-def _biased(of: _Gathering, call: Call) -> Match:
+def _biased(of: Gathering, call: Call) -> Match:
     """A layer without a bias, and a sum with a tensor that has a number for each channel."""
     for x, bias in _orders(call):
         if not of.is_weight(bias):
@@ -305,11 +317,11 @@ def _biased(of: _Gathering, call: Call) -> Match:
             weight = of.shape(layer.arguments.get("weight"))
             if weight and of.shape(bias) == (weight[0], *(1,) * rank):
                 arguments = {**layer.arguments, "bias": bias}
-                return _instead(call, target, layer, **arguments), (layer,)
+                return instead(call, target, layer, **arguments), (layer,)
     return None
 
 
-def _padded(of: _Gathering, call: Call) -> Match:
+def _padded(of: Gathering, call: Call) -> Match:
     """Zeros of one width around a map before a layer or a mean that could pad by itself."""
     pad = of.made(call.arguments.get("input"), "aten.pad")
     pads = None if pad is None else pad.arguments.get("pad")
@@ -323,10 +335,10 @@ def _padded(of: _Gathering, call: Call) -> Match:
         return None
     more: dict[str, Argument] = {"input": pad.arguments["input"], "padding": (pads[2], pads[0])}
     arguments = {**call.arguments, **more}
-    return _instead(call, call.target, call, **arguments), (pad,)
+    return instead(call, call.target, call, **arguments), (pad,)
 
 
-def _windows(of: _Gathering, call: Call) -> Match:
+def _windows(of: Gathering, call: Call) -> Match:
     """Products with matrices of windows from both sides: a pooling into a grid."""
     rows, x = call.arguments.get("input"), call.arguments.get("mat2")
     columns = of.made(x, "aten.linear")
@@ -344,7 +356,7 @@ def _windows(of: _Gathering, call: Call) -> Match:
         if weight.shape[1] != side or not _is_adaptive(weight.values, weight.shape[0], side):
             return None
         grid.append(weight.shape[0])
-    made = _instead(
+    made = instead(
         call, "aten.adaptive_avg_pool2d", call, input=source, output_size=(grid[0], grid[1])
     )
     return made, (columns,)
@@ -364,7 +376,7 @@ def _is_adaptive(values: tuple[float, ...], size: int, length: int) -> bool:
 # Images
 
 
-def _whitened(of: _Gathering, call: Call) -> Match:
+def _whitened(of: Gathering, call: Call) -> Match:
     """The image with each channel scaled and shifted by constants."""
     for product, shift in _orders(call):
         scaled = of.made(product, "aten.mul")
@@ -374,11 +386,11 @@ def _whitened(of: _Gathering, call: Call) -> Match:
             numbers = [of.channels(one, of.of.inputs[x.name][1]) for one in (scale, shift)]
             if None not in numbers:
                 arguments = {"input": x, "scale": numbers[0], "shift": numbers[1]}
-                return _instead(call, "aten.affine", call, **arguments), (scaled,)
+                return instead(call, "aten.affine", call, **arguments), (scaled,)
     return None
 
 
-def _whitened_apart(of: _Gathering, call: Call) -> Match:
+def _whitened_apart(of: Gathering, call: Call) -> Match:
     """The channels of a map one by one, scaled and shifted by numbers, and joined again, as
     torchvision writes it."""
     parts = call.arguments.get("tensors")
@@ -394,16 +406,16 @@ def _whitened_apart(of: _Gathering, call: Call) -> Match:
         scaled = of.made(product, "aten.mul")
         x, scale = _pair(scaled) if scaled is not None else (None, None)
         view = of.made(x, "aten.view") or of.made(x, "aten.unsqueeze")
-        taken = None if view is None else of.made(_first(view), "aten.select")
+        taken = None if view is None else of.made(first(view), "aten.select")
         if added is None or scaled is None or view is None or taken is None:
             return None
         if taken.arguments.get("dim") != 1 or taken.arguments.get("index") != index:
             return None
-        if index and _first(taken) != source:
+        if index and first(taken) != source:
             return None
         if not isinstance(scale, float) or not isinstance(shift, float):
             return None
-        source = _first(taken)
+        source = first(taken)
         scales.append(scale)
         shifts.append(shift)
         gone += [taken, view, scaled, added]
@@ -411,23 +423,23 @@ def _whitened_apart(of: _Gathering, call: Call) -> Match:
     if shape is None or len(shape) != 4 or shape[1] != len(parts):
         return None
     arguments: dict[str, Argument] = {"scale": tuple(scales), "shift": tuple(shifts)}
-    return _instead(call, "aten.affine", call, input=source, **arguments), tuple(gone)
+    return instead(call, "aten.affine", call, input=source, **arguments), tuple(gone)
 
 
-def _viewed(of: _Gathering, call: Call) -> Match:
+def _viewed(of: Gathering, call: Call) -> Match:
     """A view of a view."""
     inner = of.made(call.arguments.get("input"), "aten.view")
     if inner is None:
         return None
     arguments = {**call.arguments, "input": inner.arguments["input"]}
-    return _instead(call, call.target, call, **arguments), (inner,)
+    return instead(call, call.target, call, **arguments), (inner,)
 
 
 _EXACT: Patterns = {"aten.cat": (_whitened_apart,)}
 _PATTERNS: Patterns = {
     **_EXACT,
-    "aten.mul": (_gated, _sixth, _gelu),
-    "aten.div": (_sixth,),
+    "aten.mul": (gated, sixth, _gelu),
+    "aten.div": (sixth,),
     "aten.add": (_biased, _layer_norm, _group_norm, _whitened),
     "aten.conv2d": (_padded,),
     "aten.avg_pool2d": (_padded,),

@@ -57,7 +57,10 @@ class BatchNorm2d(ElementWise):
     torch = Torch(
         is_module=True,
         module=Module("nn.BatchNorm2d", ("num_features",), (("eps", 1e-5), ("momentum", 0.1))),
-        exported=("batch_norm", "_native_batch_norm_legit"),
+        exported=(
+            *("batch_norm", "_native_batch_norm_legit"),
+            "_native_batch_norm_legit_no_training",
+        ),
     )
     onnx_names = ("BatchNormalization",)
 

@@ -195,7 +195,7 @@ class Chunk(Unary):
             lambda x, of, take: f"torch.chunk({x}, {of}, dim=1)[{int(take) - 1}]",
             fields=("of", "take"),
         ),
-        exported=("split", "chunk", "slice"),
+        exported=("split", "split_with_sizes", "chunk", "slice"),
     )
     onnx_names = ("Split", "Slice")
 

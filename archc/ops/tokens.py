@@ -269,7 +269,13 @@ class Attention(Product):
     width: int
     """The features of queries and keys."""
 
-    torch = Torch(is_module=False, exported=("scaled_dot_product_attention",))
+    torch = Torch(
+        is_module=False,
+        exported=(
+            *("scaled_dot_product_attention", "_scaled_dot_product_flash_attention_for_cpu"),
+            *("_scaled_dot_product_flash_attention", "_scaled_dot_product_efficient_attention"),
+        ),
+    )
     onnx_names = ("Attention",)
 
     @classmethod

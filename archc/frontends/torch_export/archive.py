@@ -26,6 +26,7 @@ from archc.frontends.program import (
     Weight,
 )
 from archc.frontends.tensors import ArchiveTensors, Source
+from archc.frontends.torch_export.core import recomposed
 from archc.text import quote, visible
 
 MAX_JSON = 2**26
@@ -55,7 +56,8 @@ def read_archive(stream: BinaryIO, file: str, source: Source | None = None) -> P
             graph = _json(archive, members, _the_graph(members, file), file)
             config = _json(archive, members, _WEIGHTS, file) if _WEIGHTS in members else {}
             constants = _json(archive, members, _CONSTANTS, file) if _CONSTANTS in members else {}
-        program = gathered(_Reading(file, graph, config).program(), exactly=True)
+        program = recomposed(_Reading(file, graph, config).program())
+        program = gathered(program, exactly=True)
         if source is None or _lacks_values(members):
             return program
         tensors = {**constants.get("config", {}), **config.get("config", {})}

@@ -14,6 +14,7 @@ from archc.frontends.imported import Imported
 from archc.frontends.patterns import gathered
 from archc.frontends.program import Argument, Call, ForeignError, Program, Ref, Scope, Weight
 from archc.frontends.torch_export.archive import plain_target
+from archc.frontends.torch_export.core import is_core, recomposed
 from archc.source.caller import said
 from archc.text import visible
 
@@ -24,12 +25,14 @@ if TYPE_CHECKING:
 
 def read_program(program: ExportedProgram, name: str = "program") -> Imported:
     """An exported program of torch. Raises `ForeignError` for one that archc cannot read."""
-    read = gathered(_Reading(program, name).program(), exactly=True)
+    plain = _Reading(program, name).program()
+    read = gathered(recomposed(plain), exactly=True)
 
     def runner() -> _Running:
         (shape,) = read.inputs.values()
         is_free = bool(getattr(program, "range_constraints", {}))
-        return _Running(program.module(), None if is_free else shape[0])
+        batch = None if is_free else shape[0]
+        return _Running(program.module(), batch, is_torch=not is_core(plain))
 
     return Imported(read, name, runner)
 
@@ -120,6 +123,7 @@ class _Running:
     module: torch.nn.Module
     batch: int | None
     is_torch: bool = True
+    """False for a program in core ATen, whose parts round otherwise than what they were."""
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """The first tensor that it puts out, in float32, where the images are."""
