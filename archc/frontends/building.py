@@ -126,6 +126,49 @@ _NEW = frozenset(
 """Calls that read of a value but its shape and its type."""
 
 
+MAX_PARTS = 512
+"""Values that concatenations join in the end for which it is looked whether they go on from others;
+dense blocks have up to 64."""
+
+
+class _Joined:
+    """Concatenations by what they join in the end."""
+
+    def __init__(self) -> None:
+        self.parts: dict[str, tuple[str, ...]] = {}
+        self.after: dict[tuple[int, str], int] = {}
+        """Rows of values, each by that without its last one, and that."""
+        self.made: dict[int, str] = {}
+
+    def note(self, id: str, inputs: Sequence[str]) -> None:
+        """Note what a concatenation joins."""
+        parts = self._spread(inputs)
+        if len(parts) > MAX_PARTS:
+            return
+        self.parts[id] = parts
+        row = 0
+        for part in parts:
+            row = self.after.setdefault((row, part), len(self.after) + 1)
+        self.made[row] = id
+
+    def begun(self, inputs: Sequence[str]) -> Sequence[str]:
+        """What is joined, beginning with what has been joined before, as in dense blocks: they add
+        to what there is."""
+        parts = self._spread(inputs)
+        found: Sequence[str] = inputs
+        row: int | None = 0
+        for count, part in enumerate(parts[: MAX_PARTS + 1], 1):
+            row = self.after.get((row, part)) if row is not None else None
+            if row is None:
+                break
+            if 1 < count < len(parts) and row in self.made:
+                found = (self.made[row], *parts[count:])
+        return found
+
+    def _spread(self, inputs: Sequence[str]) -> tuple[str, ...]:
+        return tuple([part for one in inputs for part in self.parts.get(one, (one,))])
+
+
 @dataclass
 class _Building:
     program: Program
@@ -148,9 +191,9 @@ class _Building:
     """The ids of the ops that have the model's tensors, by key."""
     counted: set[str] = field(default_factory=set)
     """The names of the tensors that some op has."""
-    joined: dict[tuple[str, ...], str] = field(default_factory=dict)
-    """The concatenations by what they join in the end."""
-    spread: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    joined: _Joined = field(default_factory=_Joined)
+    sharing: dict[str, list[str]] = field(default_factory=dict)
+    """The names of the values that share a tensor's memory, by that tensor's."""
     last_read: dict[str, int] = field(default_factory=dict)
     readers: Counter[str] = field(default_factory=Counter)
     at: int = 0
@@ -193,7 +236,7 @@ class _Building:
         if self.program.channels_last:
             image, form = (shape[3], *shape[1:3]), LAST
         self.nodes["input"] = Node("input", moves.image(), (), image)
-        self.values[images] = Value("input", shape, form, owner=images)
+        self._keep(images, Value("input", shape, form, owner=images))
         modules = {call.path.partition(".")[0] for call in self.program.calls}
         for name, full in inputs.items():
             if name != images:
@@ -202,7 +245,7 @@ class _Building:
                 shown = f"{shown}_input" if shown in modules else shown
                 id, own = self.names.unique("", shown), self._shape(full)
                 self._append(id, moves.given(id, own), ("input",), own, None)
-                self.values[name] = Value(id, full, owner=name)
+                self._keep(name, Value(id, full, owner=name))
 
     def _folded(self) -> Iterator[str]:
         """The counted modules that are gone behind layers whose weights are not their own any more,
@@ -275,10 +318,10 @@ class _Building:
     ) -> str:
         self.nodes[id] = Node(id, op, inputs, shape)
         if call is not None:
-            inside = [
-                one for one in call.scopes if not one.path or f"{id}.".startswith(f"{one.path}.")
-            ]
-            self.calls[id] = replace(call, scopes=tuple(inside))
+            inside = tuple(
+                [one for one in call.scopes if not one.path or f"{id}.".startswith(f"{one.path}.")]
+            )
+            self.calls[id] = call if inside == call.scopes else replace(call, scopes=inside)
         return id
 
     def _set(
@@ -294,7 +337,11 @@ class _Building:
         """Say what a call puts out."""
         name = call.outputs[0] if output is None else output
         full = self._full(call, name, node) if shape is None else shape
-        self.values[name] = Value(node, full, form, owner or name)
+        self._keep(name, Value(node, full, form, owner or name))
+
+    def _keep(self, name: str, value: Value) -> None:
+        self.values[name] = value
+        self.sharing.setdefault(value.owner, []).append(name)
 
     def _full(self, call: Call, name: str, node: str) -> tuple[int, ...]:
         known = self.program.shapes.get(name)
@@ -319,7 +366,7 @@ class _Building:
         if handler is None or not handler(self, call, first):
             self._op(call, plain)
         if is_in_place and call.outputs[0] in self.values:
-            self.values[call.reads[0]] = self.values[call.outputs[0]]
+            self._keep(call.reads[0], self.values[call.outputs[0]])
 
     def _constant(self, call: Call) -> None:
         """A call on constants alone: what is made of it is not followed."""
@@ -339,9 +386,12 @@ class _Building:
     def _check_in_place(self, call: Call, name: str) -> None:
         """Refuse to lose what is written over a view of something that is read later."""
         value = self._value(name, call)
-        for other, one in self.values.items():
-            is_part = other != name and one.owner == value.owner and one != value
-            if is_part and self.last_read.get(other, -1) > self.at:
+        sharing = self.sharing.get(value.owner, ())
+        alive = [one for one in sharing if self.last_read.get(one, -1) > self.at]
+        self.sharing[value.owner] = alive
+        for other in alive:
+            one = self.values[other]
+            if other != name and one.owner == value.owner and one != value:
                 raise ForeignError(
                     f"{call.shown} writes over a part of {quote(visible(other))}, which is read "
                     "later",
@@ -434,7 +484,7 @@ class _Building:
             self._set(call, inputs[0], form, owner=self._owner(call))
             return
         if op.kind == "concat":
-            inputs = self._begun(inputs)
+            inputs = self.joined.begun(inputs)
         op = self._again(call, op)
         held = self._held(call, op.plain)
         others = self._others(call, held.values())
@@ -444,9 +494,7 @@ class _Building:
             self.keys[key_of(id, name)] = one.key
         self._append(id, op, tuple(inputs), shape, call)
         if op.kind == "concat":
-            parts = tuple([part for one in inputs for part in self._spread(one)])
-            self.spread[id] = parts
-            self.joined[parts] = id
+            self.joined.note(id, inputs)
         owner = self._owner(call) if op.storage.value == "shared" else ""
         self._set(call, id, form, owner=owner)
 
@@ -463,20 +511,6 @@ class _Building:
             return op
         names = [name for name in op.state if name not in held or name in lent]
         return moves.again(op, self.holders[held[lent[0]]], names)
-
-    def _begun(self, inputs: Sequence[str]) -> Sequence[str]:
-        """What is joined, beginning with what has been joined before, as in dense blocks: they add
-        to what there is."""
-        parts = tuple([part for one in inputs for part in self._spread(one)])
-        for count in range(len(parts) - 1, 1, -1):
-            before = self.joined.get(parts[:count])
-            if before is not None:
-                return (before, *parts[count:])
-        return inputs
-
-    def _spread(self, id: str) -> tuple[str, ...]:
-        """What a concatenation joins in the end."""
-        return self.spread.get(id, (id,))
 
     def _owner(self, call: Call) -> str:
         return next(self.values[name].owner for name in call.reads if name in self.values)

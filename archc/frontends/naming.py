@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import field
+from functools import lru_cache
 
 from archc.dataclassing import dataclass
 from archc.frontends.program import Call, Scope
@@ -144,6 +145,7 @@ def numbered(word: str, number: int) -> str:
     return f"{word}_{number}" if word[-1].isdigit() else f"{word}{number}"
 
 
+@lru_cache(4096)
 def is_path(path: str) -> bool:
     """Whether a path is one that modules may have in archc."""
     return all(_WORD.fullmatch(part) for part in path.split("."))

@@ -14,8 +14,8 @@ from archc.dataclassing import dataclass
 from archc.errors import ArchcError
 from archc.text import quote, visible
 
-MAX_CALLS = 200_000
-"""Calls of one program; a network of 10,000 blocks has fewer."""
+MAX_CALLS = 30_000
+"""Calls of one program, which are read in some seconds."""
 
 MAX_ELEMENTS = 2**62
 """Elements of a tensor: one of more could not be addressed."""
@@ -69,16 +69,16 @@ class Call:
     arguments: Mapping[str, Argument]
     outputs: tuple[str, ...]
     scopes: tuple[Scope, ...] = ()
+    reads: tuple[str, ...] = field(init=False, compare=False, repr=False)
+    """The names of the tensors among its arguments, in order."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reads", tuple(_refs(self.arguments.values())))
 
     @property
     def path(self) -> str:
         """The path of the innermost module around it."""
         return self.scopes[-1].path if self.scopes else ""
-
-    @property
-    def reads(self) -> list[str]:
-        """The names of the tensors among its arguments, in order."""
-        return list(_refs(self.arguments.values()))
 
     @property
     def shown(self) -> str:

@@ -19,6 +19,9 @@ from archc.ops.traits import ElementWise
 
 Labels = tuple[str, ...]
 
+MAX_FORMS = 100
+"""Forms of blocks that are looked for between others; networks have a few."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
@@ -197,7 +200,7 @@ def _parsed(
 ) -> list[_Core]:
     """The blocks and those between them that are on the main way of some, but for a shortcut."""
     taken = {index for core in cores for index in range(core.first, core.last + 1)}
-    forms = _forms(cores)
+    forms = _forms(cores)[:MAX_FORMS]
     found = list(cores)
     at = 2  # what reads the image is no block
     while at < len(rows):

@@ -115,6 +115,7 @@ def by_path(rows: Sequence[Node], calls: Mapping[str, Call]) -> list[Found]:
         by_class[module.label] = max(by_class[module.label], module.layers)
     rows_of = {module.label for module in modules if _is_row(module, by_class)}
     total = sum(node.is_layer for node in rows)
+    readers = _readers(rows)
     blocks = []
     for module in modules:
         if by_class[module.label] < LAYERS or module.label in rows_of or not module.layers:
@@ -122,9 +123,10 @@ def by_path(rows: Sequence[Node], calls: Mapping[str, Call]) -> list[Found]:
         inside = [one for one in _below(module) if by_class[one.label] >= LAYERS]
         if module.layers > total / 2 and len(inside) > 1:
             continue  # a wrapper of the network, or its backbone
-        if _has_one_result(rows, module):
+        if _has_one_result(rows, readers, module):
             blocks.append(module)
-    outermost = [one for one in blocks if not any(up in blocks for up in _above(one))]
+    kept = set(map(id, blocks))
+    outermost = [one for one in blocks if not any(id(up) in kept for up in _above(one))]
     outermost.sort(key=lambda module: module.nodes[0])
     return [
         Found(one.nodes[0], one.nodes[-1], one.path, _short(one.label), one.container)
@@ -179,12 +181,21 @@ def _above(module: _Module) -> Iterator[_Module]:
         yield module
 
 
-def _has_one_result(rows: Sequence[Node], module: _Module) -> bool:
-    """Whether one value alone leaves a module."""
+def _has_one_result(
+    rows: Sequence[Node], readers: Mapping[str, Sequence[str]], module: _Module
+) -> bool:
+    """Whether one value alone leaves a module; ``readers`` are the ids of each value's."""
     inside = {rows[index].id for index in module.nodes}
-    read = {source for node in rows if node.id not in inside for source in node.inputs}
-    leaving = inside & read or {rows[module.nodes[-1]].id}
-    return len(leaving) == 1
+    leaving = [one for one in inside if not inside.issuperset(readers.get(one, ()))]
+    return len(leaving) <= 1
+
+
+def _readers(rows: Sequence[Node]) -> dict[str, list[str]]:
+    readers: dict[str, list[str]] = {}
+    for node in rows:
+        for source in node.inputs:
+            readers.setdefault(source, []).append(node.id)
+    return readers
 
 
 def _apart(modules: Sequence[_Module]) -> list[_Module]:

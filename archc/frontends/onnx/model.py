@@ -27,7 +27,9 @@ MAX_RANK = 16
 MAX_GRAPHS = 16
 """How deep graphs may stand in each other, as branches of control flow do."""
 
-_MAX_COPIED = 2**26
+MAX_COPIED = 2**21
+"""Numbers of small tensors and of attributes that are known, of all together."""
+
 _OP = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _DOMAIN = re.compile(r"[A-Za-z0-9_.\-]{0,100}")
 
@@ -256,6 +258,9 @@ class _Reader:
                 texts.append(data[first:last].decode(errors="replace"))
             if max(len(numbers), len(reals), len(texts)) > wire.MAX_LIST:
                 raise WireError(f"an attribute has more than {wire.MAX_LIST:,} numbers")
+        self.copied += len(numbers) + len(reals)
+        if self.copied > 2 * MAX_COPIED:
+            raise WireError(f"its attributes have more than {MAX_COPIED:,} numbers")
         lists: Mapping[int, Attribute] = {6: tuple(reals), 7: tuple(numbers), 8: tuple(texts)}
         # Without a type, as old files have them, what is there counts.
         value = lists.get(kind, single)
@@ -301,7 +306,7 @@ class _Reader:
         if count > MAX_KNOWN or code is None or tensor.external is not None:
             return tensor
         self.copied += count
-        if self.copied > _MAX_COPIED:
+        if self.copied > MAX_COPIED:
             return tensor
         if tensor.span is not None:
             start, end = tensor.span

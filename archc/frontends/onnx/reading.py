@@ -16,6 +16,7 @@ from archc.dataclassing import dataclass
 from archc.frontends.onnx.model import (
     FLOAT,
     FLOAT16,
+    MAX_COPIED,
     Graph,
     Info,
     Model,
@@ -75,6 +76,8 @@ class Reading:
     constants: dict[str, Tensor] = field(default_factory=dict)
     made: set[str] = field(default_factory=set)
     has_channels_last: bool = False
+    folded: int = 0
+    """Numbers that have been computed with."""
 
     def program(self) -> Program:
         """The program. Raises `ForeignError`."""
@@ -451,10 +454,15 @@ class At:
             static is None and self.has(number) for number, static in enumerate(given)
         ):
             return False
-        made = fold(self.node.op, self.node.attributes, given) if not self.node.domain else None
+        if self.node.domain or self.reading.folded > MAX_COPIED:
+            return False
+        made = fold(self.node.op, self.node.attributes, given)
         if made is None:
             return False
-        for number, static in enumerate([made] if isinstance(made, Static) else made):
+        statics = [made] if isinstance(made, Static) else made
+        read = [one for one in (*given, *statics) if one is not None and one.values is not None]
+        self.reading.folded += sum(len(one.values or ()) for one in read)
+        for number, static in enumerate(statics):
             self.put_static(static, number)
         return True
 

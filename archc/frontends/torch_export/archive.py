@@ -32,6 +32,13 @@ from archc.text import quote, visible
 MAX_JSON = 2**26
 """Bytes of a graph's JSON: that of EfficientNetV2-L has 3 MB."""
 
+MAX_LISTS, MAX_ITEMS = 1_000_000, 4_000_000
+"""Its lists and mappings, and what is in them: parsed, they take some hundred bytes each. That of
+MaxViT has 36,000 and 72,000."""
+
+MAX_SCOPES = 64
+"""Modules around a call that are noted."""
+
 MAX_DEPTH = 100
 """How deep its lists and mappings may stand in each other; a graph's do 12 deep."""
 
@@ -127,9 +134,14 @@ def _json(
         data = opened.read(MAX_JSON + 1)  # whatever the archive says of its size
     if len(data) > MAX_JSON:
         raise ForeignError(f"{what} has more than {MAX_JSON >> 20} MB, far more than a graph needs")
+    # Brackets and commas in texts count, too: none has a hundred more opening than closing ones.
+    brackets = data.translate(None, _NO_BRACKETS)
+    if len(brackets) > 2 * MAX_LISTS or data.count(b",") > MAX_ITEMS:
+        raise ForeignError(
+            f"{what} has more than {MAX_ITEMS:,} values, far more than a graph needs"
+        )
     depth = deepest = 0
-    # Brackets in texts count, too: none has a hundred more opening than closing ones.
-    for byte in data.translate(None, _NO_BRACKETS):
+    for byte in brackets:
         depth += 1 if byte in b"[{" else -1
         deepest = max(deepest, depth)
     if deepest > MAX_DEPTH:
@@ -283,7 +295,7 @@ def plain_target(target: str) -> str:
 def _scopes(stack: Any) -> tuple[Scope, ...]:
     """The modules around a call, from ``key,path,class;key,path,class``."""
     scopes = []
-    for one in _text(stack).split(";") if stack else ():
+    for one in _text(stack).split(";", MAX_SCOPES)[:MAX_SCOPES] if stack else ():
         _, path, label = one.split(",", 2)
         scopes.append(Scope(path, label))
     return tuple(scopes)

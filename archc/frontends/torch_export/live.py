@@ -171,6 +171,7 @@ class _Reading:
         }
         self.learned = set(signature.inputs_to_parameters)
         self.lists: dict[str, list[str]] = {}
+        self.positions: dict[str, int] = {}
 
     def program(self) -> Program:
         weights: dict[str, Weight] = {}
@@ -219,13 +220,14 @@ class _Reading:
                 shape = _shape_of(node.meta.get("val"))
                 if shape is not None:
                     shapes[node.name] = shape
-                position = next(i for i, one in enumerate(calls) if one.name == listed.name)
+                position = self.positions[listed.name]
                 outputs = tuple(self.lists[listed.name])
                 calls[position] = _with_outputs(calls[position], outputs)
             return
         value = node.meta.get("val")
         outputs = (node.name,)
         if isinstance(value, (list, tuple)):
+            self.positions[node.name] = len(calls)
             self.lists[node.name] = [f"{node.name}[{number}]" for number in range(len(value))]
             outputs = tuple(self.lists[node.name])
             for one, tensor in zip(outputs, value, strict=True):
