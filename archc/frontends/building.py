@@ -126,7 +126,7 @@ _NEW = frozenset(
 """Calls that read of a value but its shape and its type."""
 
 
-MAX_PARTS = 512
+MAX_PARTS = 100
 """Values that concatenations join in the end for which it is looked whether they go on from others;
 dense blocks have up to 64."""
 
@@ -155,15 +155,14 @@ class _Joined:
         """What is joined, beginning with what has been joined before, as in dense blocks: they add
         to what there is."""
         parts = self._spread(inputs)
-        found: Sequence[str] = inputs
-        row: int | None = 0
-        for count, part in enumerate(parts[: MAX_PARTS + 1], 1):
-            row = self.after.get((row, part)) if row is not None else None
-            if row is None:
+        longest, row = 0, 0
+        for count, part in enumerate(parts[:MAX_PARTS], 1):
+            row = self.after.get((row, part), 0)
+            if not row:
                 break
-            if 1 < count < len(parts) and row in self.made:
-                found = (self.made[row], *parts[count:])
-        return found
+            if row in self.made and 1 < count < len(parts):
+                longest, id = count, self.made[row]
+        return (id, *parts[longest:]) if longest else inputs
 
     def _spread(self, inputs: Sequence[str]) -> tuple[str, ...]:
         return tuple([part for one in inputs for part in self.parts.get(one, (one,))])
@@ -736,6 +735,8 @@ class _Building:
         shapes = {self.program.shapes.get(one) for one in call.outputs}
         if value.form != PLAIN or _positive((dim,), len(value.shape)) != (1,) or len(shapes) != 1:
             return False
+        if len(value.shape) < 2 or value.shape[1] % len(call.outputs):
+            return False
         for number, output in enumerate(call.outputs, 1):
             if output in self.last_read:
                 op = moves.part(number, len(call.outputs))
@@ -765,7 +766,9 @@ class _Building:
 
     def _part(self, call: Call, value: Value, start: Argument, count: int) -> bool:
         """A part of the channels that they have a whole number of."""
-        if not isinstance(start, int) or start < 0 or value.shape[1] % count or start % count:
+        if not isinstance(start, int) or start < 0 or count < 1 or len(value.shape) < 2:
+            return False
+        if value.shape[1] % count or start % count:
             return False
         op = moves.part(start // count + 1, value.shape[1] // count)
         shape = op.infer(self.nodes[value.node].output_shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -12,10 +13,12 @@ from archc.frontends.building import Built, build
 from archc.frontends.program import ForeignError, Program
 from archc.frontends.repeats import module_names
 from archc.frontends.structure import regions_of
-from archc.graph import Network, Region, key_of, lint, renamed
+from archc.graph import Network, Region, Shape, key_of, lint, renamed
 from archc.graph.deploy import close_up
+from archc.graph.lint import LintError
 from archc.graph.network import Runner
-from archc.text import quote_name
+from archc.ops import ShapeError
+from archc.text import quote, quote_name, visible
 
 MAX_NAME = 64
 """Characters of a network's name, as in specs."""
@@ -38,7 +41,16 @@ class Imported:
 
     @cached_property
     def _built(self) -> Built:
-        return build(self.program)
+        try:
+            return build(self.program)
+        except (ShapeError, LookupError, TypeError, ValueError, ArithmeticError) as error:
+            # What a model says of itself can be wrong in more ways than anybody checks.
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> ForeignError:
+        why = f": {visible(str(error))}" if isinstance(error, (ShapeError, LintError)) else ""
+        name = quote_name(self.source)
+        return ForeignError(f"{name} is damaged, or not as its exporter writes it{why}")
 
     @cached_property
     def network(self) -> Network:
@@ -50,17 +62,19 @@ class Imported:
             node._replace(id=names[node.id], inputs=tuple([names[one] for one in node.inputs]))
             for node in built.nodes.values()
         ]
-        return lint(
-            Network(
-                name=name,
-                nodes={node.id: node for node in nodes},
-                title=name,
-                source=self.source,
-                regions=renamed(self._regions, names),
-                is_foreign=True,
-                model=self,
-            )
+        network = Network(
+            name=name,
+            nodes={node.id: node for node in nodes},
+            title=name,
+            source=self.source,
+            regions=renamed(self._regions, names),
+            is_foreign=True,
+            model=self,
         )
+        try:
+            return lint(network)
+        except LintError as error:
+            raise self._damaged(error) from error
 
     @property
     def has_paths(self) -> bool:
@@ -116,7 +130,15 @@ class Imported:
             raise ForeignError(f"{quote_name(self.source)} has no tensors that archc reads")
         found = tensors.read(set(keys.values()))
         state = self.network.state
-        return {key: found[theirs].reshape(state[key]) for key, theirs in keys.items()}
+        return {key: self._laid_out(found[one], state[key], one) for key, one in keys.items()}
+
+    def _laid_out(self, tensor: Any, shape: Shape, key: str) -> Any:
+        if math.prod(tensor.shape) != math.prod(shape):
+            raise ForeignError(
+                f"{quote_name(self.source)}: the tensor {quote(visible(key))} has the wrong amount "
+                "of data for its shape"
+            )
+        return tensor.reshape(shape)
 
 
 def name_of(text: str) -> str:

@@ -281,6 +281,15 @@ def pickled(members: dict[str, Any]) -> None:
     next(iter(config.values()))["use_pickle"] = True
 
 
+def many(members: dict[str, Any]) -> None:
+    members[GRAPH] = b"[" + b"[[]]," * 1_000_001 + b"[]]"
+
+
+def calls(members: dict[str, Any]) -> None:
+    graph = members[GRAPH]["graph_module"]["graph"]
+    graph["nodes"] = graph["nodes"] * 15_001
+
+
 def cyclic(members: dict[str, Any]) -> None:
     nodes = members[GRAPH]["graph_module"]["graph"]["nodes"]
     nodes.reverse()
@@ -303,6 +312,11 @@ def cyclic(members: dict[str, Any]) -> None:
         (huge, None),
         (digits, "x.pt2: models/model.json has a number of 10,000 digits"),
         (pickled, "x.pt2 cannot be read: its weight `0.weight` is pickled"),
+        (
+            many,
+            "x.pt2: models/model.json has more than 4,000,000 values, far more than a graph needs",
+        ),
+        (calls, "x.pt2 has more than 30,000 calls"),
     ],
 )
 def test_damaged_files_are_refused(
@@ -316,6 +330,16 @@ def test_damaged_files_are_refused(
 def test_a_cycle_is_refused() -> None:
     with pytest.raises(ForeignError, match="which is not there before it"):
         build(read_archive(io.BytesIO(spoiled(cyclic)), "x.pt2"))
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")  # of what writes it
+def test_two_members_of_one_name_are_refused() -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for content in ("{}", "[]"):
+            archive.writestr(GRAPH, content)
+    with pytest.raises(ForeignError, match=r"x\.pt2 has two members `models/model.json`"):
+        read_archive(stream, "x.pt2")
 
 
 def test_a_bomb_is_refused() -> None:

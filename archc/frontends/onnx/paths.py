@@ -8,7 +8,7 @@ TensorFlow's names are paths as well; archc's are those of its graph.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from archc.frontends.naming import is_path
 from archc.frontends.onnx.model import Graph, OnnxNode
@@ -22,6 +22,9 @@ _SCOPES, _CLASSES = "pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarch
 _MAX_NOTE = 20_000
 _QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"")
 _MAX_DEPTH = 32
+_MAX_NAMES = 2**23
+"""Characters of the paths that all names of a file come to: a file of 5,000 nodes has a million."""
+
 _CLASS = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,200}", re.ASCII)
 
 
@@ -30,11 +33,11 @@ class Paths:
 
     def __init__(self, graph: Graph, producer: str, tensors: set[str]):
         self.producer, self.tensors = producer, tensors
-        self.noted = [_noted(node) for node in graph.nodes]
+        self.noted = list(self._by_notes(graph))
         self.named: list[tuple[str, ...]] = []
         if not any(self.noted):
             bases = {node.name for node in graph.nodes} | tensors if producer == "archc" else set()
-            self.named = [_components(node.name, bases) for node in graph.nodes]
+            self.named = list(self._by_names(graph, bases))
             self._drop_common(graph)
             self._drop_repeats()
             self.labels = _labels(self.named)
@@ -43,6 +46,22 @@ class Paths:
     def of(self, node: OnnxNode, index: int) -> tuple[Scope, ...]:
         """The modules around a node, outermost first."""
         return self.scopes[index] if 0 <= index < len(self.scopes) else ()
+
+    def _by_notes(self, graph: Graph) -> Iterator[tuple[Scope, ...]]:
+        """The modules around each node by its metadata, as far as there is room."""
+        room = _MAX_NAMES
+        for node in graph.nodes:
+            scopes = _noted(node) if room > 0 else ()
+            room -= sum(len(one.path) + len(one.label) for one in scopes)
+            yield scopes
+
+    def _by_names(self, graph: Graph, bases: Collection[str]) -> Iterator[tuple[str, ...]]:
+        """The paths of the modules around each node by its name, as far as there is room."""
+        room = _MAX_NAMES
+        for node in graph.nodes:
+            steps = _components(node.name, bases) if len(node.name) < room else ()
+            room -= sum(map(len, steps))
+            yield steps
 
     def _all(self) -> list[tuple[Scope, ...]]:
         if self.named:

@@ -36,8 +36,8 @@ MAX_LISTS, MAX_ITEMS = 1_000_000, 4_000_000
 """Its lists and mappings, and what is in them: parsed, they take some hundred bytes each. That of
 MaxViT has 36,000 and 72,000."""
 
-MAX_SCOPES = 64
-"""Modules around a call that are noted."""
+MAX_SCOPES, MAX_ALL_SCOPES = 64, 500_000
+"""Modules around a call that are noted, and around all calls."""
 
 MAX_DEPTH = 100
 """How deep its lists and mappings may stand in each other; a graph's do 12 deep."""
@@ -175,6 +175,8 @@ class _Reading:
         module = document["graph_module"]
         self.graph, self.signature = module["graph"], module["signature"]
         self.config = config.get("config", {})
+        self.scopes: dict[str, tuple[Scope, ...]] = {}
+        self.room = MAX_ALL_SCOPES
 
     def program(self) -> Program:
         nodes = self.graph["nodes"]
@@ -251,7 +253,12 @@ class _Reading:
                 outputs += [_text(each["name"]) for each in value]
             elif kind in ("as_optional_tensor", "as_none"):
                 outputs.append("")
-        scopes = _scopes(node["metadata"].get("nn_module_stack", ""))
+        stack = node["metadata"].get("nn_module_stack", "")
+        scopes = self.scopes.get(stack)
+        if scopes is None:
+            scopes = _scopes(stack) if self.room > 0 else ()
+            self.scopes[stack] = scopes
+            self.room -= len(scopes)
         return Call(
             _text(node.get("name") or outputs[0]),
             plain_target(target),
