@@ -552,7 +552,11 @@ class _Building:
         path = _path(held.get("weight", ""), "weight")
         if "" in held:
             path = held[""]
-        return path if path and self.readers[held.get("weight", path)] == 1 else call.path
+        if path and self.readers[held.get("weight", path)] == 1:
+            return path
+        bias = held.get("bias", "")
+        beside = _path(bias, "bias") if self.readers[bias] == 1 else ""
+        return call.path or beside  # optimizers rename what they put together
 
     def _held(self, call: Call, op: Op) -> dict[str, str]:
         """The model's keys of the tensors that an op has, by their names in the op."""

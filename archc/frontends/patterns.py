@@ -321,6 +321,23 @@ def _biased(of: Gathering, call: Call) -> Match:
     return None
 
 
+def over_tokens(of: Gathering, call: Call) -> Match:
+    """A linear layer on tokens laid out as the rows of a matrix, and these laid out as before."""
+    layer = of.made(first(call), "aten.linear")
+    rows = None if layer is None else of.made(layer.arguments.get("input"), "aten.view")
+    if layer is None or rows is None:
+        return None
+    x = first(rows)
+    before, inside = of.shape(x), of.shape(layer.arguments["input"])
+    after = of.shape(Ref(call.outputs[0]))
+    if before is None or after is None or inside is None or len(inside) != 2:
+        return None
+    if before[:-1] != after[:-1] or before[-1] != inside[-1]:
+        return None
+    tensors = {name: one for name, one in layer.arguments.items() if name != "input"}
+    return instead(call, "aten.linear", layer, input=x, **tensors), (rows, layer)
+
+
 def _padded(of: Gathering, call: Call) -> Match:
     """Zeros of one width around a map before a layer or a mean that could pad by itself."""
     pad = of.made(call.arguments.get("input"), "aten.pad")
@@ -444,5 +461,5 @@ _PATTERNS: Patterns = {
     "aten.conv2d": (_padded,),
     "aten.avg_pool2d": (_padded,),
     "aten.matmul": (_windows,),
-    "aten.view": (_viewed,),
+    "aten.view": (over_tokens, _viewed),
 }

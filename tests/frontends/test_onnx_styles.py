@@ -15,6 +15,7 @@ from onnxmaker import Maker
 
 from archc.frontends.imported import Imported
 from archc.frontends.onnx.reader import read_onnx
+from archc.frontends.program import ForeignError
 from archc.graph import Network
 from archc.live import build_module
 
@@ -251,6 +252,34 @@ def fused_by_onnxruntime() -> tuple[bytes, str]:
     return m.data(y), "conv2d relu conv2d add relu gelu"
 
 
+@style
+def simplified_by_onnxsim() -> tuple[bytes, str]:
+    """A linear layer on a map as a product of matrices, whose bias alone says where it stands."""
+    m = Maker((1, 4, 6, 6))
+    y = m.node("Reshape", m.node("Transpose", "x", perm=[0, 2, 3, 1]), m.whole(36, 4))
+    y = m.node("Gemm", y, m.weight(4, 8), m.weight(8, name="pw.bias"))
+    y = m.node("Transpose", m.node("Reshape", y, m.whole(1, 6, 6, 8)), perm=[0, 3, 1, 2])
+    return m.data(m.node("Relu", y)), "channel_linear relu"
+
+
+@style
+def lists_by_torch() -> tuple[bytes, str]:
+    """As torch's newer exporter writes `chunk` where it does not optimize."""
+    m = Maker((1, 4, 6, 6))
+    parts = m.node("SplitToSequence", "x", m.constant(2, np.int64), axis=1)
+    a, b = (m.node("SequenceAt", parts, m.constant(number, np.int64)) for number in (0, -1))
+    return m.data(m.node("Concat", b, a, axis=1)), "chunk chunk concat"
+
+
+@style
+def linear_fused_by_onnxruntime() -> tuple[bytes, str]:
+    m = Maker((1, 4, 2, 2))
+    y = m.node("Flatten", m.node("QuickGelu", "x", domain="com.microsoft", alpha=1.0))
+    more: Any = {"domain": "com.microsoft", "activation": "LeakyRelu", "activation_alpha": 0.3}
+    y = m.node("FusedGemm", y, m.weight(5, 16), m.weight(5), transB=1, **more)
+    return m.data(y), "silu flatten linear leaky_relu"
+
+
 @pytest.mark.parametrize("name", STYLES)
 def test_what_exporters_write_computes_the_same(name: str) -> None:
     data, expected = STYLES[name]()
@@ -288,6 +317,36 @@ def test_operations_that_no_record_knows_have_their_shapes() -> None:
     assert network.multiply_adds == 4096 * 4096 * 3
 
 
+def test_attention_as_onnxruntime_puts_it_together() -> None:
+    m = Maker((1, 4, 8, 8))
+    tokens = m.node("Transpose", m.node("Reshape", "x", m.whole(1, 4, 64)), perm=[0, 2, 1])
+    more: Any = {"domain": "com.microsoft"}
+    weights = m.node("FusedMatMul", tokens, tokens, transB=1, alpha=0.5, **more)
+    by_heads = m.node("Reshape", tokens, m.whole(64, 1, 4))
+    y = m.node("FusedMatMul", m.node("Softmax", weights), by_heads, transBatchB=1, **more)
+    y, _, _, total = m.node(
+        "SkipLayerNormalization", y, tokens, *[m.weight(4)] * 2, outputs=4, **more
+    )
+    y = m.node("BiasGelu", m.node("MatMul", y, m.weight(4, 6)), m.weight(6), **more)
+    y = m.node("FastGelu", m.node("MatMul", y, m.weight(6, 4)), m.weight(4), **more)
+    network = imported(m.data(m.node("Add", y, total))).network
+    ops = "view permute permute matmul mul view softmax permute matmul add token_norm"
+    assert kinds(network) == f"{ops} token_linear gelu token_linear gelu add"
+    assert network.products == 2 * 64 * 64 * 4
+    assert network.multiply_adds == network.products + 2 * 64 * 4 * 6
+
+
+def test_what_onnxruntime_writes_for_one_processor_is_refused() -> None:
+    m = Maker((1, 8, 8, 8))
+    y = m.node("ReorderInput", "x", domain="com.microsoft.nchwc")
+    with pytest.raises(ForeignError) as caught:
+        imported(m.data(m.node("Relu", y)))
+    assert caught.value.message.endswith(
+        "is an operation that onnxruntime writes for one kind of processor"
+    )
+    assert "ORT_ENABLE_EXTENDED" in str(caught.value.hint)
+
+
 def test_an_unknown_operation_has_the_shape_that_the_file_says() -> None:
     m = Maker(("batch", 3, 8, 8))
     y = m.node("Mystery", "x", domain="my.ops", gain=2.0)
@@ -323,3 +382,23 @@ def test_models_exported_without_their_weights_are_read() -> None:
     assert network.params == 4 * 3 * 9 + 4
     del model.graph.initializer[:]
     assert imported(model.SerializeToString()).network.params == network.params
+
+
+def test_tensors_left_out_that_are_not_read_as_weights() -> None:
+    """As torch's older exporter leaves them with export_params=False: all are inputs."""
+    from onnx import TensorProto, helper
+
+    m = Maker()
+    y = m.node("Transpose", m.conv("x", 3, 4, 3), perm=[0, 2, 3, 1])
+    weight = m.node("Transpose", m.weight(6, 4, name="pw.weight"), perm=[1, 0])
+    y = m.node("Add", m.weight(6, name="pw.bias"), m.node("MatMul", y, weight))
+    y = m.node("Mul", m.weight(6, 1, 1), m.node("Transpose", y, perm=[0, 3, 1, 2]))
+    model = m.model(y)
+    for tensor in model.graph.initializer:
+        info = helper.make_tensor_value_info(tensor.name, TensorProto.FLOAT, list(tensor.dims))
+        model.graph.input.append(info)
+    expected = imported(model.SerializeToString()).network
+    del model.graph.initializer[:]
+    found = imported(model.SerializeToString()).network
+    assert kinds(found) == kinds(expected) == "conv2d channel_linear layer_scale"
+    assert found.state == expected.state

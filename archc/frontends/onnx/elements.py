@@ -191,5 +191,5 @@ OTHERS: dict[str, Rule] = {
     **dict.fromkeys(("Mean", "Min", "Max"), _several),
     **{"Erf": named("erf"), "Sqrt": named("sqrt"), "PRelu": _prelu},
     **{"LogSoftmax": _softmax("log_softmax"), "Cast": _cast, "CastLike": _identity},
-    **{"Where": _where},
+    **{"Where": _where, "SimplifiedLayerNormalization": _same},
 }

@@ -108,6 +108,33 @@ def _split(at: At) -> object:
     return None
 
 
+def _listed(at: At) -> object:
+    """A split whose parts are a list."""
+    dims, axis, side = at.shape(0), at.axis(0), at.wholes(1) if at.has(1) else (1,)
+    total = dims[axis]
+    if side is None or not at.whole("keepdims", 1) or min(side, default=0) < 1:
+        return False
+    if len(side) == 1:
+        side = (*side * (total // side[0]), *([total % side[0]] if total % side[0] else []))
+    if sum(side) != total:
+        at.fail("splits a tensor into parts that do not add up to it")
+    names = [at.between() for _ in side]
+    given: dict[str, Argument] = {"input": at.reads(), "split_size": side[0], "dim": axis}
+    shapes = [[*dims[:axis], part, *dims[axis + 1 :]] for part in side]
+    at.put("aten.split", given, *shapes, outputs=names)
+    at.reading.lists[at.node.outputs[0]] = tuple(names)
+    return None
+
+
+def _taken(at: At) -> object:
+    """A tensor of a list."""
+    names, number = at.list_of(0), at.wholes(1)
+    if names is None or not number or not -len(names) <= number[0] < len(names):
+        return False
+    at.reading.aliases[at.node.outputs[0]] = names[number[0]]
+    return None
+
+
 def _slice(at: At) -> object:
     """A slice of each side by itself."""
     dims = list(at.shape(0))
@@ -303,6 +330,7 @@ BY_KIND: dict[str, tuple[Rule, ...]] = {
 }
 OTHERS: dict[str, Rule] = {
     **dict.fromkeys(_REDUCED.split(), reduced()),
+    **{"SplitToSequence": _listed, "SequenceAt": _taken},
     **{"Squeeze": _squeeze, "Unsqueeze": _unsqueeze},
     **{"Gather": _gather, "Expand": _expand, "Tile": _tile},
     **dict.fromkeys(("Resize", "Upsample"), _resize),

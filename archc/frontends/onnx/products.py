@@ -61,7 +61,8 @@ def _linear(at: At, static: Static, bias: Argument, dims: Sequence[int]) -> None
     at.put("aten.linear", {**arguments, "bias": bias}, dims)
 
 
-def _gemm(at: At) -> object:
+def gemm(at: At) -> object:
+    """A product of two matrices, and a sum with a third."""
     a, b = at.shape(0), at.shape(1)
     if len(a) != 2 or len(b) != 2:
         at.fail("multiplies tensors that are not matrices")
@@ -168,7 +169,7 @@ def _quantized(like: Rule, *order: int) -> Rule:
 BY_KIND: dict[str, tuple[Rule, ...]] = {
     **{"batch_norm2d": (_batch_norm,), "layer_norm": (_layer_norm,)},
     "group_norm": (_group_norm, _group_norm),
-    **{"linear": (_gemm,), "matmul": (_matmul,), "einsum": (_einsum,), "attention": (_attention,)},
+    **{"linear": (gemm,), "matmul": (_matmul,), "einsum": (_einsum,), "attention": (_attention,)},
 }
 OTHERS: dict[str, Rule] = {
     **{

@@ -67,6 +67,8 @@ class Reading:
     statics: dict[str, Static] = field(default_factory=dict)
     shapes: dict[str, Dims] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
+    lists: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Lists of tensors, by the names of these."""
     unknown: dict[str, OnnxNode] = field(default_factory=dict)
     declared: dict[str, Info] = field(default_factory=dict)
     symbols: dict[str, int] = field(default_factory=dict)
@@ -90,6 +92,8 @@ class Reading:
         for name in outputs:
             if name in self.unknown:
                 At(self, self.unknown[name]).fail_unknown()
+            if name in self.lists:
+                raise ForeignError(f"{self.file}: the output {_shown(name)} is a list of tensors")
             if name not in self.shapes:
                 raise ForeignError(f"{self.file}: no node computes the output {_shown(name)}")
         return Program(
@@ -123,6 +127,9 @@ class Reading:
             self.constants[tensor.name] = tensor
         inputs = [one for one in graph.inputs if one.name not in self.statics]
         images = [one for one in inputs if not self._is_weight(one)]
+        if len(inputs) > len(images) > 1:
+            # Exported without its tensors: images come first, whatever else reads the others.
+            images = [one for one in images if one.dims is None or len(one.dims) == 4][:1] or images
         for one in inputs:
             if one not in images and len(images) == 1:
                 dims = self._fixed(one)
@@ -145,7 +152,7 @@ class Reading:
     def _fixed(self, info: Info) -> Dims:
         if info.dims is None or not all(isinstance(side, int) for side in info.dims):
             raise ForeignError(
-                f"{self.file}: the shape of the input {_shown(info.name)} is not fixed"
+                f"{self.file}: the shape of the tensor {_shown(info.name)} is not fixed"
             )
         return self.checked([side for side in info.dims if isinstance(side, int)])
 
@@ -212,7 +219,11 @@ class Reading:
                 at.fail("has no output")
             for name in node.inputs:
                 if name and self.resolved(name) not in self.made:
-                    at.fail(f"reads {_shown(name)}, which no earlier node computes")
+                    is_later = any(name in other.outputs for other in graph.nodes[index:])
+                    at.fail(
+                        f"reads {_shown(name)}, which no earlier node computes",
+                        None if is_later else _LEFT_OUT,
+                    )
             if not at.computed():
                 rule = self.rules.get(f"{node.domain}.{node.op}" if node.domain else node.op)
                 if rule is None or rule(at) is False:
@@ -274,6 +285,11 @@ class At:
     def fail_unknown(self) -> NoReturn:
         """Raise the error for a node of which nothing is known."""
         domain = self.node.domain
+        if domain == "com.microsoft.nchwc":
+            self.fail(
+                "is an operation that onnxruntime writes for one kind of processor",
+                "save the model before optimizing it, or at the level ORT_ENABLE_EXTENDED",
+            )
         of = f" from {domain}" if domain else ""
         self.fail(
             f"is an operation{of} that archc does not know, and the file does not give the shape "
@@ -303,7 +319,15 @@ class At:
             return static.dims
         if name in self.reading.unknown:
             At(self.reading, self.reading.unknown[name]).fail_unknown()
+        if name in self.reading.lists:
+            self.fail("reads a list of tensors")
         return self.reading.shapes[name]
+
+    def list_of(self, number: int) -> tuple[str, ...] | None:
+        """The names of the tensors in an input that is a list."""
+        if not self.has(number):
+            return None
+        return self.reading.lists.get(self.reading.resolved(self.node.inputs[number]))
 
     def value(self, number: int) -> str:
         """The name of an input that depends on the image."""
@@ -480,12 +504,17 @@ class At:
             if self.has(number):
                 name = self.reading.resolved(self.node.inputs[number])
                 values[str(number)] = (
-                    Ref(name) if name in self.reading.unknown else self.reads(number)
+                    Ref(name)
+                    if name in self.reading.unknown or name in self.reading.lists
+                    else self.reads(number)
                 )
         for name, value in self.node.attributes.items():
             if isinstance(value, (int, float, str, tuple)):
                 values[name] = value
         return values
+
+
+_LEFT_OUT = "it may be a tensor that the file was exported without: set export_params=True"
 
 
 def _shown(name: str) -> str:

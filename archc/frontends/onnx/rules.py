@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
-from archc.frontends.onnx import constants, elements, layouts, products, windows
+from archc.frontends.onnx import constants, elements, fused, layouts, products, windows
 from archc.frontends.onnx.reading import Rule
 from archc.ops.foreign import EVERY_OP
 
@@ -27,6 +27,7 @@ OTHERS: Mapping[str, Rule] = {
     **products.OTHERS,
     **layouts.OTHERS,
     **constants.OTHERS,
+    **fused.OTHERS,
 }
 """For operations that are no op of archc by themselves, by domain and name; those of ONNX itself
 have no domain."""

@@ -5,8 +5,17 @@ A linear layer is a product with a permuted matrix there, a SiLU a product with 
 
 from __future__ import annotations
 
-from archc.frontends.patterns import Gathering, Match, Patterns, first, gated, instead, sixth
-from archc.frontends.program import Argument, Call, Program, Ref
+from archc.frontends.patterns import (
+    Gathering,
+    Match,
+    Patterns,
+    first,
+    gated,
+    instead,
+    over_tokens,
+    sixth,
+)
+from archc.frontends.program import Argument, Call, Program
 
 _MARKS = frozenset(
     [
@@ -74,23 +83,6 @@ def _linear(of: Gathering, call: Call) -> Match:
     return instead(call, "aten.linear", call, input=x, **tensors), found[1]
 
 
-def _over_tokens(of: Gathering, call: Call) -> Match:
-    """A linear layer on tokens laid out as the rows of a matrix, and these laid out as before."""
-    layer = of.made(first(call), "aten.linear")
-    rows = None if layer is None else of.made(layer.arguments.get("input"), "aten.view")
-    if layer is None or rows is None:
-        return None
-    x = first(rows)
-    before, inside = of.shape(x), of.shape(layer.arguments["input"])
-    after = of.shape(Ref(call.outputs[0]))
-    if before is None or after is None or inside is None or len(inside) != 2:
-        return None
-    if before[:-1] != after[:-1] or before[-1] != inside[-1]:
-        return None
-    tensors = {name: one for name, one in layer.arguments.items() if name != "input"}
-    return instead(call, "aten.linear", layer, input=x, **tensors), (rows, layer)
-
-
 def _softmax(of: Gathering, call: Call) -> Match:
     return instead(call, "aten.softmax", call, input=first(call), dim=call.arguments.get("dim")), ()
 
@@ -111,7 +103,7 @@ _PATTERNS: Patterns = {
     "aten.as_strided": (_averaged,),
     "aten.convolution": (_convolution,),
     **dict.fromkeys(("aten.addmm", "aten.mm"), (_linear,)),
-    "aten.view": (_over_tokens,),
+    "aten.view": (over_tokens,),
     "aten.mul": (gated,),
     "aten.div": (sixth,),
 }
