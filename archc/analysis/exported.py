@@ -51,15 +51,17 @@ def _without(network: Network, others: Collection[str]) -> tuple[Network, list[s
 
 
 def _joined_at_once(nodes: Mapping[str, Node]) -> dict[str, Node]:
-    """Nodes with each concatenation that only another one reads as a part of that: exporters write
-    both."""
+    """Nodes with each merge that only another of its kind reads as a part of that: exporters write
+    both. Sums and products begin with theirs, as they are computed one by one."""
     reads = Counter(source for node in nodes.values() for source in node.inputs)
     parts: dict[str, tuple[str, ...]] = {}
     kept: dict[str, Node] = {}
     for id, node in nodes.items():
-        if node.op.kind == "concat":
-            spread = [parts.get(source, (source,)) for source in node.inputs]
-            for source in parts.keys() & set(node.inputs):
+        if node.op.kind in ("concat", "add", "multiply"):
+            places = node.inputs if node.op.kind == "concat" else node.inputs[:1]
+            inner = {one for one in places if one in parts and nodes[one].op == node.op}
+            spread = [parts[one] if one in inner else (one,) for one in node.inputs]
+            for source in inner:
                 del kept[source]
             node = node._replace(inputs=tuple([one for run in spread for one in run]))
             if reads[id] == 1:

@@ -119,8 +119,9 @@ class _Writer:
             if isinstance(step, Initializer):
                 inputs.insert(0 if step.first else len(inputs), self._initializer(node, step))
             else:
-                reads = own + inputs if step.with_input else inputs
-                inputs = [self._node(node, step, reads)]
+                reads = own + inputs if step.with_input else inputs[: step.takes]
+                left = [] if step.takes is None else inputs[step.takes :]
+                inputs = [self._node(node, step, reads), *left]
         return inputs[0]
 
     def _node(self, node: Node, step: OnnxNode, inputs: list[str]) -> str:

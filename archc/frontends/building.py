@@ -19,7 +19,7 @@ from archc.frontends.naming import Names, family, is_path
 from archc.frontends.program import Argument, Call, ForeignError, Program, Ref, Weight
 from archc.graph import Node, Shape
 from archc.graph.network import key_of
-from archc.ops import Arity, Op, ShapeError, moves
+from archc.ops import Arity, Identity, Op, ShapeError, moves
 from archc.ops.foreign import EVERY_OP
 from archc.ops.given import Given, NotReadError
 from archc.ops.traits import ElementWise
@@ -417,8 +417,6 @@ class _Building:
         if sum(one in self.last_read for one in call.outputs) > 1:
             known = ()  # as of a pooling whose indices are used
         for kind in known:
-            if is_twice and kind.arity is Arity.SEVERAL:
-                continue  # merges are of different values
             given = self._given(call, reads, weights, form)
             try:
                 op = kind.of_aten(given)
@@ -429,7 +427,10 @@ class _Building:
             except (NotReadError, ShapeError):
                 continue
             if self._agrees(call, op, shape, form) and self._holds(op, weights):
-                self._place(call, op, [value.node for value in reads], shape, form)
+                inputs = [value.node for value in reads]
+                if is_twice and kind.arity is Arity.SEVERAL:
+                    inputs = self._apart(call, reads)
+                self._place(call, op, inputs, shape, form)
                 return
         self._opaque(call, plain, reads)
 
@@ -450,10 +451,8 @@ class _Building:
         )
 
     def _reads_well(self, op: Op, reads: Sequence[Value]) -> bool:
-        """Whether an op reads one value, or several that are not the same."""
-        if op.arity is Arity.ONE:
-            return len(reads) == 1
-        return op.arity is not Arity.SEVERAL or len({one.node for one in reads}) == len(reads)
+        """Whether an op reads as many values as it can."""
+        return op.arity is not Arity.ONE or len(reads) == 1
 
     def _check_form(self, op: Op, form: Form) -> None:
         """Raise `NotReadError` for an op that does not act on values that lie like this."""
@@ -496,6 +495,19 @@ class _Building:
             self.joined.note(id, inputs)
         owner = self._owner(call) if op.storage.value == "shared" else ""
         self._set(call, id, form, owner=owner)
+
+    def _apart(self, call: Call, reads: Sequence[Value]) -> list[str]:
+        """The nodes that a merge reads, which are different ones: what it reads again is a value
+        that is the same."""
+        found: list[str] = []
+        for value in reads:
+            id = value.node
+            if id in found:
+                op = Identity()
+                id = self._unique(call, op)
+                self._append(id, op, (value.node,), self.nodes[value.node].output_shape, call)
+            found.append(id)
+        return found
 
     def _again(self, call: Call, op: Op) -> Op:
         """The op, or another call of one that has some of its tensors.
@@ -704,6 +716,13 @@ class _Building:
             else:
                 self._set(call, value.node, owner=value.owner)
             return True
+        is_grouped = len(known) == 5 and known[3:] == node[1:] and known[0] == self.batch
+        if isinstance(value.form, Grouped) and value.form.turned and is_grouped:
+            # Exporters leave out that the groups were one map before they became others.
+            self._place(call, moves.shuffled(value.form.groups), [value.node], node)
+            value = self._value(call.outputs[0], call)
+            self._set(call, value.node, Grouped(known[1]), shape=known, owner=value.owner)
+            return True
         if value.form == LAST and node[1:] == (1, 1) and known == (self.batch, node[0]):
             self._place(call, moves.flat(), [value.node], (node[0],))
             return True
@@ -711,10 +730,19 @@ class _Building:
             return False
         if known == value.shape:
             return self._same(call, value)
-        if len(node) == 3 and len(known) == 5 and known[3:] == node[1:] and known[0] == self.batch:
+        if len(node) == 3 and is_grouped:
             self._set(call, value.node, Grouped(known[1]), shape=known, owner=value.owner)
             return True
         return False
+
+    def _shuffle(self, call: Call, value: Value) -> bool:
+        """The channels of groups in turn."""
+        groups = call.arguments.get("groups")
+        if value.form != PLAIN or not isinstance(groups, int) or groups < 1:
+            return False
+        op = moves.shuffled(groups)
+        self._place(call, op, [value.node], op.infer(self.nodes[value.node].output_shape))
+        return True
 
     def _mean(self, call: Call, value: Value) -> bool:
         """A mean over the map that leaves a vector: a pooling and a flatten."""
@@ -812,7 +840,8 @@ _HANDLERS: Mapping[str, _Handler] = {
     "as_strided": _Building._as_strided,
     "permute": _Building._permute,
     "transpose": _Building._transpose,
-    **dict.fromkeys(("view", "reshape"), _Building._view),
+    **dict.fromkeys(("view", "reshape", "flatten", "unflatten"), _Building._view),
+    **dict.fromkeys(("channel_shuffle", "native_channel_shuffle"), _Building._shuffle),
     "mean": _Building._mean,
     **dict.fromkeys(("chunk", "split", "split_with_sizes"), _Building._chunk),
     "slice": _Building._slice,

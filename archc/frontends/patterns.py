@@ -409,7 +409,7 @@ def _whitened(of: Gathering, call: Call) -> Match:
 
 def _whitened_apart(of: Gathering, call: Call) -> Match:
     """The channels of a map one by one, scaled and shifted by numbers, and joined again, as
-    torchvision writes it."""
+    torchvision and archc write it."""
     parts = call.arguments.get("tensors")
     if not isinstance(parts, tuple) or call.arguments.get("dim") != 1 or len(parts) < 2:
         return None
@@ -422,25 +422,36 @@ def _whitened_apart(of: Gathering, call: Call) -> Match:
         product, shift = _pair(added) if added is not None else (None, None)
         scaled = of.made(product, "aten.mul")
         x, scale = _pair(scaled) if scaled is not None else (None, None)
-        view = of.made(x, "aten.view") or of.made(x, "aten.unsqueeze")
-        taken = None if view is None else of.made(first(view), "aten.select")
-        if added is None or scaled is None or view is None or taken is None:
+        taken = _channel(of, x, index)
+        if added is None or scaled is None or not taken:
             return None
-        if taken.arguments.get("dim") != 1 or taken.arguments.get("index") != index:
-            return None
-        if index and first(taken) != source:
+        if index and first(taken[0]) != source:
             return None
         if not isinstance(scale, float) or not isinstance(shift, float):
             return None
-        source = first(taken)
+        source = first(taken[0])
         scales.append(scale)
         shifts.append(shift)
-        gone += [taken, view, scaled, added]
+        gone += [*(one for one in taken if one not in gone), scaled, added]
     shape = of.shape(source)
     if shape is None or len(shape) != 4 or shape[1] != len(parts):
         return None
     arguments: dict[str, Argument] = {"scale": tuple(scales), "shift": tuple(shifts)}
     return instead(call, "aten.affine", call, input=source, **arguments), tuple(gone)
+
+
+def _channel(of: Gathering, x: Argument, index: int) -> tuple[Call, ...]:
+    """The calls that take a channel of a map; none where others do."""
+    view = of.made(x, "aten.view") or of.made(x, "aten.unsqueeze")
+    taken = None if view is None else of.made(first(view), "aten.select")
+    if view is not None and taken is not None:
+        is_it = taken.arguments.get("dim") == 1 and taken.arguments.get("index") == index
+        return (taken, view) if is_it else ()
+    split, shape = of.made(x, "aten.split"), of.shape(x)
+    if split is None or split.arguments.get("dim") != 1 or shape is None or shape[1] != 1:
+        return ()
+    assert isinstance(x, Ref)
+    return (split,) if split.outputs.index(x.name) == index else ()
 
 
 def _viewed(of: Gathering, call: Call) -> Match:

@@ -114,6 +114,7 @@ def by_path(rows: Sequence[Node], calls: Mapping[str, Call]) -> list[Found]:
     for module in modules:
         by_class[module.label] = max(by_class[module.label], module.layers)
     rows_of = {module.label for module in modules if _is_row(module, by_class)}
+    rows_of -= {module.label for module in modules if _has_shortcut(rows, module, by_class)}
     total = sum(node.is_layer for node in rows)
     readers = _readers(rows)
     blocks = []
@@ -167,6 +168,17 @@ def _is_row(module: _Module, by_class: Mapping[str, int]) -> bool:
     if len(made) < 2 or len({one.label for one in made}) != 1:
         return False
     return sum(one.layers for one in made) == module.layers
+
+
+def _has_shortcut(rows: Sequence[Node], module: _Module, by_class: Mapping[str, int]) -> bool:
+    """Whether something meets what the modules in a module make."""
+    made = [one for one in module.children if by_class[one.label] >= LAYERS]
+    inside = {index for one in made for index in one.nodes}
+    return any(rows[at].op.kind in _SHORTCUTS for at in module.nodes if at not in inside)
+
+
+_SHORTCUTS = ("add", "multiply")
+"""How a module's input meets what it makes of it; dense blocks join their layers at the end."""
 
 
 def _below(module: _Module) -> Iterator[_Module]:

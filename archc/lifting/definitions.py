@@ -14,6 +14,8 @@ from archc.lifting.style import NONE, Style
 from archc.lifting.tree import Data, Group, Item, Label, Layer, Merge, Recall, Row
 from archc.ops import pair
 
+USUAL = 0.75
+"""How many blocks have something that is to be the default."""
 USUAL_KERNELS = {"conv_norm": 3, "basic_conv": 1}
 """The kernels of blocks of the library that need not be said."""
 
@@ -67,7 +69,7 @@ def _declared(name: str, one: Attribute, count: int) -> Data:
         return one.kind
     one.default = next(v for v in one.values.values() if _hashable(v) == value)
     if one.kind == "bool":
-        one.default = False if not is_given or often < count else one.default
+        one.default = is_given and one.default and often >= USUAL * count
     if one.kind in ("activation", "norm"):
         return {"type": one.kind, "default": one.default}
     if name in ("kernel", "padding") and isinstance(one.default, int):
@@ -284,13 +286,16 @@ def merge_data(item: Merge, branches: Sequence[list[Data]]) -> Data:
 def _branch(row: list[Data]) -> Data:
     if not row:
         return "identity"
-    if len(row) > 1 or (isinstance(row[0], dict) and "if" in row[0]):
+    is_layer = row[0] == "identity"  # which by itself would be the current value
+    if len(row) > 1 or is_layer or (isinstance(row[0], dict) and "if" in row[0]):
         return row
     return row[0]
 
 
 def _what(item: Item) -> str:
     """What an item is, in a word of an attribute."""
+    if isinstance(item, Merge) and item.word == "add" and item.meets == "input":
+        return "shortcut"
     if isinstance(item, (Layer, Merge)):
         return item.word
     return item.name if isinstance(item, Group) and item.name.isidentifier() else "group"

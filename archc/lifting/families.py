@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import field
 
@@ -34,8 +35,12 @@ def overlaid(rows: Sequence[Row]) -> list[Slot]:
     slots: list[Slot] = []
     for number, row in enumerate(rows):
         slots = _add(slots, row, number)
-    everywhere = range(len(rows))
-    _check(slots, set(everywhere))
+    everywhere = set(range(len(rows)))
+    labels = Counter(slot.first.name for slot in slots if isinstance(slot.first, Label))
+    for slot in slots:  # a label does no harm where nothing reads it
+        if isinstance(slot.first, Label) and labels[slot.first.name] == 1:
+            slot.members |= dict.fromkeys(everywhere - slot.members.keys(), slot.first)
+    _check(slots, everywhere)
     return slots
 
 

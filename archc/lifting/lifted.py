@@ -4,7 +4,7 @@ compiled and compared before it is believed."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 
 from archc.analysis.comparison import compare
@@ -19,7 +19,15 @@ from archc.frontends.program import ForeignError
 from archc.graph import Network
 from archc.lifting.definitions import Defined, Plain, define
 from archc.lifting.families import ApartError
-from archc.lifting.modules import Naming, count_paths, grouped, meeting, own_names, plain_labels
+from archc.lifting.modules import (
+    Naming,
+    added_alike,
+    count_paths,
+    grouped,
+    meeting,
+    own_names,
+    plain_labels,
+)
 from archc.lifting.numbers import Solution
 from archc.lifting.parts import library_part
 from archc.lifting.proposals import Proposal, Proposals, library
@@ -32,6 +40,9 @@ from archc.lifting.writing import written
 from archc.source.diagnostics import Source, SpecError
 from archc.spec import resolve
 from archc.text import quote, visible
+
+LEAST_HELD = 1 / 3
+"""How many of a network's layers its blocks hold at least, so that it is said in terms of them."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +148,7 @@ class _Lifting:
                     f"{quote(unit.ids[0])} is between blocks, and in no module of its own"
                 )
             blocks.append(block)
+        self._check_held(units[index] for index in at)
         between = f", {len(blocks) - len(at)} parts between them" if len(blocks) > len(at) else ""
         self.steps.append(f"found {_blocks(len(at))}{between}")
         definitions, placed = self._families(blocks)
@@ -157,12 +169,21 @@ class _Lifting:
             data["head"] = head
         return data
 
+    def _check_held(self, blocks: Iterable[Unit]) -> None:
+        """Raise `ApartError` for blocks that hold little of the network."""
+        nodes = self.network.nodes
+        held = sum(nodes[id].is_layer for unit in blocks for id in unit.ids)
+        total = sum(node.is_layer for node in nodes.values())
+        if held < LEAST_HELD * total:
+            raise ApartError(f"blocks hold {held} of {total} layers alone")
+
     def _with_blocks(self) -> dict[str, Data]:
         """Blocks as layers of the stem."""
         units = chain(self.network, self.rows)
         blocks = [unit for unit in units if unit.path is not None]
         if not blocks:
             raise ApartError("there are no blocks")
+        self._check_held(blocks)
         definitions, placed = self._families(blocks)
         made = {unit.ids: one for unit, one in zip(blocks, placed, strict=True)}
         nodes = self.network.nodes
@@ -291,7 +312,8 @@ class _Lifting:
 
     def _define(self, units: Sequence[Unit]) -> Defined:
         nodes = self.network.nodes
-        rows = [self._body(unit) for unit in units]
+        rows = added_alike([self._raw_body(unit) for unit in units])
+        rows = [self._named_body(row, unit) for row, unit in zip(rows, units, strict=True)]
         solution = Solution(
             [nodes[unit.start].output_shape[0] for unit in units],
             [nodes[unit.end].output_shape[0] for unit in units],
@@ -307,17 +329,19 @@ class _Lifting:
     def _block_name(self, unit: Unit) -> str:
         """What the definition of a block is called: as nothing else that a spec may read."""
         word = _words(unit)
-        taken = {name for name, _, _ in library()}
+        taken = {one.name for one in library()}
         is_taken = (
             word in taken or word in STANDARD or word in _TAKEN or hides(word, is_module=True)
         )
         return f"{word}_block" if is_taken or word in LAYERS or word in RESERVED else word
 
-    def _body(self, unit: Unit) -> Row:
+    def _raw_body(self, unit: Unit) -> Row:
+        row = self.rows.between(unit.start, unit.end)
+        return meeting(grouped(row, f"{unit.path}.", self.total))
+
+    def _named_body(self, row: Row, unit: Unit) -> Row:
         prefix = f"{unit.path}."
-        row = grouped(self.rows.between(unit.start, unit.end), prefix, self.total)
-        names = own_names(row, prefix)
-        return plain_labels(self.naming.name(meeting(row), Module(), prefix, names))
+        return plain_labels(self.naming.name(row, Module(), prefix, own_names(row, prefix)))
 
     def _strides(self, units: Sequence[Unit]) -> list[int]:
         """The strides of blocks; 1 where all have the same."""

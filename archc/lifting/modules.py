@@ -117,7 +117,7 @@ def count_paths(ids: Iterable[str]) -> Counter[str]:
     return total
 
 
-# What is added to the row's own input
+# What is added to a value by its name
 
 
 def meeting(row: Row) -> Row:
@@ -135,6 +135,31 @@ def meeting(row: Row) -> Row:
     if labels(rest)[0] & labels(other)[1]:
         return row
     return [*rest, Merge("add", [other], first.id, "input"), *row[1:]]
+
+
+def added_alike(rows: Sequence[Row]) -> list[Row]:
+    """The rows of blocks of which some add something to their input, with sums that others have of
+    a later value written in the same way: the value has a name, and meets what comes of it."""
+    merges = [item for row in rows for item in row if isinstance(item, Merge)]
+    if not any(one.meets == "input" for one in merges):
+        return list(rows)
+    return [_with_named_sum(row) for row in rows]
+
+
+def _with_named_sum(row: Row) -> Row:
+    for index, item in enumerate(row):
+        if not isinstance(item, Merge) or item.word != "add" or item.meets is not None:
+            continue
+        if len(item.branches) != 2 or any(_begins_elsewhere(one) for one in item.branches):
+            continue
+        main = max((0, 1), key=lambda at: (_layers(item.branches[at]), -at))
+        other, rest = item.branches[1 - main], item.branches[main]
+        if not index or labels(rest)[0] & labels(other)[1]:
+            continue
+        name = item.id  # no label yet is called like this
+        met = Merge("add", [other], name, meets=name)
+        return [*row[:index], Label(name), *rest, met, *row[index + 1 :]]
+    return row
 
 
 def _begins_elsewhere(row: Row) -> bool:
@@ -196,10 +221,14 @@ class Naming:
             block.parts = (Part(block.word, path[:-1], True),)
             (named,) = self._layer(block, module, prefix, taken)
             return named
-        if len(item.row) == 1 and isinstance(item.row[0], Group):
-            only = item.row[0]
+        only = item.row[0] if len(item.row) == 1 else None
+        if isinstance(only, Group):
             only.name = f"{item.name}.{only.name}"
             module.first("group", only.name)
+            return only
+        if isinstance(only, Layer) and only.called is not None and len(only.parts) == 1:
+            only.name = only.called = f"{item.name}.{only.called}"
+            module.first(only.parts[0].family, only.name)
             return only
         module.first("group", item.name)
         return item
@@ -324,4 +353,6 @@ def plain_labels(row: Row) -> Row:
     for item in walk(row):
         if isinstance(item, Recall):
             item.name = names.get(item.name, item.name)
+        elif isinstance(item, Merge) and item.meets is not None:
+            item.meets = names.get(item.meets, item.meets)
     return row

@@ -3,6 +3,7 @@ which each stage has to say."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from fractions import Fraction
@@ -179,6 +180,13 @@ class Solution:
             if one.kind == kind and all(one.values.get(i) == v for i, v in values.items()):
                 one.is_used = True
                 return known
+        for known, one in self.attributes.items():
+            both = one.values.keys() & values.keys()
+            is_alike = re.fullmatch(rf"{name}\d*", known) and one.kind == kind
+            if is_alike and both and all(one.values[i] == values[i] for i in both):
+                one.values |= values  # where both stand they agree
+                one.is_used = True
+                return known
         return self.attribute(name, kind, values)
 
     def stride(self, values: Values, name: str = "stride") -> Data:
@@ -284,6 +292,7 @@ _FORMS: Sequence[_Form] = (
     _rounded("round({name} / {by})", lambda x, by: round(Fraction(x, by))),
     _rounded("divisible({name} // {by}, 8)", lambda x, by: divisible(Fraction(x // by), 8)),
     _rounded("divisible({name} / {by}, 8)", lambda x, by: divisible(Fraction(x, by), 8)),
+    _rounded("divisible({name} // {by}, 4)", lambda x, by: divisible(Fraction(x // by), 4)),
 )
 
 

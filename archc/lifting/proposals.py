@@ -16,6 +16,7 @@ from archc.blocks.definition import Attribute
 from archc.blocks.lowering import lower_block
 from archc.dataclassing import dataclass
 from archc.graph import Fragment, Node, ShapeError
+from archc.lifting.ranges import Counts, Ranges, ranges_of
 from archc.lifting.tree import Data
 from archc.lifting.units import Unit
 from archc.ops import Op
@@ -47,8 +48,15 @@ class Proposal:
     strides: list[int]
 
 
-Candidate: TypeAlias = tuple[str, "str | None", Definition]
-"""A block by its name, and the file that it lies in where a spec has to name that."""
+@dataclass(frozen=True)
+class Candidate:
+    """A block by its name, and the file that it lies in where a spec has to name that; ``ranges``
+    say how many ops of which kinds it has."""
+
+    name: str
+    file: str | None
+    definition: Definition
+    ranges: Ranges
 
 
 @cache
@@ -61,7 +69,7 @@ def _standard() -> Iterator[Candidate]:
     for name in STANDARD:
         definition = STANDARD.definition(name)
         if definition is not None and name not in NOT_FOR_STAGES:
-            yield name, None, definition
+            yield Candidate(name, None, definition, ranges_of(definition))
 
 
 def _shipped() -> Iterator[Candidate]:
@@ -70,7 +78,7 @@ def _shipped() -> Iterator[Candidate]:
         source = Source(file, path.read_text(), path=str(path))
         for name, definition in read_block_file(source, STANDARD).items():
             if not definition.inline:
-                yield name, file, definition
+                yield Candidate(name, file, definition, ranges_of(definition))
 
 
 @dataclass
@@ -87,16 +95,19 @@ class Proposals:
         self, units: Sequence[Unit], runs: Sequence[int], blocks: Sequence[Candidate]
     ) -> Proposal | None:
         """The first block that all units are."""
-        for name, file, definition in blocks:
-            solver = _Solver(self.nodes, self.around, definition, keeps_names=self.keeps_names)
+        counted = [Counts.of(self.nodes[id] for id in unit.ids) for unit in units]
+        for one in blocks:
+            solver = _Solver(self.nodes, self.around, one.definition, keeps_names=self.keeps_names)
+            if not all(found.may_be(one.ranges) for found in counted):
+                continue
             if not any(solver.may_be(unit) for unit in _some(units)):
                 continue
             found = solver.solve(units, runs)
             if found is None:
-                self.tried.append(f"{name}, of the library: no, {solver.why}")
+                self.tried.append(f"{one.name}, of the library: no, {solver.why}")
             if found is not None:
                 said, strides = found
-                return Proposal(name, file, said, strides)
+                return Proposal(one.name, one.file, said, strides)
         return None
 
 
@@ -346,7 +357,7 @@ class _Solver:
 
 
 def _is_left_out(op: Op) -> bool:
-    return op.kind == "stochastic_depth"
+    return op.kind in ("stochastic_depth", "identity")
 
 
 def _bare(op: Op) -> tuple[object, ...]:

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import field
-from typing import Any
+from typing import Any, TypeAlias
 
 from archc.dataclassing import dataclass
 from archc.lifting.tree import Data
@@ -104,13 +104,16 @@ def _nameable(run: list[Placed]) -> Iterator[list[Placed]]:
 
 _NUMBER = re.compile(r"(\d+)")
 
-_PLACES: Sequence[tuple[str, Callable[[dict[str, int]], int]]] = (
+_Place: TypeAlias = tuple[str, Callable[[dict[str, int]], int]]
+
+_PLACES: Sequence[_Place] = (
     ("stage", lambda at: at["stage"]),
     ("block", lambda at: at["block"]),
     ("number", lambda at: at["number"]),
     ("(stage + 1) // 2", lambda at: (at["stage"] + 1) // 2),
     ("stage // 2", lambda at: at["stage"] // 2),
 )
+_COUNTED = [one for one in _PLACES if one[0] in ("block", "number")]
 
 
 def _names(blocks: Sequence[Placed]) -> str | None:
@@ -119,7 +122,10 @@ def _names(blocks: Sequence[Placed]) -> str | None:
     best: tuple[int, str] | None = None
     for shape, _ in shapes.most_common(2):
         alike = [one for one in blocks if _shape(one.path) == shape]
-        name = _template([one.path for one in alike], [one.place for one in alike])
+        paths, places = [one.path for one in alike], [one.place for one in alike]
+        name = _template(paths, places)
+        if name is not None and not re.search(r"\{(block|number)\b", name):  # as it must
+            name = _template(paths, places, _COUNTED)
         if name is not None and len(alike) > 1 and (best is None or len(alike) > best[0]):
             best = len(alike), name
     return None if best is None else best[1]
@@ -129,7 +135,9 @@ def _shape(path: str) -> str:
     return _NUMBER.sub("0", path)
 
 
-def _template(paths: Sequence[str], places: Sequence[dict[str, int]]) -> str | None:
+def _template(
+    paths: Sequence[str], places: Sequence[dict[str, int]], known: Sequence[_Place] = _PLACES
+) -> str | None:
     """A name with expressions in braces for the numbers that differ."""
     if len(set(paths)) == 1:
         return paths[0] if len(paths) == 1 else None
@@ -142,20 +150,22 @@ def _template(paths: Sequence[str], places: Sequence[dict[str, int]]) -> str | N
             out.append(text)
             continue
         column = [piece[index] for piece in pieces]
-        found = _expression(column, places)
+        found = _expression(column, places, known)
         if found is None:
             return None
         out.append(found)
     return "".join(out)
 
 
-def _expression(column: Sequence[str], places: Sequence[dict[str, int]]) -> str | None:
+def _expression(
+    column: Sequence[str], places: Sequence[dict[str, int]], known: Sequence[_Place]
+) -> str | None:
     if len(set(column)) == 1:
         return column[0]
     if any(one != str(int(one)) for one in column):
         return None
     numbers = [int(one) for one in column]
-    for text, value in _PLACES:
+    for text, value in known:
         more = {number - value(at) for number, at in zip(numbers, places, strict=True)}
         if len(more) == 1:
             (by,) = more

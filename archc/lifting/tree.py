@@ -54,7 +54,7 @@ class Group:
 @dataclass(slots=True)
 class Merge:
     """A merge of branches that begin with the current value, or of the current value and what
-    comes of ``meets``: the row's own input."""
+    comes of ``meets``: the row's own input, or a value with a label."""
 
     word: str
     branches: list[list[Item]]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
 from archc.dataclassing import dataclass
 from archc.frontends.naming import family
-from archc.graph import Network, Node, Region
+from archc.graph import Network, Region
 from archc.graph.regions import enclosing, renamed, walk
 from archc.lifting.rows import Rows
 
@@ -32,18 +32,40 @@ Chain: TypeAlias = "list[Unit]"
 
 
 def prepared(network: Network) -> Network:
-    """A network as lifting takes it: in inference, without what exporters leave out."""
+    """A network as lifting takes it: in inference, without what exporters leave out, and without
+    identities, but for those that let an op read one value twice."""
     network = network.inference
-    stands_for: dict[str, str] = {}
-    nodes: dict[str, Node] = {}
-    for node in network.nodes.values():
-        inputs = tuple([stands_for.get(one, one) for one in node.inputs])
-        if node.op.kind == "stochastic_depth":
-            stands_for[node.id] = inputs[0]
-        else:
-            nodes[node.id] = node._replace(inputs=inputs)
+    stands_for = _left_out(network)
+    nodes = {
+        node.id: node._replace(inputs=tuple([stands_for.get(one, one) for one in node.inputs]))
+        for node in network.nodes.values()
+        if node.id not in stands_for
+    }
     regions = renamed(network.regions, {id: id for id in nodes})
     return replace(network, nodes=nodes, regions=regions, is_foreign=True)
+
+
+def _left_out(network: Network) -> dict[str, str]:
+    """The ops that are left out, with what stands for each."""
+    kinds = ("stochastic_depth", "identity")
+    found = {
+        node.id: node.inputs[0]
+        for node in network.nodes.values()
+        if node.op.kind in kinds and node.id != network.output
+    }
+    for node in network.nodes.values():
+        read: set[str] = set()
+        for one in () if node.id in found else node.inputs:
+            if (source := _source(one, found)) in read:
+                found.pop(one, None)
+            read.add(source)
+    return {id: _source(id, found) for id in found}
+
+
+def _source(id: str, found: Mapping[str, str]) -> str:
+    while id in found:
+        id = found[id]
+    return id
 
 
 def chain(network: Network, rows: Rows) -> Chain:

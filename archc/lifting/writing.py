@@ -13,8 +13,10 @@ WIDTH = 110
 """Characters of a line, where it can be divided."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.()\- /*+%<>=!]*")
-_SECTIONS = ("blocks", "stem", "names", "head")
+_SECTIONS = ("blocks", "stem", "head")
 """Keys with a line of space before them."""
+_BODY = ("names", "defaults", "stages")
+"""Keys of which the first has one."""
 
 
 def written(data: Mapping[str, Data]) -> str:
@@ -22,8 +24,8 @@ def written(data: Mapping[str, Data]) -> str:
     lines: list[str] = []
     for key, value in data.items():
         rows = list(_entry(key, value, ""))
-        is_next = key == "defaults" and "names" not in data
-        if is_next or (key in _SECTIONS and not (key == "stem" and "blocks" not in data)):
+        is_first = key in _BODY and not any(one in data for one in _BODY[: _BODY.index(key)])
+        if is_first or (key in _SECTIONS and not (key == "stem" and "blocks" not in data)):
             lines.append("")
         lines += rows
     return "".join(f"{line}\n" for line in lines)

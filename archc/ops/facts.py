@@ -305,7 +305,8 @@ class Initializer:
 class OnnxNode:
     """An ONNX node that reads what came before it, and the shape that it puts out.
 
-    With ``with_input`` it reads, in front of that, what the op itself reads first.
+    With ``with_input`` it reads, in front of that, what the op itself reads first. With ``takes``
+    it reads only so many values, and leaves the others to the next node.
     """
 
     kind: str
@@ -313,6 +314,7 @@ class OnnxNode:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     suffix: str = ""
     with_input: bool = False
+    takes: int | None = None
 
 
 OnnxStep: TypeAlias = Initializer | OnnxNode

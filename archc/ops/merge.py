@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from archc.dataclassing import dataclass
@@ -57,8 +57,8 @@ class Add(Merging):
         return Look(glyph="+", name="sum")
 
     def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
-        """An Add."""
-        yield OnnxNode("Add", output)
+        """An Add for each value but the first."""
+        return _one_by_one("Add", inputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +111,8 @@ class Multiply(Merging):
         return Look(glyph="\N{MULTIPLICATION SIGN}", name="product")
 
     def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
-        """A Mul."""
-        yield OnnxNode("Mul", output)
+        """A Mul for each value but the first."""
+        return _one_by_one("Mul", inputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,3 +166,11 @@ class Concat(Merging):
     def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
         """A Concat."""
         yield OnnxNode("Concat", output, {"axis": 1})
+
+
+def _one_by_one(kind: str, inputs: Sequence[Shape]) -> Iterator[OnnxStep]:
+    """Nodes of two values each, in the order in which torch computes them."""
+    for count in range(2, len(inputs) + 1):
+        shape = max(inputs[:count], key=math.prod)
+        suffix = f".of_{count}" if count < len(inputs) else ""
+        yield OnnxNode(kind, shape, suffix=suffix, takes=2)

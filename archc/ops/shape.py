@@ -127,6 +127,10 @@ class Flatten(Unary):
         """All elements in a row."""
         return (math.prod(inputs[0]),)
 
+    def changes(self, *inputs: Shape) -> bool:
+        """Whether there is anything to lay out."""
+        return not inputs or len(inputs[0]) > 1
+
     def reach(self) -> Reach:
         """The vector has no places: it is the whole map."""
         return EVERYTHING

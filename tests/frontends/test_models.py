@@ -271,8 +271,9 @@ def test_a_value_that_is_merged_with_itself() -> None:
 
     network = archc.from_module(Net(), input=(3, 4, 4))
     assert [node.op.called for node in network.nodes.values()] == [
-        *("input", "cat", "add", "concat", "add")
+        *("input", "identity", "concat", "identity", "add", "concat", "add")
     ]
+    assert not network.no_rule
     archc.draw(network)
 
 
