@@ -7,7 +7,7 @@ from archc.choices import LEVELS, Level
 from archc.lazy import exports
 
 if TYPE_CHECKING:
-    from archc.analysis.comparison import Comparison, compare
+    from archc.analysis.comparison import Comparison, compare, compare_as_exported
     from archc.analysis.conventions import CONVENTIONS, Convention, Explanation, explain
     from archc.analysis.counting import Count, Row, count
     from archc.analysis.fitting import Fit, FitRow, fit
@@ -35,6 +35,7 @@ __all__ = [
     "Row",
     "Work",
     "compare",
+    "compare_as_exported",
     "count",
     "explain",
     "fit",
@@ -47,7 +48,7 @@ __all__ = [
 __getattr__ = exports(
     __name__,
     {
-        **dict.fromkeys(("Comparison", "compare"), ".comparison"),
+        **dict.fromkeys(("Comparison", "compare", "compare_as_exported"), ".comparison"),
         **dict.fromkeys(("CONVENTIONS", "Convention", "Explanation", "explain"), ".conventions"),
         **dict.fromkeys(("Count", "Row", "count"), ".counting"),
         **dict.fromkeys(("Fit", "FitRow", "fit"), ".fitting"),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from difflib import SequenceMatcher
 from typing import Any, Literal, TypeAlias
 
-from archc.analysis.exported import as_exported, followed
+from archc.analysis.exported import FOLDED, as_exported, as_folded, followed
 from archc.analysis.footprint import memory
 from archc.analysis.parts import has_stages, runs
 from archc.analysis.plain import as_plain
@@ -142,6 +143,19 @@ def compare(a: Network, b: Network) -> Comparison:
         ),
         left_out=left_out,
     )
+
+
+def compare_as_exported(a: Network, b: Network) -> Comparison:
+    """`compare`; where one is a model whose exporter seems to have folded its batch norms, with the
+    other in its deploy form, if more agrees then."""
+    found = compare(a, b)
+    folded = None if found.same else as_folded(a, b)
+    if folded is None:
+        return found
+    other = compare(*folded)
+    if len(other.changes) >= len(found.changes):
+        return found
+    return replace(other, left_out=(FOLDED, *other.left_out))
 
 
 def _graph(network: Network) -> object:

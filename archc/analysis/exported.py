@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from archc.graph import Network, Node, renamed
+from archc.graph import Network, Node, deploy_form, foldings, renamed
 from archc.ops import Op
 
 
@@ -24,6 +24,21 @@ def as_exported(a: Network, b: Network) -> tuple[Network, Network, tuple[str, ..
         both.append(kept)
         found.update(dict.fromkeys(gone))
     return both[0], both[1], tuple(sorted(found))
+
+
+FOLDED = "folded batch norms"
+
+
+def as_folded(a: Network, b: Network) -> tuple[Network, Network] | None:
+    """Two networks, that without a batch norm to fold as it is and the other in its deploy form,
+    where an exporter may have folded the norms of the first; None otherwise."""
+    for one, other in ((a, b), (b, a)):
+        if one.model is None or not one.model.may_be_folded or foldings(one).count:
+            continue
+        if foldings(other).count:
+            made = deploy_form(other)
+            return (one, made) if one is a else (made, one)
+    return None
 
 
 def _without(network: Network, others: Collection[str]) -> tuple[Network, list[str]]:

@@ -141,7 +141,7 @@ def compare(a: SpecLike, b: SpecLike) -> Comparison:
     >>> archc.compare("imagenet/plain34", "imagenet/plain34").same
     True
     """
-    return analysis.compare(network_of(a), network_of(b))
+    return analysis.compare_as_exported(network_of(a), network_of(b))
 
 
 def diff(a: SpecLike, b: SpecLike) -> Comparison:

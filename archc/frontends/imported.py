@@ -113,6 +113,12 @@ class Imported:
         none."""
         return self.program.tensors is not None
 
+    @property
+    def may_be_folded(self) -> bool:
+        """Whether its exporter may have folded batch norms into the convolutions before them, as
+        those of ONNX files do."""
+        return self.program.dialect == "onnx"
+
     def original(self) -> Runner:
         """The model itself, to be run. Raises `ForeignError` where archc does not run it."""
         if self.runner is None:

@@ -90,6 +90,10 @@ class Model(Protocol):
     def has_weights(self) -> bool:
         """Whether it has values for its tensors."""
 
+    @property
+    def may_be_folded(self) -> bool:
+        """Whether its exporter may have folded batch norms into the convolutions before them."""
+
     def arrays(self) -> Mapping[str, Any]:
         """Its tensors by the keys of `Network.state`: numpy's arrays or torch's tensors.
 

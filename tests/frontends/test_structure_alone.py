@@ -56,6 +56,18 @@ def test_blocks_are_found_by_what_repeats(spec: str) -> None:
         assert all(a == b for a, b in groups)
 
 
+def test_folded_norms_are_left_out_of_a_comparison() -> None:
+    network = archc.load("cifar10/resnet20")
+    folded = read(written(deploy_form(network))).network
+    for pair in ((folded, network), (network, folded)):
+        found = archc.diff(*pair)
+        assert (found.same, found.left_out) == (True, ("folded batch norms", "softmax"))
+    other = archc.diff(folded, "cifar10/resnet32")
+    assert not other.same
+    assert "batch_norm2d" not in {change.op for change in other.changes}
+    assert not archc.diff(deploy_form(network), network).same
+
+
 def blocks(network: Network) -> list[int]:
     """How many parameters each block has; blocks of a single layer are none."""
     nodes = network.nodes
