@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+from archc.backends.pytorch import writable
+from archc.beside import others
 from archc.choices import EXPORT_FORMATS as EXPORT_FORMATS
 from archc.choices import ExportFormat as ExportFormat
 from archc.choices import check_choice
 from archc.devices import on_device
 from archc.extras import require
-from archc.graph import Network, deploy_form
+from archc.graph import Network, Node, deploy_form
 from archc.live import build_module, require_torch
 from archc.running import quiet
 
@@ -40,6 +42,7 @@ def export(
     if batch is not None and (type(batch) is not int or batch < 1):
         raise ValueError(f"`batch` must be an integer of at least 1, not {batch!r}")
     require_torch("exporting")
+    network = writable(network)
     if format == "onnx":
         require("onnx", "an ONNX file", "onnx")
     with on_device("cpu") as device:
@@ -95,6 +98,14 @@ def exported(
     # Two: of a single image torch would take the batch for fixed.
     images = like.new_zeros(batch or 2, *network.input_shape)
     most = _CUDNN_BATCH if images.is_cuda else None
-    sizes = None if batch else ({0: torch.export.Dim("batch", min=1, max=most)},)
+    given = (images, *others(network, images))
+    free = {0: torch.export.Dim("batch", min=1, max=most)}
+    shared = [bool(node.op.numbers.get("is_shared")) for node in _given(network)]
+    sizes = None if batch else (free, *[{} if one else free for one in shared])
     with quiet():
-        return torch.export.export(module, (images,), dynamic_shapes=sizes)
+        return torch.export.export(module, given, dynamic_shapes=sizes)
+
+
+def _given(network: Network) -> list[Node]:
+    """The nodes of what a network takes beside images."""
+    return [node for node in network.nodes.values() if node.op.is_given]

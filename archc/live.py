@@ -11,7 +11,7 @@ from threading import RLock
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from archc.backends.pytorch import emit
+from archc.backends.pytorch import emit, writable
 from archc.extras import require
 from archc.graph import Network, deploy_form
 from archc.text import quote_name
@@ -40,6 +40,7 @@ def build_module(
     fit.
     """
     require_torch()
+    network = writable(network)
     if checkpoint is None and network.model is not None:
         from archc.weights import own_weights
 

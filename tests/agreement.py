@@ -107,7 +107,7 @@ def assert_agrees(network: Network, module: nn.Module) -> None:
     """Fail unless a module on the meta device is the network, layer by layer."""
     assert sum(parameter.numel() for parameter in module.parameters()) == network.params
     with norms_by_shape():
-        seen = observe(module, network.input_shape, torch.device("meta"))
+        seen = observe(network, module, torch.device("meta"))
     assert seen.error is None
     modules = dict(module.named_modules())
     for node in network.nodes.values():

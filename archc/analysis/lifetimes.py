@@ -98,7 +98,9 @@ class Values:
     def alive(self) -> dict[str, int]:
         """The bytes for one image that are alive at inference while each op runs."""
         forward = Forward(self.schedule)
-        forward.run(modules_of(self.network), self.nodes[0].id)
+        root = modules_of(self.network)
+        forward.order += [self.network.nodes[id] for id in root.arguments]
+        forward.run(root, self.nodes[0].id, *root.arguments)
         order = [self.nodes[0], *forward.order]
         ends = forward.ends(self.holder, [self.nodes[0].id])
         now, alive = 0, {}
@@ -168,9 +170,9 @@ class Forward:
         self.order: list[Node] = []
         self.until: dict[str, int] = {}
 
-    def run(self, module: Group, argument: str) -> None:
-        """Run a module on a value."""
-        values = {"": argument}
+    def run(self, module: Group, argument: str, *others: str) -> None:
+        """Run a module on values."""
+        values = {"": argument, **dict(zip(module.arguments.values(), others, strict=True))}
         variables = {ARGUMENT: argument}
         wiring = {child.name: (child, sources) for child, sources in module.wiring()}
         for line in self.schedule.lines(module):
@@ -182,14 +184,14 @@ class Forward:
                 if isinstance(child, Leaf):
                     self.order.append(child.node)
                 else:
-                    self.run(child, read[0])
+                    self.run(child, *read)
                 values[name] = child.result
                 self._hold(*read, child.result)
             if line.variable is not None:
                 if line.variable in variables:
                     self._hold(variables[line.variable])
                 variables[line.variable] = values[line.result]
-        self._hold(argument, *variables.values())
+        self._hold(argument, *others, *variables.values())
 
     def _hold(self, *ids: str) -> None:
         """Values are alive now."""

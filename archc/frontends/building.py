@@ -87,6 +87,8 @@ class Built:
     """The call that each node comes from, by id."""
     has_paths: bool = True
     """Whether the model says anything of modules."""
+    given: Mapping[str, Value] = field(default_factory=dict)
+    """What the program takes besides images, by its names."""
     folded: frozenset[str] = frozenset()
     """The paths of norms that an exporter has folded into the layers before them."""
 
@@ -195,6 +197,7 @@ class _Building:
     """The names of the values that share a tensor's memory, by that tensor's."""
     last_read: dict[str, int] = field(default_factory=dict)
     readers: Counter[str] = field(default_factory=Counter)
+    given: dict[str, Value] = field(default_factory=dict)
     at: int = 0
 
     def built(self) -> Built:
@@ -218,7 +221,9 @@ class _Building:
             outputs = (self._append(id, moves.ends(len(distinct)), distinct, shape, None),)
         folded = frozenset(self._folded() if program.dialect == "onnx" else ())
         has_paths = self.names.has_paths
-        return self._cleaned(Built(self.nodes, self.keys, outputs, self.calls, has_paths, folded))
+        return self._cleaned(
+            Built(self.nodes, self.keys, outputs, self.calls, has_paths, self.given, folded)
+        )
 
     def _given_values(self) -> None:
         """The images, the first of the inputs that can be, and whatever else is given."""
@@ -243,8 +248,10 @@ class _Building:
                 shown = shown if shown[0].isalpha() else f"value_{shown}"
                 shown = f"{shown}_input" if shown in modules else shown
                 id, own = self.names.unique("", shown), self._shape(full)
-                self._append(id, moves.given(id, own), ("input",), own, None)
-                self._keep(name, Value(id, full, owner=name))
+                dtype = self.program.types.get(name, "float32")
+                self._append(id, moves.given(id, own, dtype), ("input",), own, None)
+                self.given[name] = Value(id, full, owner=name)
+                self._keep(name, self.given[name])
 
     def _folded(self) -> Iterator[str]:
         """The counted modules that are gone behind layers whose weights are not their own any more,

@@ -6,19 +6,23 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archc.dataclassing import dataclass
+from archc.errors import UnwrittenError
 from archc.frontends.building import Built, build
 from archc.frontends.program import ForeignError, Program
 from archc.frontends.repeats import module_names
-from archc.frontends.structure import regions_of
+from archc.frontends.structure import labels_of, regions_of
 from archc.graph import Network, Region, Shape, key_of, lint, renamed
 from archc.graph.deploy import close_up
 from archc.graph.lint import LintError
 from archc.graph.network import Runner
 from archc.ops import ShapeError
 from archc.text import quote, quote_name, visible
+
+if TYPE_CHECKING:
+    from archc.frontends.explicit import Explicit
 
 MAX_NAME = 64
 """Characters of a network's name, as in specs."""
@@ -82,6 +86,42 @@ class Imported:
         return self._built.has_paths
 
     @cached_property
+    def explicit(self) -> Network:
+        """The network call by call, as it is written in PyTorch: tensors of the model, and what is
+        computed of these alone, are nodes too. Raises `UnwrittenError` where it cannot be."""
+        from archc.frontends.explicit import told
+
+        made = self._explicit
+        if made.refused:
+            raise UnwrittenError(told(self.network.name, made.refused, made.nodes))
+        name = self.network.name
+        network = Network(
+            name=name,
+            nodes=made.nodes,
+            title=name,
+            source=self.source,
+            regions=regions_of(made.nodes, made.calls),
+            is_foreign=True,
+            labels=labels_of(made.calls),
+            model=_AsWritten(self),
+        )
+        try:
+            return lint(network)
+        except LintError as error:
+            raise self._damaged(error) from error
+
+    @cached_property
+    def _explicit(self) -> Explicit:
+        from archc.frontends.explicit import explicit
+
+        taken = {
+            theirs: self._names[one.node]
+            for theirs, one in self._built.given.items()
+            if one.node in self._built.nodes
+        }
+        return explicit(self.program, taken)
+
+    @cached_property
     def _names(self) -> Mapping[str, str]:
         """The ids of nodes by those that building gave them: where a folded norm is gone, the
         counted modules behind it move up, as in `deploy_form`; of a model without modules, blocks
@@ -131,11 +171,15 @@ class Imported:
         Raises `ForeignError` where the model's file does not hold what it says, or is not at hand,
         ModuleNotFoundError without numpy.
         """
-        tensors, keys = self.program.tensors, self.keys
+        return self.tensors(self.keys, self.network.state)
+
+    def tensors(self, keys: Mapping[str, str], state: Mapping[str, Shape]) -> dict[str, Any]:
+        """Tensors of the model in these shapes, by keys that have the model's own. Raises as
+        `arrays`."""
+        tensors = self.program.tensors
         if tensors is None:
             raise ForeignError(f"{quote_name(self.source)} has no tensors that archc reads")
         found = tensors.read(set(keys.values()))
-        state = self.network.state
         return {key: self._laid_out(found[one], state[key], one) for key, one in keys.items()}
 
     def _laid_out(self, tensor: Any, shape: Shape, key: str) -> Any:
@@ -145,6 +189,41 @@ class Imported:
                 "of data for its shape"
             )
         return tensor.reshape(shape)
+
+
+@dataclass(frozen=True)
+class _AsWritten:
+    """A foreign model, as that of the network call by call."""
+
+    of: Imported
+
+    @property
+    def source(self) -> str:
+        """What the user called it."""
+        return self.of.source
+
+    @property
+    def has_weights(self) -> bool:
+        """As of the model."""
+        return self.of.has_weights
+
+    @property
+    def may_be_folded(self) -> bool:
+        """As of the model."""
+        return self.of.may_be_folded
+
+    @property
+    def explicit(self) -> Network:
+        """The network itself."""
+        return self.of.explicit
+
+    def arrays(self) -> dict[str, Any]:
+        """The tensors of the network. Raises as `Imported.arrays`."""
+        return self.of.tensors(self.of._explicit.keys, self.of.explicit.state)
+
+    def original(self) -> Runner:
+        """The model, to be run. Raises as `Imported.original`."""
+        return self.of.original()
 
 
 def name_of(text: str) -> str:

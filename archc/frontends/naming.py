@@ -158,6 +158,6 @@ def family(op: Op) -> str:
     >>> family(ReLU()), family(AdaptiveAvgPool2d(1))
     ('relu', 'adaptive_avg_pool')
     """
-    word = getattr(op, "name", "") if op.kind == "opaque" else op.kind
+    word = op.called if op.kind in ("opaque", "call") else op.kind
     word = re.sub(r"[^A-Za-z0-9_]", "_", word).strip("_") or "op"
     return re.sub(r"2d$", "", word if not word[0].isdigit() else f"op_{word}")

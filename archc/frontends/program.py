@@ -134,3 +134,5 @@ class Program:
     source: str = ""
     channels_last: bool = False
     tensors: Values | None = None
+    types: Mapping[str, str] = field(default_factory=dict)
+    """What torch calls the types of what it takes and holds, by name, where that is no float32."""

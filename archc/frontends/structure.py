@@ -51,6 +51,12 @@ def regions_of(nodes: Mapping[str, Node], calls: Mapping[str, Call]) -> tuple[Re
     return tuple([_with_parts(region, modules) for region in _staged(rows, found, modules)])
 
 
+def labels_of(calls: Mapping[str, Call]) -> dict[str, str]:
+    """What the classes of authors' modules around calls are called, by the modules' paths."""
+    scopes = (scope for call in calls.values() for scope in call.scopes)
+    return {one.path: _short(one.label) for one in scopes if one.path and _is_authors(one)}
+
+
 @dataclass
 class _Around:
     """The modules of authors' classes around ops, and the number of ops in each, by path."""

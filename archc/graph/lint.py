@@ -60,6 +60,8 @@ def _check_nodes(network: Network) -> None:
 
 def _check_wiring(node: Node, seen: Mapping[str, Shape]) -> None:
     if node.op.arity is Arity.NONE:
+        if node.op.is_tensor and not node.inputs:
+            return
         if seen or node.inputs:
             what = "is not the first node" if seen else "has inputs"
             raise LintError(f"the input {node.id!r} {what}")

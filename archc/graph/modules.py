@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import keyword
+import re
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import field
 from functools import cached_property
@@ -10,7 +12,7 @@ from archc.dataclassing import dataclass
 from archc.graph.heads import classifiers
 from archc.graph.network import Network, Node, Written
 from archc.graph.regions import enclosing, walk
-from archc.ops import Arity, Shape
+from archc.ops import Shape
 
 
 class StructureError(ValueError):
@@ -32,7 +34,21 @@ class Leaf:
     def is_module(self) -> bool:
         """Whether the op is an attribute of its parent rather than a call in ``forward``: a module,
         or a tensor of its own."""
+        if self.node.op.shares:
+            return False
         return self.in_chain or self.node.op.torch.is_module or self.name.split(".")[-1].isdigit()
+
+    @property
+    def is_tensor(self) -> bool:
+        """Whether it is a tensor of the model, its own or that of a layer."""
+        return self.node.op.is_tensor
+
+    @property
+    def lender(self) -> str:
+        """The name, beside its own, of the layer whose tensors it uses."""
+        before = self.name.rpartition(".")[0]
+        last = self.node.op.shares.rpartition(".")[2]
+        return f"{before}.{last}" if before else last
 
     @property
     def result(self) -> str:
@@ -49,7 +65,8 @@ class Group:
     ``source`` is the id that the module reads, and ``source_shape`` its shape; ``result`` is the id
     of its own that others read. ``label`` is what its author calls such modules.
     ``sides`` has, for the network's own, the names of the children that are side heads, in the
-    order in which they run.
+    order in which they run. ``arguments`` are what it takes besides, by id, under the names that
+    its ``forward`` has for them.
     """
 
     name: str
@@ -61,6 +78,7 @@ class Group:
     label: str | None = None
     written: Written | None = None
     sides: tuple[str, ...] = ()
+    arguments: dict[str, str] = field(default_factory=dict)
 
     def leaves(self) -> Iterator[Leaf]:
         """Every op inside, in order of definition."""
@@ -72,18 +90,21 @@ class Group:
 
     def wiring(self) -> Iterator[tuple[Group | Leaf, tuple[str, ...]]]:
         """Each child with the names of the siblings it reads; ``""`` is the module's input."""
-        producers = {self.source: ""}
+        producers = {self.source: "", **self.arguments}
         for name, child in self.children.items():
             producers[child.result] = name
         for child in self.children.values():
-            sources = child.node.inputs if isinstance(child, Leaf) else (child.source,)
+            if isinstance(child, Leaf):
+                sources = child.node.inputs
+            else:
+                sources = (child.source, *child.arguments)
             yield child, tuple([producers[source] for source in sources])
 
     @cached_property
     def is_sequential(self) -> bool:
         """Whether it is a chain of modules: numbered ones, or of any name where the author has no
         name for modules like this."""
-        if not self.path or not self.children:
+        if not self.path or not self.children or self.arguments:
             return False
         is_counted = any(name.isdigit() for name in self.children)
         last = ""
@@ -111,17 +132,44 @@ def fold(network: Network) -> Group:
     """
     labels = _labels(network)
     root, containers = _Folding(network, labels).tree()
+    containers |= {group.path for group in _groups_in(root) if _has_tensors_alone(group)}
     if containers:
         root, _ = _Folding(network, labels, containers).tree()
     heads = classifiers(network)
     for leaf in root.leaves() if heads else ():
         leaf.classifies = leaf.node.id in heads
     for group in [root, *_groups_in(root)]:
+        _tensors_first(group)
         if group.is_sequential:
             for child in group.children.values():
                 if isinstance(child, Leaf):
                     child.in_chain = True
     return root
+
+
+def _tensors_first(group: Group) -> None:
+    """Have tensors of a module's own stand before all that may read them."""
+    found = {n: one for n, one in group.children.items() if isinstance(one, Leaf) and one.is_tensor}
+    if found:
+        group.children = {**found, **group.children}
+
+
+def _has_tensors_alone(group: Group) -> bool:
+    """Whether a module computes nothing, but holds tensors, as a list of parameters does."""
+    return all(isinstance(child, Leaf) and child.is_tensor for child in group.children.values())
+
+
+def _argument(read: Node, group: Group) -> str:
+    """What a module calls a value that it is given: a tensor by its name."""
+    has_name = read.op.is_tensor or read.op.is_given
+    word = re.sub(r"\W", "_", read.id.rpartition(".")[2], flags=re.ASCII) if has_name else "y"
+    word = word if word.isidentifier() and not keyword.iskeyword(word) else f"value_{word}"
+    taken = {"x", "self", "nn", "F", "torch", *group.arguments.values()}
+    return next(
+        name
+        for name in (word, *[f"{word}{n}" for n in range(2, len(taken) + 3)])
+        if name not in taken
+    )
 
 
 def _labels(network: Network) -> dict[str, str]:
@@ -135,7 +183,8 @@ def _labels(network: Network) -> dict[str, str]:
             if path in labels:
                 shared.add(path)
             labels[path] = region.label
-    return {path: label for path, label in labels.items() if path not in shared}
+    labels = {path: label for path, label in labels.items() if path not in shared}
+    return {**network.labels, **labels}
 
 
 def _groups_in(group: Group) -> Iterator[Group]:
@@ -161,10 +210,11 @@ class _Folding:
         """The tree, and the paths in it of modules with several inputs or outputs."""
         network = self.network
         sides = tuple([side.name for side in network.sides])
-        root = Group("", "", source="input", result=network.logits, sides=sides)
-        inside: dict[str, tuple[Group, ...]] = {"input": ()}
+        given = {id: id for id, node in network.nodes.items() if node.op.is_given}
+        root = Group("", "", source="input", result=network.logits, sides=sides, arguments=given)
+        inside: dict[str, tuple[Group, ...]] = dict.fromkeys(["input", *given], ())
         for node in network.nodes.values():
-            if node.op.arity is Arity.NONE or (node.id == network.output != network.logits):
+            if node.id in inside or (node.id == network.output != network.logits):
                 continue
             inside[node.id] = groups = self._place(root, node)
             for source in node.inputs:
@@ -172,6 +222,14 @@ class _Folding:
         # The ways out of the network:
         for result in (network.logits, *[side.result for side in network.sides]):
             self._cross(network.nodes[result], inside[result], ())
+        turn = {id: index for index, id in enumerate(network.nodes)}
+        for group in _groups_in(root):
+            if group.arguments:
+                begins = min(turn[leaf.node.id] for leaf in group.leaves() if not leaf.is_tensor)
+                values = [group.source, *group.arguments]
+                computed = [id for id in values if not network.nodes[id].op.is_tensor]
+                if any(turn[id] > begins for id in computed):
+                    self.crossed.add(group.path)
         return root, self.crossed
 
     def _place(self, root: Group, node: Node) -> tuple[Group, ...]:
@@ -219,9 +277,13 @@ class _Folding:
                 break
             shared += 1
         for group in entered[shared:]:
-            if group.source not in ("", source):
+            if group.source in ("", source):
+                group.source, group.source_shape = source, read.output_shape
+            elif group.path in self.network.labels:  # it is called as such, with several values
+                group.arguments.setdefault(source, _argument(read, group))
+            else:
                 self.crossed.add(group.path)
-            group.source, group.source_shape = source, read.output_shape
+                group.source, group.source_shape = source, read.output_shape
         for group in left[shared:]:
             if group.result not in ("", source):
                 self.crossed.add(group.path)

@@ -94,6 +94,13 @@ class Model(Protocol):
     def may_be_folded(self) -> bool:
         """Whether its exporter may have folded batch norms into the convolutions before them."""
 
+    @property
+    def explicit(self) -> Network:
+        """The network of all that it computes, call by call, as it can be written in PyTorch.
+
+        Raises `UnwrittenError`, which says why, where it cannot.
+        """
+
     def arrays(self) -> Mapping[str, Any]:
         """Its tensors by the keys of `Network.state`: numpy's arrays or torch's tensors.
 
@@ -115,8 +122,8 @@ class Runner(Protocol):
     def is_torch(self) -> bool:
         """Whether torch computes what it puts out, so that equal means equal bits."""
 
-    def __call__(self, images: Any) -> Any:
-        """The first thing that it puts out, for a torch tensor of images in float32."""
+    def __call__(self, images: Any, *others: Any) -> tuple[Any, ...]:
+        """What it puts out, for a torch tensor of images in float32, and what else it takes."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -147,6 +154,8 @@ class Network(Shown):
     is_foreign: bool = False
     """Whether it comes from a model of another library, in which ops without tensors are called
     anything."""
+    labels: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """What a model of another library calls its modules, by their paths; for names of classes."""
     model: Model | None = field(default=None, compare=False)
     """That model, where it is at hand: its weights are the network's."""
 
@@ -269,6 +278,18 @@ class Network(Shown):
         state: dict[str, Shape] = {}
         _in_order_of_modules(self.nodes.values(), state)
         return MappingProxyType(state)
+
+    @cached_property
+    def buffer_types(self) -> Mapping[str, str]:
+        """What torch calls the types of tensors that no layer has and that are not learned, by key:
+        they may be anything."""
+        return MappingProxyType(
+            {
+                node.id: getattr(node.op, "dtype", "float32")
+                for node in self.nodes.values()
+                if node.op.is_tensor and node.op.buffers and node.op.state
+            }
+        )
 
     @cached_property
     def depths(self) -> Mapping[str, int]:

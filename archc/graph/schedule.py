@@ -122,6 +122,8 @@ def runs_ahead(network: Network) -> frozenset[str]:
     for node in network.nodes.values():
         latest = -1
         for source in node.inputs:
+            if network.nodes[source].op.is_tensor:
+                continue
             if turn[source] < latest and reads[source] == 1:
                 found.add(source)
             latest = max(latest, turn[source])
@@ -168,7 +170,8 @@ class _Module:
         for name in self.wiring:
             # Front to back, so that no expression is nested deeper than one line holds.
             if self.too_long(self._line(name, stored)):
-                stored |= set(self.wiring[name][1]) - {""}
+                stored |= {one for one in self.wiring[name][1] if one in self.wiring}
+        stored = {name for name in stored if not self._is_tensor(name)}
         trunk = [name for name in self.wiring if name in stored and name not in self.sides]
         order: list[str] = []
         for name in ["", *trunk]:
@@ -186,6 +189,8 @@ class _Module:
         ends = {self.result, *self.sides}
         ends |= {source for side in self.sides for source in self.wiring[side][1]} - {""}
         for name, (child, sources) in self.wiring.items():
+            if self._is_tensor(name):
+                continue
             readers = [self.wiring[reader] for reader in reads.get(name, [])]
             # A shortcut is written inside the sum that reads it, unless it runs ahead. A sum may
             # be so only as the first operand: sums associate to the left, and another order would
@@ -200,8 +205,13 @@ class _Module:
                 ends |= {name, sources[0]}
         return ends
 
+    def _is_tensor(self, name: str) -> bool:
+        """Whether a value is a tensor of the model, which is written wherever it is read."""
+        child = self.wiring[name][0] if name in self.wiring else None
+        return isinstance(child, Leaf) and child.is_tensor
+
     def _runs_ahead(self, name: str) -> bool:
-        return name != "" and self.wiring[name][0].result in self.schedule.ahead
+        return name in self.wiring and self.wiring[name][0].result in self.schedule.ahead
 
     def _adds_in_place(self, name: str) -> bool:
         child, _ = self.wiring[name]
@@ -215,7 +225,8 @@ class _Module:
         computes: list[str] = []
 
         def compute(value: str) -> None:
-            if value == "" or (value in stored and value != name):
+            is_stored = value in stored and value != name
+            if value not in self.wiring or (is_stored and not self._is_tensor(value)):
                 reads.append(value)
                 return
             for source in self.wiring[value][1]:
@@ -240,7 +251,9 @@ class _Module:
             last_read[self.result] = len(lines)  # it is returned, with what side heads put out
         if any(self._runs_ahead(line.result) for line in lines):
             last_read[""] = len(lines)  # beside a shortcut, x stays what goes into the block
-        variables = {"": ARGUMENT}
+        given = {one for line in lines for one in line.reads if one not in self.wiring} - {""}
+        variables = {"": ARGUMENT, **{one: -1 - n for n, one in enumerate(sorted(given))}}
+        last_read.update(dict.fromkeys(given, len(lines)))  # they stay what they are
         unused = ARGUMENT + 1
         for index, line in enumerate(lines):
             is_last = line.result == self.result and not self.sides

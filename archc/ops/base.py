@@ -171,6 +171,11 @@ class Op:
         return False
 
     @property
+    def is_tensor(self) -> bool:
+        """Whether it is a tensor of the model itself, which reads nothing."""
+        return False
+
+    @property
     def beside(self) -> tuple[tuple[Op, Shape], ...]:
         """The layers that compute something for it of tensors of the model alone, with the shapes
         that they put out; their multiply-adds are among its own."""

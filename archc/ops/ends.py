@@ -8,11 +8,13 @@ from archc.ops.facts import (
     MIXED,
     NOTHING,
     Arity,
+    Call,
     Look,
     Reach,
     Saved,
     Shape,
     Storage,
+    Torch,
 )
 from archc.ops.traits import Ordinary, Unary, Unwritten
 
@@ -27,7 +29,11 @@ class ExtraInput(Unwritten, Unary):
     kind = "extra_input"
     name: str
     shape: Shape
+    dtype: str = "float32"
+    is_shared: bool = False
+    """Whether all images share one value."""
 
+    unsaid = frozenset(["dtype", "is_shared"])
     channels = MIXED
 
     def __post_init__(self) -> None:
@@ -67,6 +73,7 @@ class SeveralOutputs(Unwritten, Ordinary):
     channels = MIXED
     storage = Storage.SHARED
     runs_on_the_way = True
+    torch = Torch(is_module=False, call=Call(lambda *xs: ", ".join(xs)))
 
     @property
     def puts_features_last(self) -> bool | None:

@@ -229,12 +229,13 @@ class Call:
 
     ``write`` gives the source from that of its operands, followed by the numbers that the op's
     ``fields`` hold. An op between operands (``a + b``) has the ``augmented`` assignment that writes
-    over its first operand (``+=``).
+    over its first operand (``+=``). ``source`` is that of a function of archc's own.
     """
 
     write: Callable[..., str]
     augmented: str = ""
     fields: tuple[str, ...] = ()
+    source: tuple[str, ...] = ()
 
 
 def factor(text: str) -> str:
@@ -256,12 +257,14 @@ class Parameter:
     """How an op is made that is a learned tensor of its module's own, and no module.
 
     ``tensor`` gives the source of its first value from that of these ``fields``; ``use`` is how
-    ``forward`` writes the op, from the source of the tensor and of what it reads.
+    ``forward`` writes the op, from the source of the tensor and of what it reads. ``made`` is the
+    class that makes an attribute of it.
     """
 
     fields: tuple[str, ...]
     tensor: Callable[..., str]
     use: Callable[..., str]
+    made: str = "nn.Parameter"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,4 +20,5 @@ EVERY_OP: Mapping[str, type[Op]] = {
         )
     },
 }
-"""All ops by their kinds, those of specs first."""
+"""All ops that calls are read as, by their kinds, those of specs first; `archc.ops.calls` has what
+`Network.explicit` has besides."""

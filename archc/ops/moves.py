@@ -9,6 +9,7 @@ from archc.ops.again import Again
 from archc.ops.base import Op
 from archc.ops.ends import ExtraInput, SeveralOutputs
 from archc.ops.facts import Shape
+from archc.ops.noise import Dropout
 from archc.ops.opaque import Opaque
 from archc.ops.pooling import AdaptiveAvgPool2d
 from archc.ops.shape import ChannelShuffle, Chunk, Flatten, Input, Tokens, ZeroPadShortcut
@@ -44,14 +45,19 @@ def averaged() -> Op:
     return AdaptiveAvgPool2d(1)
 
 
+def dropped(probability: float) -> Op:
+    """What drops elements while training."""
+    return Dropout(probability)
+
+
 def padded(channels: int, more: int, stride: int) -> Op:
     """Every so many rows and columns of a map, with zero channels behind its own: option A."""
     return ZeroPadShortcut(channels, channels + more, stride)
 
 
-def given(name: str, shape: Shape) -> Op:
+def given(name: str, shape: Shape, dtype: str = "float32", *, is_shared: bool = False) -> Op:
     """What a network takes beside its images."""
-    return ExtraInput(name, shape)
+    return ExtraInput(name, shape, dtype, is_shared)
 
 
 def ends(count: int) -> Op:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from archc.backends.numbers import counted
-from archc.backends.pytorch import emit
+from archc.backends.pytorch import emit, writable
 from archc.choices import BACKENDS, Backend, check_choice
 from archc.dataclassing import dataclass
 from archc.devices import on_device
@@ -102,6 +102,7 @@ def verify(
     or lacks the memory.
     """
     options = options or Options()
+    network = writable(network)
     told, weights, original = None, None, None
     if network.model is not None:
         original = Original(network.model, checkpoint is None, deploy)
@@ -189,7 +190,7 @@ def _rows(
     yield Row.of(state.check, "differs", other) if other else state
     if state.passed:
         yield check_initial_values(network, module)
-    seen = observe(observed, network.input_shape, device)
+    seen = observe(network, observed, device)
     del observed
     yield from (check_shapes(network, seen), check_multiply_adds(network, seen))
     if not state.passed:

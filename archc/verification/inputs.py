@@ -10,6 +10,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
+from archc.beside import joined, others
 from archc.graph import Network
 from archc.running import fault_of
 from archc.verification import interpreter
@@ -44,8 +45,8 @@ def check_inputs(
         "one image, with gradients": _with_gradients(network, module, alone, gradients_tolerance),
         f"{len(more)} images": _values(network, module, more),
         "large values in float64": _in_float64(network, module, LARGE * alone.double()),
-        "bfloat16": _in_bfloat16(module, alone),
-        "channels_last": _in_channels_last(module, images, logits, agrees),
+        "bfloat16": _in_bfloat16(network, module, alone),
+        "channels_last": _in_channels_last(network, module, images, logits, agrees),
     }
     faults = [
         Fault(fault.layer, f"{way}: {fault.message}")
@@ -58,7 +59,8 @@ def check_inputs(
 
 @torch.no_grad()
 def _values(network: Network, module: nn.Module, images: Tensor) -> Iterator[Fault]:
-    expected = interpreter.run(network.graph, module.state_dict(), images)
+    state = {**module.state_dict(), **dict(module.named_parameters())}
+    expected = interpreter.run(network.graph, state, images)
     faults = follow(network, module, images, expected)[1]
     yield from faults or check_predict(network, module, images, expected)
 
@@ -94,33 +96,37 @@ def _in_float64(network: Network, module: nn.Module, images: Tensor) -> Iterator
 
 
 @torch.no_grad()
-def _in_bfloat16(module: nn.Module, images: Tensor) -> Iterator[Fault]:
+def _in_bfloat16(network: Network, module: nn.Module, images: Tensor) -> Iterator[Fault]:
     """Whether its values keep the type. What it computes is not compared: on the meta device, it
     takes no time."""
     module = copy.deepcopy(module).bfloat16().to("meta")
     with Trail(module) as trail:
         try:
-            output = module(images.bfloat16().to("meta"))
+            small = images.bfloat16()
+            given = [one.to("meta") for one in (small, *others(network, small))]
+            output = module(*given)
         except Exception as error:
             yield Fault(trail.end, fault_of(error))
             return
+    output = joined(output)
     if output.dtype != torch.bfloat16:
         yield Fault("", f"returns {output.dtype}".replace("torch.", ""))
 
 
 @torch.no_grad()
 def _in_channels_last(
-    module: nn.Module, images: Tensor, logits: Tensor, agrees: Agrees
+    network: Network, module: nn.Module, images: Tensor, logits: Tensor, agrees: Agrees
 ) -> Iterator[Fault]:
     layout = torch.channels_last
     module = copy.deepcopy(module).to(memory_format=layout)  # type: ignore[call-overload]
     images = images.to(memory_format=layout)
     with Trail(module) as trail:
         try:
-            output = module(images)
+            output = joined(module(images, *others(network, images)))
         except Exception as error:
             yield Fault(trail.end, fault_of(error))
             return
     far = distance(output, logits)
-    if not agrees(far, lambda: module.double()(images.double())):
+    double = images.double()
+    if not agrees(far, lambda: joined(module.double()(double, *others(network, double)))):
         yield Fault("", f"off by {far:.1e} of the largest logit")

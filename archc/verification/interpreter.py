@@ -14,6 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from archc.beside import beside
+from archc.verification.functions import call
+
 if TYPE_CHECKING:
     import networkx
 
@@ -41,18 +44,26 @@ def run(
         if node["op"] == "input":
             values[node_id] = images
             continue
+        if node["op"] == "extra_input":
+            values[node_id] = beside(node_id, node["shape"], node, images)
+            continue
         if node.get("side") and not training:
             continue
         inputs = [values[source] for source in node["inputs"]]
-        tensors = _Tensors(state, node_id)
-        if node["op"] == "batch_norm2d":
+        kind, home = node["op"], node_id
+        if kind == "again":  # another call of a module
+            kind, home = node["calls"], node["of"]
+        tensors = _Tensors(state, home)
+        if kind == "batch_norm2d":
             values[node_id] = _batch_norm(node, tensors, inputs[0], training, momentum)
-        elif node["op"] in ("dropout", "stochastic_depth"):
+        elif kind == "call":
+            values[node_id] = call(node["function"], node["arguments"], inputs, len(images))
+        elif kind in ("dropout", "stochastic_depth"):
             seed_dropout(node_id)
-            drop = F.dropout if node["op"] == "dropout" else _stochastic_depth
+            drop = F.dropout if kind == "dropout" else _stochastic_depth
             values[node_id] = drop(inputs[0], node["p"], training)
         else:
-            values[node_id] = _FUNCTIONS[node["op"]](node, tensors, *inputs)
+            values[node_id] = _FUNCTIONS[kind](node, tensors, *inputs)
     return values
 
 
@@ -74,6 +85,10 @@ class _Tensors:
     def own(self) -> Tensor:
         """The tensor kept under the id of the node itself."""
         return self._state[self._id]
+
+    def of(self, other: str, name: str) -> Tensor:
+        """The tensor kept under the id of the node itself, or one of another."""
+        return self._state[f"{other}.{name}"] if other else self.own
 
     def get(self, name: str) -> Tensor | None:
         return self._state.get(self._prefix + name)
@@ -223,5 +238,8 @@ _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "channel_linear": _channel_linear,
     "token_linear": lambda _, tensors, x: F.linear(x, tensors["weight"], tensors.get("bias")),
     "token_norm": _token_norm,
+    "plain_gelu": lambda _, __, x: F.gelu(x),
+    "tensor": lambda n, tensors: tensors.of(n["of"], n["name"]),
+    "outputs": lambda _, __, first, *others: first,
 }
 """What each op computes, given its attributes, its tensors and its inputs."""

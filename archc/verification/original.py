@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from archc.beside import joined, others
 from archc.dataclassing import dataclass
 from archc.errors import ArchcError
 from archc.graph import Network
@@ -43,7 +44,8 @@ class Original:
         if run.batch is not None:
             images = images.repeat(-(-run.batch // len(images)), 1, 1, 1)[: run.batch]
         try:
-            expected = run(images)
+            results = run(images, *others(network, images))
+            expected = joined(results if len(network.outputs) > 1 else results[0])
         except Exception as error:  # whatever the code of a module raises
             return Row.of(ORIGINAL, "fails", [Fault("", f"the original: {fault_of(error)}")])
         found = self._put_out(network, subject, images).cpu()
@@ -62,5 +64,5 @@ class Original:
         module = subject.module.eval()
         images = images.to(subject.images.device)
         run = module if network.logits == network.output else module.predict
-        result: Tensor = run(images)  # type: ignore[operator]  # of a network with a softmax
-        return result
+        # It is `predict` of a network with a softmax.
+        return joined(run(images, *others(network, images)))  # type: ignore[operator]

@@ -17,6 +17,7 @@ from torch.utils.flop_counter import flop_registry
 
 from archc.backends.numbers import counted, exactly, shape
 from archc.backends.pytorch import CLASSES
+from archc.beside import others
 from archc.dataclassing import dataclass
 from archc.graph import Network, Node, Shape, classifiers, key_of, split_key
 from archc.ops import Role
@@ -33,17 +34,18 @@ BATCH = 2
 class Observation:
     """What a run showed: by module path, shapes without the batch and multiply-adds for one image;
     ``""`` is the whole, of whose outputs, where it returns several, ``outputs`` are the shapes by
-    field. ``error`` is what ended the run, if any."""
+    field; ``full`` are shapes with the batch. ``error`` is what ended the run, if any."""
 
     shapes: dict[str, Shape] = field(default_factory=dict)
+    full: dict[str, Shape] = field(default_factory=dict)
     multiply_adds: dict[str, int] = field(default_factory=dict)
     outputs: dict[str, Shape] = field(default_factory=dict)
     error: Fault | None = None
 
 
-def observe(module: nn.Module, input_shape: Shape, device: torch.device) -> Observation:
-    """Run a module in the mode that it is in on images that are all zero, and note what its modules
-    put out and compute."""
+def observe(network: Network, module: nn.Module, device: torch.device) -> Observation:
+    """Run a module of a network in the mode that it is in on images that are all zero, and note
+    what its modules put out and compute."""
     seen = Observation()
     counter = _Counter()
     hooks = []
@@ -52,13 +54,47 @@ def observe(module: nn.Module, input_shape: Shape, device: torch.device) -> Obse
         hooks.append(one.register_forward_hook(_leaving(path, counter, seen)))
     with counter, torch.no_grad(), Trail(module) as trail:
         try:
-            module(torch.zeros(BATCH, *input_shape, device=device))
+            images = torch.zeros(BATCH, *network.input_shape, device=device)
+            module(images, *others(network, images))
         except Exception as error:
             seen.error = Fault(trail.end, fault_of(error))
     for hook in hooks:
         hook.remove()
     seen.multiply_adds = {path: flops // 2 // BATCH for path, flops in counter.flops.items()}
+    if network.is_foreign:
+        _note_foreign(network, seen, counter)
     return seen
+
+
+def _note_foreign(network: Network, seen: Observation, counter: _Counter) -> None:
+    """Note shapes as the graph has them where the images lie along another side, and what is
+    computed once for all images."""
+    for id, full in seen.full.items():
+        node = network.nodes.get(id)
+        if node is not None and _is_of_shape(full, node.output_shape):
+            seen.shapes[id] = node.output_shape
+    once = {id: counter.flops[id] // 2 for id in _constants(network) if id in counter.flops}
+    seen.multiply_adds.update(once)
+    total = counter.flops[""] // 2 - sum(once.values())
+    seen.multiply_adds[""] = total // BATCH + sum(once.values())
+
+
+def _is_of_shape(full: Shape, shape: Shape) -> bool:
+    """Whether a value has a shape once, or for each image along one of its sides."""
+    if full == shape:
+        return True
+    return len(full) == len(shape) and any(
+        full == (*shape[:axis], BATCH * side, *shape[axis + 1 :]) for axis, side in enumerate(shape)
+    )
+
+
+def _constants(network: Network) -> set[str]:
+    """The ids of what is computed of the model's tensors alone."""
+    found: set[str] = set()
+    for node in network.nodes.values():
+        if node.op.is_tensor or (node.inputs and found.issuperset(node.inputs)):
+            found.add(node.id)
+    return found
 
 
 def _entering(path: str, counter: _Counter) -> Any:
@@ -70,6 +106,7 @@ def _leaving(path: str, counter: _Counter, seen: Observation) -> Any:
         counter.inside.pop()
         if isinstance(output, Tensor):
             seen.shapes[path] = tuple(output.shape[1:])
+            seen.full[path] = tuple(output.shape)
         elif path == "" and isinstance(output, tuple):
             fields = zip(getattr(output, "_fields", ()), output, strict=False)
             seen.outputs = {
@@ -77,6 +114,15 @@ def _leaving(path: str, counter: _Counter, seen: Observation) -> Any:
             }
 
     return hook
+
+
+_ATTENTION_ON_CPUS = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+"""Which `flop_registry` does not have."""
+
+
+def _attention_flops(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> int:
+    """Those of the products of queries with keys, and of their weights with values."""
+    return 2 * query[..., 0].numel() * key.shape[-2] * (query.shape[-1] + value.shape[-1])
 
 
 class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -97,6 +143,8 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         formula = flop_registry.get(func.overloadpacket)
+        if formula is None and func.overloadpacket is _ATTENTION_ON_CPUS:
+            formula = _attention_flops
         if formula is not None:
             flops = formula(*args, **(kwargs or {}), out_val=result)
             for path in {"", *self.inside}:
@@ -109,7 +157,7 @@ def check_parameters(network: Network, module: nn.Module) -> Row:
     layers share are the first one's."""
     held: Counter[str] = Counter()
     for key, parameter in module.named_parameters():
-        held[split_key(key, network.nodes)[0]] += parameter.numel()
+        held[named(network, key)[0]] += parameter.numel()
     expected = {node.id: node.params for node in network.nodes.values()}
     faults = list(_compare_counts(expected, held, "parameter"))
     for path, count in held.items():
@@ -207,9 +255,8 @@ def _compare_types(network: Network, state: Mapping[str, object]) -> Iterator[Fa
     for key, tensor in state.items():
         layer, name = named(network, key)
         if isinstance(tensor, Tensor) and name != OPTIONAL:
-            found, expected = (
-                str(one).removeprefix("torch.") for one in (tensor.dtype, torch.get_default_dtype())
-            )
+            usual = network.buffer_types.get(key, torch.get_default_dtype())
+            found, expected = (str(one).removeprefix("torch.") for one in (tensor.dtype, usual))
             if found != expected:
                 yield Fault(layer, f"`{name}` is {found}, not {expected}")
 
@@ -232,6 +279,8 @@ def check_initial_values(network: Network, module: nn.Module) -> Row:
 
 def _starts_otherwise(network: Network, node: Node, name: str, tensor: Tensor) -> str:
     role, op = node.op.roles[name], node.op
+    if drawn := getattr(op, "deviation", None):
+        return _drawn_otherwise(tensor, drawn)
     if role not in (Role.KERNEL, Role.BIAS):
         value = op.start(name) or 0
         return _not_all(tensor, value)
@@ -285,6 +334,8 @@ def _returns_otherwise(network: Network, seen: Observation) -> str:
     """What a run in training returned that it should not, or nothing."""
     logits = network.nodes[network.logits].output_shape
     returned = seen.shapes.get("")
+    if len(network.outputs) > 1:
+        return "" if returned is None else f"returns {shape(returned)}, not several values"
     if not network.sides:
         words = "no tensor" if returned is None else shape(returned)
         return "" if returned == logits else f"returns {words}, not {shape(logits)}"
@@ -330,11 +381,11 @@ def check_multiply_adds(network: Network, seen: Observation) -> Row:
     those of side heads are left out, which a run in training computes, too."""
     if seen.error is not None:
         return Row.skipped("multiply-adds")
-    expected = {
-        node.id: node.multiply_adds
-        for node in network.nodes.values()
-        if seen.shapes.get(node.id) in (None, node.output_shape)  # another shape is told already
-    }
+    expected: Counter[str] = Counter()
+    for node in network.nodes.values():
+        called = node.op.shares or node.id
+        if node.op.kind != "call" and seen.shapes.get(called) in (None, node.output_shape):
+            expected[called] += node.multiply_adds  # another shape is told already
     faults = list(_compare_counts(expected, seen.multiply_adds, "multiply-add"))
     total = seen.multiply_adds[""] - sum(expected.get(id, 0) for id in network.side_of)
     if not faults and total != network.multiply_adds:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from archc.backends.numbers import counted
 from archc.backends.pytorch import emit
+from archc.beside import joined, others
 from archc.graph import Network, deploy_form, foldings, key_of
 from archc.live import instance
 from archc.ops import BatchNorm2d, Role
@@ -174,7 +175,8 @@ class Subject:
         """Values of a forward in eval mode."""
         images, module = LOUDER * self.images, self.module
         module.eval()
-        expected = interpreter.run(self.network.graph, self.state(), images)
+        # Whether a weight is learned decides which kernel multiplies it, without gradients too.
+        expected = interpreter.run(self.network.graph, self.state(learns=True), images)
         _, faults = follow(self.network, module, images, expected)
         faults = faults or list(check_predict(self.network, module, images, expected))
         faults = faults or list(changed(self.network, module, self.state()))
@@ -185,8 +187,7 @@ class Subject:
         """What the module returns in eval mode."""
         self.module.eval()
         with torch.no_grad():
-            result: Tensor = self.module(self.images)
-            return result
+            return joined(self.module(self.images, *others(self.network, self.images)))
 
     @cached_property
     def exact(self) -> Tensor:
@@ -195,7 +196,9 @@ class Subject:
 
     @torch.no_grad()
     def _exactly(self, state: State, images: Tensor) -> Tensor:
-        return interpreter.run(self.network.graph, state, images)[self.network.logits]
+        values = interpreter.run(self.network.graph, state, images)
+        several = list(self.network.outputs) if len(self.network.outputs) > 1 else []
+        return joined([values[id] for id in several] or values[self.network.logits])
 
     @torch.no_grad()
     def agrees(self, far: float, in_float64: Callable[[], Tensor]) -> bool:
@@ -233,22 +236,25 @@ class Subject:
     def _other_way(
         self,
         check: str,
-        make: Callable[[nn.Module], Callable[[Tensor], Tensor]],
+        make: Callable[[nn.Module], Callable[..., object]],
         *,
         batch_is_free: bool = False,
     ) -> Row:
         """Whether another way to run the module succeeds and agrees."""
         alone = self.images[:1]
 
+        def of(run: Callable[..., object], images: Tensor) -> Tensor:
+            return joined(run(images, *others(self.network, images)))
+
         def in_float64() -> Tensor:
-            return make(copy.deepcopy(self.module).double())(self.images.double())
+            return of(make(copy.deepcopy(self.module).double()), self.images.double())
 
         try:
             with quiet():
                 run = make(self.module)
-                pairs = [(run(self.images), self.logits)]
+                pairs = [(of(run, self.images), self.logits)]
                 if batch_is_free:
-                    pairs.append((run(alone), self.module(alone)))
+                    pairs.append((of(run, alone), of(self.module, alone)))
                 if all(torch.equal(output, expected) for output, expected in pairs):
                     return Row.of(check, "bit for bit")
                 far = max(distance(output, expected) for output, expected in pairs)
@@ -275,7 +281,8 @@ class Subject:
         folded.eval().load_state_dict(weights, assign=True)
         alone = self.images[:1].double()
         exact = self._exactly(in_double(self.state()), alone)
-        far = norm_distance(folded(alone), exact)
+        found_now = joined(folded(alone, *others(self.network, alone)))
+        far = norm_distance(found_now, exact)
         kept = f", {len(found.kept)} kept" if found.kept else ""
         number = f"{counted(found.count, 'norm')} folded{kept}, within {far:.0e} in float64"
         fault = Fault("", f"is off by {far:.1e} in float64, norm over norm")

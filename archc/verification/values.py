@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from archc.beside import others
 from archc.graph import Network, Node
 from archc.ops import Add, Arity
 from archc.running import fault_of
@@ -58,7 +59,7 @@ def follow(
     with Trail(module) as trail:
         try:
             with watch:
-                output = module(own)
+                output = module(own, *others(network, own))
         except Exception as error:
             fault = Fault(trail.end, fault_of(error))
             return None, [*watch.culprits(), fault][:1]
@@ -86,6 +87,8 @@ def _returned(network: Network, output: object, *, in_training: bool) -> dict[st
     """What a module returned, by the id of the value that each tensor should be. Where a named
     tuple was expected and something else came, that is taken for the logits."""
     expected = outputs(network)
+    if len(network.outputs) > 1 and isinstance(output, tuple):
+        return dict(zip(network.outputs, output, strict=False))
     if not in_training or not network.sides or not isinstance(output, tuple):
         return {network.logits: output}
     fields = dict(zip(getattr(output, "_fields", ()), output, strict=False))
@@ -101,7 +104,7 @@ def check_predict(
     own = images.clone()
     mode, gradients = module.training, torch.is_grad_enabled()
     try:
-        found = module.predict(own)  # type: ignore[operator]
+        found = module.predict(own, *others(network, own))  # type: ignore[operator]
     except Exception as error:
         yield Fault(network.output, f"`predict` fails: {fault_of(error)}")
         return
@@ -188,7 +191,7 @@ def _as_they_run(network: Network) -> Iterator[Node]:
         sides.setdefault(network.side_source(side), []).extend(own)
     for node in network.inference.nodes.values():
         is_run = node.id != network.output or node.id == network.logits
-        if is_run and node.op.arity is not Arity.NONE:
+        if is_run and node.op.arity is not Arity.NONE and node.op.kind != "outputs":
             yield node
         yield from sides.get(node.id, ())
 
@@ -207,6 +210,11 @@ class _Watch(TorchFunctionMode):
         self._handles: list[Any] = []
         self._relevant = [node for node in _as_they_run(network) if node.id in expected]
         ids = {node.id for node in self._relevant}
+        self._turns = {id: [id] for id in ids}
+        """The calls of each module, in order."""
+        for node in self._relevant:
+            if node.op.shares in ids and not node.op.is_tensor:
+                self._turns[node.op.shares].append(node.id)
         self._modules = {path: one for path, one in module.named_modules() if path in ids}
         idle = {side.name for side in network.sides if side.result not in expected}
         self._idle = {path: one for path, one in module.named_modules() if path in idle}
@@ -270,8 +278,8 @@ class _Watch(TorchFunctionMode):
         if at_the_end:
             wrong = dict.fromkeys(self._pending, MISSING) | wrong
             for node in filter(has_to_be_a_module, self._relevant):
-                if node.id in self._modules and self.called[node.id] != 1:
-                    times = self.called[node.id]
+                times = self.called[node.id]
+                if node.id in self._modules and times != len(self._turns[node.id]):
                     wrong[node.id] = f"is called {times} times" if times else "is not called"
         for node in reversed(self._relevant):  # a module that is wrong may lack what it should read
             for source in node.inputs if node.id in wrong else ():
@@ -312,21 +320,28 @@ class _Watch(TorchFunctionMode):
         return self.called[path] > 0 and not has_to_be_a_module(self.network.nodes[path])
 
     def _before(self, path: str) -> Any:
-        node = self.network.nodes[path]
-
         def hook(_module: nn.Module, args: Sequence[object], named: Mapping[str, object]) -> None:
             self._inside += 1
+            node = self.network.nodes[self._turn(path)]
             if len(node.inputs) == 1 and not self._serves_another(path):
                 (source,) = node.inputs
                 found = next(iter([*args, *named.values()]), None)
                 if difference := differs(found, self.expected[source]):
-                    self.wrong[path] = f"does not read the value of {source}: {difference}"
+                    self.wrong[node.id] = f"does not read the value of {source}: {difference}"
                 else:
                     self.handed_on(source)
             if node.op.trains_only:
                 seed_dropout(path)
 
         return hook
+
+    def _note(self, value: Tensor) -> None:
+        self._seen[id(value)] = value
+
+    def _turn(self, path: str) -> str:
+        """The id of the call of a module that is its next."""
+        turns = self._turns[path]
+        return turns[min(self.called[path], len(turns) - 1)]
 
     def _needless(self, path: str) -> Any:
         def hook(_module: nn.Module, _inputs: object) -> None:
@@ -337,14 +352,15 @@ class _Watch(TorchFunctionMode):
     def _after(self, path: str) -> Any:
         def hook(_module: nn.Module, _inputs: object, output: object) -> None:
             if not self._serves_another(path):
-                difference = differs(output, self.expected[path])
-                if difference and path not in self.wrong:
-                    self.wrong[path] = f"has a different output: {difference}"
+                id = self._turn(path)
+                difference = differs(output, self.expected[id])
+                if difference and id not in self.wrong:
+                    self.wrong[id] = f"has a different output: {difference}"
                 self.called[path] += 1
                 if not difference:
-                    self.handed_on(path)
+                    self.handed_on(id)
                 if isinstance(output, Tensor):
-                    self._seen[id(output)] = output
+                    self._note(output)
             elif isinstance(output, Tensor):
                 self._match(output, cut=False)
             self._inside -= 1

@@ -117,6 +117,8 @@ def weights_of(network: Network, checkpoint: Checkpoint) -> dict[str, Tensor]:
         weights[key] = weights[key].reshape(network.state[key])
     for key, tensor in weights.items():
         counts = key.rpartition(".")[2] == OPTIONAL and not tensor.is_complex()
+        if key in network.buffer_types:
+            continue
         if not tensor.is_floating_point() and not counts:
             kind = str(tensor.dtype).removeprefix("torch.")
             raise WeightsError(checkpoint.file, f"`{key}` holds {kind}, not floating-point numbers")

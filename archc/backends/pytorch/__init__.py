@@ -1,5 +1,5 @@
 """A network as PyTorch source that reads as if written by hand."""
 
-from archc.backends.pytorch.source import CLASSES, EmitError, emit
+from archc.backends.pytorch.source import CLASSES, EmitError, emit, writable
 
-__all__ = ["CLASSES", "EmitError", "emit"]
+__all__ = ["CLASSES", "EmitError", "emit", "writable"]

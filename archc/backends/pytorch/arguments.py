@@ -124,6 +124,7 @@ def flows_of(models: Sequence[Group], instances: Sequence[Group]) -> dict[Slot, 
     seen: set[Path] = set()
     for number, model in enumerate(models):
         tensors: dict[str, object] = {model.source: SOURCE}
+        tensors.update({id: ((), f"given {name}") for id, name in model.arguments.items()})
         rows = list(paths_of(model))
         for leaf, path in rows:
             is_call = isinstance(path[-1], str) and path[-1].endswith("()")

@@ -191,7 +191,7 @@ def _structure(group: Group) -> Hashable:
         else:
             kind = child.node.op.kind if held(child) else child.node.op
         parts.append((child.name, kind, sources))
-    return tuple(parts)
+    return (*parts, *group.arguments.values())
 
 
 def _ordered(
@@ -242,13 +242,15 @@ def _built(group: Group, found: Mapping[Group, Class]) -> Hashable:
         else:
             kind = child.node.op.kind if held(child) else child.node.op
         parts.append((child.name, kind, sources))
-    return tuple(parts)
+    return (*parts, *group.arguments.values())
 
 
 def unite(row: list[Group], found: Mapping[Group, Class], kind: KindOf) -> Class:
     """The class that modules share. Raises `UnlikeError`."""
     if len({group.is_sequential for group in row}) > 1:
         raise UnlikeError("some are chains")
+    if len({tuple(group.arguments.values()) for group in row}) > 1:
+        raise UnlikeError("some take more")
     one = Class(row, members_of(row, found))
     if not one.is_chain:
         one.variants = variants_of(row, one.members)

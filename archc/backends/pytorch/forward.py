@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from archc.backends.pytorch.layout import reached
-from archc.backends.pytorch.text import WIDTH, Namespace, call, is_name, lay_out
+from archc.backends.pytorch.text import WIDTH, Namespace, call, is_name, lay_out, wrapped
 from archc.dataclassing import dataclass
 from archc.graph.modules import Group, Leaf, StructureError
 from archc.graph.schedule import ARGUMENT, Line, Schedule, Wiring, augmented, last_of
@@ -56,9 +56,10 @@ class _Forward:
 
     def lines(self) -> list[str]:
         """The body, line by line."""
-        names = Namespace({"x", "self", "nn", "F", "torch"})
+        given = {name: name for name in self.group.arguments.values()}
+        names = Namespace({"x", "self", "nn", "F", "torch", *given})
         called = {} if self.keeps_input else {ARGUMENT: "x"}
-        values = {"": "x"}
+        values = {"": "x", **given}
         written: list[str] = []
         in_training = False
         for line in self.schedule.lines(self.group, self._is_too_long):
@@ -66,14 +67,15 @@ class _Forward:
                 written.append(f"{self.indent}if self.training:")
             in_training = line.training_only
             if line.variable is None:
-                written.append(self._written(line, values, "return "))
+                written += wrapped(self._written(line, values, "return "))
                 continue
             if line.variable not in called:
                 called[line.variable] = names.new(self._wish(line.result))
             variable = called[line.variable]
             operator = "" if line.onto is None else augmented(self.wiring[line.result][0])
             deeper = "    " * line.training_only
-            written.append(deeper + self._written(line, values, f"{variable} {operator or '='} "))
+            text = self._written(line, values, f"{variable} {operator or '='} ")
+            written += wrapped(deeper + text)
             if line.returns:
                 written.append(f"{self.indent}return {variable}")
             values[line.result] = variable
@@ -101,14 +103,31 @@ class _Forward:
 
     def _wish(self, value: str) -> str:
         """What the variable is called that a value is given, if it is a new one."""
+        if value in self.group.arguments.values():
+            return value
         ahead = value != "" and self.wiring[value][0].result in self.schedule.ahead
         if value in self.group.sides:
             return value
+        child = self.wiring[value][0] if ahead else None
+        if isinstance(child, Leaf) and child.node.op.kind == "call":
+            return "out"  # its place has no name that anybody gave it
         name = value.rpartition(".")[2]
         return name if ahead and is_name(name) else "out"
 
     def _reached(self, child: Group | Leaf) -> str:
         return reached(child.name, self.group, is_list=self.is_list)
+
+    def _lent(self, child: Leaf, operands: Sequence[str]) -> str:
+        """Another call of a module, or a tensor of one."""
+        lender = self._reached_leaf(child.lender)
+        if child.is_tensor:
+            return f"{lender}.{getattr(child.node.op, 'name', '')}"
+        return f"{lender}({', '.join(operands)})"
+
+    def _reached_leaf(self, name: str) -> str:
+        if name not in self.group.children:
+            raise StructureError(f"a module that is called twice, {name!r}, lies elsewhere")
+        return reached(name, self.group, is_list=self.is_list)
 
     def _written(self, line: Line, names: Mapping[str, str], before: str) -> str:
         inline = set(line.computes)
@@ -118,6 +137,8 @@ class _Forward:
                 return names[value]
             child, sources = self.wiring[value]
             operands = [text(source) for source in sources]
+            if isinstance(child, Leaf) and child.node.op.shares:
+                return self._lent(child, operands)
             parameter = None if isinstance(child, Group) else child.node.op.torch.parameter
             if parameter is not None:
                 return parameter.use(self._reached(child), *operands)

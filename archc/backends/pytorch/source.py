@@ -40,33 +40,53 @@ def emit(network: Network) -> str:
     """
     if not network.is_foreign:
         return _emitted(network)
-    for node in network.nodes.values():
-        if node.op.is_given or node.op.kind == "outputs":
-            what = "takes" if node.op.is_given else "puts out"
-            raise EmitError(
-                f"{network.name} cannot be written in PyTorch: it {what} several values"
-            )
-        if node.op.shares:
-            raise EmitError(
-                f"{network.name} cannot be written in PyTorch: `{node.id}` uses the tensors of "
-                f"`{node.op.shares}`, and archc writes no module that is called twice"
-            )
-        if node.op.plain is not node.op:
-            raise EmitError(
-                f"{network.name} cannot be written in PyTorch: `{node.id}` reads a tensor that is "
-                "computed from the model's weights"
-            )
-        how = node.op.torch
-        if not (how.module or how.call or how.parameter) and node.inputs:
-            name = node.op.called
-            raise EmitError(
-                f"{network.name} cannot be written in PyTorch: archc does not know how to write "
-                f"{quote(name)} at `{quote_name(node.id)}`"
-            )
+    network = writable(network)
     try:
         return _emitted(network)
     except StructureError as error:
         raise EmitError(f"{network.name} cannot be written in PyTorch: {error}") from error
+
+
+def writable(network: Network) -> Network:
+    """A network as it can be written: itself, or of a model of another library the network of all
+    that this computes, call by call.
+
+    Its state dict has the model's own keys where `network` has tensors in ops that archc knows by
+    name alone. Raises `EmitError` where there is none.
+    """
+    if not network.is_foreign or not (why := _unwritten(network)):
+        return network
+    if network.model is None:
+        raise EmitError(f"{network.name} cannot be written in PyTorch: {why}")
+    try:
+        found = network.model.explicit
+    except EmitError:
+        raise
+    except UnwrittenError as error:
+        raise EmitError(error.message) from error
+    if found is network:
+        raise EmitError(f"{network.name} cannot be written in PyTorch: {why}")
+    return found
+
+
+def _unwritten(network: Network) -> str:
+    """Why a network cannot be written as it is, or nothing."""
+    for node in network.nodes.values():
+        op = node.op
+        if op.is_given or op.kind == "outputs" or op.shares or op.plain is not op:
+            if _is_explicit(network):
+                continue
+            return "it is not written call by call"
+        how = op.torch
+        if not (how.module or how.call or how.parameter) and node.inputs:
+            name = quote(op.called)
+            return f"archc does not know how to write {name} at `{quote_name(node.id)}`"
+    return ""
+
+
+def _is_explicit(network: Network) -> bool:
+    """Whether a network is that of all that a model computes."""
+    return network.model is not None and network.model.explicit is network
 
 
 def _emitted(network: Network) -> str:
@@ -143,16 +163,34 @@ def _network_class(
         *writer.attributes(members_of([root], writer.classes), look_up),
         *initialisation(network),
         "",
-        f"    def forward(self, x: Tensor) -> Tensor{outputs and f' | {outputs}'}:",
+        *_signature(network, outputs),
         *forward_lines(root, writer.schedule, outputs=outputs),
-        *(_predict(softmax.op, outputs) if network.output != network.logits else []),
+        *(_predict(network, softmax.op, outputs) if network.output != network.logits else []),
     ]
+
+
+def _signature(network: Network, outputs: str, name: str = "forward") -> list[str]:
+    """The first lines of the network's ``forward``, or of another method of its arguments."""
+    taken = ["x", *list(network.inputs)[1:]]
+    count = len(network.outputs)
+    kind = "Tensor" if count == 1 else f"tuple[{', '.join(['Tensor'] * count)}]"
+    result = f"{kind}{outputs and f' | {outputs}'}"
+    arguments = [f"{one}: Tensor" for one in taken]
+    line = f"    def {name}(self, {', '.join(arguments)}) -> {result}:"
+    if len(line) <= WIDTH:
+        return [line]
+    rows = ["self", *arguments]
+    inside = f"        {', '.join(rows)}"
+    lines = [inside] if len(inside) <= WIDTH else [f"        {row}," for row in rows]
+    return [f"    def {name}(", *lines, f"    ) -> {result}:"]
 
 
 def _own_modules(network: Network) -> list[tuple[str, ...]]:
     """The source of archc's own modules that a network uses."""
-    modules = [node.op.torch.module for node in network.nodes.values()]
-    return list(dict.fromkeys([module.source for module in modules if module and module.source]))
+    written = [node.op.torch for node in network.nodes.values()]
+    sources = [how.module.source for how in written if how.module]
+    sources += [how.call.source for how in written if how.call]
+    return list(dict.fromkeys(filter(None, sources)))
 
 
 def _docstring(network: Network) -> list[str]:
@@ -190,15 +228,17 @@ def _name_classes(classes: list[Class], names: Namespace) -> None:
     """Name a block's class by its label, one inside it by its place; outer ones choose first."""
     for one in sorted(classes, key=lambda one: one.instances[0].path.count(".")):
         group = one.instances[0]
-        parts = re.split(r"\W+", group.label) if group.label else group.name.split("_")
+        parts = re.split(r"\W+", group.label) if group.label else re.split(r"[\W_]+", group.name)
         words = "".join(part[:1].upper() + part[1:] for part in parts)
         one.name = names.new(words if words.isidentifier() else f"Block{words}")
 
 
-def _predict(softmax: Op, outputs: str = "") -> list[str]:
-    head = ["", "    def predict(self, x: Tensor) -> Tensor:"]
+def _predict(network: Network, softmax: Op, outputs: str = "") -> list[str]:
     if not outputs:
-        return [*head, f"        return {written_call(softmax, 'self(x)')}"]
+        head = _signature(network, "", "predict")
+        taken = ", ".join(["x", *list(network.inputs)[1:]])
+        return ["", *head, f"        return {written_call(softmax, f'self({taken})')}"]
+    head = ["", "    def predict(self, x: Tensor) -> Tensor:"]
     return [
         *head,
         "        logits = self(x).logits if self.training else self(x)",

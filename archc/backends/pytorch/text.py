@@ -305,3 +305,45 @@ def prose(text: str, width: int = WIDTH) -> list[str]:
     harmless = "".join(c if c.isprintable() else " " for c in text).replace('"', "'")
     lines = textwrap.wrap(" ".join(harmless.split()), width, break_on_hyphens=False)
     return [line.replace("\\", "\\\\") for line in lines]
+
+
+def wrapped(line: str) -> list[str]:
+    """A line of code that may be too long, as ruff breaks it: within its last brackets, as far
+    inside as it takes."""
+    if line.endswith(",") and len(line) > WIDTH:
+        *rows, last = wrapped(line[:-1])
+        return [*rows, f"{last},"]
+    if len(line) <= WIDTH or line[-1] not in ")]":
+        return [line]
+    start = _opening(line)
+    inside = line[start + 1 : -1]
+    if start < 0 or not inside:
+        return [line]
+    indent = " " * (len(line) - len(line.lstrip()) + len(INDENT))
+    head, tail = line[: start + 1], indent[len(INDENT) :] + line[-1]
+    if len(indent + inside) <= WIDTH:
+        return [head, indent + inside, tail]
+    rows = [row for part in _parts(inside) for row in wrapped(f"{indent}{part},")]
+    return [head, *rows, tail]
+
+
+def _opening(line: str) -> int:
+    """Where the brackets open that a line ends with."""
+    depth = 0
+    for at in range(len(line) - 1, -1, -1):
+        depth += (line[at] in ")]}") - (line[at] in "([{")
+        if not depth:
+            return at
+    return -1
+
+
+def _parts(text: str) -> list[str]:
+    """What commas divide, outside of brackets."""
+    parts, depth, start = [], 0, 0
+    for at, char in enumerate(text):
+        depth += (char in "([{") - (char in ")]}")
+        if char == "," and not depth:
+            parts.append(text[start:at].strip())
+            start = at + 1
+    last = text[start:].strip()
+    return [*parts, last] if last else parts

@@ -7,7 +7,7 @@ from collections.abc import Sequence, Set
 from archc.backends.pytorch.conditions import Test
 from archc.backends.pytorch.members import Member, UnlikeError, held
 from archc.dataclassing import dataclass
-from archc.graph.modules import Group
+from archc.graph.modules import Group, Leaf
 
 MAX_VARIANTS = 4
 
@@ -33,6 +33,8 @@ def variants_of(groups: Sequence[Group], members: Sequence[Member]) -> list[Vari
         forms.setdefault(_form(group, optional, seen), []).append(number)
     if len(forms) > MAX_VARIANTS:
         raise UnlikeError("modules run in too many ways")
+    if len(forms) > 1 and any(map(_calls_functions, groups)):
+        raise UnlikeError("modules call functions with other numbers")
     found = []
     for numbers in forms.values():
         model = max((groups[number] for number in numbers), key=lambda one: len(one.children))
@@ -47,10 +49,16 @@ def variants_of(groups: Sequence[Group], members: Sequence[Member]) -> list[Vari
     return sorted(found, key=lambda one: -len(one.model.children))
 
 
+def _calls_functions(group: Group) -> bool:
+    """Whether a module's ``forward`` calls functions with arguments of its own."""
+    children = group.children.values()
+    return any(isinstance(child, Leaf) and child.node.op.kind == "call" for child in children)
+
+
 def _form(group: Group, optional: Set[str], seen: dict[object, int]) -> int:
     """A number for what a module computes, equal for those that compute the same, when optional
     children do nothing."""
-    values = {"": -1}
+    values = {"": -1, **{name: -2 - n for n, name in enumerate(group.arguments.values())}}
     for child, sources in group.wiring():
         inputs = tuple([values[source] for source in sources])
         if child.name in optional and len(inputs) == 1:

@@ -96,7 +96,9 @@ class Writer:
             ]
         if not one.variants:
             return lines
-        return [*lines, "", "    def forward(self, x: Tensor) -> Tensor:", *self._forward(one)]
+        taken = "".join(f", {name}: Tensor" for name in one.model.arguments.values())
+        head = f"    def forward(self, x: Tensor{taken}) -> Tensor:"
+        return [*lines, "", head, *self._forward(one)]
 
     def _forward(self, one: Class) -> list[str]:
         """The body of ``forward``: what all ways to run begin with once, then each way's own."""
@@ -269,12 +271,13 @@ class Writer:
             else self._container(held, look_up)
             for name, held in tree.items()
         }
+        kind = _kind_of_container(tree)
         if is_counted(list(made)):
             items = run_together(without_gaps(made))
             if len(items) == 1 and isinstance(items[0], Repeat):
-                return call("nn.ModuleList", replace(items[0], is_unpacked=False))
-            return call("nn.ModuleList", Items(tuple(items)))
-        return call("nn.ModuleDict", keyed(made))
+                return call(f"nn.{kind}List", replace(items[0], is_unpacked=False))
+            return call(f"nn.{kind}List", Items(tuple(items)))
+        return call(f"nn.{kind}Dict", keyed(made))
 
     def _instance(self, one: Class, path: Path, look_up: LookUp) -> Call:
         """A call of the class that a module shares; arguments by the numbers it has there."""
@@ -303,7 +306,7 @@ class Writer:
         parameter = node.op.torch.parameter
         if parameter is not None:
             tensor = parameter.tensor(*[number(name) for name in parameter.fields])
-            return call("nn.Parameter", tensor)
+            return call(parameter.made, tensor)
         how = node.op.torch.module
         if how is None:
             raise StructureError(f"no PyTorch source is known for the module {node.op.kind!r}")
@@ -318,6 +321,19 @@ class Writer:
         if node.op.torch.in_place and self.schedule.overwrites(node) is not None:
             arguments.append(("inplace", "True"))
         return Call(how.function, tuple(arguments))
+
+
+def _kind_of_container(tree: Mapping[str, _Held]) -> str:
+    """What torch's containers of this are called. Raises `StructureError` where it has none."""
+    leaves = [held.child for held in tree.values() if isinstance(held, Member)]
+    tensors = [leaf.node for leaf in leaves if isinstance(leaf, Leaf) and leaf.is_tensor]
+    if not tensors:
+        return "Module"
+    buffers = [node for node in tensors if node.op.buffers]
+    if buffers or len(tensors) < len(tree):
+        where = buffers[0].id if buffers else tensors[0].id
+        raise StructureError(f"`{where}` is a tensor in a module that has no forward of its own")
+    return "Parameter"
 
 
 def _is_list(one: Class) -> bool:

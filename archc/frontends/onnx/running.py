@@ -24,19 +24,21 @@ class Running:
     channels_last: bool
     is_torch: bool = False
 
-    def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """The first thing that it puts out, in float32, where the images are."""
+    def __call__(self, images: torch.Tensor, *others: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """What it puts out, in float32, where the images are."""
         import torch
 
         given = images.permute(0, 2, 3, 1) if self.channels_last else images
         array = given.cpu().contiguous().numpy()
         if self.session.get_inputs()[0].type == "tensor(float16)":
             array = array.astype("float16")
+        names = [one.name for one in self.session.get_inputs() if one.name != self.name]
+        more = dict(zip(names, [one.cpu().numpy() for one in others], strict=False))
         try:
-            first = self.session.run(None, {self.name: array})[0]
+            found = self.session.run(None, {self.name: array, **more})
         except Exception as error:  # of a dozen types, and from C++
             raise ForeignError(f"onnxruntime fails: {visible(in_words(error))}") from error
-        return torch.from_numpy(first).to(images.device, torch.float32)
+        return tuple([torch.from_numpy(one).to(images.device, torch.float32) for one in found])
 
 
 def running(file: Path, program: Program) -> Running:

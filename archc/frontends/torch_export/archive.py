@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, BinaryIO, NoReturn
 
@@ -44,6 +44,12 @@ MAX_DEPTH = 100
 
 MAX_DIGITS = 20
 """Digits of a number: none needs more than 64 bits."""
+
+_TYPES: Mapping[object, str] = {
+    **{1: "uint8", 2: "int8", 3: "int16", 4: "int32", 5: "int64", 6: "float16", 7: "float32"},
+    **{8: "float64", 12: "bool", 13: "bfloat16"},
+}
+"""The types of elements by their numbers in torch/_export/serde/schema.py."""
 
 SCHEMA = 8
 """The major version of torch's schema of exported programs."""
@@ -193,7 +199,13 @@ class _Reading:
             weights=weights,
             shapes=shapes,
             source=self.file,
+            types=self._types([*weights, *inputs]),
         )
+
+    def _types(self, names: Iterable[str]) -> dict[str, str]:
+        """What torch calls the types of tensors, by their numbers in its schema."""
+        values = self.graph["tensor_values"]
+        return {name: _TYPES.get(values[name].get("dtype"), "?") for name in names}
 
     def _shape(self, value: Any) -> tuple[int, ...]:
         shape = tuple([_size(one) for one in value["sizes"]])

@@ -29,7 +29,7 @@ def read_program(program: ExportedProgram, name: str = "program") -> Imported:
     read = gathered(recomposed(plain), exactly=True)
 
     def runner() -> _Running:
-        (shape,) = read.inputs.values()
+        shape = next(iter(read.inputs.values()))
         is_free = bool(getattr(program, "range_constraints", {}))
         batch = None if is_free else shape[0]
         return _Running(program.module(), batch, is_torch=not is_core(plain))
@@ -116,6 +116,20 @@ def in_eval_mode(module: torch.nn.Module) -> Iterator[None]:
             one.training = mode
 
 
+@contextmanager
+def _call_by_call() -> Iterator[None]:
+    """While it is entered, attention is computed by the calls that torch.export sees, which round
+    otherwise than the kernel that torch has for all of them."""
+    import torch
+
+    was = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(was)
+
+
 @dataclass(frozen=True)
 class _Running:
     """A module, or that of a program, as what computes."""
@@ -125,16 +139,17 @@ class _Running:
     is_torch: bool = True
     """False for a program in core ATen, whose parts round otherwise than what they were."""
 
-    def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """The first tensor that it puts out, in float32, where the images are."""
+    def __call__(self, images: torch.Tensor, *others: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The tensors that it puts out, in float32, where the images are."""
         import torch
         from torch.utils._pytree import tree_leaves
 
         device, dtype = _placed(self.module)
-        with in_eval_mode(self.module), torch.no_grad():
-            found = tree_leaves(self.module(images.to(device, dtype)))
-        result: torch.Tensor = next(one for one in found if isinstance(one, torch.Tensor))
-        return result.to(images.device, torch.float32)
+        given = [one.to(device, dtype if one.is_floating_point() else None) for one in others]
+        with in_eval_mode(self.module), torch.no_grad(), _call_by_call():
+            found = tree_leaves(self.module(images.to(device, dtype), *given))
+        results = [one for one in found if isinstance(one, torch.Tensor)]
+        return tuple([one.to(images.device, torch.float32) for one in results])
 
 
 @dataclass(frozen=True)
@@ -177,6 +192,7 @@ class _Reading:
         weights: dict[str, Weight] = {}
         inputs: dict[str, tuple[int, ...]] = {}
         shapes: dict[str, tuple[int, ...]] = {}
+        types: dict[str, str] = {}
         calls: list[Call] = []
         outputs: tuple[str, ...] = ()
         for node in self.exported.graph.nodes:
@@ -185,6 +201,7 @@ class _Reading:
                 if shape is None:
                     continue
                 shapes[node.name] = shape
+                types[node.name] = str(node.meta["val"].dtype).removeprefix("torch.")
                 if node.name in self.keys:
                     key = self.keys[node.name]
                     weights[node.name] = Weight(key, shape, node.name in self.learned)
@@ -208,6 +225,7 @@ class _Reading:
             shapes,
             self.name,
             tensors=_live(self.exported, keys),
+            types=types,
         )
 
     def _note(self, node: Any, shapes: dict[str, tuple[int, ...]], calls: list[Call]) -> None:
