@@ -107,6 +107,7 @@ bench: .venv/developing
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/bounds.py
 	$(BIN)/python benchmarks/counting.py
+	$(BIN)/python benchmarks/foreign.py
 	$(BIN)/python benchmarks/figures.py
 	$(BIN)/python benchmarks/modules.py
 	$(BIN)/python benchmarks/shortcuts.py

@@ -6,15 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Unpack
 
 from archc import analysis
-from archc.api.reading import (
-    Keys,
-    Settings,
-    SpecLike,
-    Written,
-    changes_of,
-    network_of,
-    source_of,
-)
+from archc.api.networks import network_of
 
 if TYPE_CHECKING:
     from archc.analysis import (
@@ -28,6 +20,7 @@ if TYPE_CHECKING:
         Memory,
         Roofline,
     )
+    from archc.api.reading import Keys, Settings, SpecLike, Written
     from archc.choices import ConventionName, Dtype, OptimizerName
     from archc.sweeps.swept import Sweep
 
@@ -171,6 +164,7 @@ def sweep(
     {'depth[3]': 6} 50 25557032 3857973248
     {'depth[3]': 23} 101 44549160 7570194432
     """
+    from archc.api.reading import changes_of, source_of
     from archc.sweeps.swept import Sweep
 
     return Sweep(source_of(spec), vary, changes_of(with_, input, set, keys))

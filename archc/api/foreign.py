@@ -53,6 +53,8 @@ def read_changed_model(name: str, changes: Sequence[Change] = ()) -> Imported:
 
     Raises `ForeignError` for any other change.
     """
+    if not changes:
+        return read_model(name)
     from archc.frontends.program import ForeignError
     from archc.spec.overrides import InputSize, Set
 

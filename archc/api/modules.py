@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from archc.api.reading import SpecLike, network_of
+from archc.api.networks import network_of
 from archc.design import Design
 from archc.errors import ArchcError
 from archc.graph import Network, deploy_form
@@ -16,6 +16,7 @@ from archc.text import quote_name
 if TYPE_CHECKING:
     import torch
 
+    from archc.api.reading import SpecLike
     from archc.choices import ExportFormat
     from archc.graph import Convolutional
     from archc.timing import BenchOptions, BenchResult, Timings

@@ -455,8 +455,7 @@ def _tell_once(texts: Iterable[str]) -> None:
 
 
 def _each(names: Sequence[str], load: Callable[[str], Item]) -> list[Item]:
-    from archc.source.diagnostics import merged
-    from archc.spec import SpecError
+    from archc.source.diagnostics import SpecError, merged
 
     done: list[Item] = []
     faults: list[Diagnostic] = []

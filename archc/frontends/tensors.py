@@ -6,7 +6,6 @@ Nothing of a file is executed, and no more is read than it has.
 from __future__ import annotations
 
 import stat
-import zipfile
 from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -149,6 +148,8 @@ class ArchiveTensors(Tensors):
         self.config, self.members = config, members
 
     def _read(self, stream: BinaryIO, key: str) -> Array:
+        import zipfile  # which ONNX files do without
+
         try:
             return self._laid_out(stream, key)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -189,6 +190,8 @@ class ArchiveTensors(Tensors):
 
     def _member(self, stream: BinaryIO, key: str, name: str) -> bytes:
         """The bytes of a member, of which there are no more than the archive has."""
+        import zipfile
+
         folders = ("data/weights/", "data/constants/")
         found = next((f"{one}{name}" for one in folders if f"{one}{name}" in self.members), None)
         if found is None:

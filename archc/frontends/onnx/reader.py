@@ -73,6 +73,8 @@ def _bytes(source: Source, file: str) -> Iterator[Buffer]:
             if not Path(source).stat().st_size:
                 raise ForeignError(f"{file} is empty")
             with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                if hasattr(mmap, "MADV_RANDOM"):
+                    data.madvise(mmap.MADV_RANDOM)  # what lies between is not read ahead
                 yield data
     except OSError as error:
         raise ForeignError(f"cannot read {file}: {reason(error)}") from error
