@@ -88,7 +88,8 @@ def match_weights(
 
     require_torch("reading weights")
     checkpoint = weights_of(weights, partial=partial, rename=rename, ema=ema, match=match)
-    return match_checkpoint(network_of(spec), _given(checkpoint), deploy=deploy)
+    network = _as_emitted(network_of(spec))
+    return match_checkpoint(network, _given(checkpoint), deploy=deploy)
 
 
 def state_dict(
@@ -110,7 +111,7 @@ def state_dict(
 
     require_torch("reading weights")
     checkpoint = weights_of(weights, partial=partial, rename=rename, ema=ema, match=match)
-    network = network_of(spec)
+    network = _as_emitted(network_of(spec))
     found = weights_to_load(network, _given(checkpoint, network))
     return {key: tensor.clone() for key, tensor in found.items()}
 
@@ -132,7 +133,7 @@ def fold(
     from archc.weights import deploy_weights
 
     require_torch("folding weights")
-    network = network_of(spec)
+    network = _as_emitted(network_of(spec))
     checkpoint = _given(weights_of(weights, rename=rename, ema=ema, match=match), network)
     folded = deploy_weights(network, checkpoint)
     return {key: tensor.clone() for key, tensor in folded.items()}  # of its own, whatever was read
@@ -325,6 +326,16 @@ def weights_of(
     return replace(checkpoint, options=_options(partial, rename, ema, match))
 
 
+def _as_emitted(network: Network) -> Network:
+    """A network whose state dict is that of the module that is emitted of it, if one can be."""
+    from archc.backends.pytorch import EmitError, writable
+
+    try:
+        return writable(network)
+    except EmitError:
+        return network
+
+
 def _options(partial: bool, rename: Renames, ema: bool, match: By) -> MatchOptions:
     from archc.weights import MatchOptions, parse_renames
 
@@ -348,7 +359,7 @@ def own_weights(spec: SpecLike) -> Checkpoint | None:
 
     Raises `ForeignError` where they cannot be read.
     """
-    network = network_of(spec)
+    network = _as_emitted(network_of(spec))
     if network.model is None or not network.model.has_weights:
         return None
     require_torch("reading weights")

@@ -72,7 +72,7 @@ class Asked:
         """The tensor of an argument."""
         value = self.arguments.get(name)
         if not isinstance(value, Ref):
-            refuse(f"its {name} is not a tensor")
+            refuse("it reads what archc does not follow")
         return self.seen[value.name]
 
     def tensors(self) -> list[Seen]:

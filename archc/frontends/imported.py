@@ -102,6 +102,7 @@ class Imported:
             source=self.source,
             regions=regions_of(made.nodes, made.calls),
             is_foreign=True,
+            is_explicit=True,
             labels=labels_of(made.calls),
             model=_AsWritten(self),
         )

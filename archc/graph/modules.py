@@ -210,9 +210,11 @@ class _Folding:
         """The tree, and the paths in it of modules with several inputs or outputs."""
         network = self.network
         sides = tuple([side.name for side in network.sides])
-        given = {id: id for id, node in network.nodes.items() if node.op.is_given}
-        root = Group("", "", source="input", result=network.logits, sides=sides, arguments=given)
-        inside: dict[str, tuple[Group, ...]] = dict.fromkeys(["input", *given], ())
+        root = Group("", "", source="input", result=network.logits, sides=sides)
+        for node in network.nodes.values():
+            if node.op.is_given:
+                root.arguments[node.id] = _argument(node, root)
+        inside: dict[str, tuple[Group, ...]] = dict.fromkeys(["input", *root.arguments], ())
         for node in network.nodes.values():
             if node.id in inside or (node.id == network.output != network.logits):
                 continue
@@ -226,8 +228,8 @@ class _Folding:
         for group in _groups_in(root):
             if group.arguments:
                 begins = min(turn[leaf.node.id] for leaf in group.leaves() if not leaf.is_tensor)
-                values = [group.source, *group.arguments]
-                computed = [id for id in values if not network.nodes[id].op.is_tensor]
+                given = [group.source, *group.arguments]
+                computed = [id for id in given if not network.nodes[id].op.is_tensor]
                 if any(turn[id] > begins for id in computed):
                     self.crossed.add(group.path)
         return root, self.crossed

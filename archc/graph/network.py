@@ -154,6 +154,8 @@ class Network(Shown):
     is_foreign: bool = False
     """Whether it comes from a model of another library, in which ops without tensors are called
     anything."""
+    is_explicit: bool = False
+    """Whether it has all that such a model computes as nodes (`Model.explicit`)."""
     labels: Mapping[str, str] = field(default_factory=dict, compare=False)
     """What a model of another library calls its modules, by their paths; for names of classes."""
     model: Model | None = field(default=None, compare=False)

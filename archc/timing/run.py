@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archc.analysis import work
+from archc.backends.pytorch import writable
+from archc.beside import others
 from archc.choices import TIMED_DTYPES, TimedDtype, check_choice
 from archc.dataclassing import dataclass
 from archc.devices import DeviceError, RunError, describe_device, find_device, on_device
@@ -168,6 +170,8 @@ def _check_trainable(network: Network, batch: int) -> None:
     """Raise `RunError` for what torch cannot train."""
     if not network.params:
         raise RunError(f"{network.name} has no parameters to train")
+    if len(network.inputs) > 1 or len(network.outputs) > 1:
+        raise RunError(f"{network.name} cannot be trained here: it does not map images to scores")
     for node in network.nodes.values():
         if isinstance(node.op, BatchNorm2d) and batch * math.prod(node.output_shape[1:]) == 1:
             raise RunError(
@@ -182,6 +186,8 @@ def _measure(
     dtype = _dtype(options)
     module = prepared(network, options, device)
     images = torch.randn(batch, *network.input_shape, device=device)
+    if network.several_inputs:
+        module = _with_others(network, module, images.to(_dtype(options)))
     step, kept = _step(module, images, options, device)
     forget_peak(device)
     if options.compile:
@@ -234,6 +240,21 @@ def _try_compiled(step: Step) -> None:
         raise RunError(f"torch.compile failed: {why_not(error)}") from None
 
 
+def _with_others(network: Network, module: nn.Module, images: Tensor) -> nn.Module:
+    """A module that takes images alone of one that takes more."""
+    more = others(network, images)
+
+    class Given(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.module = module
+
+        def forward(self, images: Tensor) -> Any:
+            return self.module(images, *more)
+
+    return Given().train(module.training)
+
+
 def prepared(network: Network, options: BenchOptions, device: torch.device) -> nn.Module:
     """The module that is measured, on its device, in its type and layout.
 
@@ -241,6 +262,7 @@ def prepared(network: Network, options: BenchOptions, device: torch.device) -> n
     forward in training mode first; a network that has weights of its own keeps its own.
     """
     torch.manual_seed(0)
+    network = writable(network)
     with torch.device("cpu"):  # whatever torch's default device is
         module = build_module(network)
     module.to(device)
@@ -269,7 +291,8 @@ def _settle(module: nn.Module, network: Network, device: torch.device) -> None:
     before = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 1.0
-    module.train()(torch.randn(4, *network.input_shape, device=device))
+    images = torch.randn(4, *network.input_shape, device=device)
+    module.train()(images, *others(network, images))
     for norm, momentum in zip(norms, before, strict=True):
         norm.momentum = momentum
 

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import archc
+from archc.timing import BenchOptions
 from archc.verification import Options
 
 
@@ -106,6 +107,25 @@ def test_a_file_is_written_as_the_module_is(tmp_path: Path) -> None:
         program = torch.export.export(module, (images,)).module()
         assert torch.equal(made(images), program(images))
     assert network.params == sum(one.numel() for one in module.parameters())
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's older exporter needs no package
+def test_an_onnx_file_is_written_as_well(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    module, file = drawn(Vision()), tmp_path / "vision.onnx"
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        torch.onnx.export(module, (torch.zeros(1, 3, 8, 8),), str(file), dynamo=False)
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+    network = archc.from_onnx(file)
+    images = torch.randn(3, 3, 8, 8)
+    with torch.no_grad():
+        torch.testing.assert_close(archc.module(network).eval()(images), module(images))
+    report = archc.verify(network, options=Options(quick=True))
+    assert report.passed, str(report)
+    assert (report.rows[-1].check, report.rows[-1].passed) == ("original", True)
 
 
 # Windows
@@ -333,3 +353,20 @@ def _stream(data: bytes) -> Any:
     import io
 
     return io.BytesIO(data)
+
+
+def test_weights_have_the_keys_of_what_is_emitted() -> None:
+    module = drawn(Vision())
+    network = archc.from_module(module, input=(3, 8, 8))
+    assert archc.state_dict(network).keys() == module.state_dict().keys()
+    given = archc.module(network, weights={k: one + 1 for k, one in module.state_dict().items()})
+    assert torch.equal(given.state_dict()["token"], module.state_dict()["token"] + 1)
+
+
+def test_time_is_taken_with_all_that_a_network_takes() -> None:
+    several = torch.zeros(1, 3, 8, 8), torch.zeros(1, 4), torch.zeros(6, 6, dtype=torch.bool)
+    network = archc.from_export(torch.export.export(drawn(Several()), several))
+    (result,) = archc.bench(network, options=BenchOptions(batches=(1,), seconds=0.01))
+    assert result.batch == 1
+    with pytest.raises(archc.RunError, match="it does not map images to scores"):
+        archc.bench(network, options=BenchOptions(train=True))

@@ -76,10 +76,39 @@ class Net(nn.Module):
         return result
 
 
+class Calls(nn.Module):
+    """A part that is written call by call, with tensors of its own."""
+
+    index: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.ones(1, 3, 8, 8))
+        self.register_buffer("index", torch.arange(8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.einsum("bchw,bcvw->bhv", x + self.table[:, :, self.index], x)
+        x = nn.functional.pad(x, (1, 0), mode="reflect").softmax(2)
+        return x.reshape(len(x), -1)
+
+
+class CallByCall(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = Calls()
+
+    def forward(self, x: Tensor, more: Tensor) -> tuple[Tensor, Tensor]:
+        return self.calls(x), more + 1
+
+
 @cache
-def exported(is_known: bool) -> dict[str, str]:
+def exported(is_known: bool | None) -> dict[str, str]:
     """The JSON members of a program, by their names under the archive's root."""
-    program = torch.export.export(Net(is_known=is_known).eval(), (torch.zeros(1, 3, 8, 8),))
+    if is_known is None:
+        given = (torch.zeros(1, 3, 8, 8), torch.zeros(1, 4))
+        program = torch.export.export(CallByCall().eval(), given)
+    else:
+        program = torch.export.export(Net(is_known=is_known).eval(), (torch.zeros(1, 3, 8, 8),))
     stream = io.BytesIO()
     torch.export.save(program, stream)
     with zipfile.ZipFile(stream) as archive:
@@ -94,7 +123,21 @@ PLACES = ("blocks", "first", "norm", "stem", "Block", "Net", "relu", "conv_trans
 """Words of the program that names are made of: of modules, classes, values, calls."""
 
 
-def hostile_file(path: Path, evil: str, places: tuple[str, ...], *, is_known: bool) -> None:
+CALLED = (
+    "table",
+    "index",
+    "calls",
+    "Calls",
+    "more",
+    "reshape",
+    "softmax",
+    "bchw,bcvw->bhv",
+    "reflect",
+)
+"""Words of one that is written call by call: of tensors, modules, inputs, functions, arguments."""
+
+
+def hostile_file(path: Path, evil: str, places: tuple[str, ...], *, is_known: bool | None) -> None:
     """A program in which something hostile stands in place of words."""
     known = {"relu", "conv_transpose2d"} if is_known else {"relu"}
     members = {}
@@ -199,6 +242,20 @@ def test_names_do_nothing(
         check_message(error)
         return
     check_outputs(network, evil)
+
+
+@pytest.mark.filterwarnings("ignore::archc.ArchcWarning")
+@pytest.mark.parametrize("place", CALLED)
+def test_names_of_what_is_written_call_by_call_do_nothing(place: str, tmp_path: Path) -> None:
+    for evil in (HOSTILE[0], HOSTILE[3], HOSTILE[14]):
+        file = tmp_path / "net.pt2"
+        hostile_file(file, evil, (place,), is_known=None)
+        try:
+            network = archc.from_export(file)
+        except archc.ForeignError as error:
+            check_message(error)
+            continue
+        check_outputs(network, evil)
 
 
 @pytest.mark.parametrize("evil", HOSTILE[:6])

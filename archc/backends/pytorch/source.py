@@ -74,7 +74,7 @@ def _unwritten(network: Network) -> str:
     for node in network.nodes.values():
         op = node.op
         if op.is_given or op.kind == "outputs" or op.shares or op.plain is not op:
-            if _is_explicit(network):
+            if network.is_explicit:
                 continue
             return "it is not written call by call"
         how = op.torch
@@ -82,11 +82,6 @@ def _unwritten(network: Network) -> str:
             name = quote(op.called)
             return f"archc does not know how to write {name} at `{quote_name(node.id)}`"
     return ""
-
-
-def _is_explicit(network: Network) -> bool:
-    """Whether a network is that of all that a model computes."""
-    return network.model is not None and network.model.explicit is network
 
 
 def _emitted(network: Network) -> str:
@@ -163,15 +158,15 @@ def _network_class(
         *writer.attributes(members_of([root], writer.classes), look_up),
         *initialisation(network),
         "",
-        *_signature(network, outputs),
+        *_signature(network, root, outputs),
         *forward_lines(root, writer.schedule, outputs=outputs),
-        *(_predict(network, softmax.op, outputs) if network.output != network.logits else []),
+        *(_predict(network, root, softmax.op, outputs) if network.output != network.logits else []),
     ]
 
 
-def _signature(network: Network, outputs: str, name: str = "forward") -> list[str]:
+def _signature(network: Network, root: Group, outputs: str, name: str = "forward") -> list[str]:
     """The first lines of the network's ``forward``, or of another method of its arguments."""
-    taken = ["x", *list(network.inputs)[1:]]
+    taken = ["x", *root.arguments.values()]
     count = len(network.outputs)
     kind = "Tensor" if count == 1 else f"tuple[{', '.join(['Tensor'] * count)}]"
     result = f"{kind}{outputs and f' | {outputs}'}"
@@ -233,10 +228,10 @@ def _name_classes(classes: list[Class], names: Namespace) -> None:
         one.name = names.new(words if words.isidentifier() else f"Block{words}")
 
 
-def _predict(network: Network, softmax: Op, outputs: str = "") -> list[str]:
+def _predict(network: Network, root: Group, softmax: Op, outputs: str = "") -> list[str]:
     if not outputs:
-        head = _signature(network, "", "predict")
-        taken = ", ".join(["x", *list(network.inputs)[1:]])
+        head = _signature(network, root, "", "predict")
+        taken = ", ".join(["x", *root.arguments.values()])
         return ["", *head, f"        return {written_call(softmax, f'self({taken})')}"]
     head = ["", "    def predict(self, x: Tensor) -> Tensor:"]
     return [

@@ -217,7 +217,8 @@ def _expand(at: At) -> object:
     given = at.wholes(1)
     if given is None:
         return False
-    opaque(at, broadcast(at, at.shape(0), given))
+    dims = broadcast(at, at.shape(0), given)
+    at.put("aten.expand", {"input": at.reads(), "size": tuple(dims)}, dims)
     return None
 
 
