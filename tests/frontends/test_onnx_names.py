@@ -42,6 +42,13 @@ def test_paths_come_from_the_names_of_torchs_older_exporter() -> None:
     ]
 
 
+def test_onnxruntimes_additions_to_names_are_no_modules() -> None:
+    m = Maker((1, 4, 8, 8))
+    y = m.conv("x", 4, 4, 1, "/net/net.0/a/Conv/ConvAddFusion")
+    y = m.conv(y, 4, 4, 1, "/net/net.0/b/Conv/ScaleFusion//TransposeFusion/")
+    assert list(read(m.model(y)).network.nodes)[1:] == ["net.0.a", "net.0.b"]
+
+
 def test_paths_and_classes_come_from_the_metadata_of_torchs_newer_exporter() -> None:
     """A convolution that took in a norm has the norm's path there, and its own in its weight."""
     m = Maker((1, 4, 8, 8))

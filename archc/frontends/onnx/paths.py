@@ -138,7 +138,10 @@ def _components(name: str, bases: Collection[str]) -> tuple[str, ...]:
     a word behind it.
     """
     if "/" in name:
-        steps = name.strip("/").split("/")[:-1][:_MAX_DEPTH]
+        name = name.strip("/")
+        while name.endswith("Fusion"):  # as onnxruntime calls what it has put together
+            name = name.rpartition("/")[0].rstrip("/")
+        steps = name.split("/")[:-1][:_MAX_DEPTH]
     elif bases:
         base = name.rpartition(".")[0]
         return _prefixes(base if base in bases else name)
