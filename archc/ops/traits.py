@@ -59,7 +59,10 @@ class Unwritten(Op):
 
     def onnx(self, output: Shape, *inputs: Shape) -> Iterator[OnnxStep]:
         """Raises `UnwrittenError`."""
-        raise UnwrittenError(f"archc does not know how to write `{self.called}`")
+        raise UnwrittenError(
+            f"archc does not know how to write `{self.called}` in ONNX",
+            "a `.pt2` file can hold whatever archc emits",
+        )
 
 
 @dataclass(frozen=True, slots=True)

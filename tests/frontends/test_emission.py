@@ -363,6 +363,12 @@ def test_weights_have_the_keys_of_what_is_emitted() -> None:
     assert torch.equal(given.state_dict()["token"], module.state_dict()["token"] + 1)
 
 
+def test_only_a_program_holds_what_is_written_call_by_call() -> None:
+    network = archc.from_module(drawn(Vision()), input=(3, 8, 8))
+    with pytest.raises(archc.ArchcError, match="does not know how to write `flatten` in ONNX"):
+        archc.export(network, "onnx")
+
+
 def test_time_is_taken_with_all_that_a_network_takes() -> None:
     several = torch.zeros(1, 3, 8, 8), torch.zeros(1, 4), torch.zeros(6, 6, dtype=torch.bool)
     network = archc.from_export(torch.export.export(drawn(Several()), several))
