@@ -93,4 +93,4 @@ def _named(network: Network, model: Imported | None, name: str | None) -> Lifted
         network = replace(network, name=name)
     if model is None:
         return lifted(network)
-    return lifted(network, model.keys, keeps_names=model.has_paths)
+    return lifted(network, model.keys, keeps_names=model.has_paths, paths=model.paths)

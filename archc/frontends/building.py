@@ -91,6 +91,8 @@ class Built:
     """What the program takes besides images, by its names."""
     folded: frozenset[str] = frozenset()
     """The paths of norms that an exporter has folded into the layers before them."""
+    paths: Mapping[str, str] = field(default_factory=dict)
+    """The innermost module of each node's call, by id, as the model has it."""
 
 
 def build(program: Program) -> Built:
@@ -221,9 +223,8 @@ class _Building:
             outputs = (self._append(id, moves.ends(len(distinct)), distinct, shape, None),)
         folded = frozenset(self._folded() if program.dialect == "onnx" else ())
         has_paths = self.names.has_paths
-        return self._cleaned(
-            Built(self.nodes, self.keys, outputs, self.calls, has_paths, self.given, folded)
-        )
+        built = Built(self.nodes, self.keys, outputs, self.calls, has_paths, self.given, folded)
+        return self._cleaned(replace(built, paths=self.said))
 
     def _given_values(self) -> None:
         """The images, the first of the inputs that can be, and whatever else is given."""
@@ -324,6 +325,7 @@ class _Building:
     ) -> str:
         self.nodes[id] = Node(id, op, inputs, shape)
         if call is not None:
+            self.said[id] = call.path
             inside = tuple(
                 [one for one in call.scopes if not one.path or f"{id}.".startswith(f"{one.path}.")]
             )
@@ -548,7 +550,6 @@ class _Building:
         id = None if path is None else self.names.of_module(path)
         if id is None:
             id = self._unique(call, op)
-        self.said[id] = call.path
         for name, key in held.items():
             self.keys[key_of(id, name)] = key
             self.holders.setdefault(key, id)

@@ -81,6 +81,12 @@ class Imported:
             raise self._damaged(error) from error
 
     @property
+    def paths(self) -> Mapping[str, str]:
+        """The path of the innermost module around each op, by the ids of the network."""
+        names = self._names
+        return {names[id]: path for id, path in self._built.paths.items() if id in names}
+
+    @property
     def has_paths(self) -> bool:
         """Whether the model says in which modules its ops stand."""
         return self._built.has_paths

@@ -18,9 +18,17 @@ ACTIVATION_OF = {kind: (word, family) for word, (family, kind) in ACTIVATIONS.it
 NORMS = {"batch_norm2d": "batch_norm", "layer_norm": "layer_norm", "group_norm": "group_norm"}
 
 
-def refuse(node: Node, why: str) -> ForeignError:
+class OutsideError(ForeignError):
+    """An op is outside of the language; ``why`` says what of it."""
+
+    def __init__(self, node: Node, why: str):
+        super().__init__(f"{quote(visible(node.id))} cannot be written in a spec: {why}")
+        self.why = why
+
+
+def refuse(node: Node, why: str) -> OutsideError:
     """Why a node is outside of the language."""
-    return ForeignError(f"{quote(visible(node.id))} cannot be written in a spec: {why}")
+    return OutsideError(node, why)
 
 
 def layer_of(node: Node, channels: int) -> Layer:
@@ -28,15 +36,22 @@ def layer_of(node: Node, channels: int) -> Layer:
     kind = node.op.kind
     if kind in ACTIVATION_OF:
         word, family = ACTIVATION_OF[kind]
-        if node.op.field_names() and getattr(node.op, "negative_slope", 0.01) != 0.01:
-            raise refuse(node, "its slope is not 0.01")
+        slope = getattr(node.op, "negative_slope", 0.01)
+        if node.op.field_names() and slope != 0.01:
+            raise refuse(node, f"its slope is {slope:g}, and that of `leaky_relu` is 0.01")
         return _layer(node, channels, word, family, {})
     maker = _LAYERS.get(kind)
     if maker is None:
-        name = getattr(node.op, "name", kind) if kind == "opaque" else kind
-        raise refuse(node, f"the language has no {quote(visible(str(name)))}")
+        raise refuse(node, f"the language has no {_called(node)}")
     word, family, fields = maker(node)
     return _layer(node, channels, word, family, fields)
+
+
+def _called(node: Node) -> str:
+    """What an op is called where it was read, with its numbers."""
+    name = quote(visible(node.op.called))
+    details = str(node.op.numbers.get("details", "")) if node.op.kind == "opaque" else ""
+    return f"{name} ({visible(details)})" if details else name
 
 
 def _layer(node: Node, channels: int, word: str, family: str, fields: dict[str, Data]) -> Layer:
@@ -50,8 +65,12 @@ _Made = tuple[str, str, dict[str, Data]]
 def _whole(node: Node, name: str) -> int:
     value = getattr(node.op, name)
     if not isinstance(value, int):
-        raise refuse(node, f"its {name} differs between height and width")
+        raise refuse(node, f"its {name} is {_sides(value)}, and has to be one number")
     return value
+
+
+def _sides(value: Data) -> str:
+    return " by ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _conv(node: Node) -> _Made:
@@ -85,7 +104,7 @@ def _pool(word: str, family: str) -> Callable[[Node], _Made]:
         if stride == kernel:
             del fields["stride"]
         elif not isinstance(stride, int):
-            raise refuse(node, "its stride differs between height and width")
+            raise refuse(node, f"its stride is {_sides(stride)}, and has to be one number")
         for name, usual in (("ceil_mode", False), ("count_include_pad", True)):
             if name in op.field_names() and _get(op, name) != usual:
                 fields[name] = _get(op, name)
@@ -108,7 +127,7 @@ def _adaptive(node: Node) -> _Made:
 def _linear(word: str) -> Callable[[Node], _Made]:
     def made(node: Node) -> _Made:
         if not _get(node.op, "bias"):
-            raise refuse(node, "a linear layer has a bias in the language")
+            raise refuse(node, "it has no bias, and a linear layer of a spec has one")
         return word, "fc", {"features": _get(node.op, "out_features")}
 
     return made

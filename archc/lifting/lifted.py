@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
+from string import ascii_lowercase
 
 from archc.analysis.comparison import compare
 from archc.analysis.exported import with_ids_of
@@ -29,6 +30,7 @@ from archc.lifting.modules import (
     plain_labels,
 )
 from archc.lifting.numbers import Solution
+from archc.lifting.outside import check_language
 from archc.lifting.parts import library_part
 from archc.lifting.proposals import Proposal, Proposals, library
 from archc.lifting.rows import Rows
@@ -464,25 +466,34 @@ def _class(label: str | None) -> str | None:
 
 
 def _unique(name: str, taken: Mapping[str, object]) -> str:
-    number, found = 2, name
+    """A name that nothing has yet: digits at its end would be taken for those that archc counts
+    layers with."""
+    suffixes = [f"_{letter}" for letter in ascii_lowercase[1:]]
+    number, found = 0, name
     while found in taken:
-        found, number = f"{name}{number}", number + 1
+        suffix = suffixes[number] if number < len(suffixes) else f"_{number}x"
+        found, number = f"{name}{suffix}", number + 1
     return found
 
 
 def lifted(
-    network: Network, keys: Mapping[str, str] | None = None, *, keeps_names: bool = True
+    network: Network,
+    keys: Mapping[str, str] | None = None,
+    *,
+    keeps_names: bool = True,
+    paths: Mapping[str, str] | None = None,
 ) -> Lifted:
     """The spec of a network.
 
     ``keys`` are what the model calls the tensors of the network's state, where it calls any
     otherwise. With ``keeps_names`` the state of the spec has the network's keys; without, blocks
-    and layers are called as archc calls them. Raises `ForeignError` where an op is outside of the
-    language, naming it.
+    and layers are called as archc calls them. ``paths`` are the modules of ops by their ids, for
+    messages. Raises `ForeignError` where an op is outside of the language, naming it.
     """
     if keys is not None:
         _check_not_shared(keys)
     model = prepared(network)
+    check_language(model, paths or {})
     found = _Lifting(model, keeps_names=keeps_names).lift()
     if keeps_names:
         return replace(found, notes=tuple(_notes(model, found.network, keys or {})))

@@ -108,15 +108,21 @@ def _blocks(network: Network, *, keeps_names: bool) -> Sequence[tuple[Region, in
         for one in walk([region]):
             if one.kind != "block":
                 continue
-            path = one.path
-            if path is None:
+            if one.path is None:  # found by what repeats, and called by nobody
                 path = _module_of(one.nodes, network) if keeps_names else f"block.{len(found)}"
-            if path:
-                found.append((replace(one, path=path), region.number))
+                one = replace(one, path=path, label=_unit_label(one.label))
+            if one.path:
+                found.append((one, region.number))
     if not found:
         for region in network.regions:
             found += [(one, None) for one in _outermost(region, network)]
     return found
+
+
+def _unit_label(label: str | None) -> str:
+    """A label that tells blocks of one form from others: Unit, UnitB, UnitC."""
+    number = int((label or "").removeprefix("Block") or 1)
+    return "Unit" if number == 1 else f"Unit{chr(64 + number) if number <= 26 else f'X{number}'}"
 
 
 def _outermost(region: Region, network: Network) -> Iterator[Region]:

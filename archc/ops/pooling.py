@@ -257,6 +257,16 @@ class AdaptiveAvgPool2d(Unary):
         """Whether the map has another size already."""
         return inputs[0][1:] != pair(self.output_size)
 
+    def canonical(self, *inputs: Shape) -> Op | None:
+        """Of parts that are all of one size, a pooling with that window."""
+        if not self.changes(*inputs) or self.output_size == 1:
+            return Op.canonical(self, *inputs)
+        sizes = [divmod(a, b) for a, b in zip(inputs[0][1:], pair(self.output_size), strict=True)]
+        if any(rest for _, rest in sizes):
+            return self
+        window = (sizes[0][0], sizes[1][0])
+        return AvgPool2d(window, window)
+
     def saved(self) -> Saved:
         """What it reads; a mean over everything has the same gradient everywhere, whatever it
         read."""

@@ -170,7 +170,7 @@ def test_what_is_outside_of_the_language_is_named() -> None:
         "cifar10/resnet20", conv1=Conv2d(3, 16, 3, stride=(2, 1), padding=1, bias=False)
     )
     with pytest.raises(
-        archc.ForeignError, match=r"`conv1` .*stride differs between height and width"
+        archc.ForeignError, match=r"`conv1` .*stride is 2 by 1, and has to be one number"
     ):
         archc.lift(uneven)
 
