@@ -189,7 +189,8 @@ def _own_modules(network: Network) -> list[tuple[str, ...]]:
 
 
 def _docstring(network: Network) -> list[str]:
-    origin = f"Compiled by archc from {network.source or network.name}; edit the spec, not this."
+    origin = f"Compiled by archc from {network.source or network.name}"
+    origin += "." if network.model else "; edit the spec, not this."
     title = prose(network.title, WIDTH - 4) or [network.name]
     description = prose(network.description)
     return [
