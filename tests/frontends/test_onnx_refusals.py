@@ -206,6 +206,36 @@ def test_a_million_nodes_are_refused_before_they_are_read() -> None:
     )
 
 
+_MANY: dict[str, tuple[bytes, str]] = {
+    "in the file": (b"\x08\x01" * 60_000, "more than 50,000 entries beside its graph"),
+    "opsets": (_field(8, b"\x10\x11") * 60_000, "more than 50,000 entries beside its graph"),
+    "in an opset": (
+        _field(8, b"\x10\x11" * 3_000_001),
+        "more than 3,000,000 names, attributes and dimensions",
+    ),
+    "in a graph": (_field(7, b"\x50\x01" * 300_001), "more than 300,000 nodes, tensors and shapes"),
+    "in graphs": (
+        _field(7, _field(1, _field(5, _field(6, b"\x50\x01" * 30_000)) * 11)),
+        "more than 300,000 nodes, tensors and shapes",
+    ),
+    "dimensions": (_field(7, _field(5, _field(1, b"\x01" * 17))), "more than 16 dimensions"),
+    "lists of dimensions": (
+        _field(7, _field(5, _field(1, b"\x01" * 160) * 1000)),
+        "more than 16 dimensions",
+    ),
+    "one long list of dimensions": (
+        _field(7, _field(5, _field(1, b"\x81" * 1_000_000))),  # a number that does not end
+        "more than 16 dimensions",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", _MANY)
+def test_fields_are_bounded_at_every_level(case: str) -> None:
+    data, words = _MANY[case]
+    assert refusal(data).message.endswith(words)
+
+
 def test_graphs_within_graphs_are_refused() -> None:
     graph = b""
     for _ in range(40):

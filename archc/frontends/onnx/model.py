@@ -23,6 +23,12 @@ MAX_KNOWN = 4096
 MAX_FIELDS = 3_000_000
 """Fields of all of a file's messages: names, attributes, dimensions."""
 
+MAX_FILE_FIELDS = 50_000
+"""Fields at the level of the file: opsets, notes, functions, of which files have some hundreds."""
+
+MAX_GRAPH_FIELDS = 10 * MAX_CALLS
+"""Fields at the level of all graphs together: nodes, tensors, inputs, outputs and shapes."""
+
 MAX_RANK = 16
 MAX_GRAPHS = 16
 """How deep graphs may stand in each other, as branches of control flow do."""
@@ -131,6 +137,7 @@ class _Reader:
     nodes: int = 0
     copied: int = 0
     read: int = 0
+    listed: int = 0
 
     def _fields(self, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
         """The fields of a message, of which a file may have so many in all."""
@@ -146,7 +153,9 @@ class _Reader:
         ir_version = functions = 0
         producer = ""
         opsets: dict[str, int] = {}
-        for number, _, start, end in fields(data, 0, len(data)):
+        for count, (number, _, start, end) in enumerate(self._fields(0, len(data)), 1):
+            if count > MAX_FILE_FIELDS:
+                raise WireError(f"it has more than {MAX_FILE_FIELDS:,} entries beside its graph")
             if number == 1:
                 ir_version = wire.signed(start)
             elif number == 2:
@@ -157,7 +166,7 @@ class _Reader:
                 graph = self._graph(start, end, 0)
             elif number == 8:
                 domain, version = "", 0
-                for part, _, first, last in fields(data, start, end):
+                for part, _, first, last in self._fields(start, end):
                     if part == 1:
                         domain = wire.text(data, first, last)
                     elif part == 2:
@@ -174,7 +183,10 @@ class _Reader:
             raise WireError(f"its graphs are nested deeper than {MAX_GRAPHS} levels")
         places: dict[int, list[tuple[int, int]]] = {1: [], 5: [], 11: [], 12: [], 13: [], 15: []}
         name = ""
-        for number, kind, first, last in fields(self.data, start, end):
+        for number, kind, first, last in self._fields(start, end):
+            self.listed += 1
+            if self.listed > MAX_GRAPH_FIELDS:
+                raise WireError(f"it has more than {MAX_GRAPH_FIELDS:,} nodes, tensors and shapes")
             if number in places and kind == wire.BYTES:
                 places[number].append((first, last))
                 if len(places[number]) > MAX_CALLS:
@@ -279,6 +291,8 @@ class _Reader:
         external: dict[str, str] = {}
         for number, form, first, last in self._fields(start, end):
             if number == 1:
+                if len(dims) > MAX_RANK or last - first > 10 * MAX_RANK:
+                    raise WireError(f"a tensor has more than {MAX_RANK} dimensions")
                 dims += wire.whole_numbers(data, form, first, last)
             elif number == 2:
                 kind = first
