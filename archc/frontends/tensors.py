@@ -29,7 +29,10 @@ Source: TypeAlias = Path | bytes
 """A file, or what is in it."""
 
 MAX_REPEATED = 2**26
-"""Elements of a tensor that says the same number again and again."""
+"""Bytes of tensors beyond what their files hold: those that say the same number again and again."""
+
+MAX_USES = 4
+"""How often all that a file holds may be in its tensors: some share theirs with others."""
 
 BFLOAT16 = "bfloat16"
 """numpy has no such type: its numbers are read as float32, which holds them exactly."""
@@ -41,6 +44,7 @@ class Tensors:
     def __init__(self, source: Source, file: str):
         self.source, self.file = source, file
         self.stamp = None if isinstance(source, bytes) else _stamp(source, file)
+        self.room = MAX_REPEATED
 
     def read(self, keys: Collection[str]) -> dict[str, Array]:
         """The tensors of these keys.
@@ -49,8 +53,18 @@ class Tensors:
         ModuleNotFoundError without numpy.
         """
         require("numpy", "reading the weights of a model", "onnx")
+        source = self.source
+        size = len(source) if isinstance(source, bytes) else _stamp(source, self.file)[0]
+        self.room = MAX_REPEATED + MAX_USES * size
         with self._opened() as stream:
             return {key: self._read(stream, key) for key in keys}
+
+    def claim(self, key: str, size: int) -> None:
+        """Note the bytes of a tensor before it is made. Raises `ForeignError` where those of all
+        together are far more than their files hold."""
+        self.room -= size
+        if self.room < 0:
+            self.fail(key, "is too large: the tensors would take far more memory than the file")
 
     @contextmanager
     def _opened(self) -> Iterator[BinaryIO]:
@@ -138,14 +152,19 @@ class ArchiveTensors(Tensors):
     """The tensors of a ``.pt2`` file: raw bytes in members of a zip, none of them pickled.
 
     ``config`` says of each what it is; ``members`` are the archive's names of the members by those
-    under its root.
+    under its root, ``shapes`` what the graph says of the tensors by their keys.
     """
 
     def __init__(
-        self, source: Source, file: str, config: Mapping[str, Any], members: Mapping[str, str]
+        self,
+        source: Source,
+        file: str,
+        config: Mapping[str, Any],
+        members: Mapping[str, str],
+        shapes: Mapping[str, tuple[int, ...]],
     ):
         super().__init__(source, file)
-        self.config, self.members = config, members
+        self.config, self.members, self.shapes = config, members, shapes
 
     def _read(self, stream: BinaryIO, key: str) -> Array:
         import zipfile  # which ONNX files do without
@@ -171,13 +190,14 @@ class ArchiveTensors(Tensors):
             self.fail(key, "has a data type that archc does not read")
         sizes, strides = (self._numbers(meta[one]) for one in ("sizes", "strides"))
         (offset,) = self._numbers([meta["storage_offset"]])
+        if tuple(sizes) != self.shapes.get(key, tuple(sizes)):
+            self.fail(key, "does not have the shape that the graph gives it")
+        self.claim(key, prod(sizes) * width(code))
         flat = self.array(self._member(stream, key, name), code, key)
         if 0 in sizes:
             return flat[:0].reshape(sizes)
         last = offset + sum((n - 1) * step for n, step in zip(sizes, strides, strict=True))
-        # Strides of zero repeat what is there.
-        is_bomb = prod(sizes) > max(flat.size, MAX_REPEATED)
-        if min((offset, *strides)) < 0 or last >= flat.size or is_bomb:
+        if min((offset, *strides)) < 0 or last >= flat.size:
             self.fail(key, "has too little data for its shape")
         steps = [step * flat.itemsize for step in strides]
         return as_strided(flat[offset:], sizes, steps, writeable=False).copy()

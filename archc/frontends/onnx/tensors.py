@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias
@@ -20,7 +20,7 @@ from archc.frontends.onnx.model import (
     size,
 )
 from archc.frontends.onnx.statics import Static
-from archc.frontends.tensors import BFLOAT16, MAX_REPEATED, Source, Tensors, beside, width
+from archc.frontends.tensors import BFLOAT16, MAX_USES, Source, Tensors, beside, width
 from archc.text import quote, visible
 
 if TYPE_CHECKING:
@@ -38,6 +38,12 @@ class OnnxTensors(Tensors):
     ):
         super().__init__(source, file)
         self.tensors, self.stored = tensors, stored
+        self.seen: set[Path] = set()
+
+    def read(self, keys: Collection[str]) -> dict[str, Array]:
+        """The tensors of these keys. Raises as `Tensors.read`."""
+        self.seen = set()  # the files beside the model that its tensors may take the memory of
+        return super().read(keys)
 
     def _read(self, stream: BinaryIO, key: str) -> Array:
         import numpy as np
@@ -49,14 +55,16 @@ class OnnxTensors(Tensors):
         if tensor is None:
             if static.values is None or static.kind not in CODES:
                 self.fail(key, "is missing: the model was exported without it")
-            if size(static.dims) > MAX_REPEATED:
-                self.fail(key, "is too large for a tensor of one number")
-            values = np.array(static.values, self._code(static.kind, key, computed=True))
+            code = self._code(static.kind, key, computed=True)
+            self.claim(key, size(static.dims) * width(code))
+            values = np.array(static.values, code)
             return (
                 np.broadcast_to(values, static.dims)
                 if values.size == 1
                 else values.reshape(static.dims)
             )
+        if tensor.external is None:  # those of other files when these have been found
+            self.claim(key, size(tensor.dims) * width(self._code(tensor.kind, key)))
         array = self._stored(stream, tensor)
         for kind, numbers in static.steps:
             array = array.transpose(numbers) if kind == "transpose" else array.reshape(numbers)
@@ -102,8 +110,13 @@ class OnnxTensors(Tensors):
         if path is None:
             self.fail(tensor.name, f"is stored in {quote(visible(location))}, which does not exist")
         start, said = self._number(tensor, "offset", 0), self._number(tensor, "length", length)
-        if said != length or path.stat().st_size < start + length:
+        there = path.stat().st_size
+        if said != length or there < start + length:
             self.fail(tensor.name, "has the wrong amount of data for its shape")
+        if path not in self.seen:
+            self.seen.add(path)
+            self.room += MAX_USES * there
+        self.claim(tensor.name, length)
         with path.open("rb") as stream:
             stream.seek(start)
             return stream.read(length)

@@ -69,13 +69,14 @@ def read_archive(stream: BinaryIO, file: str, source: Source | None = None) -> P
             graph = _json(archive, members, _the_graph(members, file), file)
             config = _json(archive, members, _WEIGHTS, file) if _WEIGHTS in members else {}
             constants = _json(archive, members, _CONSTANTS, file) if _CONSTANTS in members else {}
-        program = recomposed(_Reading(file, graph, config).program())
-        program = gathered(program, exactly=True)
+        read = _Reading(file, graph, config).program()
+        program = gathered(recomposed(read), exactly=True)
         if source is None or _lacks_values(members):
             return program
         tensors = {**constants.get("config", {}), **config.get("config", {})}
         names = {name: info.filename for name, info in members.items()}
-        return replace(program, tensors=ArchiveTensors(source, file, tensors, names))
+        shapes = {one.key: one.shape for one in read.weights.values()}
+        return replace(program, tensors=ArchiveTensors(source, file, tensors, names, shapes))
     except ForeignError:
         raise
     except (KeyError, TypeError, AttributeError, ValueError, IndexError, RecursionError) as error:
