@@ -99,6 +99,18 @@ def keras_pads() -> tuple[bytes, str]:
 
 
 @style
+def pads_computed_by_timm() -> tuple[bytes, str]:
+    """As TensorFlow pads, by arithmetic on the size of the map, cut off at zero."""
+    m = Maker((1, 3, 9, 8))
+    sides = m.node("Slice", m.node("Shape", "x"), m.whole(2), m.whole(4))
+    more = m.node("Sub", m.node("Mul", m.node("Cast", sides, to=1), m.tensor(0.5)), m.tensor(3.0))
+    more = m.node("Cast", m.node("Clip", more, m.tensor(0.0), ""), to=7)
+    pads = m.node("Concat", m.whole(0, 0, 0, 0, 0, 0), more, axis=0)
+    y = m.node("Pad", "x", pads, m.tensor(0.0))
+    return m.data(m.conv(y, 3, 4, 3, strides=[2, 2])), "pad conv2d"
+
+
+@style
 def poolings() -> tuple[bytes, str]:
     m = Maker((1, 3, 10, 9))
     y = m.node("MaxPool", "x", kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1)

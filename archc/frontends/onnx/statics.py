@@ -213,6 +213,14 @@ def _cast(attributes: Mapping[str, Any], x: Any, like: Any = None) -> Any:
     return x.astype(CODES[attributes["to"]] if like is None else like.dtype)
 
 
+def _clip(attributes: Mapping[str, Any], x: Any, low: Any = None, high: Any = None) -> Any:
+    import numpy as np
+
+    low = attributes.get("min") if low is None else low
+    high = attributes.get("max") if high is None else high
+    return np.clip(x, low, high).astype(x.dtype)
+
+
 def _gather(attributes: Mapping[str, Any], x: Any, indices: Any) -> Any:
     import numpy as np
 
@@ -335,7 +343,13 @@ _RULES: Mapping[str, Callable[..., Any]] = {
         }.items()
     },
     **{"Div": _divide, "Cast": _cast, "CastLike": _cast, "Gather": _gather, "Concat": _concat},
-    **{"Slice": _slice, "Unsqueeze": _unsqueeze, "Squeeze": _squeeze, "Reshape": _reshape},
+    **{
+        "Clip": _clip,
+        "Slice": _slice,
+        "Unsqueeze": _unsqueeze,
+        "Squeeze": _squeeze,
+        "Reshape": _reshape,
+    },
     **{"Transpose": _transpose, "Range": _range, "Where": _where, "Tile": _tile},
     **{"ReduceProd": _reduced("prod"), "ReduceSum": _reduced("sum"), "Split": _split},
     **{"ReduceMax": _reduced("max"), "ReduceMin": _reduced("min")},
