@@ -14,6 +14,7 @@ from archc.analysis.parts import has_stages, runs
 from archc.analysis.plain import as_plain
 from archc.dataclassing import dataclass
 from archc.graph import Network, Node, Shape, enclosing
+from archc.ops import Op
 from archc.shown import Shown
 
 Change: TypeAlias = Literal["added", "removed", "changed"]
@@ -366,10 +367,11 @@ def _differences(
     if a.op.called != b.op.called:
         yield f"{a.op.called} → {b.op.called}"
     elif a.op != b.op:
-        for name in a.op.field_names():
-            values = getattr(a.op, name), getattr(b.op, name)
-            if values[0] != values[1] and not (foreign and name in a.op.unexported):
-                yield f"{name} {values[0]} → {values[1]}"
+        yield from _field_differences(a.op.plain, b.op.plain, foreign=foreign)
+        owners = a.op.shares, b.op.shares
+        if pairs.get(owners[0], "") != owners[1]:
+            whose = [f"those of {one}" if one else "its own" for one in owners]
+            yield f"tensors: {whose[0]} → {whose[1]}"
     read = [pairs.get(source, "") for source in a.inputs]
     if foreign and a.op.commutes and sorted(read) == sorted(b.inputs):
         read = list(b.inputs)
@@ -386,3 +388,13 @@ def _differences(
     if first.weights.get(a.id) != second.weights.get(b.id):
         weights = [roles.weights.get(node.id, 0) for roles, node in ((first, a), (second, b))]
         yield f"weight of its loss {weights[0]:g} → {weights[1]:g}"
+
+
+def _field_differences(a: Op, b: Op, *, foreign: bool) -> Iterator[str]:
+    """The fields of two ops of one name that differ. Their classes may be two: those that archc has
+    no rule for are called as they call themselves."""
+    names = set(b.field_names())
+    for name in a.field_names():
+        values = (getattr(a, name), getattr(b, name)) if name in names else (None, None)
+        if values[0] != values[1] and not (foreign and name in a.unexported):
+            yield f"{name} {values[0]} → {values[1]}"

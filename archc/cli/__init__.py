@@ -187,9 +187,9 @@ def _report(error: Exception, endings: Endings) -> int:
 
         close_stdout()
         return 1
-    from archc.cli.errors import explain
+    from archc.cli.errors import explain, is_debugging
 
     say(*explain(error), err=True)
-    if os.environ.get("ARCHC_DEBUG"):
+    if is_debugging():
         raise error
     return 1

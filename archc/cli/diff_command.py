@@ -73,9 +73,13 @@ def command(
         close_stdout()
         return TROUBLE
     except Exception as error:
-        from archc.cli.errors import explain
+        from archc.cli.errors import explain, is_debugging
 
         say(*explain(error), err=True)
+        if is_debugging():
+            import traceback
+
+            traceback.print_exception(error)
         return TROUBLE
     return SAME if found.same else DIFFERENT
 

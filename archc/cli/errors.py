@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from archc.errors import ArchcError, reason
@@ -19,3 +20,8 @@ def explain(error: Exception) -> Iterator[str]:
     else:
         yield f"archc: error: internal error: {type(error).__name__}: {error}"
         yield "hint: this is a bug in archc; set ARCHC_DEBUG=1 for a traceback"
+
+
+def is_debugging() -> bool:
+    """Whether the user wants the traceback of an error, too."""
+    return bool(os.environ.get("ARCHC_DEBUG"))

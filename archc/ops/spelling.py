@@ -178,11 +178,12 @@ def _operand(value: Any) -> Text:
     return factor(text) if isinstance(value, Source) else f"({text})" if text[0] == "-" else text
 
 
-def _binary(sign: str, *, loosely: bool = False) -> Any:
-    """An operator between two values; ``loosely`` ones bind as addition does."""
+def _binary(sign: str, other: str = "other", *, loosely: bool = False) -> Any:
+    """An operator between two values; ``loosely`` ones bind as addition does. ``other`` is what
+    torch's schema calls the second."""
 
     def write(given: Written) -> Text:
-        left, right = given["self"], given["other"]
+        left, right = given["self"], given[other]
         if given.get("alpha", 1) != 1:
             name = "add" if sign == "+" else "sub"
             return f"torch.{name}({number(left)}, {number(right)}, alpha={number(given['alpha'])})"
@@ -192,7 +193,7 @@ def _binary(sign: str, *, loosely: bool = False) -> Any:
     return Spelling(
         "special",
         sign,
-        (*_arguments(["self", "other"], {}), *([Argument("alpha", 1)] if loosely else [])),
+        (*_arguments(["self", other], {}), *([Argument("alpha", 1)] if loosely else [])),
         special=write,
     )
 
@@ -422,8 +423,8 @@ SPELLINGS: Mapping[str, Spelling] = {
     "spread": _special(_spread, "self", "like", "axis", "like_axis", "rank", view=True),
     # Products
     "matmul": _binary("@"),
-    "bmm": _binary("@"),
-    "mm": _binary("@"),
+    "bmm": _binary("@", "mat2"),
+    "mm": _binary("@", "mat2"),
     "linear": Spelling(
         "F.",
         "linear",

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from strategies import compile_data, specs, text_of
+from torch import Tensor, nn
 
 import archc
 from archc.analysis import compare
@@ -140,3 +141,40 @@ def test_what_differs_adds_up_to_the_difference(pair: tuple[str, str]) -> None:
     assert sum(one.params for one in found.changes) == b.params - a.params
     assert sum(one.multiply_adds for one in found.changes) == b.multiply_adds - a.multiply_adds
     assert (a.weights, b.weights) == (4 * a.params, 4 * b.params)
+
+
+class Tied(nn.Module):
+    """Three convolutions, of which one uses another's weight, or the whole of another."""
+
+    def __init__(self, second: str, third: str) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Conv2d(4, 4, 3, padding=1) for _ in range(3)])
+        if second == "weight":
+            self.layers[1].weight = self.layers[0].weight
+        if third == "module":
+            self.layers[2] = self.layers[0]
+        elif third == "other":
+            self.layers[2].stride = (2, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+def test_tensors_that_one_network_shares_are_a_difference() -> None:
+    networks = {
+        (second, third): archc.from_module(Tied(second, third), input=(4, 6, 6))
+        for second, third in [("weight", "module"), ("own", "own"), ("own", "other")]
+    }
+    tied, plain, other = networks.values()
+    assert compare(tied, tied).same
+    assert [(one.what, one.params) for one in compare(tied, plain).changes] == [
+        (("tensors: those of layers.0 → its own",), 144),
+        (("tensors: those of layers.0 → its own",), 148),
+    ]
+    back = [one.what for one in compare(plain, tied).changes]
+    assert back[0] == ("tensors: its own → those of layers.0",)
+    strided = compare(tied, other).changes[-1].what
+    assert "stride 1 → 2" in strided
+    assert "tensors: those of layers.0 → its own" in strided

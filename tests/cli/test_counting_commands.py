@@ -196,6 +196,28 @@ def test_trouble_exits_with_2(arguments: tuple[str, ...], words: str, tmp_path: 
     assert words in result.stderr
 
 
+def test_an_internal_error_has_a_traceback_when_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise AttributeError("no such thing")
+
+    monkeypatch.setattr("archc.api.diff", fail)
+    pair = ("cifar10/resnet20",) * 2
+    plain = archc("diff", *pair)
+    assert (plain.returncode, plain.stdout) == (2, "")
+    assert plain.stderr == (
+        "archc: error: internal error: AttributeError: no such thing\n"
+        "hint: this is a bug in archc; set ARCHC_DEBUG=1 for a traceback\n"
+    )
+    monkeypatch.setenv("ARCHC_DEBUG", "1")
+    traced = archc("diff", *pair)
+    assert traced.returncode == 2
+    assert traced.stderr.startswith(plain.stderr)
+    assert "Traceback (most recent call last)" in traced.stderr
+    assert "in fail" in traced.stderr
+
+
 def test_quiet_says_it_with_the_exit_code() -> None:
     result = archc("diff", "-q", "imagenet/resnet18", "imagenet/resnet34")
     assert (result.returncode, result.stdout, result.stderr) == (1, "", "")

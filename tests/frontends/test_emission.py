@@ -219,6 +219,10 @@ CALLS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "matrices": lambda x, w: (
         x.flatten(2) @ x.flatten(2).transpose(1, 2) @ w.view(2, 4).T.repeat(2, 1)
     ),
+    "batches": lambda x, w: (
+        torch.bmm(x.flatten(2), x.flatten(2).transpose(1, 2))
+        * torch.mm(x.mean((2, 3)), w.view(8, 1)).unsqueeze(2)
+    ),
     "linear": lambda x, w: F.linear(x.permute(0, 2, 3, 1), w.view(1, 8), w[:1]).squeeze(3),
     "gates": lambda x, w: x * F.softplus(x) + F.elu(x, 0.5) + F.gelu(x, approximate="tanh"),
 }

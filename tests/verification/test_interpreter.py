@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Mapping
 from functools import cache
@@ -257,6 +258,22 @@ def test_functions_have_a_spelling_a_rule_and_an_operator() -> None:
     }
     for name in SPELLINGS:
         assert name in functions._OWN or hasattr(torch.ops.aten, name), name
+
+
+def test_functions_name_their_arguments_as_torchs_operators_do() -> None:
+    """What is spelled is passed to torch by the same names, which its schemas have."""
+    for name, spelling in SPELLINGS.items():
+        given = {argument.name for argument in spelling.arguments} - {"item"}
+        if name in functions._OWN:
+            accepted = inspect.signature(functions._OWN[name]).parameters
+            takes_any = any(one.kind is one.VAR_KEYWORD for one in accepted.values())
+            assert takes_any or given <= accepted.keys(), name
+            continue
+        operator = getattr(torch.ops.aten, name)
+        overloads = [getattr(operator, one)._schema.arguments for one in operator.overloads()]
+        accepted_names = [{argument.name for argument in one} for one in overloads]
+        for left_out in ({"correction"}, {"unbiased"}):  # of var and std: they take either
+            assert any(given - left_out <= names for names in accepted_names), name
 
 
 def test_it_computes_in_the_precision_of_its_state() -> None:
