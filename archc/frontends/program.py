@@ -14,7 +14,7 @@ from archc.dataclassing import dataclass
 from archc.errors import ArchcError
 from archc.text import quote, visible
 
-MAX_CALLS = 30_000
+MAX_CALLS = 20_000
 """Calls of one program, which are read in some seconds."""
 
 MAX_ELEMENTS = 2**62

@@ -201,7 +201,7 @@ def test_a_million_nodes_are_refused_before_they_are_read() -> None:
     node = _field(1, _field(1, b"x") + _field(2, b"y") + _field(4, b"Relu"))
     data = _field(7, node * 1_000_000)
     assert refusal(data).message == (
-        "net.onnx is not an ONNX model that archc can read: it has more than 30,000 nodes "
+        "net.onnx is not an ONNX model that archc can read: it has more than 20,000 nodes "
         "or tensors"
     )
 
