@@ -213,10 +213,10 @@ _MANY: dict[str, tuple[bytes, str]] = {
         _field(8, b"\x10\x11" * 3_000_001),
         "more than 3,000,000 names, attributes and dimensions",
     ),
-    "in a graph": (_field(7, b"\x50\x01" * 300_001), "more than 300,000 nodes, tensors and shapes"),
+    "in a graph": (_field(7, b"\x50\x01" * 300_001), "more than 200,000 nodes, tensors and shapes"),
     "in graphs": (
         _field(7, _field(1, _field(5, _field(6, b"\x50\x01" * 30_000)) * 11)),
-        "more than 300,000 nodes, tensors and shapes",
+        "more than 200,000 nodes, tensors and shapes",
     ),
     "dimensions": (_field(7, _field(5, _field(1, b"\x01" * 17))), "more than 16 dimensions"),
     "lists of dimensions": (
