@@ -328,7 +328,7 @@ CONVENTIONS: dict[str, Convention] = {
             "He et al. 2015",
             "FLOPs",
             "convolutions and linear layers, no biases",
-            dict.fromkeys((*_LAYERS, *_PRODUCTS), _multiply_adds)
+            dict.fromkeys((*_LAYERS, "conv_transpose2d", *_PRODUCTS), _multiply_adds)
             | dict.fromkeys(("batch_norm2d", "token_norm", "relu", *_POOLS), _nothing),
         ),
         _convention(
@@ -336,7 +336,7 @@ CONVENTIONS: dict[str, Convention] = {
             "torch 2.13, FlopCounterMode",
             "FLOPs",
             "a multiply-add is two operations",
-            dict.fromkeys((*_LAYERS, *_PRODUCTS), _operations)
+            dict.fromkeys((*_LAYERS, "conv_transpose2d", *_PRODUCTS), _operations)
             | dict.fromkeys(("batch_norm2d", "token_norm", "relu", *_POOLS), _nothing),
         ),
         _convention(
@@ -344,7 +344,7 @@ CONVENTIONS: dict[str, Convention] = {
             "fvcore 0.1.5.post20221221",
             "flops",
             "norms 2 per element, adaptive pooling 1 per element",
-            dict.fromkeys((*_LAYERS, "matmul", "einsum"), _multiply_adds)
+            dict.fromkeys((*_LAYERS, "conv_transpose2d", "matmul", "einsum"), _multiply_adds)
             | {"batch_norm2d": _elements(2), "adaptive_avg_pool2d": _elements(1)}
             | dict.fromkeys((*_NORMS, "token_norm"), _elements(5))
             | dict.fromkeys(("relu", "max_pool2d", "avg_pool2d"), _nothing),

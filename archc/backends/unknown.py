@@ -17,8 +17,8 @@ _LONGEST = 40
 def without_rule(ops: Mapping[str, int]) -> str:
     """Ops by name in a line, or nothing where there are none.
 
-    >>> without_rule({"conv_transpose2d": 1, "grid_sampler": 3})
-    '+ 4 ops with no rule: conv_transpose2d, 3 grid_sampler'
+    >>> without_rule({"conv3d": 1, "grid_sampler": 3})
+    '+ 4 ops with no rule: conv3d, 3 grid_sampler'
     """
     if not ops:
         return ""

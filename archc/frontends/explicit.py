@@ -53,7 +53,7 @@ _LAYERS = frozenset(
         *("conv2d", "batch_norm2d", "relu", "max_pool2d", "avg_pool2d", "adaptive_avg_pool2d"),
         *("add", "flatten", "linear", "softmax", "relu6", "leaky_relu", "silu", "hardswish"),
         *("hardsigmoid", "sigmoid", "tanh", "multiply", "concat", "group_norm", "layer_scale"),
-        *("affine", "token_linear", "token_norm"),
+        *("affine", "token_linear", "token_norm", "conv_transpose2d"),
     ]
 )
 """The ops, by kind, that calls are taken for; the others only make pictures easier to read."""

@@ -108,6 +108,8 @@ class Op:
     onnx_names: ClassVar[tuple[str, ...]] = ()
     """What ONNX calls it: the operations that are read as it, with their domains where they have
     one. One that it is written as is among them, unless several are written for it."""
+    draws_as_torch: ClassVar[bool] = False
+    """Whether its weights start as torch's module draws them, whatever a network's rules say."""
     roles: ClassVar[Mapping[str, Role]]
     """What the tensors of its state are, in torch's order; some may be absent."""
     unexported: ClassVar[frozenset[str]] = frozenset()

@@ -32,7 +32,7 @@ from archc.ops.facts import (
     Torch,
     tensors,
 )
-from archc.ops.spelling import FILLED, SPELLINGS, Images, Side, Source
+from archc.ops.spelling import FILLED, LAYERS, SPELLINGS, Images, Side, Source
 from archc.ops.traits import Ordinary, Unwritten
 
 
@@ -84,6 +84,11 @@ class TensorCall(Unwritten, Ordinary):
     def called(self) -> str:
         """The function."""
         return self.function
+
+    @property
+    def has_rule(self) -> bool:
+        """Whether it is known to multiply nothing, or as the op that it is."""
+        return self.counted is not None or self.function not in LAYERS
 
     @property
     def is_product(self) -> bool:

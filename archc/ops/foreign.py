@@ -9,13 +9,14 @@ from archc.ops.again import Again
 from archc.ops.ends import ExtraInput, SeveralOutputs
 from archc.ops.opaque import Opaque
 from archc.ops.tokens import Attention, Einsum, MatMul, TokenLinear, TokenNorm
+from archc.ops.transposed import ConvTranspose2d
 
 EVERY_OP: Mapping[str, type[Op]] = {
     **OPS,
     **{
         op.kind: op
         for op in (
-            *(Again, ExtraInput, SeveralOutputs, Opaque),
+            *(Again, ExtraInput, SeveralOutputs, Opaque, ConvTranspose2d),
             *(TokenLinear, TokenNorm, MatMul, Einsum, Attention),
         )
     },

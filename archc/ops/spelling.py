@@ -504,6 +504,10 @@ SPELLINGS: Mapping[str, Spelling] = {
 once, and a tensor in which parts have been given a value."""
 
 
+LAYERS = frozenset(["conv1d", "conv2d", "linear", "addmm"])
+"""Those of them that multiply by weights, which the records of layers count."""
+
+
 def is_equation(text: object) -> bool:
     """Whether a text is an equation of einsum whose sides all have a letter."""
     return isinstance(text, str) and _LETTERS.fullmatch(text) is not None

@@ -123,6 +123,19 @@ def _conv(node: Attributes, tensors: _Tensors, x: Tensor) -> Tensor:
     )
 
 
+def _transposed(node: Attributes, tensors: _Tensors, x: Tensor) -> Tensor:
+    return F.conv_transpose2d(
+        x,
+        tensors["weight"],
+        tensors.get("bias"),
+        node["stride"],
+        node["padding"],
+        node.get("output_padding", 0),
+        node["groups"],
+        node.get("dilation", 1),
+    )
+
+
 def _window(node: Attributes) -> tuple[Any, Any, Any]:
     return node["kernel_size"], node["stride"], node["padding"]
 
@@ -206,6 +219,7 @@ def _add(_: Attributes, __: _Tensors, *summands: Tensor) -> Tensor:
 
 _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "conv2d": _conv,
+    "conv_transpose2d": _transposed,
     "relu": lambda _, __, x: torch.relu(x),
     "max_pool2d": lambda n, _, x: F.max_pool2d(x, *_window(n), ceil_mode=_is_ceil(n)),
     "avg_pool2d": lambda n, _, x: F.avg_pool2d(

@@ -20,10 +20,11 @@ from archc.backends.pytorch import CLASSES
 from archc.beside import others
 from archc.dataclassing import dataclass
 from archc.graph import Network, Node, Shape, classifiers, key_of, split_key
+from archc.graph.initial import Rule
 from archc.ops import Role
 from archc.running import fault_of
 from archc.text import listing
-from archc.verification.report import Fault, Row
+from archc.verification.report import COUNTED, Fault, Row
 from archc.verification.trail import Trail
 from archc.weights.names import OPTIONAL
 
@@ -286,6 +287,7 @@ def _starts_otherwise(network: Network, node: Node, name: str, tensor: Tensor) -
         return _not_all(tensor, value)
     weight = op.state["weight"]
     rule = network.initial.rule(node.id, is_convolution=len(weight) > 2)
+    rule = Rule() if op.draws_as_torch else rule
     if role is Role.BIAS and rule.bias is not None:
         return _not_all(tensor, rule.bias)
     deviation = None if role is Role.BIAS else rule.deviation(weight)
@@ -380,7 +382,9 @@ def check_multiply_adds(network: Network, seen: Observation) -> Row:
     """The multiply-adds of each layer, as `torch.utils.flop_counter` counts them; of the total,
     those of side heads are left out, which a run in training computes, too."""
     if seen.error is not None:
-        return Row.skipped("multiply-adds")
+        return Row.skipped(COUNTED)
+    if unknown := {node.op.called for node in network.nodes.values() if not node.op.has_rule}:
+        return Row(COUNTED, None, f"no rule for {listing(sorted(unknown), 'and')}")
     expected: Counter[str] = Counter()
     for node in network.nodes.values():
         called = node.op.shares or node.id
@@ -391,4 +395,4 @@ def check_multiply_adds(network: Network, seen: Observation) -> Row:
     if not faults and total != network.multiply_adds:
         words = f"has {counted(total, 'multiply-add')}, not {exactly(network.multiply_adds)}"
         faults = [Fault("", words)]
-    return Row.of("multiply-adds", exactly(total), faults)
+    return Row.of(COUNTED, exactly(total), faults)

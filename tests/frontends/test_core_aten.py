@@ -134,10 +134,22 @@ def test_attention_in_core_aten_is_counted_the_same() -> None:
     assert counted[0].not_counted == counted[1].not_counted
 
 
+class Deep(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv3d(4, 4, (1, 2, 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.conv(x[:, :, None])
+        return y[:, :, 0]
+
+
 def test_other_convolutions_keep_their_names() -> None:
-    module = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ConvTranspose2d(4, 4, 2))
+    module = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ConvTranspose2d(4, 4, 2, bias=False), Deep())
     for program in both(module, (3, 8, 8)):
-        assert archc.count(archc.from_export(program)).not_counted == {"conv_transpose2d": 1}
+        counted = archc.count(archc.from_export(program))
+        assert counted.not_counted == {"conv3d": 1}
+        assert counted.multiply_adds == 3 * 4 * 64 + 4 * 4 * 2 * 2 * 64
 
 
 def test_indices_that_are_read_are_an_output_of_their_own() -> None:

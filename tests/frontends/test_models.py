@@ -28,11 +28,12 @@ class Net(nn.Module):
     def __init__(self):
         super().__init__()
         self.conv = nn.Conv2d(3, 8, 3, padding=1)
-        self.up = nn.ConvTranspose2d(8, 8, 2, 2)
+        self.up = nn.Conv3d(8, 8, (1, 2, 2))
         self.fc = nn.Linear(8, 10)
 
     def forward(self, x):
-        x = nn.functional.interpolate(self.up(self.conv(x).relu()), scale_factor=2)
+        x = self.up(self.conv(x).relu().unsqueeze(2)).squeeze(2)
+        x = nn.functional.interpolate(x, scale_factor=2)
         return self.fc(x.mean((2, 3)))
 
 def plain():
@@ -62,7 +63,7 @@ def inside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 SAYS = "net.py:Net"
-NO_RULE = "+ 2 ops with no rule: conv_transpose2d, upsample_nearest2d"
+NO_RULE = "+ 2 ops with no rule: conv3d, upsample_nearest2d"
 
 
 @pytest.mark.parametrize(
@@ -85,19 +86,19 @@ def test_totals_name_what_they_leave_out(arguments: tuple[str, ...]) -> None:
 def test_a_row_without_a_rule_has_no_number() -> None:
     lines = run("count", SAYS, "--input", "3,8,8", "--by", "layer").stdout.splitlines()
     row = next(line for line in lines if line.startswith("up "))
-    assert row.split() == ["up", "conv_transpose2d", "8x16x16", "0", "264", "conv_transpose2d"]
+    assert row.split() == ["up", "conv3d", "8x1x7x7", "0", "264", "conv3d"]
     (record,) = json.loads(run("count", SAYS, "--input", "3,8,8", "--format", "json").stdout)
-    assert record["not_counted"] == {"conv_transpose2d": 1, "upsample_nearest2d": 1}
+    assert record["not_counted"] == {"conv3d": 1, "upsample_nearest2d": 1}
     assert [row["no_rule"] for row in record["rows"]] == [record["not_counted"]]
     assert {"products", "no_rule"}.isdisjoint(archc.count("cifar10/resnet20").as_dict())
 
 
 def test_figures_and_pages_name_it_too() -> None:
-    module = nn.Sequential(nn.ConvTranspose2d(3, 2, 2), nn.Conv2d(2, 2, 1)).eval()
+    module = nn.Sequential(nn.Conv2d(3, 2, 1), nn.Upsample(scale_factor=2)).eval()
     network = archc.from_module(module, input=(3, 8, 8))
     for text in (archc.draw(network).decode(), archc.report(network)):
         assert "1 op with no rule" in text
-        assert "conv_transpose2d" in text
+        assert "upsample_nearest2d" in text
     assert "no rule" in archc.draw(network, overview=True).decode()
 
 
@@ -117,7 +118,7 @@ def test_figures_and_pages_name_it_too() -> None:
         (("sweep", "r20.pt2", "--vary", "depth=1"), "`r20.pt2` is a model, not a spec\n"),
         (("count", "r20.pt2", "--set", "classes=3"), "`--set` changes specs, and r20.pt2 is a"),
         (("count", "r20.pt2", "--with", "depth=3"), "`--with` changes specs, and r20.pt2 is a"),
-        (("emit", SAYS), "does not know how to write `conv_transpose2d`"),
+        (("emit", SAYS), "does not know how to write `conv3d`"),
         (("emit", "cifar10/resnet20", "--weights-to", "w.safetensors"), "is a spec, which has no"),
     ],
 )

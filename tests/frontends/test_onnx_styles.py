@@ -328,7 +328,7 @@ def test_operations_that_no_record_knows_have_their_shapes() -> None:
     assert shapes[1:4] == [(4, 16, 16), (3, 32, 32), (12, 32, 32)]
     assert shapes[4:] == [(3, 64, 64), (3, 4096), (4096, 3), (3, 4096), (4096, 4096), (4096, 4096)]
     assert network.params == 4 * 3 * 2 * 2
-    assert network.multiply_adds == 4096 * 4096 * 3
+    assert network.multiply_adds == 4096 * 4096 * 3 + 4 * 3 * 2 * 2 * 16 * 16
 
 
 def test_attention_as_onnxruntime_puts_it_together() -> None:

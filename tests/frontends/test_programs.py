@@ -138,14 +138,14 @@ def test_calls_become_the_ops_that_they_are(
 
 def test_an_op_that_is_not_known_is_named_in_every_total() -> None:
     found = network(
-        lambda m, x: m.conv(F.interpolate(m.transposed(x), scale_factor=2)),
+        lambda m, x: m.conv(F.interpolate(m.deep(x[:, :, None])[:, :, 0], scale_factor=2)),
         conv=nn.Conv2d(4, 4, 3),
-        transposed=nn.ConvTranspose2d(4, 4, 2),
+        deep=nn.Conv3d(4, 4, (1, 2, 2)),
     )
     counted = archc.count(found)
-    assert counted.not_counted == {"conv_transpose2d": 1, "upsample_nearest2d": 1}
+    assert counted.not_counted == {"conv3d": 1, "upsample_nearest2d": 1}
     assert counted.params == 2 * 4 + 4 * 4 * 9 + 4 * 4 * 4
-    with pytest.raises(archc.ArchcError, match="does not know how to write `conv_transpose2d`"):
+    with pytest.raises(archc.ArchcError, match="does not know how to write `conv3d`"):
         archc.emit(found)
 
 

@@ -128,8 +128,26 @@ def transposed(at: At) -> object:
         ]
     if min(sides) < 1:
         at.fail("has an empty output")
+    groups = at.whole("group", 1)
+    is_even = shape is None and at.word("auto_pad", "NOTSET") in ("NOTSET", "VALID")
+    if is_even and pads[:count] == pads[count:]:
+        at.put(
+            f"aten.conv_transpose{count}d",
+            {
+                "input": at.reads(),
+                "weight": at.weight(1),
+                "bias": bias(at, 2),
+                "stride": tuple(strides),
+                "padding": tuple(pads[:count]),
+                "output_padding": tuple(more),
+                "groups": groups,
+                "dilation": tuple(dilations),
+            },
+            (dims[0], kernel[1] * groups, *sides),
+        )
+        return None
     arguments = {**at.all(), "1": at.weight(1), "2": at.weight(2)}
-    channels = kernel[1] * at.whole("group", 1)
+    channels = kernel[1] * groups
     at.put(f"aten.conv_transpose{count}d", arguments, (dims[0], channels, *sides))
     return None
 
