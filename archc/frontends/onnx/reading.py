@@ -526,7 +526,7 @@ def _holding() -> frozenset[str]:
     """The operations that may read a tensor of the model."""
     ops = [op for op in EVERY_OP.values() if op.roles or op.kind in ("add", "identity")]
     names = [name for op in ops for name in op.onnx_names]
-    return frozenset([*names, "ConvTranspose", "PRelu"])
+    return frozenset([*names, "PRelu"])
 
 
 def _readers(graph: Graph) -> dict[str, list[tuple[str, int]]]:

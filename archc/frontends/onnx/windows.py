@@ -247,12 +247,12 @@ def _renamed(at: At, output: str) -> OnnxNode:
 
 BY_KIND: dict[str, tuple[Rule, ...]] = {
     "conv2d": (conv, fused_conv),
+    "conv_transpose2d": (transposed,),
     "max_pool2d": (pool("max_pool"),),
     "avg_pool2d": (pool("avg_pool", is_mean=True),),
     "adaptive_avg_pool2d": (over_all("adaptive_avg_pool"), reduced("mean")),
 }
 OTHERS: dict[str, Rule] = {
-    "ConvTranspose": transposed,
     "LpPool": pool("lp_pool"),
     "GlobalMaxPool": over_all("adaptive_max_pool"),
     "GlobalLpPool": over_all("global_lp_pool"),
