@@ -519,11 +519,8 @@ class _Building:
         return found
 
     def _again(self, call: Call, op: Op) -> Op:
-        """The op, or another call of one that has some of its tensors.
-
-        ONNX files say nothing of that: exporters merge tensors that are equal by chance.
-        """
-        if not op.state or self.program.dialect == "onnx":
+        """The op, or another call of one that has some of its tensors."""
+        if not op.state:
             return op
         held = self._held(call, op)
         lent = [name for name, key in held.items() if key in self.holders]

@@ -202,10 +202,9 @@ def shufflenet() -> tuple[bytes, str]:
 @style
 def squeeze_and_excitation() -> tuple[bytes, str]:
     m = Maker((1, 4, 6, 6))
-    shared = m.weight(4, 4, 1, 1)
-    alias = m.node("Identity", shared)
+    alias = m.node("Identity", m.weight(4, 4, 1, 1))
     y = m.node("ReduceMean", "x", axes=[2, 3])
-    y = m.node("Relu", m.node("Conv", y, shared, m.weight(4)))
+    y = m.node("Relu", m.conv(y, 4, 4))
     y = m.node("Sigmoid", m.node("Conv", y, alias, m.weight(4)))
     return (
         m.data(m.node("Mul", y, "x")),

@@ -47,8 +47,19 @@ CODES: Mapping[int, str] = {
 """The types of elements as numpy has them; those of bfloat16 are the upper halves of floats."""
 
 FLOATING = (FLOAT, FLOAT16, DOUBLE, BFLOAT16)
-_FORMATS = {1: "f", 2: "B", 3: "b", 4: "H", 5: "h", 6: "i", 7: "q", 9: "?", 10: "e", 11: "d"}
-_FORMATS |= {12: "I", 13: "Q"}
+FORMATS: dict[int, str] = {
+    1: "f",
+    2: "B",
+    3: "b",
+    4: "H",
+    5: "h",
+    6: "i",
+    7: "q",
+    9: "?",
+    10: "e",
+    11: "d",
+}
+FORMATS |= {12: "I", 13: "Q"}
 
 Number: TypeAlias = int | float | bool
 
@@ -316,7 +327,7 @@ class _Reader:
     def _with_values(self, tensor: Tensor) -> Tensor:
         """A tensor with its numbers, where it is small and the file has them."""
         count = size(tensor.dims)
-        code = _FORMATS.get(tensor.kind)
+        code = FORMATS.get(tensor.kind)
         if count > MAX_KNOWN or code is None or tensor.external is not None:
             return tensor
         self.copied += count

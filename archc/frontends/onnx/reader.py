@@ -12,7 +12,7 @@ from archc.errors import reason
 from archc.frontends.onnx.model import Model, read_model
 from archc.frontends.onnx.reading import Reading
 from archc.frontends.onnx.rules import rules
-from archc.frontends.onnx.tensors import OnnxTensors, with_indices
+from archc.frontends.onnx.tensors import OnnxTensors, with_values
 from archc.frontends.onnx.wire import Buffer, WireError
 from archc.frontends.patterns import gathered
 from archc.frontends.program import ForeignError, Program
@@ -40,7 +40,7 @@ def read_onnx(source: Source, file: str = "", input: Sequence[int] | None = None
             f"{file} uses ONNX opset {model.opset}; archc reads opset {OPSETS.start} and newer",
             "convert it with onnx.version_converter.convert_version",
         )
-    model = with_indices(model, source, file)
+    model = with_values(model, source, file)
     reading = Reading(model, file, rules(), input)
     try:
         program = reading.program()

@@ -26,6 +26,7 @@ from archc.frontends.onnx.model import (
     checked,
 )
 from archc.frontends.onnx.paths import Paths
+from archc.frontends.onnx.sharing import separated
 from archc.frontends.onnx.statics import Static, fold
 from archc.frontends.onnx.wire import WireError
 from archc.frontends.program import (
@@ -96,6 +97,7 @@ class Reading:
                 raise ForeignError(f"{self.file}: the output {_shown(name)} is a list of tensors")
             if name not in self.shapes:
                 raise ForeignError(f"{self.file}: no node computes the output {_shown(name)}")
+        self._separate()
         return Program(
             name=self.file,
             dialect="onnx",
@@ -107,6 +109,22 @@ class Reading:
             source=self.file,
             channels_last=self.has_channels_last,
         )
+
+    def _separate(self) -> None:
+        """Give layers their own vectors in the place of equal ones that were merged."""
+        stored = {one.name for one in self.model.graph.initializers}
+        roots = {key: one.root for key, one in self.tensors.items() if one.is_floating}
+        held = {key: self.weights[key] for key, root in roots.items() if root in stored}
+
+        def is_free(name: str, of: str) -> bool:
+            static = self.statics.get(name)  # another name of the same, as torch's exporter has it
+            is_same = static is not None and static.root == roots[of]
+            return name not in self.weights and (is_same or name not in self.made)
+
+        found = separated(self.calls, held, is_free)
+        self.calls = list(found.calls)
+        self.weights.update(found.weights)
+        self.tensors.update({key: self.tensors[name] for key, name in found.origins.items()})
 
     def _check(self, graph: Graph) -> None:
         if not graph.nodes:

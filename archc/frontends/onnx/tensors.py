@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +14,7 @@ from archc.frontends.onnx.model import (
     CODES,
     DOUBLE,
     FLOAT,
+    FLOATING,
     INT32,
     INT64,
     MAX_KNOWN,
@@ -19,6 +22,7 @@ from archc.frontends.onnx.model import (
     Tensor,
     size,
 )
+from archc.frontends.onnx.sharing import is_vector
 from archc.frontends.onnx.statics import Static
 from archc.frontends.tensors import BFLOAT16, MAX_USES, Source, Tensors, beside, width
 from archc.text import quote, visible
@@ -82,6 +86,16 @@ class OnnxTensors(Tensors):
         """A tensor that lies in a file beside the model."""
         with self._opened() as stream:
             return self._stored(stream, tensor)
+
+    def repeated(self, tensor: Tensor) -> float | None:
+        """The number that all elements of a tensor in a file beside the model are, if they are."""
+        each, count = width(self._code(tensor.kind, tensor.name)), size(tensor.dims)
+        data = self._external(tensor, each * count)
+        if not data or data != data[:each] * count:
+            return None
+        if tensor.kind == model.BFLOAT16:
+            return float(struct.unpack("<f", b"\0\0" + data[:2])[0])
+        return float(struct.unpack(f"<{model.FORMATS[tensor.kind]}", data[:each])[0])
 
     def _stored(self, stream: BinaryIO, tensor: Tensor) -> Array:
         """A tensor as the file has it."""
@@ -158,24 +172,30 @@ class OnnxTensors(Tensors):
         return self.array(made.astype("<u2").tobytes(), code, tensor.name)
 
 
-def with_indices(model: Model, source: Source, file: str) -> Model:
-    """A model with the small tensors of whole numbers that lie in a file beside it, where that is
-    there: they may say something of the graph. Raises `ForeignError` for tensors that lie outside
-    the model's folder."""
+def with_values(model: Model, source: Source, file: str) -> Model:
+    """A model with what is needed of small tensors in a file beside it, where that is there: whole
+    numbers, which may say something of the graph, and of vectors that several nodes read the number
+    that all of their elements are. Raises `ForeignError` for tensors that lie outside the model's
+    folder."""
     stored = model.graph.initializers
     locations = {(one.external or {}).get("location", "") for one in stored if one.external}
     if not locations or isinstance(source, bytes):
         return model
     there = {one for one in locations if beside(Path(source), one, file) is not None}
     tensors = OnnxTensors(source, file, {}, {})
+    readers = Counter(name for node in model.graph.nodes for name in node.inputs)
 
     def known(tensor: Tensor) -> Tensor:
         where = (tensor.external or {}).get("location")
-        small = tensor.kind in (INT32, INT64) and size(tensor.dims) <= MAX_KNOWN
-        if where not in there or not small:
+        if where not in there or size(tensor.dims) > MAX_KNOWN:
             return tensor
-        array = tensors.stored_array(tensor)
-        return replace(tensor, values=tuple(array.ravel().tolist()))
+        if tensor.kind in (INT32, INT64):
+            array = tensors.stored_array(tensor)
+            return replace(tensor, values=tuple(array.ravel().tolist()))
+        if tensor.kind in FLOATING and readers[tensor.name] > 1 and is_vector(tensor.dims):
+            number = tensors.repeated(tensor)
+            return tensor if number is None else replace(tensor, values=(number,))
+        return tensor
 
     graph = replace(model.graph, initializers=[known(one) for one in stored])
     return replace(model, graph=graph)
