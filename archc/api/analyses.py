@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from archc.api.reading import Keys, Settings, SpecLike, Written
     from archc.choices import ConventionName, Dtype, OptimizerName
+    from archc.frontends.torch_export.sizes import InputSizes
     from archc.sweeps.swept import Sweep
 
 
@@ -30,12 +31,13 @@ def count(
     by: Level = "stage",
     convention: ConventionName = "multiply-adds",
     *,
-    input: Sequence[int] | None = None,
+    input: InputSizes | None = None,
 ) -> Count:
     """Parameters and FLOPs for one image, with rows by network, stage, block or layer.
 
     ``input`` is the image's (channels, height, width), for a module or whatever else is yet to be
-    read: ``archc.count(module, input=(3, 32, 32))``. ``convention`` says whose FLOPs:
+    read: ``archc.count(module, input=(3, 32, 32))``; a module that takes several values has a list
+    of sizes, or sizes by name. ``convention`` says whose FLOPs:
     multiply-adds, or what torch, fvcore, ptflops, thop, torchinfo, calflops or pycls counts. Raises
     ValueError for an unknown level or convention.
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from archc.api.foreign import is_model, read_model
+from archc.api.foreign import is_model, is_module, is_program, not_a_module, read_model
 from archc.frontends.door import USUAL_SIZE
 from archc.frontends.imported import Imported
 from archc.frontends.program import ForeignError
@@ -20,9 +19,11 @@ if TYPE_CHECKING:
     import torch
     from torch.export import ExportedProgram
 
+    from archc.frontends.torch_export.sizes import InputSizes
+
 
 def lifted_model(
-    model: str, *, input: Sequence[int] | str | None = None, name: str | None = None
+    model: str, *, input: InputSizes | str | None = None, name: str | None = None
 ) -> Lifted:
     """A model by its name (see `is_model`), as a spec; ``name`` is what the spec is called.
 
@@ -39,13 +40,14 @@ def lifted_model(
 def lift(
     model: str | os.PathLike[str] | Network | torch.nn.Module | ExportedProgram,
     *,
-    input: Sequence[int] | None = None,
+    input: InputSizes | None = None,
     name: str | None = None,
 ) -> str:
     """The spec of a model, as YAML that compiles to the same graph.
 
     ``model`` is a file (``.onnx``, ``.pt2``), a module or a program of torch's, or a `Network`.
-    ``input`` is the image's ``(channels, height, width)``, for modules (3, 224, 224) unless given.
+    ``input`` is the image's ``(channels, height, width)``, for modules (3, 224, 224) unless given;
+    those that take several values have a list of sizes, or sizes by name.
     ``name`` is the spec's name, by default the model's. Blocks that repeat become stages, and
     modules keep their paths, so that weights load. Raises `ForeignError` where the model cannot be
     read or written as a spec, naming the op, and `SpecError` for a name that no spec may have.
@@ -62,14 +64,15 @@ def lift(
     return lifted_of(_of_torch(model, input), name).text
 
 
-def _of_torch(model: Any, input: Sequence[int] | None) -> Imported:
+def _of_torch(model: Any, input: InputSizes | None) -> Imported:
     """A module or an exported program, read; TypeError for anything else."""
     from archc.frontends.torch_export.live import export_module, read_program
 
-    kinds = {f"{one.__module__}.{one.__qualname__}" for one in type(model).__mro__}
-    if "torch.export.exported_program.ExportedProgram" in kinds:
+    if is_program(model):
         return read_program(model)
-    if "torch.nn.modules.module.Module" not in kinds:
+    if isinstance(model, type):
+        raise not_a_module(model)
+    if not is_module(model):
         raise TypeError(
             "`model` must be a file, a module or program of torch, or a Network, not a "
             f"{type(model).__name__}"

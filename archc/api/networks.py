@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from archc.graph import Network
 
 if TYPE_CHECKING:
     from archc.api.reading import SpecLike
+    from archc.frontends.torch_export.sizes import InputSizes
 
 
-def network_of(spec: SpecLike, input: Sequence[int] | None = None) -> Network:
+def network_of(spec: SpecLike, input: InputSizes | None = None) -> Network:
     """As `archc.api.reading.network_of`."""
     if isinstance(spec, Network) and input is None:
         return spec

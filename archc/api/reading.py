@@ -9,7 +9,15 @@ from fnmatch import fnmatchcase
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack
 
-from archc.api.foreign import from_export, from_module, is_model, read_model
+from archc.api.foreign import (
+    from_export,
+    from_module,
+    is_model,
+    is_module,
+    is_program,
+    not_a_module,
+    read_model,
+)
 from archc.design import Design
 from archc.errors import SpecWarning
 from archc.graph import Network
@@ -27,6 +35,7 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
     from archc.blocks import Definition
+    from archc.frontends.torch_export.sizes import InputSizes
 
 Written: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any] | Source"
 """A spec that is yet to be read: a path, a shipped name, a mapping, or a text with its name."""
@@ -243,7 +252,7 @@ def show(
     return read_changed(source, changes).text
 
 
-def network_of(spec: SpecLike, input: Sequence[int] | None = None) -> Network:
+def network_of(spec: SpecLike, input: InputSizes | None = None) -> Network:
     """The network of what a caller gave: a spec, a model of another library, or a network.
 
     ``input`` is the image's size, as for `load`; a network has its own. Raises TypeError for what
@@ -259,16 +268,17 @@ def network_of(spec: SpecLike, input: Sequence[int] | None = None) -> Network:
             return read_model(name, input=input).network
     elif not isinstance(spec, (Mapping, Source)):
         return _of_torch(spec, input)
-    return load(spec, input=input)
+    return load(spec, input=input)  # type: ignore[arg-type] # `load` says what a spec's size may be
 
 
-def _of_torch(model: Any, input: Sequence[int] | None) -> Network:
+def _of_torch(model: Any, input: InputSizes | None) -> Network:
     """The network of a module or an exported program; TypeError for anything else."""
-    kinds = {f"{one.__module__}.{one.__qualname__}" for one in type(model).__mro__}
-    if "torch.nn.modules.module.Module" in kinds:
+    if is_module(model):
         return from_module(model) if input is None else from_module(model, input=input)
-    if "torch.export.exported_program.ExportedProgram" in kinds:
+    if is_program(model):
         return from_export(model)
+    if isinstance(model, type):
+        raise not_a_module(model)
     source_of(model)  # which says what a spec may be
     raise AssertionError(model)
 

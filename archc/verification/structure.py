@@ -33,9 +33,10 @@ BATCH = 2
 
 @dataclass
 class Observation:
-    """What a run showed: by module path, shapes without the batch and multiply-adds for one image;
-    ``""`` is the whole, of whose outputs, where it returns several, ``outputs`` are the shapes by
-    field; ``full`` are shapes with the batch. ``error`` is what ended the run, if any."""
+    """What a run showed: by module path, the first call's shape without the batch and the
+    multiply-adds of all calls for one image; ``""`` is the whole, of whose outputs, where it
+    returns several, ``outputs`` are the shapes by field; ``full`` are shapes with the batch.
+    ``error`` is what ended the run, if any."""
 
     shapes: dict[str, Shape] = field(default_factory=dict)
     full: dict[str, Shape] = field(default_factory=dict)
@@ -106,8 +107,8 @@ def _leaving(path: str, counter: _Counter, seen: Observation) -> Any:
     def hook(_module: nn.Module, _inputs: object, output: object) -> None:
         counter.inside.pop()
         if isinstance(output, Tensor):
-            seen.shapes[path] = tuple(output.shape[1:])
-            seen.full[path] = tuple(output.shape)
+            seen.shapes.setdefault(path, tuple(output.shape[1:]))  # another call may have its own
+            seen.full.setdefault(path, tuple(output.shape))
         elif path == "" and isinstance(output, tuple):
             fields = zip(getattr(output, "_fields", ()), output, strict=False)
             seen.outputs = {
@@ -388,7 +389,8 @@ def check_multiply_adds(network: Network, seen: Observation) -> Row:
     expected: Counter[str] = Counter()
     for node in network.nodes.values():
         called = node.op.shares or node.id
-        if node.op.kind != "call" and seen.shapes.get(called) in (None, node.output_shape):
+        shape_of_first = network.nodes[called].output_shape
+        if node.op.kind != "call" and seen.shapes.get(called) in (None, shape_of_first):
             expected[called] += node.multiply_adds  # another shape is told already
     faults = list(_compare_counts(expected, seen.multiply_adds, "multiply-add"))
     total = seen.multiply_adds[""] - sum(expected.get(id, 0) for id in network.side_of)

@@ -306,13 +306,17 @@ class _Watch(TorchFunctionMode):
                 del self._pending[node_id]
                 if value.requires_grad and not result.requires_grad:
                     self._cut[node_id] = value
-                elif value.requires_grad and cut and self._merges(node_id):
+                elif cut and self._merges_gradients(node_id):
                     does = "adds" if isinstance(self.network.nodes[node_id].op, Add) else "merges"
                     self.wrong[node_id] = f"{does} a value, but {CUT}"
                 return
 
-    def _merges(self, node_id: str) -> bool:
-        return self.network.nodes[node_id].op.arity is Arity.SEVERAL
+    def _merges_gradients(self, node_id: str) -> bool:
+        """Whether a node merges values to each of which a gradient flows: none does to what the
+        network takes beside images."""
+        node = self.network.nodes[node_id]
+        values = [self.expected[source] for source in node.inputs]
+        return node.op.arity is Arity.SEVERAL and all(value.requires_grad for value in values)
 
     def _serves_another(self, path: str) -> bool:
         """Whether a module has computed its own layer already and may now compute those of others,

@@ -10,13 +10,14 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from archc.dataclassing import dataclass
+from archc.errors import ArchcWarning
 from archc.frontends.imported import Imported
 from archc.frontends.patterns import gathered
 from archc.frontends.program import Argument, Call, ForeignError, Program, Ref, Scope, Weight
 from archc.frontends.torch_export.archive import plain_target
 from archc.frontends.torch_export.core import is_core, recomposed
-from archc.source.caller import said
-from archc.text import visible
+from archc.frontends.torch_export.sizes import InputSizes, Sizes, hint_for, sizes_for
+from archc.text import listing, quote, visible
 
 if TYPE_CHECKING:
     import torch
@@ -32,40 +33,56 @@ def read_program(program: ExportedProgram, name: str = "program") -> Imported:
         shape = next(iter(read.inputs.values()))
         is_free = bool(getattr(program, "range_constraints", {}))
         batch = None if is_free else shape[0]
-        return _Running(program.module(), batch, is_torch=not is_core(plain))
+        place = _place_of_images(read)
+        return _Running(program.module(), batch, place, is_torch=not is_core(plain))
 
     return Imported(read, name, runner)
 
 
 def export_module(
-    module: torch.nn.Module, input: Sequence[int], name: str = "", source: str = ""
+    module: torch.nn.Module, input: InputSizes, name: str = "", source: str = ""
 ) -> Imported:
-    """A module in eval mode, run on images ``(channels, height, width)`` by torch.export.
+    """A module in eval mode, run by torch.export on an image ``(channels, height, width)``, or on
+    that and others (see `InputSizes`).
 
     No image is computed: torch runs the module's code on tensors without values. ``source`` is what
-    the user calls it. Raises `ForeignError` where it cannot be exported; the mode it was in is
-    kept.
+    the user calls it. Warns with `ArchcWarning` where one size is that of several arguments. Raises
+    `ForeignError` where it cannot be exported; the mode it was in is kept.
     """
     import torch
 
-    shape = tuple(input)
-    if len(shape) != 3 or not all(type(side) is int and side > 0 for side in shape):
-        raise ForeignError(f"`input` must be (channels, height, width), not {input!r}")
+    what = type(module).__name__
+    sizes = sizes_for(module, input)
     device, dtype = _placed(module)
+
+    def one(size: Sequence[int]) -> torch.Tensor:
+        return torch.empty(1, *size, device=device, dtype=dtype)
+
     try:
         with _silence(), in_eval_mode(module), torch.no_grad():
-            images = torch.empty(1, *shape, device=device, dtype=dtype)
-            program = torch.export.export(module, (images,))
+            given = tuple([one(size) for size in sizes.positional])
+            named = {name: one(size) for name, size in sizes.named.items()}
+            program = torch.export.export(module, given, named)
     except Exception as error:  # whatever the module's own code and torch.export raise
-        why, hint = _reason(error, shape)
-        what = type(module).__name__
+        why, hint = _reason(error, sizes)
         raise ForeignError(f"torch.export cannot export the {what}: {why}", hint) from error
-    name = name or type(module).__name__
-    read = gathered(_Reading(program, name).program(), exactly=True)
-    return Imported(read, source or name, lambda: _Running(module, None))
+    if sizes.shared:
+        names = listing([quote(one) for one in sizes.shared], "and")
+        size = "x".join(map(str, sizes.every[0]))
+        warnings.warn(f"{what} takes {names}: each is {size}", ArchcWarning, stacklevel=2)
+    read = gathered(_Reading(program, name or what).program(), exactly=True)
+    place = _place_of_images(read)
+    names_of = tuple(sizes.named)
+    return Imported(read, source or name or what, lambda: _Running(module, None, place, names_of))
 
 
-def _reason(error: Exception, shape: Sequence[int]) -> tuple[str, str]:
+def _place_of_images(program: Program) -> int:
+    """Which of its arguments a program takes images as."""
+    ranks = [len(shape) for shape in program.inputs.values()]
+    return ranks.index(4) if 4 in ranks else 0
+
+
+def _reason(error: Exception, sizes: Sizes) -> tuple[str, str]:
     """Why an export ended, and what may help."""
     kind = type(error).__name__
     if "DataDependent" in kind:
@@ -74,9 +91,7 @@ def _reason(error: Exception, shape: Sequence[int]) -> tuple[str, str]:
             "torch.export runs a forward without values: the same ops for all images",
         )
     first = visible(str(error).strip().split("\n")[0])[:300]
-    size = "x".join(map(str, shape))
-    other = said("--input C,H,W", "input=(C, H, W)")
-    return f"{kind}: {first}", f"it was given one {size} image; `{other}` gives it another size"
+    return f"{kind}: {first}", hint_for(sizes)
 
 
 @contextmanager
@@ -132,10 +147,13 @@ def _call_by_call() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class _Running:
-    """A module, or that of a program, as what computes."""
+    """A module, or that of a program, as what computes; ``place`` is that of the images among what
+    it takes, ``named`` are the last of these that it takes by name alone."""
 
     module: torch.nn.Module
     batch: int | None
+    place: int = 0
+    named: tuple[str, ...] = ()
     is_torch: bool = True
     """False for a program in core ATen, whose parts round otherwise than what they were."""
 
@@ -146,8 +164,11 @@ class _Running:
 
         device, dtype = _placed(self.module)
         given = [one.to(device, dtype if one.is_floating_point() else None) for one in others]
+        given.insert(self.place, images.to(device, dtype))
+        count = len(given) - len(self.named)
+        named = dict(zip(self.named, given[count:], strict=True))
         with in_eval_mode(self.module), torch.no_grad(), _call_by_call():
-            found = tree_leaves(self.module(images.to(device, dtype), *given))
+            found = tree_leaves(self.module(*given[:count], **named))
         results = [one for one in found if isinstance(one, torch.Tensor)]
         return tuple([one.to(images.device, torch.float32) for one in results])
 
