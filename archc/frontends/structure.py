@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from archc.dataclassing import dataclass
 from archc.frontends.found import Found
@@ -239,16 +239,20 @@ def _staged(rows: Sequence[Node], found: Sequence[Found], modules: _Around) -> t
     regions: list[Region] = []
     if stem := _ids(rows, 0, found[0].first):
         regions.append(Region("stem", tuple(stem)))
+    last = found[-1].last + 1
+    while last < len(rows) and len(rows[last].inputs) > 1:
+        last += 1  # what joins the values of the last stage
+    begins = [found[0].first, *_begins(rows, stages), last]
     for number, stage in enumerate(stages, 1):
-        members: list[Region | str] = []
-        end = stages[number][0].first if number < len(stages) else stage[-1].last + 1
+        begin, end = begins[number - 1 : number + 1]
+        members: list[Region | str] = [*_ids(rows, begin, stage[0].first)]
         for index, block in enumerate(stage):
             ids = tuple(_ids(rows, block.first, block.last + 1))
             members.append(Region("block", ids, index, block.label, path=block.path))
             after = stage[index + 1].first if index + 1 < len(stage) else end
             members += _ids(rows, block.last + 1, after)
         path = stage[0].parent
-        if modules.count[path] != len(_ids(rows, stage[0].first, end)):
+        if modules.count[path] != end - begin:
             path = ""
         regions.append(
             Region(
@@ -260,9 +264,25 @@ def _staged(rows: Sequence[Node], found: Sequence[Found], modules: _Around) -> t
                 path=path,
             )
         )
-    if head := _ids(rows, found[-1].last + 1, len(rows)):
+    if head := _ids(rows, last, len(rows)):
         regions.append(Region("head", tuple(head)))
     return tuple(regions)
+
+
+def _begins(rows: Sequence[Node], stages: Sequence[Sequence[Found]]) -> Iterator[int]:
+    """Where stages begin behind others: with what changes the size of the map between the blocks of
+    both, and what goes with that, or else with their first blocks."""
+    for before, stage in pairwise(stages):
+        first, between = stage[0].first, range(before[-1].last + 1, stage[0].first)
+        size = rows[before[-1].last].output_shape[1:]
+        if any(rows[at].output_shape[1:] != size for at in between):
+            first = next((i for i in between if not _goes_with_what_it_reads(rows[i])), first)
+        yield first
+
+
+def _goes_with_what_it_reads(node: Node) -> bool:
+    """Whether an op ends a part: it joins values, or is an activation behind them."""
+    return len(node.inputs) > 1 or (node.op.runs_on_the_way and not node.op.state)
 
 
 def _ids(rows: Sequence[Node], first: int, last: int) -> list[str]:
