@@ -329,7 +329,7 @@ CONVENTIONS: dict[str, Convention] = {
             "FLOPs",
             "convolutions and linear layers, no biases",
             dict.fromkeys((*_LAYERS, "conv_transpose2d", *_PRODUCTS), _multiply_adds)
-            | dict.fromkeys(("batch_norm2d", "token_norm", "relu", *_POOLS), _nothing),
+            | dict.fromkeys(("batch_norm2d", "token_norm", "relu", "prelu", *_POOLS), _nothing),
         ),
         _convention(
             "torch",
@@ -337,7 +337,7 @@ CONVENTIONS: dict[str, Convention] = {
             "FLOPs",
             "a multiply-add is two operations",
             dict.fromkeys((*_LAYERS, "conv_transpose2d", *_PRODUCTS), _operations)
-            | dict.fromkeys(("batch_norm2d", "token_norm", "relu", *_POOLS), _nothing),
+            | dict.fromkeys(("batch_norm2d", "token_norm", "relu", "prelu", *_POOLS), _nothing),
         ),
         _convention(
             "fvcore",
@@ -347,7 +347,7 @@ CONVENTIONS: dict[str, Convention] = {
             dict.fromkeys((*_LAYERS, "conv_transpose2d", "matmul", "einsum"), _multiply_adds)
             | {"batch_norm2d": _elements(2), "adaptive_avg_pool2d": _elements(1)}
             | dict.fromkeys((*_NORMS, "token_norm"), _elements(5))
-            | dict.fromkeys(("relu", "max_pool2d", "avg_pool2d"), _nothing),
+            | dict.fromkeys(("relu", "prelu", "max_pool2d", "avg_pool2d"), _nothing),
         ),
         _convention(
             "ptflops",

@@ -53,7 +53,7 @@ _LAYERS = frozenset(
         *("conv2d", "batch_norm2d", "relu", "max_pool2d", "avg_pool2d", "adaptive_avg_pool2d"),
         *("add", "flatten", "linear", "softmax", "relu6", "leaky_relu", "silu", "hardswish"),
         *("hardsigmoid", "sigmoid", "tanh", "multiply", "concat", "group_norm", "layer_scale"),
-        *("affine", "token_linear", "token_norm", "conv_transpose2d"),
+        *("affine", "token_linear", "token_norm", "conv_transpose2d", "prelu"),
     ]
 )
 """The ops, by kind, that calls are taken for; the others only make pictures easier to read."""
@@ -773,6 +773,10 @@ def _is_zero(pads: Argument) -> bool:
     return isinstance(pads, tuple) and not any(pads)
 
 
+_OF_CHANNELS = frozenset(["softmax", "layer_scale", "affine", "prelu"])
+"""Ops on elements that ask which side is that of the channels."""
+
+
 def _acts(kind: type[Op], values: Sequence[Value], lie: Lie | None) -> bool:
     """Whether an op is one for values in which the images lie like this."""
     count = len(values)
@@ -780,7 +784,7 @@ def _acts(kind: type[Op], values: Sequence[Value], lie: Lie | None) -> bool:
         return False
     if kind.arity is Arity.SEVERAL and (count < 2 or len({one.node for one in values}) < count):
         return False
-    if issubclass(kind, ElementWise) and kind.kind not in ("softmax", "layer_scale", "affine"):
+    if issubclass(kind, ElementWise) and kind.kind not in _OF_CHANNELS:
         return True
     if kind.kind == "add":
         return len({one.shape for one in values}) == 1

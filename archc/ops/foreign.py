@@ -8,6 +8,7 @@ from archc.ops import OPS, Op
 from archc.ops.again import Again
 from archc.ops.ends import ExtraInput, SeveralOutputs
 from archc.ops.opaque import Opaque
+from archc.ops.prelu import PReLU
 from archc.ops.tokens import Attention, Einsum, MatMul, TokenLinear, TokenNorm
 from archc.ops.transposed import ConvTranspose2d
 
@@ -16,7 +17,7 @@ EVERY_OP: Mapping[str, type[Op]] = {
     **{
         op.kind: op
         for op in (
-            *(Again, ExtraInput, SeveralOutputs, Opaque, ConvTranspose2d),
+            *(Again, ExtraInput, SeveralOutputs, Opaque, ConvTranspose2d, PReLU),
             *(TokenLinear, TokenNorm, MatMul, Einsum, Attention),
         )
     },

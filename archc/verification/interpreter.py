@@ -234,6 +234,7 @@ _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "softmax": lambda _, __, x: x.softmax(1),
     "relu6": lambda _, __, x: F.hardtanh(x, 0, 6),
     "leaky_relu": lambda n, _, x: F.leaky_relu(x, n["negative_slope"]),
+    "prelu": lambda _, tensors, x: F.prelu(x, tensors["weight"]),
     "silu": lambda _, __, x: F.silu(x),
     "hardswish": lambda _, __, x: F.hardswish(x),
     "hardsigmoid": lambda _, __, x: F.hardsigmoid(x),

@@ -183,13 +183,13 @@ BY_KIND: dict[str, tuple[Rule, ...]] = {
     **{"add": (_commuting("add"), _sum), "multiply": (_commuting("mul"),)},
     **{"relu6": (_clip,), "hardsigmoid": (_hard_sigmoid,), "leaky_relu": (_leaky,)},
     **{"gelu": (_gelu, _gelu), "silu": (_swish, _swish), "dropout": (_dropout,)},
-    **{"softmax": (_softmax("softmax"),), "identity": (_identity,)},
+    **{"softmax": (_softmax("softmax"),), "identity": (_identity,), "prelu": (_prelu,)},
 }
 OTHERS: dict[str, Rule] = {
     **dict.fromkeys(_SAME.split(), _same),
     **dict.fromkeys(_PAIRWISE.split(), _pairwise),
     **dict.fromkeys(("Mean", "Min", "Max"), _several),
-    **{"Erf": named("erf"), "Sqrt": named("sqrt"), "PRelu": _prelu},
+    **{"Erf": named("erf"), "Sqrt": named("sqrt")},
     **{"LogSoftmax": _softmax("log_softmax"), "Cast": _cast, "CastLike": _identity},
     **{"Where": _where, "SimplifiedLayerNormalization": _same},
 }

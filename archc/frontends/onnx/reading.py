@@ -543,8 +543,7 @@ def _shown(name: str) -> str:
 def _holding() -> frozenset[str]:
     """The operations that may read a tensor of the model."""
     ops = [op for op in EVERY_OP.values() if op.roles or op.kind in ("add", "identity")]
-    names = [name for op in ops for name in op.onnx_names]
-    return frozenset([*names, "PRelu"])
+    return frozenset([name for op in ops for name in op.onnx_names])
 
 
 def _readers(graph: Graph) -> dict[str, list[tuple[str, int]]]:
