@@ -260,7 +260,7 @@ def _square(of: Gathering, argument: Argument, base: Argument) -> Call | None:
     if (
         power is not None
         and power.arguments["input"] == base
-        and is_number(power.arguments["other"], 2)
+        and is_number(power.arguments.get("exponent"), 2)
     ):
         return power
     return None

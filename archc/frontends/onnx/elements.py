@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 from archc.frontends.onnx.common import broadcast, opaque, word
 from archc.frontends.onnx.model import FLOAT, size
 from archc.frontends.onnx.reading import At, Rule
-from archc.frontends.program import Argument
+from archc.frontends.program import Argument, Ref
 from archc.ops.given import short
+
+_ALPHA, _GAMMA = 1.67326319217681884765625, 1.05070102214813232421875
+"""The numbers of selu."""
 
 _HUGE = 1e30
 """Bounds beyond this, as exporters write for none, are none."""
@@ -36,6 +41,50 @@ def _operand(at: At, number: int, rank: int) -> Argument:
     return at.reads(number)
 
 
+def _with_numbers(**numbers: float) -> Rule:
+    """An operation on each element that goes by torch's name for it, with attributes that have
+    these defaults, by names that are torch's too."""
+
+    def rule(at: At) -> None:
+        given: dict[str, Argument] = {
+            name: at.real(name, default) for name, default in numbers.items()
+        }
+        at.put(f"aten.{word(at.node.op)}", {"input": at.reads(), **given}, at.shape(0))
+
+    return rule
+
+
+def _selu(at: At) -> None:
+    """torch's has fixed numbers, which are ONNX's defaults."""
+    alpha, gamma = at.real("alpha", _ALPHA), at.real("gamma", _GAMMA)
+    if math.isclose(alpha, _ALPHA, rel_tol=1e-6) and math.isclose(gamma, _GAMMA, rel_tol=1e-6):
+        at.put("aten.selu", {"input": at.reads()}, at.shape(0))
+    else:
+        opaque(at, at.shape(0), name="scaled_elu")
+
+
+def _power(at: At) -> None:
+    dims = broadcast(at, at.shape(0), at.shape(1))
+    given = {"input": _operand(at, 0, len(dims)), "exponent": _operand(at, 1, len(dims))}
+    at.put("aten.pow", given, dims)
+
+
+def _modulo(at: At) -> None:
+    """A rest with the sign of the divisor, or with ``fmod`` of the dividend."""
+    _pairwise(at, "fmod" if at.whole("fmod", 0) else "remainder")
+
+
+def _cumulative(at: At) -> None:
+    """Sums of all before and with each element."""
+    axes = at.wholes(1)
+    rank = len(at.shape(0))
+    is_plain = not at.whole("exclusive", 0) and not at.whole("reverse", 0)
+    if is_plain and axes is not None and len(axes) == 1 and -rank <= axes[0] < rank:
+        at.put("aten.cumsum", {"input": at.reads(), "dim": axes[0] % rank}, at.shape(0))
+    else:
+        opaque(at, at.shape(0), name="cumulative_sum")
+
+
 def _commuting(name: str) -> Rule:
     """An operation on two tensors whose order is free: the value before the constant."""
 
@@ -49,12 +98,44 @@ def _commuting(name: str) -> Rule:
     return rule
 
 
-def _pairwise(at: At) -> None:
+def _pairwise(at: At, name: str = "") -> None:
     """An operation on two tensors."""
     shapes = at.shape(0), at.shape(1)
     dims = broadcast(at, *shapes)
     first, second = (_operand(at, number, len(dims)) for number in (0, 1))
-    at.put(f"aten.{word(at.node.op)}", {"input": first, "other": second}, dims)
+    at.put(f"aten.{name or word(at.node.op)}", {"input": first, "other": second}, dims)
+
+
+def _extreme(name: str, bound: str) -> Rule:
+    """The largest or smallest of any number of tensors: two by two, or of a tensor and a number,
+    which is a bound."""
+
+    def pair(at: At, x: Argument, other: Argument) -> tuple[str, dict[str, Argument]]:
+        if not isinstance(x, Ref):
+            x, other = other, x
+        if isinstance(other, Ref) or not isinstance(x, Ref):
+            return name, {"input": x, "other": other}
+        if bound == "min" and other == 0:
+            return "relu", {"input": x}
+        return "clamp", {"input": x, bound: other}
+
+    def rule(at: At) -> None:
+        count = max(1, len(at.node.inputs))
+        shapes = [at.shape(number) for number in range(count)]
+        if count == 1:
+            at.alias()
+            return
+        rank = max(map(len, shapes))
+        order = sorted(range(count), key=lambda number: not at.is_value(number))
+        x = _operand(at, order[0], rank)
+        dims = shapes[order[0]]
+        for number in order[1:]:
+            dims = broadcast(at, dims, shapes[number])
+            target, given = pair(at, x, _operand(at, number, rank))
+            outputs = None if number == order[-1] else [at.between()]
+            x = at.put(f"aten.{target}", given, dims, outputs=outputs)
+
+    return rule
 
 
 def _several(at: At) -> None:
@@ -82,7 +163,9 @@ def _sum(at: At) -> None:
 
 
 def _where(at: At) -> None:
-    opaque(at, broadcast(at, at.shape(0), at.shape(1), at.shape(2)))
+    dims = broadcast(at, at.shape(0), at.shape(1), at.shape(2))
+    given = {"condition": at.weight(0), "input": at.reads(1), "other": at.reads(2)}
+    at.put("aten.where", given, dims)
 
 
 def _clip(at: At) -> object:
@@ -168,14 +251,16 @@ def _identity(at: At) -> None:
     at.alias()
 
 
+_PLAIN = """
+Softplus Softsign Mish Abs Neg Exp Log Reciprocal Floor Ceil Round Sign Sin Cos Tan Asin Acos Atan
+Sinh Cosh Asinh Acosh Atanh Not
+"""
 _SAME = """
-Elu Selu Celu Softplus Softsign Mish ThresholdedRelu Shrink Abs Neg Exp Log Reciprocal Floor
-Ceil Round Sign Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh Not BitwiseNot Hardmax
-LRN LpNormalization MeanVarianceNormalization CumSum Trilu QuantizeLinear DequantizeLinear
-IsNaN IsInf RMSNormalization
+ThresholdedRelu Shrink BitwiseNot Hardmax LRN LpNormalization MeanVarianceNormalization Trilu
+QuantizeLinear DequantizeLinear IsNaN IsInf RMSNormalization
 """
 _PAIRWISE = """
-Sub Div Pow Mod Equal Less LessOrEqual Greater GreaterOrEqual And Or Xor BitShift
+Sub Div Equal Less LessOrEqual Greater GreaterOrEqual And Or Xor BitShift
 BitwiseAnd BitwiseOr BitwiseXor
 """
 
@@ -188,7 +273,10 @@ BY_KIND: dict[str, tuple[Rule, ...]] = {
 OTHERS: dict[str, Rule] = {
     **dict.fromkeys(_SAME.split(), _same),
     **dict.fromkeys(_PAIRWISE.split(), _pairwise),
-    **dict.fromkeys(("Mean", "Min", "Max"), _several),
+    **dict.fromkeys(_PLAIN.split(), _with_numbers()),
+    **{"Elu": _with_numbers(alpha=1.0), "Celu": _with_numbers(alpha=1.0), "Selu": _selu},
+    **{"Pow": _power, "Mod": _modulo, "CumSum": _cumulative, "Mean": _several},
+    **{"Min": _extreme("minimum", "max"), "Max": _extreme("maximum", "min")},
     **{"Erf": named("erf"), "Sqrt": named("sqrt")},
     **{"LogSoftmax": _softmax("log_softmax"), "Cast": _cast, "CastLike": _identity},
     **{"Where": _where, "SimplifiedLayerNormalization": _same},

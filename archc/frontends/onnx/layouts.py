@@ -320,17 +320,19 @@ def _like(number: int) -> Rule:
     return rule
 
 
-_REDUCED = """
-ReduceSum ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp
-ReduceSumSquare
-"""
+_REDUCED = {
+    **dict.fromkeys(("ReduceProd", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceSumSquare"), ""),
+    **{"ReduceSum": "sum", "ReduceMax": "amax", "ReduceMin": "amin"},
+    "ReduceLogSumExp": "logsumexp",
+}
+"""What torch calls them, where it has them with the same arguments."""
 
 BY_KIND: dict[str, tuple[Rule, ...]] = {
     **{"flatten": (_flatten, _reshape), "channel_shuffle": (_transpose,), "concat": (_concat,)},
     **{"chunk": (_split, _slice), "pad": (_pad,)},
 }
 OTHERS: dict[str, Rule] = {
-    **dict.fromkeys(_REDUCED.split(), reduced()),
+    **{name: reduced(theirs) for name, theirs in _REDUCED.items()},
     **{"SplitToSequence": _listed, "SequenceAt": _taken},
     **{"Squeeze": _squeeze, "Unsqueeze": _unsqueeze},
     **{"Gather": _gather, "Expand": _expand, "Tile": _tile},

@@ -14,8 +14,11 @@ from typing import NoReturn, TypeAlias
 
 from archc.dataclassing import dataclass
 from archc.frontends.onnx.model import (
+    BOOL,
     FLOAT,
     FLOAT16,
+    INT32,
+    INT64,
     MAX_COPIED,
     Graph,
     Info,
@@ -108,6 +111,9 @@ class Reading:
             shapes=self.shapes,
             source=self.file,
             channels_last=self.has_channels_last,
+            types={
+                key: _TYPES[one.kind] for key, one in self.tensors.items() if one.kind in _TYPES
+            },
         )
 
     def _separate(self) -> None:
@@ -531,6 +537,9 @@ class At:
                 values[name] = value
         return values
 
+
+_TYPES = {BOOL: "bool", INT32: "int32", INT64: "int64"}
+"""What torch calls the types of tensors that are not learned."""
 
 _LEFT_OUT = "it may be a tensor that the file was exported without: set export_params=True"
 
