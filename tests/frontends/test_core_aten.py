@@ -169,3 +169,35 @@ def test_an_attention_does_not_take_the_place_of_its_module() -> None:
     ids = archc.from_export(program).nodes
     assert "attention.out_proj" in ids
     assert "attention" not in ids
+
+
+class Resized(nn.Module):
+    """Norms of each kind in a network that is written call by call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8, eps=1e-3)
+        self.groups, self.last = nn.GroupNorm(2, 8, eps=1e-4), nn.LayerNorm(8, eps=1e-6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.groups(self.norm(self.conv(x)).relu())
+        x = F.interpolate(x, scale_factor=2.0, mode="nearest")
+        return self.last(x.permute(0, 2, 3, 1)).mean((1, 2))  # type: ignore[no-any-return]
+
+
+def test_norms_in_core_aten_are_written_call_by_call() -> None:
+    torch.manual_seed(0)
+    module = Resized()
+    for tensor in module.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.uniform_(0.5, 1.5)
+    program, core = both(module, (3, 8, 8))
+    source = archc.emit(core)
+    assert source == archc.emit(program)
+    assert "self.norm = nn.BatchNorm2d(8, eps=0.001)" in source
+    made = archc.module(core).eval()
+    images = torch.randn(3, 3, 8, 8)
+    with torch.no_grad():
+        torch.testing.assert_close(made(images), module(images))
+    report = archc.verify(core, options=Options(quick=True))
+    assert report.passed, str(report)

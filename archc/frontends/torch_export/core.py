@@ -98,7 +98,29 @@ def _averaged(of: Gathering, call: Call) -> Match:
     return instead(call, "aten.mean", mean, **mean.arguments), (mean,)
 
 
+def _norm(of: Gathering, call: Call) -> Match:
+    """A norm that puts out statistics as well, which nothing reads."""
+    if any(of.reads[name] for name in call.outputs[1:]):
+        return None
+    given = dict(call.arguments)
+    name = _NORMS[call.target]
+    if name == "batch_norm":
+        given["training"] = False
+    elif name == "group_norm":
+        given = {n: given.get(n) for n in ("input", "group", "weight", "bias", "eps")}
+        given["num_groups"] = given.pop("group")
+    return Call(call.name, f"aten.{name}", given, call.outputs[:1], call.scopes), ()
+
+
+_NORMS = {
+    "aten._native_batch_norm_legit_no_training": "batch_norm",
+    "aten.native_layer_norm": "layer_norm",
+    "aten.native_group_norm": "group_norm",
+}
+"""Norms by what they are called before they are taken apart."""
+
 _PATTERNS: Patterns = {
+    **dict.fromkeys(_NORMS, (_norm,)),
     "aten._softmax": (_softmax,),
     "aten.as_strided": (_averaged,),
     "aten.convolution": (_convolution,),
