@@ -269,7 +269,7 @@ def test_the_table_of_ops_has_each_by_its_kind() -> None:
         *("gelu", "multiply", "concat", "chunk", "channel_shuffle", "identity", "group_norm"),
         *("layer_norm", "layer_scale", "affine", "channel_linear", "stochastic_depth"),
         *("opaque", "token_linear", "token_norm", "matmul", "einsum", "attention", "pad"),
-        *("again", "extra_input", "outputs"),
+        *("again", "extra_input", "outputs", "conv_transpose2d", "prelu"),
     }
 
 
