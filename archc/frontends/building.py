@@ -287,8 +287,12 @@ class _Building:
     def _value(self, name: str, call: Call | None) -> Value:
         value = self.values.get(name)
         if value is None:
-            what = "nothing puts out" if call is None else f"{call.shown} reads"
-            raise ForeignError(f"{what} {quote(visible(name))}, which is not there before it")
+            shown, file = quote(visible(name)), self.program.source or "the model"
+            if call is None:
+                raise ForeignError(f"{file}: no call computes the output {shown}")
+            raise ForeignError(
+                f"{file}: {call.shown} reads {shown}, which no earlier call computes"
+            )
         return value
 
     def _shape(self, full: tuple[int, ...]) -> Shape:

@@ -86,7 +86,11 @@ def read_archive_file(file: str, input: InputSizes | str | None = None) -> Impor
 
     if input is not None:
         what = said("`--input`", "`input`")
-        raise ForeignError(f"{quote_name(file)}: {what} is for specs: a program has its size")
+        raise ForeignError(
+            f"{quote_name(file)}: a .pt2 file fixes the size of its images, so {what} cannot "
+            "change it",
+            "export the model again with images of that size",
+        )
     _check(file, "exported program")
     with open(file, "rb") as stream:
         return Imported(read_archive(stream, quote_name(file), Path(file)), file)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 import archc
 from archc.frontends.building import build
+from archc.frontends.door import read_archive_file
 from archc.frontends.program import ForeignError
 from archc.frontends.torch_export.archive import read_archive
 from archc.frontends.torch_export.live import export_module
@@ -328,8 +329,9 @@ def test_damaged_files_are_refused(
 
 
 def test_a_cycle_is_refused() -> None:
-    with pytest.raises(ForeignError, match="which is not there before it"):
+    with pytest.raises(ForeignError) as caught:
         build(read_archive(io.BytesIO(spoiled(cyclic)), "x.pt2"))
+    assert caught.value.message == "x.pt2: no call computes the output `relu`"
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")  # of what writes it
@@ -358,3 +360,11 @@ def test_a_program_is_read_alive_as_from_its_file() -> None:
     torch.export.save(program, stream)
     read = build(read_archive(stream, "x.pt2"))
     assert (alive.nodes, alive.keys) == (read.nodes, read.keys)
+
+
+def test_a_size_for_a_program_is_refused() -> None:
+    with pytest.raises(ForeignError) as caught:
+        read_archive_file("net.pt2", (3, 8, 8))
+    assert caught.value.message == (
+        "net.pt2: a .pt2 file fixes the size of its images, so `input` cannot change it"
+    )
