@@ -27,6 +27,7 @@ from archc.frontends.program import (
 )
 from archc.frontends.tensors import ArchiveTensors, Source
 from archc.frontends.torch_export.core import recomposed
+from archc.frontends.torch_export.modes import require_eval_mode
 from archc.text import quote, visible
 
 MAX_JSON = 2**26
@@ -69,7 +70,7 @@ def read_archive(stream: BinaryIO, file: str, source: Source | None = None) -> P
             graph = _json(archive, members, _the_graph(members, file), file)
             config = _json(archive, members, _WEIGHTS, file) if _WEIGHTS in members else {}
             constants = _json(archive, members, _CONSTANTS, file) if _CONSTANTS in members else {}
-        read = _Reading(file, graph, config).program()
+        read = require_eval_mode(_Reading(file, graph, config).program(), file)
         program = gathered(recomposed(read), exactly=True)
         if source is None or _lacks_values(members):
             return program

@@ -16,6 +16,7 @@ from archc.frontends.patterns import gathered
 from archc.frontends.program import Argument, Call, ForeignError, Program, Ref, Scope, Weight
 from archc.frontends.torch_export.archive import plain_target
 from archc.frontends.torch_export.core import is_core, recomposed
+from archc.frontends.torch_export.modes import require_eval_mode
 from archc.frontends.torch_export.sizes import InputSizes, Sizes, hint_for, sizes_for
 from archc.text import listing, quote, visible
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 def read_program(program: ExportedProgram, name: str = "program") -> Imported:
     """An exported program of torch. Raises `ForeignError` for one that archc cannot read."""
-    plain = _Reading(program, name).program()
+    plain = require_eval_mode(_Reading(program, name).program(), f"the {name}")
     read = gathered(recomposed(plain), exactly=True)
 
     def runner() -> _Running:
