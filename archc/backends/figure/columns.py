@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from itertools import takewhile
 
@@ -146,6 +146,19 @@ def _with_letters(shown: Column, network: Network) -> Column:
 
 NORMS = {"batch norm": "bn", "layer norm": "ln", "group norm": "gn"}
 """Norms in short, as columns with norms name them."""
+
+_COMPARISONS = {"eq": "=", "ne": "≠", "lt": "<", "le": "≤", "gt": ">", "ge": "≥"}
+_COMPARISONS |= {"equal": "=", "less": "<", "less_or_equal": "≤"}
+_COMPARISONS |= {"greater": ">", "greater_or_equal": "≥"}
+
+SIGNS_OF: Mapping[str, tuple[str, str]] = {
+    **dict.fromkeys(["sub", "rsub"], ("\N{MINUS SIGN}", "difference")),
+    "div": ("\N{DIVISION SIGN}", "quotient"),
+    "pow": ("^", "power"),
+    **{name: (sign, "comparison") for name, sign in _COMPARISONS.items()},
+}
+"""The signs of what models of other libraries compute of two values, by torch's names and ONNX's,
+and what they mean; the name of anything else stands beside its circle."""
 
 
 def _words_beside(picture: Drawn, shown: Column) -> dict[str, str]:
@@ -399,13 +412,15 @@ def _place(network: Network, id: str) -> tuple[str, ...]:
 
 
 def _glyph(network: Network, node: Node) -> Glyph:
-    look = node.op.look()
+    look, called = node.op.look(), one_line(node.op.called)
+    sign, name = SIGNS_OF.get(called, (look.glyph, look.name or called))
+    words = f"{network.extents[node.id].features}-d" if node.op.kind == "concat" else ""
     return Glyph(
         id=node.id,
-        glyph=look.glyph or look.name[:1] or "?",
-        words=f"{network.extents[node.id].features}-d" if node.op.kind == "concat" else "",
+        glyph=sign or name[:1].upper() or "?",
+        words=words if sign else name,
         size=network.extents[node.id].places,
-        tooltip=f"{node.id}\n{look.name or node.op.kind} of {len(node.inputs)}",
+        tooltip=f"{node.id}\n{name} of {len(node.inputs)}",
         place=_place(network, node.id),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from archc.backends.figure.columns import NORMS
+from archc.backends.figure.columns import NORMS, SIGNS_OF
 from archc.backends.figure.curves import line
 from archc.backends.figure.font import text_width
 from archc.backends.figure.metrics import Metrics
@@ -41,6 +41,7 @@ _GLYPHS = {
     "+": "sum",
     "\N{MULTIPLICATION SIGN}": "product",
     "C": "concatenation",
+    **dict(SIGNS_OF.values()),
 }
 """The meaning of the signs in circles."""
 
