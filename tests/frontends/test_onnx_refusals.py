@@ -75,9 +75,15 @@ REFUSED: dict[str, tuple[Callable[[onnx.ModelProto], object], str, str | None]] 
         "height, width)",
         None,
     ),
-    "two images": (
-        inputs([1, 3, 8, 8], [1, 3, 8, 8]),
-        "net.onnx takes 2 inputs (`x`, `xy`); archc reads models with one input, an image",
+    "another input that is not fixed": (
+        inputs([1, 3, 8, 8], [1, "n"]),
+        "net.onnx does not fix the shape of its input `xy`",
+        "onnxruntime.tools.make_dynamic_shape_fixed does",
+    ),
+    "inputs that are no images": (
+        inputs([1, 128], [1, 12]),
+        "net.onnx takes an input of rank 2; archc reads models of images (batch, channels, "
+        "height, width)",
         None,
     ),
     "a size that is not fixed": (

@@ -5,19 +5,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
 import pytest
 import torch
+from onnx import TensorProto, helper
 from onnxmaker import Maker
 
+import archc
 from archc.frontends.imported import Imported
 from archc.frontends.onnx.reader import read_onnx
 from archc.frontends.program import ForeignError
 from archc.graph import Network
 from archc.live import build_module
+from archc.verification import Options
 
 Style = Callable[[], tuple[bytes, str]]
 STYLES: dict[str, Style] = {}
@@ -415,3 +419,25 @@ def test_tensors_left_out_that_are_not_read_as_weights() -> None:
     found = imported(model.SerializeToString()).network
     assert kinds(found) == kinds(expected) == "conv2d channel_linear layer_scale"
     assert found.state == expected.state
+
+
+def test_a_model_of_several_inputs_is_read_and_verified(tmp_path: Path) -> None:
+    """The first input that can be images is; others have as many rows as there are images."""
+    m = Maker(("n", 3, 8, 8))
+    more = (("scale", [1, 4]), ("y", ["n", 3, 8, 8]))
+    for name, shape in more:
+        m.inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+    m.inputs.insert(0, m.inputs.pop(1))
+    shared = m.weight(4, 3, 3, 3), m.weight(4)
+    maps = [m.node("Conv", one, *shared) for one in ("x", "y")]
+    a, b = (m.node("Flatten", m.node("GlobalAveragePool", one)) for one in maps)
+    data = m.data(m.node("Mul", "scale", m.node("Sub", a, b)))
+    (tmp_path / "net.onnx").write_bytes(data)
+    network = archc.from_onnx(tmp_path / "net.onnx")
+    assert network.input_shape == (3, 8, 8)
+    assert [node.op.name for node in network.nodes.values() if node.op.kind == "extra_input"] == [
+        *("scale1", "y1"),  # without modules, all is counted
+    ]
+    assert network.params == 4 * 27 + 4
+    report = archc.verify(network, options=Options(quick=True))
+    assert report.passed, report

@@ -81,6 +81,8 @@ class Reading:
     tensors: dict[str, Static] = field(default_factory=dict)
     constants: dict[str, Tensor] = field(default_factory=dict)
     made: set[str] = field(default_factory=set)
+    types: dict[str, str] = field(default_factory=dict)
+    """What torch calls the types of inputs that are no float32."""
     has_channels_last: bool = False
     folded: int = 0
     """Numbers that have been computed with."""
@@ -90,7 +92,7 @@ class Reading:
         graph = self.model.graph
         self._check(graph)
         self.readers = _readers(graph)
-        image = self._begin(graph)
+        inputs = self._begin(graph)
         self.read(graph)
         outputs = tuple([self.resolved(one.name) for one in graph.outputs])
         for name in outputs:
@@ -104,7 +106,7 @@ class Reading:
         return Program(
             name=self.file,
             dialect="onnx",
-            inputs={image: self.shapes[image]},
+            inputs={name: self.shapes[name] for name in inputs},
             outputs=outputs,
             calls=tuple(self.calls),
             weights=self.weights,
@@ -112,7 +114,10 @@ class Reading:
             source=self.file,
             channels_last=self.has_channels_last,
             types={
-                key: _TYPES[one.kind] for key, one in self.tensors.items() if one.kind in _TYPES
+                **self.types,
+                **{
+                    key: _TYPES[one.kind] for key, one in self.tensors.items() if one.kind in _TYPES
+                },
             },
         )
 
@@ -142,8 +147,8 @@ class Reading:
 
     # Beginning
 
-    def _begin(self, graph: Graph) -> str:
-        """Note tensors and declared shapes; the name of the image."""
+    def _begin(self, graph: Graph) -> list[str]:
+        """Note tensors and declared shapes; the names of the inputs."""
         for tensor in graph.initializers:
             if tensor.name in self.statics or not tensor.name:
                 raise ForeignError(f"{self.file} has two initializers named {_shown(tensor.name)}")
@@ -158,20 +163,33 @@ class Reading:
             if one not in images and len(images) == 1:
                 dims = self._fixed(one)
                 self.statics[one.name] = Static(dims, one.kind, root=one.name)
-        if len(images) != 1:
-            if not inputs:
-                raise ForeignError(f"{self.file} has no inputs")
-            names = ", ".join(_shown(one.name) for one in images[:5] or inputs[:5])
-            raise ForeignError(
-                f"{self.file} takes {len(images)} inputs ({names}); archc reads models with "
-                "one input, an image"
-            )
-        (image,) = images
+        if not images:
+            raise ForeignError(f"{self.file} has no inputs")
+        image = next((one for one in images if one.dims is None or len(one.dims) == 4), images[0])
         self.declared = {one.name: one for one in (*graph.infos, *graph.outputs)}
         self.paths = Paths(graph, self.model.producer, set(self.statics))
-        self.made = {image.name, *self.statics}
+        self.made = {*[one.name for one in images], *self.statics}
         self.shapes[image.name] = self._image(image)
-        return image.name
+        for one in images:
+            if one is not image:
+                self.shapes[one.name] = self._value_given(one, self.shapes[image.name][0])
+            if one.kind in _TYPES:
+                self.types[one.name] = _TYPES[one.kind]
+        return [one.name for one in images]
+
+    def _value_given(self, info: Info, batch: int) -> Dims:
+        """The shape of what is given besides the image, for as many images."""
+        dims = info.dims
+        sides = [self.symbols.get(one) if isinstance(one, str) else one for one in dims or ()]
+        if sides and not sides[0]:
+            sides[0] = batch
+        known = [side for side in sides if side]
+        if dims is None or len(known) < len(sides):
+            raise ForeignError(
+                f"{self.file} does not fix the shape of its input {_shown(info.name)}",
+                "onnxruntime.tools.make_dynamic_shape_fixed does",
+            )
+        return self.checked(known)
 
     def _fixed(self, info: Info) -> Dims:
         if info.dims is None or not all(isinstance(side, int) for side in info.dims):

@@ -30,7 +30,8 @@ class Running:
 
         given = images.permute(0, 2, 3, 1) if self.channels_last else images
         array = given.cpu().contiguous().numpy()
-        if self.session.get_inputs()[0].type == "tensor(float16)":
+        types = {one.name: one.type for one in self.session.get_inputs()}
+        if types[self.name] == "tensor(float16)":
             array = array.astype("float16")
         names = [one.name for one in self.session.get_inputs() if one.name != self.name]
         more = dict(zip(names, [one.cpu().numpy() for one in others], strict=False))
@@ -61,7 +62,9 @@ def running(file: Path, program: Program) -> Running:
     except Exception as error:  # of a dozen types, and from C++
         name = quote_name(str(file))
         raise ForeignError(f"onnxruntime cannot read {name}: {visible(in_words(error))}") from error
-    first = session.get_inputs()[0]
+    inputs = {one.name: one for one in session.get_inputs()}
+    images = next((name for name, shape in program.inputs.items() if len(shape) == 4), "")
+    first = inputs.get(images, session.get_inputs()[0])
     batch = first.shape[0] if first.shape else None
     return Running(
         session, first.name, batch if isinstance(batch, int) else None, program.channels_last
