@@ -65,7 +65,6 @@ def running(file: Path, program: Program) -> Running:
     inputs = {one.name: one for one in session.get_inputs()}
     images = next((name for name, shape in program.inputs.items() if len(shape) == 4), "")
     first = inputs.get(images, session.get_inputs()[0])
-    batch = first.shape[0] if first.shape else None
-    return Running(
-        session, first.name, batch if isinstance(batch, int) else None, program.channels_last
-    )
+    sizes = [one.shape[0] for one in (first, *inputs.values()) if one.shape]
+    batch = next((size for size in sizes if isinstance(size, int)), None)
+    return Running(session, first.name, batch, program.channels_last)
