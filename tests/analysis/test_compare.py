@@ -154,7 +154,7 @@ class Tied(nn.Module):
         if third == "module":
             self.layers[2] = self.layers[0]
         elif third == "other":
-            self.layers[2].stride = (2, 2)
+            self.layers[2] = nn.Conv2d(4, 4, 3, padding=1, stride=2)
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers:
