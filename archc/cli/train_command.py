@@ -138,7 +138,6 @@ def command(
     from archc.training.facade import run_folder, train
 
     options |= {"weights": weights.read() if weights else None, "freeze": freeze}
-
     folder = out or run_folder(design, chosen)
     before = _modified(folder / WEIGHTS)
     with _Shown(design.spec.header.name, chosen.header.iterations) as shown:
@@ -151,9 +150,14 @@ def command(
             return _interrupted(error, folder)
     if trained.is_first:
         _tell(trained)
-        if _modified(folder / WEIGHTS) != before:
-            tell_written(folder / WEIGHTS)
+        _tell_weights(folder, before)
     return 0
+
+
+def _tell_weights(folder: Path, before: tuple[int, int] | None) -> None:
+    """Say where the weights of a run are, where it has written any."""
+    if _modified(folder / WEIGHTS) != before:
+        tell_written(folder / WEIGHTS)
 
 
 def _interrupted(error: Interrupted, folder: Path) -> int:

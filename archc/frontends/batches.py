@@ -550,7 +550,7 @@ def _on_maps(asked: Asked) -> Laid:
 
 
 def _normalized(asked: Asked) -> Laid:
-    """A batch norm: its statistics are those of a batch where it is told to train."""
+    """A batch norm, which in training mode uses the statistics of the batch."""
     if asked.get("training", False) and asked.of("input").lie is not None:
         _mixes()
     given, lie = _on_maps(asked)

@@ -305,6 +305,11 @@ class _Building:
         """The node of a value as it lies: one more where it lies otherwise than its node says."""
         if value.form == PLAIN:
             return value.node
+        source = self.nodes[value.node].output_shape
+        if isinstance(value.form, Subsampled) and value.form.both and len(source) == 3:
+            op = moves.padded(source[0], 0, value.form.stride)  # option A where widths are equal
+            made = self.names.within_module(self._place_of(value, call), op.kind)
+            return self._append(made, op, (value.node,), op.infer(source), call)
         words = {Last: "permute", Grouped: "view", Subsampled: "slice"}
         name = words[type(value.form)]
         if isinstance(value.form, Grouped) and value.form.turned:
@@ -421,7 +426,8 @@ class _Building:
             if isinstance(one, Ref) and one.name in self.program.weights
         }
         forms = {value.form for value in reads}
-        if len(forms) > 1 and forms <= {PLAIN, LAST}:
+        is_subsampled = any(isinstance(form, Subsampled) for form in forms)
+        if is_subsampled or (len(forms) > 1 and forms <= {PLAIN, LAST}):
             reads = [self._as_it_lies(value, call) for value in reads]
             forms = {PLAIN}
         form = forms.pop()

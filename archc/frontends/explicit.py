@@ -550,8 +550,8 @@ class _Explicit:
         return op, id
 
     def _named(self, call: Call, op: Op, inputs: Sequence[str]) -> str:
-        """An id for what has no tensors of its own. Inside of a module of torch's that holds
-        tensors or other modules it stands in that."""
+        """An id for what has no tensors of its own: below the path of the module of torch's that it
+        belongs to, where that holds tensors or other modules."""
         last = call.scopes[-1] if call.scopes else None
         holds = last is not None and last.is_torchs and last.path in self.holding
         if last is not None and holds and _begins_in(last.path, inputs):

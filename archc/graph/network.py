@@ -458,7 +458,7 @@ def _in_order_of_modules(nodes: Iterable[Node], state: dict[str, Shape]) -> None
                 state[key_of(at.id, name)] = shape
             continue
         children = list(at.values())
-        own = [one for one in children if isinstance(one, Node) and "" in one.op.roles]
+        own = [one for one in children if isinstance(one, Node) and "" in one.op.state]
         for node in own:
             state[node.id] = node.op.state[""]
         stack += reversed([one for one in children if one not in own] if own else children)

@@ -35,7 +35,31 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Conv2d(Unary):
+class Convolution(Unary):
+    """A layer whose kernels slide over maps, or over what it makes of them."""
+
+    channels = changed("in_channels", "out_channels")
+    storage = Storage.OWN
+    is_layer = True
+    roles = tensors(weight=Role.KERNEL, bias=Role.BIAS)
+
+    def saved(self) -> Saved:
+        """What it reads."""
+        return INPUTS
+
+
+def kernel_of(given: Given) -> Shape:
+    """The shape of the kernels of a call. Raises `NotReadError` where they are no tensor of the
+    model, or not those of maps."""
+    weight = given.weights.get("weight")
+    given.require(weight is not None, "its kernel is computed, not a tensor of the model")
+    assert weight is not None
+    given.require(len(weight) == 4, f"it is a convolution over {len(weight) - 2} directions")
+    return weight
+
+
+@dataclass(frozen=True, slots=True)
+class Conv2d(Convolution):
     """A convolution.
 
     Parameters: ``out * in / groups * kh * kw``, and ``out`` more with a bias. Multiply-adds: the
@@ -53,10 +77,6 @@ class Conv2d(Unary):
     dilation: Size = 1
 
     unsaid = frozenset(["dilation"])
-    channels = changed("in_channels", "out_channels")
-    storage = Storage.OWN
-    is_layer = True
-    roles = tensors(weight=Role.KERNEL, bias=Role.BIAS)
     torch = Torch(
         is_module=True,
         module=Module(
@@ -74,10 +94,7 @@ class Conv2d(Unary):
     @classmethod
     def of_aten(cls, given: Given) -> Op:
         """A convolution of maps, whose padding is equal on both ends."""
-        weight = given.weights.get("weight")
-        given.require(weight is not None, "its kernel is computed, not a tensor of the model")
-        assert weight is not None
-        given.require(len(weight) == 4, f"it is a convolution over {len(weight) - 2} directions")
+        weight = kernel_of(given)
         given.require(not given.flag("transposed", False), "it is a transposed convolution")
         groups, dilation = given.whole("groups", 1), given.size("dilation", 1)
         kernel, padding = (weight[2], weight[3]), given.get("padding", 0)
@@ -155,10 +172,6 @@ class Conv2d(Unary):
         """Its window, as wide as dilation spreads it."""
         window = spread(self.kernel_size, self.dilation)
         return Window(window, pair(self.stride), pair(self.padding))
-
-    def saved(self) -> Saved:
-        """What it reads."""
-        return INPUTS
 
     def look(self) -> Look:
         """A box as the paper labels it: ``3x3 conv, 128, /2``; ``3x3 dw, 128`` if depthwise."""

@@ -8,35 +8,28 @@ from typing import TYPE_CHECKING
 
 from archc.dataclassing import dataclass
 from archc.ops.base import MAX_CHANNELS, MAX_PIXELS, Op, ShapeError, by, require_map, spread
-from archc.ops.convolution import onnx_window
+from archc.ops.convolution import Convolution, kernel_of, onnx_window
 from archc.ops.facts import (
     EVERYTHING,
-    INPUTS,
     Initializer,
     Look,
     Module,
     OnnxNode,
     OnnxStep,
     Reach,
-    Role,
-    Saved,
     Shape,
     Size,
-    Storage,
     Torch,
-    changed,
     pair,
     stored,
-    tensors,
 )
-from archc.ops.traits import Unary
 
 if TYPE_CHECKING:
     from archc.ops.given import Given
 
 
 @dataclass(frozen=True, slots=True)
-class ConvTranspose2d(Unary):
+class ConvTranspose2d(Convolution):
     """A transposed convolution: each place of what it reads adds a window to what it puts out, the
     windows ``stride`` apart (Zeiler et al. 2010, "Deconvolutional networks").
 
@@ -56,11 +49,7 @@ class ConvTranspose2d(Unary):
     dilation: Size = 1
 
     unsaid = frozenset(["output_padding", "dilation"])
-    channels = changed("in_channels", "out_channels")
-    storage = Storage.OWN
-    is_layer = True
     draws_as_torch = True
-    roles = tensors(weight=Role.KERNEL, bias=Role.BIAS)
     torch = Torch(
         is_module=True,
         module=Module(
@@ -78,10 +67,7 @@ class ConvTranspose2d(Unary):
     @classmethod
     def of_aten(cls, given: Given) -> Op:
         """A transposed convolution of maps, which cuts as much off on both ends."""
-        weight = given.weights.get("weight")
-        given.require(weight is not None, "its kernel is computed, not a tensor of the model")
-        assert weight is not None
-        given.require(len(weight) == 4, f"it is a convolution over {len(weight) - 2} directions")
+        weight = kernel_of(given)
         groups = given.whole("groups", 1)
         return cls(
             weight[0],
@@ -146,10 +132,6 @@ class ConvTranspose2d(Unary):
     def reach(self) -> Reach:
         """Everything, for all that windows on what it reads can say."""
         return EVERYTHING
-
-    def saved(self) -> Saved:
-        """What it reads."""
-        return INPUTS
 
     def look(self) -> Look:
         """A box: ``2x2 up-conv, 64, x2``."""

@@ -88,7 +88,7 @@ class _Tensors:
 
     def of(self, other: str, name: str) -> Tensor:
         """The tensor kept under the id of the node itself, or one of another."""
-        return self._state[f"{other}.{name}"] if other else self.own
+        return self._state[f"{other}.{name}" if name else other] if other else self.own
 
     def get(self, name: str) -> Tensor | None:
         return self._state.get(self._prefix + name)

@@ -391,7 +391,7 @@ def check_multiply_adds(network: Network, seen: Observation) -> Row:
         called = node.op.shares or node.id
         shape_of_first = network.nodes[called].output_shape
         if node.op.kind != "call" and seen.shapes.get(called) in (None, shape_of_first):
-            expected[called] += node.multiply_adds  # another shape is told already
+            expected[called] += node.multiply_adds  # of another shape, that is a fault of its own
     faults = list(_compare_counts(expected, seen.multiply_adds, "multiply-add"))
     total = seen.multiply_adds[""] - sum(expected.get(id, 0) for id in network.side_of)
     if not faults and total != network.multiply_adds:

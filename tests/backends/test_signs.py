@@ -1,4 +1,4 @@
-"""What stands in the circles where values of models of other libraries meet."""
+"""The signs in the circles of a figure, where values of a model meet."""
 
 from __future__ import annotations
 

@@ -322,6 +322,36 @@ def test_modules_that_are_called_twice_and_with_several_values() -> None:
     verified(network)
 
 
+class Apart(nn.Module):
+    """Two modules whose calls alternate, so that neither has a forward: with tensors of its own."""
+
+    class Body(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.more = nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 1)
+            self.scale = nn.Parameter(torch.ones(4, 1, 1))
+            self.register_buffer("shift", torch.zeros(4, 1, 1))
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.bodies = nn.Conv2d(3, 4, 1), nn.ModuleList([self.Body(), self.Body()])
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, second = list[Any](self.bodies)
+        x = self.stem(x)
+        x = second.conv(first.conv(x) * first.scale + first.shift) * second.scale + second.shift
+        y: Tensor = second.more(first.more(x).relu()) + first.scale * second.scale
+        return y.mean((2, 3))
+
+
+def test_tensors_beside_modules_that_are_called_one_by_one() -> None:
+    network, _ = emitted(Apart(), (3, 4, 4))
+    source = archc.emit(network)
+    assert source.count("class Parts(nn.Module):") == 1
+    assert 'self.bodies[0]["scale"] * self.bodies[1]["scale"]' in source
+    verified(network)
+
+
 class Several(nn.Module):
     def __init__(self) -> None:
         super().__init__()

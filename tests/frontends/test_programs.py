@@ -129,6 +129,7 @@ def test_a_module_in_training_mode_is_read_in_eval_mode_and_left_as_it_was() -> 
         (lambda m, x: F.interpolate(x, scale_factor=2), ["input", "opaque"]),
         (lambda m, x: torch.cat([x], 1).relu(), ["input", "relu"]),
         (lambda m, x: F.dropout(x, 0.5, m.training).relu(), ["input", "dropout", "relu"]),
+        (lambda m, x: x[:, :, ::2, ::2].relu(), ["input", "zero_pad_shortcut", "relu"]),
     ],
 )
 def test_calls_become_the_ops_that_they_are(

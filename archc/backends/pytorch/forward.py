@@ -121,7 +121,11 @@ class _Forward:
         """Another call of a module, or a tensor of one."""
         lender = self._reached_leaf(child.lender)
         if child.is_tensor:
-            return f"{lender}.{getattr(child.node.op, 'name', '')}"
+            name = getattr(child.node.op, "name", "")
+            return f"{lender}.{name}" if name else lender  # which is a tensor itself
+        parameter = child.node.op.plain.torch.parameter
+        if parameter is not None:
+            return parameter.use(lender, *operands)
         return f"{lender}({', '.join(operands)})"
 
     def _reached_leaf(self, name: str) -> str:

@@ -11,7 +11,7 @@ from archc.backends.pytorch.forward import forward_lines, written_call
 from archc.backends.pytorch.initial import initialisation
 from archc.backends.pytorch.members import KIND, Path, Slot, members_of
 from archc.backends.pytorch.text import RESERVED, WIDTH, Namespace, class_name, prose
-from archc.backends.pytorch.writer import Writer, kind_of, literal
+from archc.backends.pytorch.writer import PARTS, Writer, kind_of, literal
 from archc.errors import UnwrittenError
 from archc.graph import Network, Node
 from archc.graph.modules import Group, StructureError, fold
@@ -95,13 +95,14 @@ def _emitted(network: Network) -> str:
     schedule = Schedule.of(network, frozenset(_kept(classes, schedule)))
     writer = Writer(found, schedule)
     body: list[str] = []
-    for lines in _own_modules(network):
-        body += ["", *lines]
     for one in classes:
         body += ["", "", *writer.inner_class(one)]
     body += ["", "", *_outputs_class(network, outputs)] if outputs else []
     body += ["", "", *_network_class(network, root, title, writer, outputs)]
-    text = "\n".join(body)
+    own = _own_modules(network)
+    if any(re.search(r"\bParts\(", line) for line in body):
+        own.append(PARTS)
+    text = "\n".join([line for lines in own for line in ("", *lines)] + body)
     head = [*_docstring(network), "", *_imports(text), "", f'__all__ = ["{title}"]']
     return "\n".join(head) + "\n" + text + "\n"
 

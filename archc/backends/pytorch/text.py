@@ -294,7 +294,7 @@ def class_name(name: str) -> str:
     return f"{result}Net" if keyword.iskeyword(result) or result in RESERVED else result
 
 
-RESERVED = {"F", "Tensor"} | {
+RESERVED = {"F", "Parts", "Tensor"} | {
     op.torch.module.function for op in OPS.values() if op.torch.module and op.torch.module.source
 }
 """Capitalised names that an emitted file uses for itself."""

@@ -39,6 +39,24 @@ POSITIONAL = (
 
 LookUp: TypeAlias = Callable[[Slot], "str | None"]
 """The source of a slot's number where a module is made; None where there is none."""
+PARTS = tuple(
+    '''
+class Parts(nn.Module):
+    """Modules with tensors beside them, each of which is used by its name."""
+
+    def __init__(self, parts: dict[str, nn.Module | Tensor]) -> None:
+        super().__init__()
+        for name, part in parts.items():
+            setattr(self, name, part)
+
+    def __getitem__(self, name: str | int) -> nn.Module | Tensor:
+        held = {**self._modules, **self._parameters, **self._buffers}
+        return held[str(name)]
+'''.splitlines()
+)
+"""What holds the children of a module that has no forward of its own, where torch has nothing that
+does."""
+
 _INDENT = " " * 8
 _Held: TypeAlias = "Member | dict[str, _Held]"
 
@@ -272,6 +290,8 @@ class Writer:
             for name, held in tree.items()
         }
         kind = _kind_of_container(tree)
+        if not kind:
+            return call("Parts", keyed(made))
         if is_counted(list(made)):
             items = run_together(without_gaps(made))
             if len(items) == 1 and isinstance(items[0], Repeat):
@@ -324,16 +344,15 @@ class Writer:
 
 
 def _kind_of_container(tree: Mapping[str, _Held]) -> str:
-    """What torch's containers of this are called. Raises `StructureError` where it has none."""
+    """What torch's containers of this are called; empty where they hold no such mixture."""
     leaves = [held.child for held in tree.values() if isinstance(held, Member)]
-    tensors = [leaf.node for leaf in leaves if isinstance(leaf, Leaf) and leaf.is_tensor]
+    tensors = [
+        leaf.node for leaf in leaves if isinstance(leaf, Leaf) and leaf.node.op.torch.parameter
+    ]
     if not tensors:
         return "Module"
-    buffers = [node for node in tensors if node.op.buffers]
-    if buffers or len(tensors) < len(tree):
-        where = buffers[0].id if buffers else tensors[0].id
-        raise StructureError(f"`{where}` is a tensor in a module that has no forward of its own")
-    return "Parameter"
+    is_mixed = len(tensors) < len(tree) or any(node.op.buffers for node in tensors)
+    return "" if is_mixed else "Parameter"
 
 
 def _is_list(one: Class) -> bool:
