@@ -316,7 +316,8 @@ def test_what_exporters_write_computes_the_same(name: str) -> None:
 
 def test_operations_that_no_record_knows_have_their_shapes() -> None:
     m = Maker((1, 4, 8, 8), 18)
-    y = m.node("Resize", "x", "", m.tensor([1, 1, 2, 2]), mode="linear")
+    y = m.tensor([1, 1, 2, 2])
+    y = m.node("Resize", "x", "", y, mode="linear", coordinate_transformation_mode="asymmetric")
     y = m.node("ConvTranspose", y, m.weight(4, 3, 2, 2), strides=[2, 2])
     y = m.node("DepthToSpace", m.node("Concat", y, y, y, y, axis=1), blocksize=2)
     y = m.node("Transpose", m.node("Reshape", y, m.whole(0, 3, -1)), perm=[0, 2, 1])

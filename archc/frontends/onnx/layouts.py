@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 from archc.frontends.onnx.common import broadcast, opaque, view
 from archc.frontends.onnx.model import size
 from archc.frontends.onnx.reading import At, Rule
+from archc.frontends.onnx.resizing import resize
 from archc.frontends.program import Argument
 
 
@@ -230,28 +229,6 @@ def _tile(at: At) -> object:
     return None
 
 
-def _resize(at: At) -> object:
-    dims = at.shape(0)
-    is_old = at.node.op == "Upsample" or len(at.node.inputs) == 2
-    sizes = None if is_old else at.wholes(3)
-    scales = at.numbers(1 if is_old else 2)
-    factors = at.node.attributes.get("scales", scales)
-    if sizes is not None and len(sizes) == len(dims):
-        shape = list(sizes)
-    elif isinstance(factors, tuple) and len(factors) == len(dims):
-        given = [float(one) for one in factors if isinstance(one, (int, float))]
-        if len(given) != len(dims) or not all(map(math.isfinite, given)):
-            at.fail("scales by a factor that is not a number")
-        shape = [math.floor(side * factor) for side, factor in zip(dims, given, strict=True)]
-    else:
-        return False
-    if min(shape) < 1:
-        at.fail("has an empty output")
-    given_mode: dict[str, Argument] = {"mode": at.word("mode", "nearest")}
-    at.put("aten.resize", {"input": at.reads(), **given_mode}, shape)
-    return None
-
-
 def _blocks(at: At) -> None:
     """Blocks of a map as channels, or the other way round."""
     dims, by = at.shape(0), at.whole("blocksize", 1)
@@ -336,7 +313,7 @@ OTHERS: dict[str, Rule] = {
     **{"SplitToSequence": _listed, "SequenceAt": _taken},
     **{"Squeeze": _squeeze, "Unsqueeze": _unsqueeze},
     **{"Gather": _gather, "Expand": _expand, "Tile": _tile},
-    **dict.fromkeys(("Resize", "Upsample"), _resize),
+    **dict.fromkeys(("Resize", "Upsample"), resize),
     **dict.fromkeys(("DepthToSpace", "SpaceToDepth"), _blocks),
     **dict.fromkeys(("ArgMax", "ArgMin"), _arg),
     **{"GridSample": _grid, "TopK": _top, "GatherElements": _like(1)},
