@@ -38,9 +38,11 @@ def beside(
 
 
 def joined(result: Any) -> torch.Tensor:
-    """What a network puts out as one tensor: itself, or all of several in a row."""
+    """What a network puts out as one tensor of real numbers: itself, or all of several in a row."""
     import torch
 
+    several = [result] if isinstance(result, torch.Tensor) else list(result)
+    dtype = next((one.dtype for one in several if one.is_floating_point()), torch.float32)
     if isinstance(result, torch.Tensor):
-        return result
-    return torch.cat([one.reshape(-1).to(result[0].dtype) for one in result])
+        return result.to(dtype)
+    return torch.cat([one.reshape(-1).to(dtype) for one in several])

@@ -427,10 +427,17 @@ def read_model(name: str, changes: Changes = ()) -> Network:
     """The network of a model of another library; whose code runs is said on stderr."""
     from archc import api
 
-    if api.runs_code(name):
-        say(f"archc: running {quote_name(name)}", err=True)
+    tell_running(name)
     network: Network = api.read_changed_model(name, changes).network
     return network
+
+
+def tell_running(name: str) -> None:
+    """Say on stderr whose code runs, if any does."""
+    from archc import api
+
+    if api.runs_code(name):
+        say(f"archc: running {quote_name(name)}", err=True)
 
 
 def tell_warnings(design: Design) -> Design:

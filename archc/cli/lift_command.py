@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from archc.cli.common import SPEC, OutputFile, is_stream, put_out, quiet
+from archc.cli.common import SPEC, OutputFile, is_stream, put_out, quiet, tell_running
 from archc.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def command(
     from archc import api
     from archc.building import ConflictError
 
+    tell_running(model)
     found = api.lifted_model(model, input=input, name=name)
     if explain:
         say(*found.steps, err=True)

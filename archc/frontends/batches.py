@@ -666,8 +666,14 @@ RULES: Mapping[str, Rule] = {
     "scaled_dot_product_attention": _attention,
     **dict.fromkeys(
         [
-            *("conv2d", "conv1d", "group_norm", "max_pool2d", "avg_pool2d", "avg_pool1d"),
-            *("adaptive_avg_pool2d", "adaptive_avg_pool1d", "adaptive_max_pool2d"),
+            *("conv2d", "conv1d", "conv_transpose2d", "group_norm", "max_pool2d", "avg_pool2d"),
+            *(
+                "avg_pool1d",
+                "prelu",
+                "adaptive_avg_pool2d",
+                "adaptive_avg_pool1d",
+                "adaptive_max_pool2d",
+            ),
         ],
         _on_maps,
     ),

@@ -194,6 +194,8 @@ class _Building:
     """The ids of the ops that have the model's tensors, by key."""
     counted: set[str] = field(default_factory=set)
     """The names of the tensors that some op has."""
+    fixed: set[str] = field(default_factory=set)
+    """The keys of the tensors that are not learned."""
     joined: _Joined = field(default_factory=_Joined)
     sharing: dict[str, list[str]] = field(default_factory=dict)
     """The names of the values that share a tensor's memory, by that tensor's."""
@@ -206,6 +208,7 @@ class _Building:
         program = self.program
         self.names = Names(program.calls)
         keys = [one.key for one in program.weights.values()]
+        self.fixed = {one.key for one in program.weights.values() if not one.is_learned}
         self.names.note_tensors(keys, surround=program.dialect == "onnx")
         self._given_values()
         for index, call in enumerate(program.calls):
@@ -216,6 +219,8 @@ class _Building:
             self.last_read[name] = len(program.calls)
         for self.at, call in enumerate(program.calls):
             self._call(call)
+        if not program.outputs:
+            raise ForeignError(f"{program.source or 'the model'} puts out nothing")
         outputs = tuple([self._plain(self._value(name, None), None) for name in program.outputs])
         if len(distinct := tuple(dict.fromkeys(outputs))) > 1:
             shape = self.nodes[distinct[0]].output_shape
@@ -529,15 +534,17 @@ class _Building:
         return found
 
     def _again(self, call: Call, op: Op) -> Op:
-        """The op, or another call of one that has some of its tensors."""
+        """The op, or another call of one that has some of its tensors; without those that are not
+        learned where the op would learn them."""
         if not op.state:
             return op
         held = self._held(call, op)
         lent = [name for name, key in held.items() if key in self.holders]
-        if not lent:
+        fixed = [name for name, key in held.items() if key in self.fixed and name not in op.buffers]
+        if not lent and not fixed:
             return op
-        names = [name for name in op.state if name not in held or name in lent]
-        return moves.again(op, self.holders[held[lent[0]]], names)
+        names = [name for name in op.state if name not in held or name in (*lent, *fixed)]
+        return moves.again(op, self.holders[held[lent[0]]] if lent else "", names)
 
     def _owner(self, call: Call) -> str:
         return next(self.values[name].owner for name in call.reads if name in self.values)
@@ -547,7 +554,7 @@ class _Building:
         if not held and op.shares:
             return self._unique(call, op)
         if not held:
-            return self.names.of_call(call, op, inputs)
+            return self.names.of_call(call, op.plain, inputs)
         paths = {_path(key, name) for name, key in held.items()}
         path = paths.pop() if len(paths) == 1 else None
         if self.program.dialect == "onnx":

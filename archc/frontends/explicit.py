@@ -703,7 +703,7 @@ class _Explicit:
 _COUNTED: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(["linear", "addmm"], ("linear", "token_linear")),
     **dict.fromkeys(["matmul", "bmm", "mm"], ("matmul",)),
-    "conv2d": ("conv2d",),
+    **{one: (one,) for one in ("conv2d", "conv_transpose2d")},
     "einsum": ("einsum",),
     "scaled_dot_product_attention": ("attention",),
 }
@@ -796,13 +796,16 @@ def _acts(kind: type[Op], values: Sequence[Value], lie: Lie | None) -> bool:
 
 def _held(op: Op, weights: Mapping[str, Weight]) -> dict[str, str] | None:
     """The model's keys of the tensors that a layer has, by its names; None where it does not have
-    all of those that the call reads, or they are others'."""
+    all of those that the call reads, or they are others', or the layer would learn what the model
+    does not."""
     if "" in op.state:
-        keys = [one.key for one in weights.values()]
-        return {"": keys[0]} if len(keys) == 1 else None
-    held = {name: weights[name].key for name in op.state if name in weights}
+        own = dict(zip([""], weights.values(), strict=False))
+    else:
+        own = {name: weights[name] for name in op.state if name in weights}
     needed = {name for name in op.state if name != "num_batches_tracked"}
-    return held if needed == held.keys() and len(held) == len(weights) else None
+    is_whole = needed == own.keys() and len(own) == len(weights)
+    learns_more = any(not own[name].is_learned for name in own.keys() - op.buffers)
+    return {n: one.key for n, one in own.items()} if is_whole and not learns_more else None
 
 
 def _home(key: str, name: str) -> str | None:

@@ -75,10 +75,20 @@ def _faults(network: Network, paths: Mapping[str, str]) -> Iterator[tuple[Node, 
         if node.op.shares:
             yield node, _shared(node, paths)
             continue
+        if node.op.kind == "again":
+            yield node, _otherwise(node)
+            continue
         try:
             layer_of(node, 1)
         except OutsideError as error:
             yield node, error.why
+
+
+def _otherwise(node: Node) -> str:
+    """Why what is known but for its tensors is no layer of a spec."""
+    if getattr(node.op, "shared", ()):
+        return "its tensors are not learned, and those of a layer of a spec are"
+    return "its tensors are computed from others, and a layer of a spec has its own"
 
 
 def _shared(node: Node, paths: Mapping[str, str]) -> str:

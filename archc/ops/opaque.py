@@ -31,11 +31,11 @@ as_strided scatter pixel_shuffle pixel_unshuffle
 _ELEMENT_WISE = """
 add sub rsub mul div neg abs pow sqrt rsqrt exp log clamp clamp_min clamp_max square
 minimum maximum where masked_fill
-eq ne lt le gt ge logical_and logical_or logical_not any all amax amin
+eq ne lt le gt ge logical_and logical_or logical_not any all amax amin argmax argmin
 full_like to _to_copy relu sigmoid tanh silu gelu
 reciprocal floor ceil round sign sin cos tan remainder fmod isnan softsign hard_sigmoid swish
 elu selu celu scaled_elu mish softplus hardtanh hardswish hardsigmoid leaky_relu prelu erf softmax
-dropout
+dropout feature_dropout
 """
 
 _PERMUTATIONS = frozenset(

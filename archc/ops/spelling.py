@@ -442,6 +442,15 @@ SPELLINGS: Mapping[str, Spelling] = {
     "conv2d": _functional(
         *("conv2d", "input", "weight"), bias=None, stride=1, padding=0, dilation=1, groups=1
     ),
+    "conv_transpose2d": _functional(
+        *("conv_transpose2d", "input", "weight"),
+        bias=None,
+        stride=1,
+        padding=0,
+        output_padding=0,
+        groups=1,
+        dilation=1,
+    ),
     "conv1d": _functional(
         *("conv1d", "input", "weight"), bias=None, stride=1, padding=0, dilation=1, groups=1
     ),
@@ -470,6 +479,7 @@ SPELLINGS: Mapping[str, Spelling] = {
         ceil_mode=False,
         count_include_pad=True,
     ),
+    "prelu": _functional("prelu", "self", "weight"),
     "adaptive_avg_pool2d": _functional("adaptive_avg_pool2d", "self", "output_size"),
     "adaptive_avg_pool1d": _functional("adaptive_avg_pool1d", "self", "output_size"),
     "adaptive_max_pool2d": _functional("adaptive_max_pool2d", "self", "output_size"),
@@ -504,7 +514,7 @@ SPELLINGS: Mapping[str, Spelling] = {
 once, and a tensor in which parts have been given a value."""
 
 
-LAYERS = frozenset(["conv1d", "conv2d", "linear", "addmm"])
+LAYERS = frozenset(["conv1d", "conv2d", "conv_transpose2d", "linear", "addmm"])
 """Those of them that multiply by weights, which the records of layers count."""
 
 

@@ -15,7 +15,7 @@ from archc.graph import Network
 from archc.running import fault_of
 from archc.verification import interpreter
 from archc.verification.report import Fault, Row
-from archc.verification.structure import named
+from archc.verification.structure import named, returned
 from archc.verification.trail import Trail
 from archc.verification.values import check_predict, distance, follow, gradients_differ
 
@@ -75,11 +75,14 @@ def _with_gradients(
     yield from faults or check_predict(network, module, images, expected)
     if outputs is None or faults:
         return
-    output = outputs[network.logits]
-    probe = torch.ones_like(output)
-    (theirs,) = torch.autograd.grad(expected[network.logits], images, probe, allow_unused=True)
+    ids = [id for id in returned(network) if expected[id].requires_grad]
+    if not ids:
+        return
+    probes = [torch.ones_like(outputs[id]) for id in ids]
+    of_graph, of_module = [expected[id] for id in ids], [outputs[id] for id in ids]
+    (theirs,) = torch.autograd.grad(of_graph, images, probes, allow_unused=True)
     try:
-        (ours,) = torch.autograd.grad(output, images, probe, allow_unused=True)
+        (ours,) = torch.autograd.grad(of_module, images, probes, allow_unused=True)
     except RuntimeError as error:
         yield Fault("", fault_of(error))
         return
@@ -108,9 +111,9 @@ def _in_bfloat16(network: Network, module: nn.Module, images: Tensor) -> Iterato
         except Exception as error:
             yield Fault(trail.end, fault_of(error))
             return
-    output = joined(output)
-    if output.dtype != torch.bfloat16:
-        yield Fault("", f"returns {output.dtype}".replace("torch.", ""))
+    for one in output if isinstance(output, tuple) else (output,):
+        if isinstance(one, Tensor) and one.is_floating_point() and one.dtype != torch.bfloat16:
+            yield Fault("", f"returns {one.dtype}".replace("torch.", ""))
 
 
 @torch.no_grad()

@@ -356,6 +356,11 @@ def outputs(network: Network) -> dict[str, str]:
     return {"logits": network.logits, **{side.name: side.result for side in network.sides}}
 
 
+def returned(network: Network) -> tuple[str, ...]:
+    """The ids of what a network returns in eval mode, in order."""
+    return tuple(network.outputs) if len(network.outputs) > 1 else (network.logits,)
+
+
 def _compare_shapes(network: Network, seen: Observation) -> Iterator[Fault]:
     """The layers whose shape is wrong while those of what they read are right, and the modules
     that a whole run has not shown."""

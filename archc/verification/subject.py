@@ -20,6 +20,7 @@ from archc.running import NO_COMPILER, fault_of, quiet, why_not
 from archc.verification import interpreter
 from archc.verification.inputs import check_inputs
 from archc.verification.report import Fault, Row
+from archc.verification.structure import returned
 from archc.verification.values import (
     Outputs,
     changed,
@@ -143,6 +144,9 @@ class Subject:
 
     def _gradients(self, outputs: Outputs, expected: State, state: State, images: Tensor) -> Row:
         network, module = self.network, self.module
+        outputs = {id: one for id, one in outputs.items() if expected[id].requires_grad}
+        if not outputs:
+            return Row.of("gradients", "nothing that the network puts out has any")
         # As scalars: for anything else torch imports what it computes symbolic shapes with.
         self._probed({id: expected[id] for id in outputs}).backward()  # type: ignore[no-untyped-call]
         of_images, images.grad = images.grad, None
@@ -197,8 +201,8 @@ class Subject:
     @torch.no_grad()
     def _exactly(self, state: State, images: Tensor) -> Tensor:
         values = interpreter.run(self.network.graph, state, images)
-        several = list(self.network.outputs) if len(self.network.outputs) > 1 else []
-        return joined([values[id] for id in several] or values[self.network.logits])
+        found = [values[id] for id in returned(self.network)]
+        return joined(found if len(found) > 1 else found[0])
 
     @torch.no_grad()
     def agrees(self, far: float, in_float64: Callable[[], Tensor]) -> bool:

@@ -378,13 +378,15 @@ def compare_gradients(
     """How the gradients of a module's parameters agree with the interpreter's, in words, and the
     layers where they do not: further than ``tolerance``, the norm of the difference over the norm.
     """
-    worst, equal = 0.0, 0
+    worst, equal, unused = 0.0, 0, 0
     wrong: dict[str, str] = {}
     parameters = dict(module.named_parameters())
     for key, parameter in parameters.items():
         layer, name = named(network, key)
         ours, theirs = parameter.grad, state[key].grad
-        if ours is None or theirs is None:
+        if ours is None and theirs is None:
+            unused += 1
+        elif ours is None or theirs is None:
             wrong.setdefault(layer, f"`{name}` has no gradient")
         elif not theirs.isfinite().all():
             wrong.setdefault(layer, "its gradients are not finite")
@@ -395,8 +397,9 @@ def compare_gradients(
             worst = max(worst, norm)
             if not norm <= tolerance:
                 wrong.setdefault(layer, f"its gradients are off by {norm:.1e} of their norm")
-    words = f"{equal} of {len(parameters)} bit-equal"
-    if equal < len(parameters) and not wrong:
+    used = len(parameters) - unused
+    words = f"{equal} of {used} bit-equal" if used else "no parameter has any"
+    if equal < used and not wrong:
         words += f", the rest within {worst:.0e}"
     return words, list(_nearest_to_the_output(network, wrong))
 

@@ -287,6 +287,8 @@ class Reading:
         if static.steps and key in self.made:
             raise ForeignError(f"{self.file} has two values named {_shown(key)}")
         learned = static.is_floating if is_learned is None else is_learned
+        if key in self.weights:  # something else learns it
+            learned |= self.weights[key].is_learned
         self.tensors[key] = static
         values = static.all
         numbers = None if values is None else tuple(map(float, values))
