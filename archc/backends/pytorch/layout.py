@@ -53,12 +53,15 @@ def reached(name: str, group: Group, *, is_list: bool = False) -> str:
 
 
 def is_numbered(group: Group) -> bool:
-    """Whether all that a module holds are modules under rising numbers."""
+    """Whether all that a module holds are modules under rising numbers, none of them a container."""
     held = attributes(group)
-    parameters = [
-        one for _, one in held if isinstance(one, Leaf) and one.node.op.torch.parameter is not None
+    others = [
+        one
+        for _, one in held
+        if isinstance(one, Mapping)
+        or (isinstance(one, Leaf) and one.node.op.torch.parameter is not None)
     ]
-    return bool(held) and not parameters and is_counted([name for name, _ in held])
+    return bool(held) and not others and is_counted([name for name, _ in held])
 
 
 def is_counted(names: Sequence[str]) -> bool:
