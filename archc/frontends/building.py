@@ -197,6 +197,8 @@ class _Building:
     fixed: set[str] = field(default_factory=set)
     """The keys of the tensors that are not learned."""
     joined: _Joined = field(default_factory=_Joined)
+    roots: dict[str, str] = field(default_factory=dict)
+    """The constants whose memory others share, by the names of these."""
     sharing: dict[str, list[str]] = field(default_factory=dict)
     """The names of the values that share a tensor's memory, by that tensor's."""
     last_read: dict[str, int] = field(default_factory=dict)
@@ -378,20 +380,42 @@ class _Building:
         plain = name.removesuffix("_")
         is_in_place = name != plain and not name.startswith("__")
         reads = [one for one in call.reads if one in self.values]
-        if not reads or plain in _NEW or (is_in_place and call.reads[0] not in self.values):
-            self._constant(call)
+        if not reads or plain in _NEW:
+            self._constant(call, is_view=plain in _VIEWS)
+            return
+        if is_in_place and call.reads[0] not in self.values:
+            self._write_over(call, plain, [self.values[one] for one in reads])
             return
         if is_in_place and call.reads[0] in self.values:
             self._check_in_place(call, call.reads[0])
         handler = _HANDLERS.get(plain)
         first = self._value(reads[0], call)
-        if handler is None or not handler(self, call, first):
+        is_free = handler in _ANYWHERE or first.shape[:1] == (self.batch,)
+        if handler is None or not is_free or not handler(self, call, first):
             self._op(call, plain)
         if is_in_place and call.outputs[0] in self.values:
             self._keep(call.reads[0], self.values[call.outputs[0]])
 
-    def _constant(self, call: Call) -> None:
+    def _write_over(self, call: Call, plain: str, reads: Sequence[Value]) -> None:
+        """A constant that values of the images are written over, in part or as a whole."""
+        first = call.reads[0]
+        inputs = tuple([self._plain(value, call) for value in reads])
+        held = _shapes(self._others(call))
+        for name in dict.fromkeys((self.roots.get(first, first), first, *call.outputs)):
+            full = self.program.shapes.get(name)
+            if full is None or self.last_read.get(name, -1) <= self.at:
+                continue
+            shape = self._shape(full)
+            op = moves.unknown(plain, shape, "", held)
+            id = self._append(self.names.of_call(call, op), op, inputs, shape, call)
+            self._keep(name, Value(id, full, owner=name))
+            held = ()
+
+    def _constant(self, call: Call, *, is_view: bool = False) -> None:
         """A call on constants alone: what is made of it is not followed."""
+        if is_view and call.reads:
+            root = self.roots.get(call.reads[0], call.reads[0])
+            self.roots.update(dict.fromkeys(call.outputs, root))
         for output in call.outputs:
             self.constants[output] = tuple(self._sources(call))
         self._note_layer(call)
@@ -677,6 +701,10 @@ class _Building:
         self._set(call, value.node, value.form, shape=value.shape, owner=value.owner)
         return True
 
+    def _cast(self, call: Call, value: Value) -> bool:
+        """A call that changes no type."""
+        return self.program.keeps_type(call) and self._same(call, value)
+
     def _expand(self, call: Call, value: Value) -> bool:
         """A call that repeats nothing."""
         known = self.program.shapes.get(call.outputs[0])
@@ -864,11 +892,16 @@ _HANDLERS: Mapping[str, _Handler] = {
     "transpose": _Building._transpose,
     **dict.fromkeys(("view", "reshape", "flatten", "unflatten"), _Building._view),
     **dict.fromkeys(("channel_shuffle", "native_channel_shuffle"), _Building._shuffle),
+    **dict.fromkeys(("to", "type_as"), _Building._cast),
     "mean": _Building._mean,
     **dict.fromkeys(("chunk", "split", "split_with_sizes"), _Building._chunk),
     "slice": _Building._slice,
     **dict.fromkeys(("pad", "constant_pad_nd"), _Building._pad),
 }
+
+
+_ANYWHERE = frozenset([_Building._same, _Building._expand, _Building._view, _Building._cast])
+"""The handlers that do not take the first side for that of the images."""
 
 
 def _positive(dims: Argument, rank: int) -> tuple[int, ...]:

@@ -21,10 +21,10 @@ from archc.frontends.program import Argument, Call, Program, Ref, Weight
 from archc.graph import Node, Shape
 from archc.graph.network import key_of
 from archc.ops import Arity, Op, ShapeError, moves
-from archc.ops.calls import DTYPES, Operand, PlainGELU, Tensor, TensorCall
+from archc.ops.calls import Operand, PlainGELU, Tensor, TensorCall
 from archc.ops.foreign import EVERY_OP
 from archc.ops.given import Given, NotReadError
-from archc.ops.spelling import SPELLINGS, Side, is_typed
+from archc.ops.spelling import DTYPES, SPELLINGS, Side, is_typed
 from archc.ops.traits import ElementWise
 from archc.text import quote, quote_name, visible
 
@@ -64,6 +64,14 @@ _ANYWHERE = frozenset(["token_linear", "token_norm", "add"])
 _COPIES = frozenset(["clone", "lift_fresh_copy"])
 _SAME = _COPIES | {"detach", "alias", "dropout", "feature_dropout"}
 """Calls that put out what they read, in eval mode."""
+_CASTS = {"to": "detach", "type_as": "detach", "_to_copy": "clone"}
+"""What casts to the type that a value has anyway are."""
+_MADE = frozenset(["zeros", "ones", "full", "arange"])
+"""Calls that read nothing."""
+_OVER = "it is written over in part"
+_WITH_INDICES = {"adaptive_max_pool2d": "adaptive_max_pool2d"}
+_WITH_INDICES |= {"max_pool2d_with_indices": "max_pool2d"}
+"""Calls that also put out where the largest values are, and those that do not."""
 
 _NAMES = {"view": "reshape", "_unsafe_view": "reshape", "constant_pad_nd": "pad"}
 _NAMES |= {"_softmax": "softmax", "concat": "cat", "multiply": "mul", "divide": "div"}
@@ -143,6 +151,8 @@ class _Explicit:
     now: dict[str, str] = field(default_factory=dict)
     """What a name stands for after what was written over it."""
     last_read: dict[str, int] = field(default_factory=dict)
+    roots: dict[str, str] = field(default_factory=dict)
+    """The tensors whose memory views share, by the names of these."""
     holding: set[str] = field(default_factory=set)
     """The paths of modules around tensors of the model."""
     shrunk: set[str] = field(default_factory=set)
@@ -164,7 +174,9 @@ class _Explicit:
         shapes = {**program.shapes, **{n: one.shape for n, one in program.weights.items()}}
         given = {name: Seen(one.shape, one.lie) for name, one in self.values.items()}
         self.following = Following(self.batch, given, shapes)
-        rows = [self._read_call(call) for call in program.calls]
+        rows = []
+        for self.at, call in enumerate(program.calls):
+            rows.append(self._read_call(call))
         outputs = [self._current(name) for name in program.outputs]
         try:
             self.lies = self.following.chosen(outputs)
@@ -285,15 +297,21 @@ class _Explicit:
         is_in_place = name != plain
         plain = _NAMES.get(plain, plain)
         call = replace(call, arguments={n: self._resolved(v) for n, v in call.arguments.items()})
+        call = self._with_types(call, plain)
         first = call.reads[0] if call.reads else ""
+        if plain in _CASTS and self.program.keeps_type(call):
+            plain = "clone" if call.arguments.get("copy") else _CASTS[plain]
         if plain in _SAME and first and self._is_same(call, plain, first):
             return None
         if plain == "pad" and _is_zero(call.arguments.get("pad")):
             plain = "clone"
         used = [(n, out) for n, out in enumerate(call.outputs) if out and out in self.last_read]
+        is_alone = [number for number, _ in used] == [0]
+        has_item = len(call.outputs) > 1 and not (is_alone and plain in _WITH_INDICES)
+        plain = plain if has_item else _WITH_INDICES.get(plain, plain)
         steps: list[tuple[Step, int | None]] = []
         for number, output in used or [(0, call.outputs[0])]:
-            item = number if len(call.outputs) > 1 else None
+            item = number if has_item else None
             shape = self.program.shapes.get(output)
             try:
                 step = self._for_one(self._step(call, plain, output, item, shape))
@@ -304,13 +322,43 @@ class _Explicit:
             else:
                 self.following.follow(step)
             steps.append((step, item))
+        spelling = SPELLINGS.get(plain)
+        if first and (is_in_place or (spelling is not None and spelling.is_view)):
+            root = self.roots.get(first, first)
+            self.roots.update(dict.fromkeys([one for one in call.outputs if one], root))
         if is_in_place:
+            self._note_writing(call, first)
             of_model = first in self.program.weights or self.following.ways.get(first) == [None]
             self.now[call.outputs[0]] = call.outputs[0]
             if not (of_model and plain in ("fill", "zero")):
                 self.now[first] = call.outputs[0]
                 self.now.update({n: call.outputs[0] for n, one in self.now.items() if one == first})
         return _Read(call, plain, tuple(steps))
+
+    def _note_writing(self, call: Call, first: str) -> None:
+        """Refuse what shares memory that a call writes over and is read later by another name,
+        unless that is a number for a part, which is followed."""
+        if call.target.endswith((".fill_", ".zero_")):
+            return
+        for name in self._sharing(first):
+            is_other = name not in (first, *call.outputs)
+            if is_other and self.last_read.get(name, -1) > self.at and name not in self.now:
+                self.following.ways[name] = []
+                self.following.refused[name] = _OVER
+
+    def _with_types(self, call: Call, plain: str) -> Call:
+        """A call whose type is said where it has to be: where torch would make another."""
+        if self.program.dialect == "onnx" or not call.outputs:
+            return call
+        given = dict(call.arguments)
+        own = self.program.type_of(call.outputs[0])
+        if plain in _MADE:
+            given = {name: one for name, one in given.items() if name not in ("dtype", "device")}
+            if own != _usual_type(plain, given):
+                given["dtype"] = own
+        elif given.get("dtype") is not None and self.program.keeps_type(call):
+            del given["dtype"]
+        return replace(call, arguments=given)
 
     def _resolved(self, value: Argument) -> Argument:
         """An argument by the current names of values, constants of one number as that."""
@@ -402,6 +450,19 @@ class _Explicit:
                 self._build_step(row, step, item)
             except (NotReadError, ShapeError) as error:
                 self._refuse(row, step, str(error))
+                if row.call.target.endswith("_") and row.call.reads:
+                    self._lose(row.call.reads[0])
+
+    def _lose(self, first: str) -> None:
+        """Refuse what shares memory with a tensor that is written over, where it is read later."""
+        for name in self._sharing(first):
+            if self.last_read.get(name, -1) > self.at and self._is_made(name):
+                self.refused[self._value(name).node] = _OVER
+
+    def _sharing(self, name: str) -> list[str]:
+        """A tensor's name and those of all that shares its memory."""
+        root = self.roots.get(name, name)
+        return [root, *[one for one, of in self.roots.items() if of == root]]
 
     def _is_made(self, name: str) -> bool:
         return name in self.values or name in self.program.weights
@@ -584,6 +645,8 @@ class _Explicit:
             return
         if function in ("cat", "stack") and lie is not None:
             given = self._with_spread(call, given, step, lie)
+        if function in _MADE:
+            given["on"] = Ref(self._nearest())
         reads: list[str] = []
         arguments = {name: _operands(value, self.values, reads) for name, value in given.items()}
         own = self._shape(step.shape, lie)
@@ -594,6 +657,10 @@ class _Explicit:
         owner = first.owner if shares and first is not None else step.output
         window = _window(first, given, step.shape) if function == "slice" and first else None
         self.values[step.output] = Value(id, step.shape, lie, owner, window)
+
+    def _nearest(self) -> str:
+        """The value that has been computed of images last."""
+        return next(name for name in reversed(self.values) if self.values[name].lie is not None)
 
     def _restricted(self, function: str, given: dict[str, Any]) -> dict[str, Any]:
         """The arguments that can be written. Raises `NotReadError` for any that says more."""
@@ -708,6 +775,17 @@ _COUNTED: Mapping[str, tuple[str, ...]] = {
     "scaled_dot_product_attention": ("attention",),
 }
 """Which ops of archc functions are that multiply, by kind."""
+
+
+def _usual_type(function: str, given: Mapping[str, Argument]) -> str:
+    """The type of what a function makes that is not told which."""
+    if function in ("zeros", "ones"):
+        return "float32"
+    names = ["fill_value"] if function == "full" else ["start", "end", "step"]
+    values = [given[name] for name in names if name in given]
+    if any(isinstance(one, bool) for one in values):
+        return "bool"
+    return "int64" if all(isinstance(one, int) for one in values) else "float32"
 
 
 def _filled(box: tuple[Any, ...], shape: Shape) -> TensorCall:

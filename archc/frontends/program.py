@@ -135,4 +135,17 @@ class Program:
     channels_last: bool = False
     tensors: Values | None = None
     types: Mapping[str, str] = field(default_factory=dict)
-    """What torch calls the types of what it takes and holds, by name, where that is no float32."""
+    """What torch calls the types of values, by name, where that is no float32; of what is computed
+    it is known in torch's programs alone."""
+
+    def type_of(self, name: str) -> str:
+        """What torch calls the type of a value; nothing where it is not known."""
+        if self.dialect == "onnx" and name not in self.inputs and name not in self.weights:
+            return ""
+        found = self.types.get(name, "float32")
+        return "" if found == "?" else found
+
+    def keeps_type(self, call: Call) -> bool:
+        """Whether a call is known to put out a value of the type of the one that it reads first."""
+        own = self.type_of(call.outputs[0]) if call.outputs else ""
+        return bool(own and call.reads) and self.type_of(call.reads[0]) == own

@@ -244,7 +244,3 @@ def _torch_of_tensor(op: Tensor) -> Torch:
 
     kind = "nn.Parameter" if op.is_learned else "nn.Buffer"
     return Torch(is_module=True, parameter=Parameter(("shape",), made, lambda own: own, kind))
-
-
-DTYPES = frozenset(["float16", "bfloat16", "float32", "float64", "int32", "int64", "bool"])
-"""The types that a tensor may have which is written."""

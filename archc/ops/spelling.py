@@ -18,6 +18,9 @@ Text = str
 Written = Mapping[str, Any]
 """The arguments of a call by the names of torch's schema: tensors as source, others as numbers."""
 
+DTYPES = frozenset(["float16", "bfloat16", "float32", "float64", "int32", "int64", "bool"])
+"""The types that a tensor may have which is written."""
+
 _NONE: Any = None
 _REQUIRED = object()
 
@@ -71,10 +74,13 @@ class Spelling:
             if argument.is_left_out(given) and not is_before:
                 continue
             value = given.get(argument.name, argument.default)
-            if argument.name == self.spreads and isinstance(value, tuple):
+            if argument.name == "on":
+                texts.append(f"device={value}.device")
+            elif argument.name == self.spreads and isinstance(value, tuple):
                 texts += [number(one) for one in value]
             elif argument.by_name and argument.default is not _REQUIRED:
-                texts.append(f"{argument.name}={number(value)}")
+                word = f"torch.{value}" if argument.name == "dtype" else number(value)
+                texts.append(f"{argument.name}={word}")
             else:
                 texts.append(number(value))
         if self.form == "method":
@@ -160,6 +166,12 @@ def _plain(name: str, *names: str, view: bool = False, **defaults: Any) -> Any:
 
 def _torch(name: str, *names: str, **defaults: Any) -> Any:
     return Spelling("torch.", name, _arguments(names, defaults))
+
+
+def _made(name: str, *arguments: Argument) -> Any:
+    """What reads nothing, on the device of the value that is given as ``on``."""
+    more = Argument("dtype", None, words=DTYPES), Argument("on")
+    return Spelling("torch.", name, (*arguments, *more))
 
 
 def _functional(name: str, *names: str, **defaults: Any) -> Any:
@@ -494,13 +506,12 @@ SPELLINGS: Mapping[str, Spelling] = {
         count_include_pad=True,
     ),
     # Of no value
-    "zeros": _torch("zeros", "size"),
-    "ones": _torch("ones", "size"),
-    "full": _torch("full", "size", "fill_value"),
-    "arange": Spelling(
-        "torch.",
+    "zeros": _made("zeros", Argument("size")),
+    "ones": _made("ones", Argument("size")),
+    "full": _made("full", Argument("size"), Argument("fill_value")),
+    "arange": _made(
         "arange",
-        (Argument("start", 0, by_name=False), Argument("end"), Argument("step", 1, by_name=False)),
+        *(Argument("start", 0, by_name=False), Argument("end"), Argument("step", 1, by_name=False)),
     ),
     "new_zeros": _method("new_zeros", "size", spreads="size"),
     "new_ones": _method("new_ones", "size", spreads="size"),

@@ -15,6 +15,10 @@ def call(function: str, arguments: Mapping[str, Any], values: Sequence[Tensor], 
     """What a function puts out, its arguments being as `Network.attributes` has them: values by
     their number, sizes as many times the number of ``images``."""
     given = {name: _given(one, values, images) for name, one in arguments.items()}
+    if given.get("dtype") is not None:
+        given["dtype"] = getattr(torch, given["dtype"])
+    if "on" in given:
+        given["device"] = given.pop("on").device
     if function in _OWN:
         return _OWN[function](**given)
     item = given.pop("item", None)
@@ -59,6 +63,7 @@ _OWN: Mapping[str, Callable[..., Any]] = {
     "filled": _filled,
     "slices": _slices,
     "batch_norm": _batch_norm,
+    "adaptive_max_pool2d": lambda self, output_size: F.adaptive_max_pool2d(self, output_size),
     "softsign": lambda self: F.softsign(self),
     "upsample_nearest2d": lambda input, output_size=None, scale_factors=None: F.interpolate(
         input, output_size, scale_factors

@@ -53,7 +53,7 @@ def reached(name: str, group: Group, *, is_list: bool = False) -> str:
 
 
 def is_numbered(group: Group) -> bool:
-    """Whether all that a module holds are modules under rising numbers, none of them a container."""
+    """Whether all that a module holds are modules under rising numbers, and no containers."""
     held = attributes(group)
     others = [
         one

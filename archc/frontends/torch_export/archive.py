@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, BinaryIO, NoReturn
 
@@ -185,29 +185,79 @@ class _Reading:
         self.config = config.get("config", {})
         self.scopes: dict[str, tuple[Scope, ...]] = {}
         self.room = MAX_ALL_SCOPES
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        self.types: dict[str, str] = {}
+        self.named: dict[str, str] = {}
+        """What the values of the graph that is read are called, by their names in it."""
 
     def program(self) -> Program:
-        nodes = self.graph["nodes"]
-        if len(nodes) > MAX_CALLS:
-            raise ForeignError(f"{self.file} has more than {MAX_CALLS:,} calls")
-        shapes = {name: self._shape(one) for name, one in self.graph["tensor_values"].items()}
-        weights, inputs = self._taken(shapes)
+        calls: list[Call] = []
+        for call in self._calls(self.graph, ""):
+            calls.append(call)
+            if len(calls) > MAX_CALLS:
+                raise ForeignError(f"{self.file} has more than {MAX_CALLS:,} calls")
+        weights, inputs = self._taken(self.shapes)
         return Program(
             name=self.file,
             dialect="aten",
             inputs=inputs,
             outputs=tuple(self._results()),
-            calls=tuple([self._call(node) for node in nodes]),
+            calls=tuple(calls),
             weights=weights,
-            shapes=shapes,
+            shapes=self.shapes,
             source=self.file,
-            types=self._types([*weights, *inputs]),
+            types=self.types,
         )
 
-    def _types(self, names: Iterable[str]) -> dict[str, str]:
-        """What torch calls the types of tensors, by their numbers in its schema."""
-        values = self.graph["tensor_values"]
-        return {name: _TYPES.get(values[name].get("dtype"), "?") for name in names}
+    def _calls(self, graph: Any, around: str) -> Iterator[Call]:
+        """The calls of a graph, with those of the graphs in it that are only run in another mode.
+
+        The names of what is computed begin with ``around``, which is empty for the whole graph.
+        """
+        for name, value in graph["tensor_values"].items():
+            own = self.named.setdefault(name, around + name)
+            self.shapes[own] = self._shape(value)
+            if (dtype := _TYPES.get(value.get("dtype"), "?")) != "float32":
+                self.types[own] = dtype
+        for node in graph["nodes"]:
+            if is_mode(_text(node["target"])):
+                yield from self._inside(node, around)
+            else:
+                yield self._call(node, around)
+
+    def _inside(self, node: Any, around: str) -> Iterator[Call]:
+        """The calls of a node that runs a graph in another mode, whose results then go by the names
+        that they have around it."""
+        given = [one["arg"] for one in node["inputs"]]
+        place = next((at for at, one in enumerate(given) if "as_graph" in one), len(given))
+        if place == len(given):
+            self._fail("it has a mode without a graph")
+        if "autocast" in node["target"] and given[AUTOCAST_IS_ON].get("as_bool") is not False:
+            raise ForeignError(f"{self.file} computes {UNDER_AUTOCAST}", WITHOUT_AUTOCAST)
+        graph = given[place]["as_graph"]["graph"]
+        outside = self.named
+        self.named = {}
+        for inner, outer in zip(graph["inputs"], given[place + 1 :], strict=True):
+            if "as_tensor" in inner:
+                name = _text(outer["as_tensor"]["name"])
+                self.named[_text(inner["as_tensor"]["name"])] = outside.get(name, name)
+        yield from self._calls(graph, f"{around}{_text(node.get('name') or 'mode')}/")
+        results = [self.named.get(name, name) for name in self._named_outputs(graph["outputs"])]
+        self.named = outside
+        self.named.update(zip(self._named_outputs(node["outputs"]), results, strict=True))
+
+    def _named_outputs(self, outputs: Any) -> list[str]:
+        """The names of what a call or a graph puts out; nothing for what is no tensor."""
+        found: list[str] = []
+        for one in outputs:
+            ((kind, value),) = one.items()
+            if kind == "as_tensor":
+                found.append(_text(value["name"]))
+            elif kind == "as_tensors":
+                found += [_text(each["name"]) for each in value]
+            elif kind in ("as_optional_tensor", "as_none"):
+                found.append("")
+        return found
 
     def _shape(self, value: Any) -> tuple[int, ...]:
         shape = tuple([_size(one) for one in value["sizes"]])
@@ -248,25 +298,19 @@ class _Reading:
         for spec in self.signature["output_specs"]:
             ((kind, one),) = spec.items()
             if kind == "user_output" and "as_tensor" in one["arg"]:
-                yield _text(one["arg"]["as_tensor"]["name"])
+                name = _text(one["arg"]["as_tensor"]["name"])
+                yield self.named.get(name, name)
             elif kind not in ("user_output", "buffer_mutation"):
                 self._fail(f"it has a result of the kind {quote(visible(kind))}")
 
-    def _call(self, node: Any) -> Call:
+    def _call(self, node: Any, around: str) -> Call:
         target = _text(node["target"])
         arguments: dict[str, Argument] = {}
         for number, given in enumerate(node["inputs"]):
             name = _text(given.get("name") or str(number))
             arguments[name] = self._argument(given["arg"])
-        outputs: list[str] = []
-        for one in node["outputs"]:
-            ((kind, value),) = one.items()
-            if kind == "as_tensor":
-                outputs.append(_text(value["name"]))
-            elif kind == "as_tensors":
-                outputs += [_text(each["name"]) for each in value]
-            elif kind in ("as_optional_tensor", "as_none"):
-                outputs.append("")
+        names = self._named_outputs(node["outputs"])
+        outputs = [self.named.get(name, name) for name in names]
         stack = node["metadata"].get("nn_module_stack", "")
         scopes = self.scopes.get(stack)
         if scopes is None:
@@ -274,7 +318,7 @@ class _Reading:
             self.scopes[stack] = scopes
             self.room -= len(scopes)
         return Call(
-            _text(node.get("name") or outputs[0]),
+            around + _text(node.get("name") or names[0]),
             plain_target(target),
             arguments,
             tuple(outputs),
@@ -286,9 +330,9 @@ class _Reading:
         if kind == "as_none":
             return None
         if kind == "as_tensor":
-            return Ref(_text(value["name"]))
+            return self._ref(value)
         if kind == "as_tensors":
-            return tuple([Ref(_text(one["name"])) for one in value])
+            return tuple([self._ref(one) for one in value])
         if kind == "as_optional_tensors":
             return tuple([self._argument(one) for one in value])
         if kind in ("as_sym_int", "as_sym_bool", "as_sym_float"):
@@ -299,8 +343,24 @@ class _Reading:
             return tuple([_plain(one) for one in value])
         return _plain(value)
 
+    def _ref(self, value: Any) -> Ref:
+        name = _text(value["name"])
+        return Ref(self.named.get(name, name))
+
     def _fail(self, what: str) -> NoReturn:
         raise ForeignError(f"{self.file} cannot be read: {what}")
+
+
+_MODES = ("wrap_with_autocast", "wrap_with_set_grad_enabled")
+AUTOCAST_IS_ON = 2
+"""The place among the arguments of the first of them that says whether it is on."""
+UNDER_AUTOCAST = "a part of it under autocast, in types that it does not say"
+WITHOUT_AUTOCAST = "export it without autocast"
+
+
+def is_mode(target: str) -> bool:
+    """Whether a call is of what runs a graph with autocast or gradients on or off."""
+    return target.rpartition(".")[2] in _MODES
 
 
 def plain_target(target: str) -> str:

@@ -14,7 +14,13 @@ from archc.errors import ArchcWarning
 from archc.frontends.imported import Imported
 from archc.frontends.patterns import gathered
 from archc.frontends.program import Argument, Call, ForeignError, Program, Ref, Scope, Weight
-from archc.frontends.torch_export.archive import plain_target
+from archc.frontends.torch_export.archive import (
+    AUTOCAST_IS_ON,
+    UNDER_AUTOCAST,
+    WITHOUT_AUTOCAST,
+    is_mode,
+    plain_target,
+)
 from archc.frontends.torch_export.core import is_core, recomposed
 from archc.frontends.torch_export.modes import require_eval_mode
 from archc.frontends.torch_export.sizes import InputSizes, Sizes, hint_for, sizes_for
@@ -217,13 +223,14 @@ class _Reading:
         types: dict[str, str] = {}
         calls: list[Call] = []
         outputs: tuple[str, ...] = ()
-        for node in self.exported.graph.nodes:
+        graph, mutated = self._graph()
+        for node in graph.nodes:
             if node.op == "placeholder":
                 shape = _shape_of(node.meta.get("val"))
                 if shape is None:
                     continue
                 shapes[node.name] = shape
-                types[node.name] = str(node.meta["val"].dtype).removeprefix("torch.")
+                types[node.name] = _type_of(node.meta["val"])
                 if node.name in self.keys:
                     key = self.keys[node.name]
                     weights[node.name] = Weight(key, shape, node.name in self.learned)
@@ -231,8 +238,9 @@ class _Reading:
                     inputs[node.name] = shape
             elif node.op == "call_function":
                 self._note(node, shapes, calls)
+                for name, tensor in self._results(node):
+                    types[name] = _type_of(tensor)
             elif node.op == "output":
-                mutated = set(self.exported.graph_signature.buffers_to_mutate)
                 outputs = tuple([n.name for n in node.all_input_nodes if n.name not in mutated])
             else:
                 raise ForeignError(f"the program has a node of the kind {node.op!r}")
@@ -249,6 +257,61 @@ class _Reading:
             tensors=_live(self.exported, keys),
             types=types,
         )
+
+    def _graph(self) -> tuple[Any, set[str]]:
+        """The graph, with what is only run in another mode in its place, and the names of what it
+        writes over buffers."""
+        mutated = set(self.exported.graph_signature.buffers_to_mutate)
+        nodes = self.exported.graph.nodes
+        if not any(node.op == "call_function" and is_mode(_target(node.target)) for node in nodes):
+            return self.exported.graph, mutated
+        from torch.fx import Graph
+
+        graph = Graph()
+        made = self._copied(self.exported.graph_module, graph, {})
+        return graph, {made[node].name for node in nodes if node.name in mutated and node in made}
+
+    def _copied(self, module: Any, graph: Any, made: dict[Any, Any]) -> dict[Any, Any]:
+        """The nodes of a module's graph, copied into another, by the nodes that they were; ``made``
+        has those of what it takes."""
+        for node in module.graph.nodes:
+            if node in made:
+                continue
+            if node.op == "get_attr" and hasattr(inner := getattr(module, node.target), "graph"):
+                made[node] = inner
+            elif node.op == "call_function" and is_mode(_target(node.target)):
+                made[node] = self._run_inside(node, graph, made)
+            elif _target(node.target) == "_operator.getitem" and isinstance(
+                made.get(node.args[0]), list
+            ):
+                made[node] = made[node.args[0]][node.args[1]]
+            else:
+                made[node] = graph.node_copy(node, made.__getitem__)
+        return made
+
+    def _run_inside(self, node: Any, graph: Any, made: Mapping[Any, Any]) -> list[Any]:
+        """What a graph puts out that a node runs in another mode, copied to where the node is."""
+        place = next(at for at, one in enumerate(node.args) if hasattr(made.get(one), "graph"))
+        if "autocast" in _target(node.target) and node.args[AUTOCAST_IS_ON] is not False:
+            raise ForeignError(f"{self.name} computes {UNDER_AUTOCAST}", WITHOUT_AUTOCAST)
+        inner = made[node.args[place]]
+        taken = [one for one in inner.graph.nodes if one.op == "placeholder"]
+        given = [made[one] for one in node.args[place + 1 :]]
+        end = next(one for one in inner.graph.nodes if one.op == "output")
+        found = dict(zip(taken, given, strict=True))
+        found[end] = None  # which is no node here
+        self._copied(inner, graph, found)
+        (results,) = end.args
+        return [found[one] for one in results]
+
+    def _results(self, node: Any) -> Iterator[tuple[str, Any]]:
+        """What a call puts out that is no float32, by name."""
+        value = node.meta.get("val")
+        listed = self.lists.get(node.name, [node.name])
+        several = value if isinstance(value, (list, tuple)) else [value]
+        for name, one in zip(listed, several, strict=False):
+            if hasattr(one, "dtype") and _type_of(one) != "float32":
+                yield name, one
 
     def _note(self, node: Any, shapes: dict[str, tuple[int, ...]], calls: list[Call]) -> None:
         """Note a call; what takes an item of its results is no call of its own."""
@@ -281,6 +344,10 @@ class _Reading:
 
 def _with_outputs(call: Call, outputs: tuple[str, ...]) -> Call:
     return Call(call.name, call.target, call.arguments, outputs, call.scopes)
+
+
+def _type_of(tensor: Any) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def _target(target: Any) -> str:
