@@ -292,6 +292,11 @@ def calls(members: dict[str, Any]) -> None:
     graph["nodes"] = graph["nodes"] * 10_001
 
 
+def again(members: dict[str, Any]) -> None:
+    graph = members[GRAPH]["graph_module"]["graph"]
+    graph["nodes"] *= 2
+
+
 def cyclic(members: dict[str, Any]) -> None:
     nodes = members[GRAPH]["graph_module"]["graph"]["nodes"]
     nodes.reverse()
@@ -319,6 +324,7 @@ def cyclic(members: dict[str, Any]) -> None:
             "x.pt2: models/model.json has more than 4,000,000 values, far more than a graph needs",
         ),
         (calls, "x.pt2 has more than 20,000 calls"),
+        (again, "x.pt2 cannot be read: two calls put out `conv2d`"),
     ],
 )
 def test_damaged_files_are_refused(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, BinaryIO, NoReturn
@@ -196,6 +197,9 @@ class _Reading:
             calls.append(call)
             if len(calls) > MAX_CALLS:
                 raise ForeignError(f"{self.file} has more than {MAX_CALLS:,} calls")
+        made = Counter(name for call in calls for name in call.outputs if name)
+        if twice := next((name for name, times in made.items() if times > 1), None):
+            self._fail(f"two calls put out {quote(visible(twice))}")
         weights, inputs = self._taken(self.shapes)
         return Program(
             name=self.file,
