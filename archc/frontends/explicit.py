@@ -153,6 +153,10 @@ class _Explicit:
     last_read: dict[str, int] = field(default_factory=dict)
     roots: dict[str, str] = field(default_factory=dict)
     """The tensors whose memory views share, by the names of these."""
+    sharing: dict[str, list[str]] = field(default_factory=dict)
+    """Those views, with the tensor, by its name."""
+    alive: dict[str, list[str]] = field(default_factory=dict)
+    """Those of them that are read later, while calls are read."""
     holding: set[str] = field(default_factory=set)
     """The paths of modules around tensors of the model."""
     shrunk: set[str] = field(default_factory=set)
@@ -325,7 +329,10 @@ class _Explicit:
         spelling = SPELLINGS.get(plain)
         if first and (is_in_place or (spelling is not None and spelling.is_view)):
             root = self.roots.get(first, first)
-            self.roots.update(dict.fromkeys([one for one in call.outputs if one], root))
+            made = [one for one in call.outputs if one]
+            self.roots.update(dict.fromkeys(made, root))
+            for held in (self.alive, self.sharing):
+                held.setdefault(root, [root]).extend(made)
         if is_in_place:
             self._note_writing(call, first)
             of_model = first in self.program.weights or self.following.ways.get(first) == [None]
@@ -340,9 +347,9 @@ class _Explicit:
         unless that is a number for a part, which is followed."""
         if call.target.endswith((".fill_", ".zero_")):
             return
-        for name in self._sharing(first):
+        for name in self._read_later(first, self.alive):
             is_other = name not in (first, *call.outputs)
-            if is_other and self.last_read.get(name, -1) > self.at and name not in self.now:
+            if is_other and name not in self.now:
                 self.following.ways[name] = []
                 self.following.refused[name] = _OVER
 
@@ -455,14 +462,17 @@ class _Explicit:
 
     def _lose(self, first: str) -> None:
         """Refuse what shares memory with a tensor that is written over, where it is read later."""
-        for name in self._sharing(first):
-            if self.last_read.get(name, -1) > self.at and self._is_made(name):
+        for name in self._read_later(first, self.sharing):
+            if self._is_made(name):
                 self.refused[self._value(name).node] = _OVER
 
-    def _sharing(self, name: str) -> list[str]:
-        """A tensor's name and those of all that shares its memory."""
+    def _read_later(self, name: str, sharing: dict[str, list[str]]) -> list[str]:
+        """The names of a tensor, and of all that shares its memory, that are read later; others are
+        forgotten."""
         root = self.roots.get(name, name)
-        return [root, *[one for one, of in self.roots.items() if of == root]]
+        later = [n for n in sharing.get(root, [root]) if self.last_read.get(n, -1) > self.at]
+        sharing[root] = later
+        return later
 
     def _is_made(self, name: str) -> bool:
         return name in self.values or name in self.program.weights
