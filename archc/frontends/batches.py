@@ -667,13 +667,8 @@ RULES: Mapping[str, Rule] = {
     **dict.fromkeys(
         [
             *("conv2d", "conv1d", "conv_transpose2d", "group_norm", "max_pool2d", "avg_pool2d"),
-            *(
-                "avg_pool1d",
-                "prelu",
-                "adaptive_avg_pool2d",
-                "adaptive_avg_pool1d",
-                "adaptive_max_pool2d",
-            ),
+            *("avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool1d"),
+            *("adaptive_max_pool2d", "prelu"),
         ],
         _on_maps,
     ),

@@ -376,24 +376,22 @@ class _Building:
     def _call(self, call: Call) -> None:
         if call.target in ("_operator.getitem", "builtin.getitem"):
             return
-        name = call.target.partition(".")[2]
-        plain = name.removesuffix("_")
-        is_in_place = name != plain and not name.startswith("__")
+        plain = call.function
         reads = [one for one in call.reads if one in self.values]
         if not reads or plain in _NEW:
             self._constant(call, is_view=plain in _VIEWS)
             return
-        if is_in_place and call.reads[0] not in self.values:
+        if call.is_in_place and call.reads[0] not in self.values:
             self._write_over(call, plain, [self.values[one] for one in reads])
             return
-        if is_in_place and call.reads[0] in self.values:
+        if call.is_in_place:
             self._check_in_place(call, call.reads[0])
         handler = _HANDLERS.get(plain)
         first = self._value(reads[0], call)
         is_free = handler in _ANYWHERE or first.shape[:1] == (self.batch,)
         if handler is None or not is_free or not handler(self, call, first):
             self._op(call, plain)
-        if is_in_place and call.outputs[0] in self.values:
+        if call.is_in_place and call.outputs[0] in self.values:
             self._keep(call.reads[0], self.values[call.outputs[0]])
 
     def _write_over(self, call: Call, plain: str, reads: Sequence[Value]) -> None:

@@ -69,13 +69,13 @@ _CASTS = {"to": "detach", "type_as": "detach", "_to_copy": "clone"}
 _MADE = frozenset(["zeros", "ones", "full", "arange"])
 """Calls that read nothing."""
 _OVER = "it is written over in part"
-_WITH_INDICES = {"adaptive_max_pool2d": "adaptive_max_pool2d"}
-_WITH_INDICES |= {"max_pool2d_with_indices": "max_pool2d"}
-"""Calls that also put out where the largest values are, and those that do not."""
+_WITH_INDICES = frozenset(["adaptive_max_pool2d", "max_pool2d"])
+"""Calls that may also put out where the largest values are."""
 
 _NAMES = {"view": "reshape", "_unsafe_view": "reshape", "constant_pad_nd": "pad"}
 _NAMES |= {"_softmax": "softmax", "concat": "cat", "multiply": "mul", "divide": "div"}
 _NAMES |= {"swapaxes": "transpose", "swapdims": "transpose", "moveaxis": "movedim"}
+_NAMES |= {"max_pool2d_with_indices": "max_pool2d"}
 _NAMES |= {"reshape_as": "reshape", "view_as": "reshape", "_unsafe_index": "index", "numpy_T": "t"}
 """What calls are called here whose names say less than others of the same value."""
 
@@ -154,9 +154,7 @@ class _Explicit:
     roots: dict[str, str] = field(default_factory=dict)
     """The tensors whose memory views share, by the names of these."""
     sharing: dict[str, list[str]] = field(default_factory=dict)
-    """Those views, with the tensor, by its name."""
-    alive: dict[str, list[str]] = field(default_factory=dict)
-    """Those of them that are read later, while calls are read."""
+    """Those views that are read later, with the tensor, by its name."""
     holding: set[str] = field(default_factory=set)
     """The paths of modules around tensors of the model."""
     shrunk: set[str] = field(default_factory=set)
@@ -181,6 +179,9 @@ class _Explicit:
         rows = []
         for self.at, call in enumerate(program.calls):
             rows.append(self._read_call(call))
+        self.sharing = {}  # once more from the beginning
+        for name, root in self.roots.items():
+            self.sharing.setdefault(root, [root]).append(name)
         outputs = [self._current(name) for name in program.outputs]
         try:
             self.lies = self.following.chosen(outputs)
@@ -296,10 +297,7 @@ class _Explicit:
         """Follow a call; None where it makes nothing of its own."""
         if call.target in ("_operator.getitem", "builtin.getitem") or not any(call.outputs):
             return None
-        name = call.target.partition(".")[2]
-        plain = name if name.startswith("_") else name.removesuffix("_")
-        is_in_place = name != plain
-        plain = _NAMES.get(plain, plain)
+        plain = _NAMES.get(call.function, call.function)
         call = replace(call, arguments={n: self._resolved(v) for n, v in call.arguments.items()})
         call = self._with_types(call, plain)
         first = call.reads[0] if call.reads else ""
@@ -312,7 +310,6 @@ class _Explicit:
         used = [(n, out) for n, out in enumerate(call.outputs) if out and out in self.last_read]
         is_alone = [number for number, _ in used] == [0]
         has_item = len(call.outputs) > 1 and not (is_alone and plain in _WITH_INDICES)
-        plain = plain if has_item else _WITH_INDICES.get(plain, plain)
         steps: list[tuple[Step, int | None]] = []
         for number, output in used or [(0, call.outputs[0])]:
             item = number if has_item else None
@@ -327,13 +324,12 @@ class _Explicit:
                 self.following.follow(step)
             steps.append((step, item))
         spelling = SPELLINGS.get(plain)
-        if first and (is_in_place or (spelling is not None and spelling.is_view)):
+        if first and (call.is_in_place or (spelling is not None and spelling.is_view)):
             root = self.roots.get(first, first)
             made = [one for one in call.outputs if one]
             self.roots.update(dict.fromkeys(made, root))
-            for held in (self.alive, self.sharing):
-                held.setdefault(root, [root]).extend(made)
-        if is_in_place:
+            self.sharing.setdefault(root, [root]).extend(made)
+        if call.is_in_place:
             self._note_writing(call, first)
             of_model = first in self.program.weights or self.following.ways.get(first) == [None]
             self.now[call.outputs[0]] = call.outputs[0]
@@ -345,9 +341,9 @@ class _Explicit:
     def _note_writing(self, call: Call, first: str) -> None:
         """Refuse what shares memory that a call writes over and is read later by another name,
         unless that is a number for a part, which is followed."""
-        if call.target.endswith((".fill_", ".zero_")):
+        if call.function in ("fill", "zero"):
             return
-        for name in self._read_later(first, self.alive):
+        for name in self._read_later(first):
             is_other = name not in (first, *call.outputs)
             if is_other and name not in self.now:
                 self.following.ways[name] = []
@@ -457,21 +453,22 @@ class _Explicit:
                 self._build_step(row, step, item)
             except (NotReadError, ShapeError) as error:
                 self._refuse(row, step, str(error))
-                if row.call.target.endswith("_") and row.call.reads:
+                if row.call.is_in_place and row.call.reads:
                     self._lose(row.call.reads[0])
 
     def _lose(self, first: str) -> None:
         """Refuse what shares memory with a tensor that is written over, where it is read later."""
-        for name in self._read_later(first, self.sharing):
+        for name in self._read_later(first):
             if self._is_made(name):
                 self.refused[self._value(name).node] = _OVER
 
-    def _read_later(self, name: str, sharing: dict[str, list[str]]) -> list[str]:
+    def _read_later(self, name: str) -> list[str]:
         """The names of a tensor, and of all that shares its memory, that are read later; others are
         forgotten."""
         root = self.roots.get(name, name)
-        later = [n for n in sharing.get(root, [root]) if self.last_read.get(n, -1) > self.at]
-        sharing[root] = later
+        names = self.sharing.get(root, [root])
+        later = [name for name in names if self.last_read.get(name, -1) > self.at]
+        self.sharing[root] = later
         return later
 
     def _is_made(self, name: str) -> bool:
@@ -482,12 +479,12 @@ class _Explicit:
         first = call.reads[0] if call.reads else ""
         if row.function in _COPIES:
             self.values[step.output] = replace(self._value(first), owner=step.output)
-        elif row.function in ("fill", "zero") and call.target.endswith("_"):
+        elif row.function in ("fill", "zero") and call.is_in_place:
             self._fill(call, self._value(first))
         elif row.function in _SAME:
             self._dropout(call)
         else:
-            if call.target.endswith("_"):
+            if call.is_in_place:
                 self._check_in_place(first)
             if item is not None or not self._layer(call, row.function):
                 self._tensor_call(call, step)

@@ -76,6 +76,17 @@ class Call:
         object.__setattr__(self, "reads", tuple(_refs(self.arguments.values())))
 
     @property
+    def function(self) -> str:
+        """What it is called, by itself: ``relu`` of ``aten.relu_``."""
+        name = self.target.partition(".")[2]
+        return name.removesuffix("_") if self.is_in_place else name
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether it writes over what it reads first, as torch's names say."""
+        return self.target.endswith("_") and not self.target.endswith("__")
+
+    @property
     def path(self) -> str:
         """The path of the innermost module around it."""
         return self.scopes[-1].path if self.scopes else ""

@@ -30,13 +30,15 @@ class Argument:
     """An argument that a call may have.
 
     It is left out where it has its ``default``; with ``by_name`` it is written behind its name.
-    ``words`` are the texts that it may be; any other text is refused.
+    ``words`` are the texts that it may be; any other text is refused. ``form`` is how it is written
+    where not as a number, with braces for what is given.
     """
 
     name: str
     default: Any = _REQUIRED
     by_name: bool = True
     words: frozenset[str] = frozenset()
+    form: str = ""
 
     def is_left_out(self, given: Written) -> bool:
         """Whether a call does not say it."""
@@ -74,13 +76,12 @@ class Spelling:
             if argument.is_left_out(given) and not is_before:
                 continue
             value = given.get(argument.name, argument.default)
-            if argument.name == "on":
-                texts.append(f"device={value}.device")
+            if argument.form:
+                texts.append(argument.form.format(value))
             elif argument.name == self.spreads and isinstance(value, tuple):
                 texts += [number(one) for one in value]
             elif argument.by_name and argument.default is not _REQUIRED:
-                word = f"torch.{value}" if argument.name == "dtype" else number(value)
-                texts.append(f"{argument.name}={word}")
+                texts.append(f"{argument.name}={number(value)}")
             else:
                 texts.append(number(value))
         if self.form == "method":
@@ -170,8 +171,9 @@ def _torch(name: str, *names: str, **defaults: Any) -> Any:
 
 def _made(name: str, *arguments: Argument) -> Any:
     """What reads nothing, on the device of the value that is given as ``on``."""
-    more = Argument("dtype", None, words=DTYPES), Argument("on")
-    return Spelling("torch.", name, (*arguments, *more))
+    dtype = Argument("dtype", None, words=DTYPES, form="dtype=torch.{}")
+    on = Argument("on", form="device={}.device")
+    return Spelling("torch.", name, (*arguments, dtype, on))
 
 
 def _functional(name: str, *names: str, **defaults: Any) -> Any:

@@ -246,22 +246,9 @@ class _Reading:
                 name = _text(outer["as_tensor"]["name"])
                 self.named[_text(inner["as_tensor"]["name"])] = outside.get(name, name)
         yield from self._calls(graph, f"{around}{_text(node.get('name') or 'mode')}/")
-        results = [self.named.get(name, name) for name in self._named_outputs(graph["outputs"])]
+        results = [self.named.get(name, name) for name in _put_out(graph["outputs"])]
         self.named = outside
-        self.named.update(zip(self._named_outputs(node["outputs"]), results, strict=True))
-
-    def _named_outputs(self, outputs: Any) -> list[str]:
-        """The names of what a call or a graph puts out; nothing for what is no tensor."""
-        found: list[str] = []
-        for one in outputs:
-            ((kind, value),) = one.items()
-            if kind == "as_tensor":
-                found.append(_text(value["name"]))
-            elif kind == "as_tensors":
-                found += [_text(each["name"]) for each in value]
-            elif kind in ("as_optional_tensor", "as_none"):
-                found.append("")
-        return found
+        self.named.update(zip(_put_out(node["outputs"]), results, strict=True))
 
     def _shape(self, value: Any) -> tuple[int, ...]:
         shape = tuple([_size(one) for one in value["sizes"]])
@@ -313,7 +300,7 @@ class _Reading:
         for number, given in enumerate(node["inputs"]):
             name = _text(given.get("name") or str(number))
             arguments[name] = self._argument(given["arg"])
-        names = self._named_outputs(node["outputs"])
+        names = _put_out(node["outputs"])
         outputs = [self.named.get(name, name) for name in names]
         stack = node["metadata"].get("nn_module_stack", "")
         scopes = self.scopes.get(stack)
@@ -353,6 +340,20 @@ class _Reading:
 
     def _fail(self, what: str) -> NoReturn:
         raise ForeignError(f"{self.file} cannot be read: {what}")
+
+
+def _put_out(outputs: Any) -> list[str]:
+    """The names of what a call or a graph puts out; nothing for what is no tensor."""
+    found: list[str] = []
+    for one in outputs:
+        ((kind, value),) = one.items()
+        if kind == "as_tensor":
+            found.append(_text(value["name"]))
+        elif kind == "as_tensors":
+            found += [_text(each["name"]) for each in value]
+        elif kind in ("as_optional_tensor", "as_none"):
+            found.append("")
+    return found
 
 
 _MODES = ("wrap_with_autocast", "wrap_with_set_grad_enabled")

@@ -302,7 +302,7 @@ class _Reading:
         found[end] = None  # which is no node here
         self._copied(inner, graph, found)
         (results,) = end.args
-        return [found[one] for one in results]
+        return [found.get(one) for one in results]
 
     def _results(self, node: Any) -> Iterator[tuple[str, Any]]:
         """What a call puts out that is no float32, by name."""
