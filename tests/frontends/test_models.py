@@ -16,6 +16,7 @@ from shell import archc as run
 from torch import Tensor, nn
 
 import archc
+from archc.backends.figure.columns import column
 from archc.verification import Options
 
 MODULE = """
@@ -289,6 +290,25 @@ class Several(nn.Module):
     def forward(self, x: Tensor, more: Tensor) -> Mapping[str, Tensor]:
         x = self.conv(x).relu()
         return {"scores": x.mean((2, 3)) + self.more(more), "boxes": self.boxes(x)}
+
+
+class Heads(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.near, self.far = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 16, 3, 2)
+        self.heads = nn.ModuleList([nn.Conv2d(8, 4, 1), nn.Conv2d(16, 4, 1)])
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        near = self.near(x).relu()
+        return self.heads[0](near), self.heads[1](self.far(near).relu())
+
+
+def test_heads_are_branches_and_no_shortcuts() -> None:
+    shown = column(archc.from_module(Heads(), input=(3, 16, 16)))
+    assert [box.label for box in shown.boxes] == [
+        *("3x3 conv, 8", "1x1, 4", "3x3, 16, /2", "1x1, 4", "2 outputs")
+    ]
+    assert not shown.shortcuts
 
 
 def test_several_inputs_and_outputs() -> None:

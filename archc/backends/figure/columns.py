@@ -204,8 +204,13 @@ def _rules(network: Network) -> Rules:
     """What a column can draw."""
     return Rules(
         is_box=lambda node: shown_in(network, node),
-        fits_curve=lambda ops, end: fits_curve(ops, network),
+        fits_curve=lambda ops, end: not _is_head(ops, end, network) and fits_curve(ops, network),
     )
+
+
+def _is_head(ops: Sequence[Node], end: Node, network: Network) -> bool:
+    """Whether a way computes one of several outputs: then it is no shortcut, however small."""
+    return end.op.kind == "outputs" and any(shown_in(network, node) for node in ops)
 
 
 def fits_curve(ops: Sequence[Node], network: Network, room: float = 0.0) -> bool:

@@ -10,6 +10,7 @@ from contextlib import redirect_stdout
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from archc.extras import require
 from archc.frontends.program import ForeignError
 from archc.text import quote, visible
 
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
 def load_module(name: str) -> torch.nn.Module:
     """The module that a callable gives which is named so: a class, a function, or the module.
 
-    Raises `ForeignError` where there is none, or its code fails.
+    Raises `ForeignError` where there is none, or its code fails, and ModuleNotFoundError where
+    torch is not installed.
     """
+    require("torch", "a torch module", "torch")
     where, _, what = name.rpartition(":")
     with redirect_stdout(sys.stderr):  # whatever it prints
         found: object = _run_file(where) if where.endswith(".py") else _imported(where)
